@@ -1,0 +1,85 @@
+"""ganbench: does this loss, this critic constraint, this architecture really help, or was it one lucky run?
+
+This is the public door, free of torch: what a plugin author touches, and `run` and `read` for notebooks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ganbench.errors import GanbenchError
+from ganbench.hookspecs import hookimpl
+from ganbench.records import (
+    Ask,
+    Constraint,
+    Draw,
+    Dynamics,
+    Evidence,
+    Example,
+    Extractor,
+    Input,
+    Losses,
+    Method,
+    Metric,
+    Networks,
+    Objective,
+    Offer,
+    Parameters,
+    Play,
+    Report,
+    Scalar,
+    Source,
+    Space,
+    State,
+    Term,
+    Use,
+)
+
+if TYPE_CHECKING:
+    from ganbench.driver import run
+    from ganbench.store import read
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Ask",
+    "Constraint",
+    "Draw",
+    "Dynamics",
+    "Evidence",
+    "Example",
+    "Extractor",
+    "GanbenchError",
+    "Input",
+    "Losses",
+    "Method",
+    "Metric",
+    "Networks",
+    "Objective",
+    "Offer",
+    "Parameters",
+    "Play",
+    "Report",
+    "Scalar",
+    "Source",
+    "Space",
+    "State",
+    "Term",
+    "Use",
+    "hookimpl",
+    "read",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `run` and `read` when first asked for: a plugin never pays for pandas or SQLAlchemy."""
+    if name == "run":
+        from ganbench.driver import run
+
+        return run
+    if name == "read":
+        from ganbench.store import read
+
+        return read
+    raise AttributeError(f"module 'ganbench' has no attribute {name!r}")

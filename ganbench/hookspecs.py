@@ -1,0 +1,153 @@
+"""The hooks: each yields offers, takes no arguments, and is called in no particular order.
+
+A module (or any object) with functions of these names is a plugin. The example under each hook is complete: saved as
+`mine.py`, it runs with `ganbench run suite.toml --plugin mine.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from ganbench.records import Offer
+
+hookspec = pluggy.HookspecMarker("ganbench")
+hookimpl = pluggy.HookimplMarker("ganbench")
+
+
+@hookspec
+def ganbench_losses() -> Iterable[Offer]:
+    """Yield losses for both players; `build(**options)` gives an `Objective`.
+
+    >>> from ganbench import Objective, Offer, hookimpl
+    >>> def critic(real, fake):
+    ...     return fake.mean() - real.mean()
+    >>> def generator(real, fake):
+    ...     return -fake.mean()
+    >>> @hookimpl
+    ... def ganbench_losses():
+    ...     yield Offer("my-loss", lambda: Objective(critic, generator), "The difference of the mean scores.")
+    """
+
+
+@hookspec
+def ganbench_constraints() -> Iterable[Offer]:
+    """Yield what holds the critic back; `build(**options)` gives a `Constraint`.
+
+    >>> from ganbench import Constraint, Offer, hookimpl
+    >>> def drift(play):
+    ...     return play.scores_real.square().mean()
+    >>> @hookimpl
+    ... def ganbench_constraints():
+    ...     yield Offer("my-drift", lambda: Constraint(critic=drift), "Keeps the scores of real data near zero.")
+    """
+
+
+@hookspec
+def ganbench_dynamics() -> Iterable[Offer]:
+    """Yield ways for the players to move; `build(**options)` gives a `Dynamics`.
+
+    >>> from ganbench import Dynamics, Offer, hookimpl
+    >>> @hookimpl
+    ... def ganbench_dynamics():
+    ...     yield Offer("my-dynamics", lambda: Dynamics(together=True), "Both players step from one point.")
+    """
+
+
+@hookspec
+def ganbench_architectures() -> Iterable[Offer]:
+    """Yield architecture spaces; `build(**options)` gives a `Space`.
+
+    >>> from ganbench import Networks, Offer, Space, hookimpl
+    >>> def networks(spec, ask):
+    ...     from torch import nn
+    ...     generator = nn.Sequential(nn.Linear(4 + ask.latent, 8), nn.ReLU(), nn.Linear(8, ask.shape[0]))
+    ...     critic = nn.Sequential(nn.Linear(ask.shape[0], spec["width"]), nn.ReLU(), nn.Linear(spec["width"], 1))
+    ...     return Networks(generator=generator, critic=nn.Sequential(critic, nn.Flatten(0)), latent=4, rowwise=True)
+    >>> def build():
+    ...     return Space(sample=lambda rng: {"width": rng.choice([8, 16])}, networks=networks, size=2)
+    >>> @hookimpl
+    ... def ganbench_architectures():
+    ...     yield Offer("my-space", build, "Two widths of a small critic, for flat data.")
+    """
+
+
+@hookspec
+def ganbench_datasets() -> Iterable[Offer]:
+    """Yield datasets; `build(**options)` gives a `Source`.
+
+    >>> from ganbench import Offer, Source, hookimpl
+    >>> def build():
+    ...     import torch
+    ...     def draw(generator, n):
+    ...         return torch.randn(n, 2, generator=generator)
+    ...     return Source(shape=(2,), draw=draw, reference=lambda n: draw(torch.Generator().manual_seed(0), n))
+    >>> @hookimpl
+    ... def ganbench_datasets():
+    ...     yield Offer("my-gaussian", build, "A standard normal in the plane.", metrics=("sliced-w1",))
+    """
+
+
+@hookspec
+def ganbench_metrics() -> Iterable[Offer]:
+    """Yield judgements of a trained model; `build(**options)` gives a `Metric`.
+
+    >>> from ganbench import Metric, Offer, hookimpl
+    >>> def measure(evidence):
+    ...     return {"spread": float(evidence.samples.std())}
+    >>> @hookimpl
+    ... def ganbench_metrics():
+    ...     yield Offer("my-spread", lambda: Metric(measure=measure, values={"spread": "neutral"}), "The overall std.")
+    """
+
+
+@hookspec
+def ganbench_optimizers() -> Iterable[Offer]:
+    """Yield optimizers; `build(**options)` gives a function of parameters that makes a `torch.optim.Optimizer`.
+
+    It must be elementwise, so that seeds trained together stay strangers.
+
+    >>> from ganbench import Offer, hookimpl
+    >>> def build(lr: float = 1e-3):
+    ...     import torch
+    ...     return lambda parameters: torch.optim.SGD(parameters, lr=lr)
+    >>> @hookimpl
+    ... def ganbench_optimizers():
+    ...     yield Offer("my-sgd", build, "Plain gradient descent.")
+    """
+
+
+@hookspec
+def ganbench_methods() -> Iterable[Offer]:
+    """Yield named recipes from papers; `build()` gives a `Method`, names and numbers only.
+
+    >>> from ganbench import Method, Offer, Use, hookimpl
+    >>> def build():
+    ...     penalty = Use("gradient-penalty", weight=1.0)
+    ...     return Method(loss=Use("wasserstein"), constraints=(penalty,), critic_steps=2)
+    >>> @hookimpl
+    ... def ganbench_methods():
+    ...     yield Offer("my-wgan", build, "A Wasserstein critic with a light penalty.")
+    """
+
+
+@hookspec
+def ganbench_executors() -> Iterable[Offer]:
+    """Yield ways to run batches; `build(**options)` gives `run(work, batches) -> Iterator[Event]`.
+
+    `work(batch, report)` trains a batch and gives its records; `report(step, steps)` is called on the way. A failure is
+    an event, never an exception.
+
+    >>> from ganbench import Offer, hookimpl
+    >>> def build():
+    ...     from ganbench.trials import Finished, Started
+    ...     def run(work, batches):
+    ...         for batch in batches:
+    ...             yield Started(batch)
+    ...             yield Finished(batch, tuple(work(batch, lambda step, steps: None)))
+    ...     return run
+    >>> @hookimpl
+    ... def ganbench_executors():
+    ...     yield Offer("my-executor", build, "One batch after another, in this process.")
+    """

@@ -1,0 +1,1 @@
+"""Tables and plots, written for the target that reads them."""

@@ -1,0 +1,1 @@
+"""The contract tests, shipped for plugin authors."""

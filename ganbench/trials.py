@@ -1,0 +1,208 @@
+"""What flows through the house: trials into batches, batches into records, and the events told on the way.
+
+All of it is names and numbers, so it pickles, travels to any worker, and is hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from ganbench.records import Direction
+
+KEY_FORMAT = 1
+"""Raised when the way a key is computed changes; part of every key."""
+
+Status = Literal["ok", "failed", "timeout"]
+Mode = Literal["stack", "loop"]
+
+
+def canonical(value: Any) -> str:
+    """Give the one JSON text of a value: sorted keys, no spaces, floats by `repr`; the same on every Python."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(value: Any) -> str:
+    """Give the SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """An offer as a trial uses it: its version and the options that differ from the defaults.
+
+    `weight` and `every` only for terms. A weight or an option may be a schedule, written as in the suite.
+    """
+
+    name: str
+    version: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weight: Any = None
+    every: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A method with everything resolved: what the engine trains by."""
+
+    loss: Part
+    constraints: tuple[Part, ...] = ()
+    inputs: tuple[Part, ...] = ()
+    dynamics: Part
+    critic_optimizer: Part
+    generator_optimizer: Part
+    critic_steps: Any = 1
+    order: str = "critic-first"
+    critic_norm: str = "layer"
+    ema: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long a trial trains: generator steps, rows per batch, and the generator steps at which it is evaluated."""
+
+    generator_steps: int
+    batch_size: int
+    snapshots: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training run. Its `key` says what was asked; `code` is the hash of the code that answers it.
+
+    `labels` are what tables call it (`method`, `dataset`, `architecture`): facts, in neither hash.
+    """
+
+    dataset: Part
+    architecture: Part
+    spec: Mapping[str, Any]
+    recipe: Recipe
+    seed: int
+    budget: Budget
+    code: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, as plain data."""
+        return {
+            "format": KEY_FORMAT,
+            "dataset": asdict(self.dataset),
+            "architecture": asdict(self.architecture) | {"spec": dict(self.spec)},
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+            "budget": asdict(self.budget),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """The content hash of what was asked, 64 hexadecimal digits."""
+        return digest(self.asked)
+
+    @cached_property
+    def world(self) -> str:
+        """The hash of dataset and architecture: with the seed, what every method of a suite shares."""
+        return digest([self.asked["dataset"], self.asked["architecture"]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How models are judged: the metrics, and how many samples of each model they see."""
+
+    metrics: tuple[Part, ...]
+    samples: int = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Trials that differ in their seed alone, trained as one program; `mode` says whether stacked or in a loop."""
+
+    trials: tuple[Trial, ...]
+    mode: Mode
+    measurement: Measurement
+
+    @cached_property
+    def key(self) -> str:
+        """The content hash of the batch's composition."""
+        return digest([self.mode, *(trial.key for trial in self.trials)])
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        labels, seeds = self.trials[0].labels, [trial.seed for trial in self.trials]
+        span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}..{seeds[-1]}"
+        return f"{labels.get('method')} on {labels.get('dataset')}, {labels.get('architecture')}, {span}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value of one metric at one snapshot. `measurement` is the hash of how it was measured."""
+
+    step: int
+    name: str
+    value: float
+    direction: Direction
+    measurement: str
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the store keeps of a trial.
+
+    `died` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
+    name to (generator steps, values). `seconds` are the batch's wall times divided by its members. `generator` is the
+    final one as safetensors bytes (`generator.*`, and `average.*` where weights are averaged).
+    """
+
+    trial: Trial
+    status: Status = "ok"
+    error: str = ""
+    died: int = -1
+    scores: tuple[Score, ...] = ()
+    signals: Mapping[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    updates: Mapping[str, int] = field(default_factory=dict)
+    composition: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    generator: bytes = b""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker began a batch."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A batch has come to this generator step of so many."""
+
+    batch: Batch
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A batch ended, one record for each of its trials."""
+
+    batch: Batch
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A batch ended without records: its worker died, raised outside the training, or took too long."""
+
+    batch: Batch
+    status: Status
+    error: str
+
+
+Event = Started | Progress | Finished | Lost

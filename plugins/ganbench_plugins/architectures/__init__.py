@@ -1,0 +1,1 @@
+"""One family of architectures per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of constraints per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of datasets per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of dynamics per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of executors per file; each file is a plugin."""

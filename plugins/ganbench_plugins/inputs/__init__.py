@@ -1,0 +1,1 @@
+"""One family of inputs per file; each file is a plugin."""

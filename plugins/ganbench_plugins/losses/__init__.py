@@ -1,0 +1,1 @@
+"""One family of losses per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of methods per file; each file is a plugin."""

@@ -1,0 +1,1 @@
+"""One family of metrics per file; each file is a plugin."""

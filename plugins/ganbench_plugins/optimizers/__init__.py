@@ -1,0 +1,1 @@
+"""One family of optimizers per file; each file is a plugin."""
