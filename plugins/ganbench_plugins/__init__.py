@@ -1,1 +1,1 @@
-"""ganbench's own plugins: strangers to the core, found by entry points, importing only `ganbench` and their field's libraries."""
+"""ganbench's own plugins: strangers to the core, importing only `ganbench` and the libraries of their field."""
