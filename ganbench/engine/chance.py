@@ -1,0 +1,98 @@
+"""What one player's steps draw: real data, latents, views and every term's own numbers, each from its own stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench.engine.draws import Data, Member, Stream, law, size_of, stream
+from ganbench.engine.program import Program
+from ganbench.records import Draw, Networks
+
+
+def latent_laws(program: Program, networks: Networks) -> dict[str, Draw]:
+    """Give the generator's input by name: the architecture's noise, then the codes that inputs add."""
+    codes = {name: draw for link in program.inputs for name, draw in link.part.latent.items()}
+    return {"noise": Draw("normal", (networks.latent,)), **codes}
+
+
+def needs_real(program: Program, player: str) -> bool:
+    """Tell whether a player's step looks at real data; the generator's usually does not, and draws none then."""
+    looks = program.objective.paired or program.dynamics.together or program.dynamics.generator is not None
+    return player == "critic" or looks or any(link.part.generator is not None for link in program.terms)
+
+
+class Chance:
+    """The streams of one player; `next()` gives a step's numbers, every leaf [S, ...]."""
+
+    def __init__(
+        self,
+        program: Program,
+        networks: Networks,
+        data: Data,
+        members: Sequence[Member],
+        player: str,
+        shape: tuple[int, ...],
+    ) -> None:
+        self.data, self.conditional = data, networks.conditional
+        rows, device, dtype = data.rows, data.device, data.dtype
+        seen = (shape[0] * program.pack, *shape[1:])
+
+        def open_(name: str, draw: Draw, n: int, like: tuple[int, ...]) -> Stream:
+            return stream(f"{name}.{player}", draw, members, n, like, device, dtype)
+
+        self.real = data.open(f"data.{player}") if needs_real(program, player) or self.conditional else None
+        self.latent = {
+            name: open_(f"latent.{name}", draw, rows, ()) for name, draw in latent_laws(program, networks).items()
+        }
+        self.views = {
+            (link.name, side): {
+                name: open_(f"{link.name}.{side}.{name}", draw, rows, shape) for name, draw in link.part.draws.items()
+            }
+            for link in program.inputs
+            if link.part.view is not None
+            for side in ("real", "fake")
+        }
+        self.draws = {
+            link.name: {
+                name: open_(f"{link.name}.{name}", draw, rows // program.pack, seen)
+                for name, draw in link.part.draws.items()
+            }
+            for link in program.terms
+            if getattr(link.part, player) is not None or program.dynamics.generator is not None
+        }
+
+    def next(self) -> dict[str, Any]:
+        """Draw one step."""
+        drawn: dict[str, Any] = {"latent": {name: each.next() for name, each in self.latent.items()}}
+        if self.real is not None:
+            drawn["real"], labels = self.data.take(self.real.next())
+            if labels is not None and self.conditional:
+                drawn["labels"] = labels
+        views: dict[str, dict[str, dict[str, Tensor]]] = {}
+        for (name, side), streams in self.views.items():
+            views.setdefault(name, {})[side] = {draw: each.next() for draw, each in streams.items()}
+        drawn["views"] = views
+        drawn["draws"] = {
+            name: {draw: each.next() for draw, each in streams.items()} for name, streams in self.draws.items()
+        }
+        return drawn
+
+
+def evaluation_latent(
+    program: Program, networks: Networks, members: Sequence[Member], rows: int, steps: int, data: Data
+) -> Tensor:
+    """Draw the latents that a model is judged on, [S, steps, rows, width]: the same at every snapshot."""
+    parts = []
+    for name, draw in latent_laws(program, networks).items():
+        fill = law(draw, size_of(draw, rows, ()), data.device, data.dtype)
+        generator = torch.Generator(data.device)
+        each = []
+        for member in members:
+            generator.manual_seed(member.stream_seed(f"evaluation.{name}"))
+            each.append(fill(generator, steps).flatten(2))
+        parts.append(torch.stack(each))
+    return torch.cat(parts, -1)

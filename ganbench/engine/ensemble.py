@@ -1,0 +1,126 @@
+"""Many seeds of one architecture as one: parameters with a leading seed axis, and the two ways to map over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from ganbench.engine.draws import Member
+from ganbench.errors import GanbenchError
+from ganbench.records import Ask, Networks, Space, Spec
+
+Stacked = dict[str, Tensor]
+"""Tensors with the seed axis in front, by name."""
+
+PLAYERS = ("generator", "critic")
+
+
+@dataclass
+class Ensemble:
+    """One stage of one architecture for S members: `parameters[player]` and `buffers[player]` are [S, ...] by name.
+
+    `networks` holds the modules of the first member, used as shapes for functional calls.
+    """
+
+    networks: Networks
+    parameters: dict[str, Stacked]
+    buffers: dict[str, Stacked]
+
+    def __post_init__(self) -> None:
+        self.detached = {player: {n: p.detach() for n, p in own.items()} for player, own in self.parameters.items()}
+
+    def set_progress(self, progress: float) -> None:
+        """Fill the buffers named `progress` (the fade-in of a growing network)."""
+        for own in self.buffers.values():
+            for name, buffer in own.items():
+                if name.rsplit(".", 1)[-1] == "progress":
+                    buffer.fill_(progress)
+
+    def inherit(self, before: Ensemble) -> None:
+        """Take over every parameter that the stage before had under the same name."""
+        for player, own in before.parameters.items():
+            for name, value in own.items():
+                self.detached[player][name].copy_(value.detach())
+
+
+def stages(
+    space: Space, spec: Spec, ask: Ask, members: Sequence[Member], device: torch.device, dtype: torch.dtype
+) -> list[Ensemble]:
+    """Build every member from its own seed and stack them, an ensemble for each stage of the architecture."""
+    built: list[tuple[Networks, ...]] = []
+    for member in members:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(member.stream_seed("initialisation"))
+            made = space.networks(spec, ask)
+        built.append(made if isinstance(made, tuple) else (made,))
+    return [stack([stage[k] for stage in built], device, dtype) for k in range(len(built[0]))]
+
+
+def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype) -> Ensemble:
+    """Stack one stage of several members."""
+    parameters: dict[str, Stacked] = {}
+    buffers: dict[str, Stacked] = {}
+    for player in PLAYERS:
+        modules: list[nn.Module] = [getattr(networks, player) or nn.Module() for networks in members]
+        held = [dict(module.named_parameters()) for module in modules]
+        parameters[player] = {
+            name: torch.stack([own[name].detach() for own in held]).to(device, dtype).requires_grad_()
+            for name in held[0]
+        }
+        constant = [dict(module.named_buffers()) for module in modules]
+        buffers[player] = {
+            name: _floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
+        }
+    return Ensemble(members[0], parameters, buffers)
+
+
+def _floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+Run = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""From a function of one member to a function of all, each argument with the seed axis in front."""
+
+
+def mapped(member: Callable[..., Any]) -> Callable[..., Any]:
+    """Map a member's function over the seed axis as one program."""
+    return torch.func.vmap(member)
+
+
+def looped(member: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a member's function once for each seed and stack what it gives."""
+
+    def run(*stacked: Any) -> Any:
+        leaves, spec = tree_flatten(stacked)
+        count = leaves[0].shape[0]
+        if count == 1:  # a view, so that nothing is copied on the way back
+            return tree_map(lambda t: t.unsqueeze(0), member(*tree_unflatten([t.squeeze(0) for t in leaves], spec)))
+        parts = [t.unbind(0) for t in leaves]
+        given = [member(*tree_unflatten([part[i] for part in parts], spec)) for i in range(count)]
+        outs = [tree_flatten(out) for out in given]
+        return tree_unflatten([torch.stack(each) for each in zip(*(o[0] for o in outs), strict=True)], outs[0][1])
+
+    return run
+
+
+RUNS: Mapping[str, Run] = {"stack": mapped, "loop": looped}
+
+
+class GlobalChance:
+    """Notices, in the loop form, a plugin that throws torch's own dice (mapping refuses them by itself)."""
+
+    def __init__(self) -> None:
+        self.state = torch.random.get_rng_state()
+
+    def check(self, label: str) -> None:
+        """Raise if torch's global generator has moved since the start."""
+        if not torch.equal(self.state, torch.random.get_rng_state()):
+            raise GanbenchError(
+                f"{label}: a plugin draws from torch's global generator during training, so its results cannot be "
+                "repeated. Declare the numbers as `draws={...: Draw(...)}` and read them from `play.draws`."
+            )

@@ -1,0 +1,224 @@
+"""Trains a batch: every member from its own seed, all through one program, a snapshot at each evaluation point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from ganbench.engine.chance import Chance, evaluation_latent
+from ganbench.engine.draws import Data, Member
+from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, stages
+from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
+from ganbench.engine.step import Game
+from ganbench.records import OptimizerFactory, Source, Space
+from ganbench.registry import Registry
+from ganbench.trials import Batch, Budget, Mode
+
+ENGINE_NUMERICS = 1
+"""Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""
+
+TRACE_POINTS = 200
+"""Signals are kept at about this many generator steps of a run."""
+
+Trace = dict[str, tuple[list[int], Tensor]]
+"""Signals by name: generator steps and values [S, T]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A batch at one evaluation point: `generators` [S, ...] by name, and how it went so far."""
+
+    step: int
+    final: bool
+    ensemble: Ensemble
+    generators: Stacked
+    average: Stacked | None
+    died: list[int]
+    signals: Trace
+    updates: Mapping[str, int]
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A batch's program, ready to run. Everything a worker needs, built; `run` yields the snapshots."""
+
+    program: Program
+    space: Space
+    spec: Mapping[str, Any]
+    source: Source
+    optimizers: Mapping[str, OptimizerFactory]
+    members: Sequence[Member]
+    budget: Budget
+    mode: Mode = "stack"
+    critic_norm: str = "layer"
+    dials: Dials | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self.dials = self.dials or Dials(self.device, self.dtype)
+        self.data = Data(self.source, self.members, self.budget.batch_size, self.device, self.dtype)
+        self.progress = torch.zeros((), device=self.device, dtype=self.dtype)
+        self.trace: list[tuple[int, dict[str, Tensor]]] = []
+        self.average: Stacked | None = None
+
+    def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
+        """Train to the end of the budget; `report(step, steps)` is called after each generator step."""
+        ask = self.program.ask(self.source, self.critic_norm)
+        built = stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
+        total, begun, share, before = self.budget.generator_steps, 0, 0.0, None
+        game: Game | None = None
+        for ensemble in built:
+            share += ensemble.networks.share
+            ends = total if ensemble is built[-1] else round(total * share / sum(e.networks.share for e in built))
+            if before is not None:
+                ensemble.inherit(before)
+            game, before = self._open(ensemble, game), ensemble
+            yield from self._stage(game, range(begun, ends), report)
+            begun = ends
+
+    def _open(self, ensemble: Ensemble, before: Game | None) -> Game:
+        """Begin a stage: new optimizers (as ProGAN's code does), the states of the plugins carried by name."""
+        optimizers = {
+            player: make(ensemble.parameters[player].values())
+            for player, make in self.optimizers.items()
+            if ensemble.parameters[player]
+        }
+        state = before.state if before is not None else self._first_state(ensemble)
+        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress)
+        if before is not None:
+            game.taken, game.clock, game.died = before.taken, before.clock, before.died
+        self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
+        return game
+
+    def _first_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
+        states: dict[str, list[Mapping[str, Tensor]]] = {}
+        for i, member in enumerate(self.members):
+            own = {name: p[i] for name, p in ensemble.detached["critic"].items()}
+            for link in self.program.stateful:
+                rng = torch.Generator(self.device).manual_seed(member.stream_seed(f"{link.name}.init"))
+                states.setdefault(link.name, []).append(link.part.init(own, rng))
+            if self.program.objective.init is not None:
+                states.setdefault("objective", []).append(self.program.objective.init())
+        return {
+            name: {leaf: torch.stack([each[leaf] for each in every]).to(self.device) for leaf in every[0]}
+            for name, every in states.items()
+        }
+
+    def _stage(self, game: Game, steps: range, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
+        networks, total = game.ensemble.networks, self.budget.generator_steps
+        players = {
+            player: Chance(self.program, networks, self.data, self.members, player, self.shape(networks))
+            for player in ("critic", "generator")
+        }
+        dice, points = GlobalChance(), max(1, total // TRACE_POINTS)
+        for t in steps:
+            self.turn(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
+            self.iterate(t, game, players)
+            if (t + 1) % points == 0 or t == 0:
+                self.trace.append((t + 1, self.signals(game)))
+            report(t + 1, total)
+            if t + 1 in self.budget.snapshots:
+                dice.check("training")
+                yield self.snapshot(t + 1, game)
+
+    def shape(self, networks: Any) -> tuple[int, ...]:
+        """Give the shape of a sample in this stage."""
+        if networks.prepare is None:
+            return self.source.shape
+        return tuple(networks.prepare(torch.zeros(1, *self.source.shape), torch.zeros(())).shape[1:])
+
+    def turn(self, progress: float, within: float, ensemble: Ensemble) -> None:
+        """Set everything that follows the run's progress: schedules, the plugins' progress, a stage's fade-in."""
+        assert self.dials is not None
+        self.progress.fill_(progress)
+        self.dials.turn(progress)
+        ensemble.set_progress(within)
+
+    def iterate(self, t: int, game: Game, chances: Mapping[str, Chance]) -> None:
+        """Play one generator step and the critic's steps that go with it."""
+        if self.program.dynamics.together:
+            game.step(("critic", "generator"), chances["critic"].next())
+        else:
+            turns = ["critic"] * self.program.critic_steps(t)
+            for player in ["generator", *turns] if self.program.generator_first else [*turns, "generator"]:
+                game.step((player,), chances[player].next())
+        if self.average is not None:
+            own = game.ensemble.detached["generator"]
+            torch._foreach_lerp_(list(self.average.values()), [own[n] for n in self.average], 1 - self.program.ema)
+
+    @staticmethod
+    def signals(game: Game) -> dict[str, Tensor]:
+        """Give both losses and every number that a plugin remembers, [S] each, still on the device."""
+        kept = {f"loss.{player}": value for player, value in game.losses.items()}
+        for name, own in game.state.items():
+            kept |= {f"{name}.{leaf}": value.clone() for leaf, value in own.items() if value.dim() == 1}
+        return kept
+
+    def snapshot(self, step: int, game: Game) -> Snapshot:
+        """Bring a batch's state to where it can be judged; the one place that waits for the device."""
+        own = game.ensemble.detached["generator"]
+        finite = torch.stack([p.flatten(1).isfinite().all(1) for p in own.values()]).all(0)
+        game.died = torch.where((game.died < 0) & ~finite, game.clock, game.died)
+        names = self.trace[0][1] if self.trace else {}
+        at = [t for t, _ in self.trace]
+        return Snapshot(
+            step=step,
+            final=step == self.budget.generator_steps,
+            ensemble=game.ensemble,
+            generators={name: p.clone() for name, p in own.items()},
+            average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
+            died=game.died.tolist(),
+            signals={n: (at, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
+            updates=dict(game.taken),
+        )
+
+    @torch.no_grad()
+    def samples(self, snapshot: Snapshot, count: int) -> Tensor:
+        """Give `count` samples of each member, [S, count, *shape], on the CPU in float32.
+
+        They come in batches of the training size, because batch statistics belong to the generator; averaged weights
+        are used where the recipe keeps them. Labels of a conditional generator go round the classes.
+        """
+        rows = self.budget.batch_size
+        chunks = -(-count // rows)
+        networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
+        latent = evaluation_latent(self.program, networks, self.members, rows, chunks, self.data)
+        labels = torch.arange(rows, device=self.device) % max(1, self.source.classes)
+
+        def member(g: Stacked, own: Stacked, z: Tensor) -> Tensor:
+            given = (z, labels) if networks.conditional else (z,)
+            return functional_call(networks.generator, (g, own), given)
+
+        run, weights = RUNS[self.mode], snapshot.average or snapshot.generators
+        drawn = [run(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
+        return torch.cat(drawn, 1)[:, :count].float().cpu()
+
+
+def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch.dtype = torch.float32) -> Training:
+    """Build everything that a batch names."""
+    trial = batch.trials[0]
+    recipe, dials = trial.recipe, Dials(device, dtype)
+    build = registry.build
+    return Training(
+        program=assemble(recipe, registry, dials),
+        space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=dials),
+        spec=trial.spec,
+        source=build("datasets", trial.dataset.name, trial.dataset.options, scalar=dials),
+        optimizers={
+            "critic": optimizer_factory(registry, recipe.critic_optimizer, dials),
+            "generator": optimizer_factory(registry, recipe.generator_optimizer, dials),
+        },
+        members=[Member(each.world, each.seed) for each in batch.trials],
+        budget=trial.budget,
+        mode=batch.mode,
+        critic_norm=recipe.critic_norm,
+        dials=dials,
+        device=device,
+        dtype=dtype,
+    )
