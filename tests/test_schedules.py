@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from ganbench.errors import GanbenchError
+from ganbench.schedules import critic_steps, plain_critic_steps, plain_scalar, scalar
+
+
+@pytest.mark.parametrize("value", [0, 3, 0.25, -1.0])
+def test_a_number_is_constant_over_the_run(value: float) -> None:
+    assert [scalar(value)(share) for share in (0.0, 0.3, 1.0)] == [value] * 3
+
+
+def test_an_infinite_scalar_is_constant_and_strict_json() -> None:
+    assert scalar(math.inf)(0.5) == scalar("inf")(0.5) == math.inf
+    assert scalar("-inf")(0.0) == -math.inf
+    assert plain_scalar(math.inf) == plain_scalar("inf") == "inf"
+
+
+def test_a_linear_schedule_is_a_straight_line_and_then_its_end() -> None:
+    noise = scalar({"linear": [0.1, 0.0], "over": 0.5})
+    assert [noise(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(
+        [0.1, 0.05, 0.0, 0.0, 0.0], abs=1e-15
+    )
+
+
+def test_a_linear_schedule_takes_the_whole_run_unless_it_says_otherwise() -> None:
+    assert scalar({"linear": [1, 3]})(0.5) == pytest.approx(2.0, abs=1e-15)
+
+
+def test_a_cosine_schedule_is_half_a_wave() -> None:
+    course = scalar({"cosine": [2.0, 0.0]})
+    assert [course(share) for share in (0.0, 1 / 3, 0.5, 1.0)] == pytest.approx([2.0, 1.5, 1.0, 0.0], abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine"])
+def test_both_ends_of_a_ramp_are_exact(shape: str) -> None:
+    course = scalar({shape: [0.1, 0.7], "over": 0.3})
+    assert (course(0.0), course(0.3), course(1.0)) == (0.1, 0.7, 0.7)
+
+
+def test_the_wgan_authors_schedule_is_100_in_the_first_25_steps_and_at_every_500th() -> None:
+    steps = critic_steps({"steps": [[25, 100], [math.inf, 5]], "every": [500, 100]})
+    assert [steps(t) for t in (0, 24, 25, 26, 499, 500, 501, 1000)] == [100, 100, 5, 5, 5, 100, 5, 100]
+
+
+def test_a_plain_number_of_critic_steps_is_constant() -> None:
+    assert {critic_steps(5)(t) for t in range(30)} == {5}
+    assert critic_steps(0)(7) == 0
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, math.inf, {"linear": [0.1, 0.0], "over": 0.5}, {"cosine": (1, 0)}, {"linear": [0, 1], "over": 1}]
+)
+def test_a_scalars_plain_form_is_strict_json_and_a_fixed_point(value: Any) -> None:
+    once = plain_scalar(value)
+    again = plain_scalar(json.loads(json.dumps(once, allow_nan=False)))
+    assert again == once
+    assert scalar(once)(0.4) == scalar(value)(0.4)
+
+
+def test_equal_schedules_have_one_plain_form() -> None:
+    assert (
+        plain_scalar({"linear": (1, 0)})
+        == plain_scalar({"linear": [1.0, 0.0], "over": 1})
+        == {"linear": [1.0, 0.0], "over": 1.0}
+    )
+    assert plain_critic_steps({"steps": [[math.inf, 5]]}) == plain_critic_steps(5) == 5
+    wgan = {"steps": [[25, 100], ["inf", 5]], "every": [500, 100]}
+    assert plain_critic_steps({"steps": ((25, 100), (math.inf, 5)), "every": (500, 100)}) == wgan
+    assert plain_critic_steps(wgan) == wgan
+
+
+@pytest.mark.parametrize(
+    ("value", "fragments"),
+    [
+        ("fast", ["'fast' is no number", "{linear = [0.1, 0.0]"]),
+        (True, ["True is no number"]),
+        (None, ["None is no number"]),
+        (math.nan, ["NaN"]),
+        ({}, ["{}", "{linear ="]),
+        ({"linaer": [0, 1]}, ["linaer", "{linear ="]),
+        ({"linear": [0, 1], "cosine": [0, 1]}, ["is no schedule"]),
+        ({"linear": [0, 1], "until": 3}, ["until", "is no schedule"]),
+        ({"linear": [1]}, ["[1] is no pair"]),
+        ({"linear": "ab"}, ["'ab' is no pair"]),
+        ({"linear": [0, math.nan]}, ["NaN"]),
+        ({"linear": [0, math.inf]}, ["finite"]),
+        ({"linear": [0, "x"]}, ["'x' is no number"]),
+        ({"linear": [0, 1], "over": 0}, ["over = 0", "0 < over <= 1"]),
+        ({"linear": [0, 1], "over": -0.5}, ["over = -0.5", "before it starts"]),
+        ({"linear": [0, 1], "over": 2}, ["over = 2", "after the run"]),
+        ({"linear": [0, 1], "over": math.nan}, ["NaN"]),
+    ],
+)
+def test_a_wrong_scalar_is_refused_with_its_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
+    with pytest.raises(GanbenchError) as caught:
+        scalar(value)
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "fragments"),
+    [
+        (-1, ["-1 is no integer >= 0", "{steps = [[25, 100]"]),
+        (True, ["True is no integer"]),
+        (2.0, ["2.0 is no integer"]),
+        ("5", ["'5' is no integer"]),
+        ({}, ["{}", "{steps ="]),
+        ({"steps": []}, ["is no schedule"]),
+        ({"steps": 5}, ["is no schedule"]),
+        ({"steps": [[math.inf, 5]], "evry": [5, 1]}, ["evry", "is no schedule"]),
+        ({"steps": [25, 100]}, ["25 is no pair"]),
+        ({"steps": [[25, 100]]}, ["from step 25 on", "[inf, n]"]),
+        ({"steps": [[25, 100], [25, 3], [math.inf, 5]]}, ["ends before it starts", "must rise"]),
+        ({"steps": [[math.inf, 5], [25, 100]]}, ["ends before it starts"]),
+        ({"steps": [[0, 100], [math.inf, 5]]}, ["0 is no integer >= 1"]),
+        ({"steps": [[25, -1], [math.inf, 5]]}, ["-1 is no integer >= 0"]),
+        ({"steps": [[2.5, 1], [math.inf, 5]]}, ["2.5 is no integer"]),
+        ({"steps": [[math.nan, 1], [math.inf, 5]]}, ["NaN"]),
+        ({"steps": [[math.inf, 5]], "every": 500}, ["500 is no pair"]),
+        ({"steps": [[math.inf, 5]], "every": [0, 100]}, ["0 is no integer >= 1"]),
+        ({"steps": [[math.inf, 5]], "every": [500, 0.5]}, ["0.5 is no integer >= 0"]),
+    ],
+)
+def test_wrong_critic_steps_are_refused_with_their_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
+    with pytest.raises(GanbenchError) as caught:
+        critic_steps(value)
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
