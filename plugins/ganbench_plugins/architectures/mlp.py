@@ -1,0 +1,208 @@
+"""Multilayer perceptrons for data of any shape: a fixed one, and a space of random ones.
+
+The space carries the factors of Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028,
+table 1 (nonlinearity, depth, width and normalisation of either network) from convolutions to perceptrons. As in Radford
+et al. 2015, arXiv:1511.06434, section 3, the critic's first layer is never normalised: its input would lose its scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from random import Random
+from typing import Any, Literal
+
+from ganbench import Ask, GanbenchError, Networks, Offer, Space, hookimpl
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
+Initialisation = Literal["he", "glorot"]
+Output = Literal["linear", "tanh"]
+Spec = Mapping[str, Any]
+
+
+class ShiftedSoftplus(nn.Module):
+    """A smooth relative of ReLU, softplus(2x + 2) / 2 - 1: about x for large x, -1 for small."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return softplus(2 * x + 2) / 2 - 1
+
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": lambda: nn.LeakyReLU(0.2),  # the slope of Radford et al. 2015, section 3
+    "softplus-shifted": ShiftedSoftplus,
+    "tanh": nn.Tanh,
+}
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    # running statistics would be a state that a functional call cannot give back
+    "batch": lambda width: nn.BatchNorm1d(width, track_running_stats=False),
+    "layer": nn.LayerNorm,
+}
+
+
+class Critic(nn.Module):
+    """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on its last one."""
+
+    def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, int]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.score = linear(width, 1, "glorot")
+        self.heads = nn.ModuleDict({name: linear(width, wide, "glorot") for name, wide in heads.items()})
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """Give the score, or every answer by name where heads were asked for."""
+        hidden = self.trunk(x.flatten(1))
+        score = self.score(hidden).squeeze(1)
+        return {"score": score} | {name: head(hidden) for name, head in self.heads.items()} if self.heads else score
+
+
+def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) -> nn.Linear:
+    """Make a layer with uniform weights of variance 2 / inputs (He) or 2 / (inputs + outputs) (Glorot), biases zero.
+
+    He et al. 2015, arXiv:1502.01852, equation 10; Glorot, Bengio 2010, equation 16.
+    """
+    layer = nn.Linear(inputs, outputs, bias)
+    if initialisation == "he":
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def hidden_layers(widths: Sequence[int], norms: Sequence[str], activation: str, initialisation: str) -> nn.Sequential:
+    """Stack layers from each width to the next; `norms` says what each normalises with, "" where it does not."""
+    layers = nn.Sequential()
+    for index, ((inputs, outputs), norm) in enumerate(zip(pairwise(widths), norms, strict=True), start=1):
+        # a bias before a norm has no gradient but rounding noise, which an adaptive optimizer makes a drift of
+        layers.add_module(f"linear{index}", linear(inputs, outputs, initialisation, bias=not norm))
+        if norm:
+            layers.add_module(f"norm{index}", NORMS[norm](outputs))
+        layers.add_module(f"activation{index}", ACTIVATIONS[activation]())
+    return layers
+
+
+def make_generator(spec: Spec, ask: Ask, latent: int, output: str, initialisation: str) -> nn.Sequential:
+    """Make latent [n, latent + ask.latent] -> [n, *shape]; where normalised, by batch."""
+    depth, width = spec["generator_depth"], spec["generator_width"]
+    widths = [latent + ask.latent] + depth * [width]
+    norms = depth * ["batch" if spec["generator_normalised"] else ""]
+    generator = hidden_layers(widths, norms, spec["generator_activation"], initialisation)
+    generator.add_module("output", linear(widths[-1], math.prod(ask.shape), "glorot"))
+    if output == "tanh":
+        generator.add_module("squash", nn.Tanh())
+    generator.add_module("shape", nn.Unflatten(1, ask.shape))
+    return generator
+
+
+def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
+    """Make [n, pack * channels, ...] -> score [n]; where normalised, all but the first layer, as the method asks."""
+    depth, width = spec["critic_depth"], spec["critic_width"]
+    widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
+    norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
+    trunk = hidden_layers(widths, norms, spec["critic_activation"], initialisation)
+    return Critic(trunk, widths[-1], ask.heads)
+
+
+def make_space(
+    sample: Callable[[Random], Spec], size: int, latent: int, output: Output, initialisation: Initialisation
+) -> Space:
+    """Make a space of perceptrons; the generator draws its weights first, then the critic, then its heads.
+
+    So one seed gives the same weights whatever heads a method asks for.
+    """
+
+    def networks(spec: Spec, ask: Ask) -> Networks:
+        generator = make_generator(spec, ask, latent, output, initialisation)
+        critic = make_critic(spec, ask, initialisation)
+        rowwise = not (spec["critic_normalised"] and ask.critic_norm == "batch")
+        return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
+
+    return Space(sample=sample, networks=networks, size=size)
+
+
+def refuse_nothing_to_normalise(name: str, depth: int, normalised: bool) -> None:
+    """Raise GanbenchError for a normalised critic that has no layer to normalise: its spec would lie."""
+    if normalised and depth < 2:
+        raise GanbenchError(
+            f"architecture {name!r}: a critic of depth {depth} has no layer to normalise (the first never is). "
+            "Use a depth of at least 2, or no normalisation."
+        )
+
+
+def build_mlp(
+    generator_depth: int = 3,
+    generator_width: int = 64,
+    generator_activation: Activation = "relu",
+    generator_normalised: bool = False,
+    critic_depth: int = 3,
+    critic_width: int = 64,
+    critic_activation: Activation = "relu",
+    critic_normalised: bool = False,
+    latent: int = 16,
+    output: Output = "linear",
+    initialisation: Initialisation = "he",
+) -> Space:
+    """Make a space of one: `depth` hidden layers of `width` units on either side.
+
+    `generator_normalised` is batch norm; what a normalised critic uses is the method's choice. `output="tanh"` is for
+    data in [-1, 1].
+    """
+    refuse_nothing_to_normalise("mlp", critic_depth, critic_normalised)
+    spec = {
+        "generator_activation": generator_activation,
+        "generator_depth": generator_depth,
+        "generator_width": generator_width,
+        "generator_normalised": generator_normalised,
+        "critic_activation": critic_activation,
+        "critic_depth": critic_depth,
+        "critic_width": critic_width,
+        "critic_normalised": critic_normalised,
+    }
+    return make_space(lambda rng: dict(spec), 1, latent, output, initialisation)
+
+
+def build_random_mlp(
+    activations: tuple[Activation, ...] = ("relu", "leaky-relu", "softplus-shifted", "tanh"),
+    depths: tuple[int, ...] = (2, 4, 6, 8),
+    widths: tuple[int, ...] = (32, 64, 128),
+    normalised: tuple[bool, ...] = (False, True),
+    latent: int = 16,
+    output: Output = "linear",
+    initialisation: Initialisation = "he",
+) -> Space:
+    """Make the space in which either network's activation, depth, width and normalisation are drawn independently.
+
+    With the defaults it has 9,216 points, as many as the paper's; all are equally likely.
+    """
+    refuse_nothing_to_normalise("random-mlp", min(depths), True in normalised)
+    factors = {"activation": activations, "depth": depths, "width": widths, "normalised": normalised}
+
+    def sample(rng: Random) -> Spec:
+        players = ("generator", "critic")
+        return {f"{player}_{factor}": rng.choice(values) for player in players for factor, values in factors.items()}
+
+    size = math.prod(len(values) for values in factors.values()) ** 2
+    return make_space(sample, size, latent, output, initialisation)
+
+
+@hookimpl
+def ganbench_architectures() -> Iterator[Offer]:
+    """Offer `mlp` and `random-mlp`."""
+    yield Offer(
+        "mlp",
+        build_mlp,
+        "One perceptron for either player, for data of any shape.",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, section 4 (their toys: 3 x 512, ReLU)",
+    )
+    yield Offer(
+        "random-mlp",
+        build_random_mlp,
+        "Perceptrons of random activation, depth, width and normalisation on either side.",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, table 1, carried from convolutions to perceptrons",
+    )

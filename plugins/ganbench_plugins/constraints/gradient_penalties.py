@@ -1,0 +1,94 @@
+"""Penalties on the critic's slope: a norm held at a target, or its square held down.
+
+Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028, equation 3; Mescheder, Geiger, Nowozin
+2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, equation 9. The slope is taken per
+sample, over all of its axes; a norm over another axis is the commonest bug of public GAN code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from ganbench import Constraint, Draw, Example, Offer, Play, Scalar, hookimpl
+from torch import Tensor
+from torch.func import grad
+
+
+def squared_slopes(play: Play, x: Tensor) -> Tensor:
+    """Give |grad D(x)|^2 of each sample, [n]; the sum of the scores has each sample's own gradient in its row."""
+    gradient = grad(lambda at: play.critic(at).sum())(x)
+    return gradient.flatten(1).square().sum(1)
+
+
+def build_gradient_penalty(
+    target: Scalar = 1.0,
+    sides: Literal["two", "one"] = "two",
+    centre: Literal["interpolates", "real", "fake"] = "interpolates",
+) -> Constraint:
+    """Make E (|grad D(x^)| - target)^2; `sides="one"` lets slopes below the target go free.
+
+    x^ = e x + (1 - e) x~ with one e ~ U[0, 1] per sample, or the real or the fake samples themselves.
+    """
+
+    def place(play: Play) -> Tensor:
+        if centre == "interpolates":
+            mix = play.draws["mix"]
+            return mix * play.real + (1 - mix) * play.fake
+        return play.real if centre == "real" else play.fake
+
+    def penalty(play: Play) -> Tensor:
+        norms = (squared_slopes(play, place(play)) + 1e-12).sqrt()  # the root of zero has no derivative
+        excess = norms - target
+        return (excess.relu() if sides == "one" else excess).square().mean()
+
+    return Constraint(critic=penalty, draws={"mix": Draw("uniform", "sample")} if centre == "interpolates" else {})
+
+
+def build_r1() -> Constraint:
+    """Make 1/2 E|grad D(x)|^2 at real samples: its weight is the paper's gamma, twice its code's `reg_param`."""
+    return Constraint(critic=lambda play: squared_slopes(play, play.real).mean() / 2)
+
+
+def build_r2() -> Constraint:
+    """Make 1/2 E|grad D(x~)|^2 at fake samples: its weight is the paper's gamma."""
+    return Constraint(critic=lambda play: squared_slopes(play, play.fake).mean() / 2)
+
+
+STEEP = {"slope": 1.7, "shape": [3, 4, 4]}
+FLAT = {"slope": 0.3, "shape": [3, 4, 4]}
+
+
+@hookimpl
+def ganbench_constraints() -> Iterator[Offer]:
+    """Offer `gradient-penalty`, `r1` and `r2`."""
+    yield Offer(
+        "gradient-penalty",
+        build_gradient_penalty,
+        "Holds the critic's slope at a target on lines between real and fake samples.",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, equation 3 (one-sided: section 4)",
+        formula="E (|grad D(x^)| - t)^2, x^ = e x + (1 - e) x~, e ~ U[0, 1] per sample",
+        examples=(
+            Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2"),
+            Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2, above the target", options={"sides": "one"}),
+            Example(FLAT, {"critic": 0.49}, "(.3 - 1)^2"),
+            Example(FLAT, {"critic": 0.0}, "below the target", options={"sides": "one"}),
+            Example(STEEP, {"critic": 2.89}, "1.7^2", options={"target": 0.0, "centre": "real"}),
+        ),
+    )
+    yield Offer(
+        "r1",
+        build_r1,
+        "Holds the critic's slope down at real samples.",
+        reference="Mescheder et al. 2018, arXiv:1801.04406, equation 9",
+        formula="1/2 E|grad D(x)|^2; weight = gamma",
+        examples=(Example(STEEP, {"critic": 1.445}, "1.7^2 / 2"),),
+    )
+    yield Offer(
+        "r2",
+        build_r2,
+        "Holds the critic's slope down at fake samples.",
+        reference="Mescheder et al. 2018, arXiv:1801.04406, section 4.1",
+        formula="1/2 E|grad D(x~)|^2; weight = gamma",
+        examples=(Example(STEEP, {"critic": 1.445}, "1.7^2 / 2"),),
+    )

@@ -1,0 +1,61 @@
+"""Spectral normalisation: every weight of the critic is divided by its largest singular value.
+
+Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", arXiv:1802.05957, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from ganbench import Constraint, Offer, Parameters, State, hookimpl
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def init(parameters: Parameters, rng: torch.Generator) -> State:
+    """Draw a unit vector u [out] for each weight of two or more axes; biases and norm layers have none."""
+    return {
+        name: normalize(torch.randn(len(weight), generator=rng, dtype=weight.dtype, device=rng.device), dim=0).to(
+            weight
+        )
+        for name, weight in parameters.items()
+        if weight.ndim >= 2
+    }
+
+
+def power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Give (sigma, u) after one step of the power method on `weight` [out, in] from `u` [out].
+
+    Sigma = u' W v is differentiable in W alone: at the fixed point the derivatives through u and v vanish.
+    """
+    constant = weight.detach()
+    v = normalize(u @ constant, dim=0)
+    u = normalize(constant @ v, dim=0)
+    return u @ weight @ v, u
+
+
+def reparametrise(parameters: Parameters, state: State) -> tuple[Parameters, State]:
+    """Give W / sigma(W) for the weights that have a u, the other parameters as they are, and each u a step on."""
+    normalised, memory = dict(parameters), {}
+    for name, u in state.items():
+        sigma, memory[name] = power_iteration(parameters[name].flatten(1), u)
+        normalised[name] = parameters[name] / sigma
+    return normalised, memory
+
+
+def build() -> Constraint:
+    """Make the reparametrisation; convolutions are normalised as the matrix [out, -1], as in the paper."""
+    return Constraint(init=init, reparametrise=reparametrise)
+
+
+@hookimpl
+def ganbench_constraints() -> Iterator[Offer]:
+    """Offer `spectral-norm`."""
+    yield Offer(
+        "spectral-norm",
+        build,
+        "Divides each weight of the critic by its largest singular value, one power iteration a step.",
+        reference="Miyato et al. 2018, arXiv:1802.05957, equation 8 and algorithm 1",
+        formula="W / sigma(W), sigma = u' W v",
+    )

@@ -1,0 +1,34 @@
+"""Weight clipping: the first Wasserstein GAN's way to bound the critic's slope.
+
+Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ganbench import Constraint, Offer, Parameters, Scalar, hookimpl
+from torch import Tensor
+
+
+def build(bound: Scalar = 0.01) -> Constraint:
+    """Make the projection of every parameter of the critic onto [-bound, bound], after the optimizer's step."""
+    limit: Any = bound  # torch's stubs know no float-or-tensor
+
+    def project(parameters: Parameters, progress: Tensor) -> Parameters:
+        return {name: weights.clamp(-limit, limit) for name, weights in parameters.items()}
+
+    return Constraint(project=project)
+
+
+@hookimpl
+def ganbench_constraints() -> Iterator[Offer]:
+    """Offer `weight-clipping`."""
+    yield Offer(
+        "weight-clipping",
+        build,
+        "Clips every parameter of the critic after each of its steps.",
+        reference="Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 7",
+        formula="w <- clip(w, -c, c)",
+    )

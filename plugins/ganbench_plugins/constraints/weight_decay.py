@@ -1,0 +1,34 @@
+"""Weight decay of the critic as a term of its loss (coupled: an adaptive optimizer rescales it, unlike AdamW's).
+
+Gulrajani et al. 2017, arXiv:1704.00028, used 1e-3 in normalised critics of their random architectures (section 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ganbench import Constraint, Offer, Play, hookimpl
+from torch import Tensor
+
+
+def decay(play: Play) -> Tensor:
+    """Give half the sum of the squares of the critic's weights; biases and norm layers (one axis) are left out."""
+    squares = [weight.square().sum() for weight in play.critic_parameters.values() if weight.ndim >= 2]
+    return sum(squares[1:], squares[0]) / 2
+
+
+def build() -> Constraint:
+    """Make the term; its weight is the decay rate."""
+    return Constraint(critic=decay)
+
+
+@hookimpl
+def ganbench_constraints() -> Iterator[Offer]:
+    """Offer `weight-decay`."""
+    yield Offer(
+        "weight-decay",
+        build,
+        "Half the squared norm of the critic's weights, added to its loss.",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, section 5.1",
+        formula="1/2 sum |W|^2; weight = decay rate",
+    )

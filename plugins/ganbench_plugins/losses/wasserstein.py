@@ -1,0 +1,44 @@
+"""The Wasserstein GAN's loss: the critic's mean score tells real from fake, and a constraint keeps it Lipschitz.
+
+Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ganbench import Example, Objective, Offer, hookimpl
+from torch import Tensor
+
+
+def critic(real: Tensor, fake: Tensor) -> Tensor:
+    """Give the negated estimate of the Wasserstein distance, E f - E r (equation 2, for a 1-Lipschitz critic)."""
+    return fake.mean() - real.mean()
+
+
+def generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """Give -E f: the generator moves its samples up the critic's slope."""
+    return -fake.mean()
+
+
+def build() -> Objective:
+    """Make the loss; without a constraint on the critic it has no minimum."""
+    return Objective(critic, generator)
+
+
+@hookimpl
+def ganbench_losses() -> Iterator[Offer]:
+    """Offer `wasserstein`."""
+    yield Offer(
+        "wasserstein",
+        build,
+        "The difference of the mean scores; needs a Lipschitz constraint on the critic.",
+        reference="Arjovsky et al. 2017, arXiv:1701.07875, equation 2 and algorithm 1",
+        formula="critic E f - E r; generator -E f",
+        safe_range=1e6,
+        examples=(
+            Example(
+                {"real": [2.0, 4.0], "fake": [-1.0, 0.0, 4.0]}, {"critic": -2.0, "generator": -1.0}, "means 3 and 1"
+            ),
+        ),
+    )

@@ -1,0 +1,73 @@
+"""torch's elementwise optimizers, which cannot tell stacked seeds from one large parameter.
+
+A learning rate may be a 0-d tensor that the engine fills between steps; every kernel chosen here reads it at each step.
+Under CUDA graphs Adam, AdamW and RMSprop also want `capturable=True`, which warns when nothing is captured: whoever
+captures sets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ganbench import Offer, Scalar, hookimpl
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+Factory = Callable[[Iterable[Tensor]], Optimizer]
+
+
+def adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8) -> Factory:
+    """Make Adam in one fused kernel, 2.5 times as fast as a kernel per operation on a CPU."""
+    return lambda parameters: Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+def adamw(
+    lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-2
+) -> Factory:
+    """Make Adam with decoupled decay: parameters shrink by lr * weight_decay a step, whatever their gradients."""
+    return lambda parameters: AdamW(
+        parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=True
+    )
+
+
+def rmsprop(lr: Scalar = 5e-5, alpha: float = 0.99, eps: float = 1e-8) -> Factory:
+    """Make RMSprop with torch's smoothing (TensorFlow's alpha is .9); it has no fused kernel."""
+    return lambda parameters: RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, foreach=True)
+
+
+def sgd(lr: Scalar = 1e-2, momentum: float = 0.0) -> Factory:
+    """Make gradient descent, with heavy-ball momentum if asked."""
+    return lambda parameters: SGD(parameters, lr=lr, momentum=momentum, fused=True)
+
+
+@hookimpl
+def ganbench_optimizers() -> Iterator[Offer]:
+    """Offer `adam`, `adamw`, `rmsprop` and `sgd`."""
+    yield Offer(
+        "adam",
+        adam,
+        "Adam, with the low first momentum that GANs want.",
+        reference="Kingma, Ba 2014, arXiv:1412.6980, algorithm 1; beta1 of Radford et al. 2015, arXiv:1511.06434",
+        formula="w <- w - lr m^ / (sqrt v^ + eps)",
+    )
+    yield Offer(
+        "adamw",
+        adamw,
+        "Adam with decoupled weight decay.",
+        reference="Loshchilov, Hutter 2017, arXiv:1711.05101, algorithm 2",
+        formula="w <- w - lr (m^ / (sqrt v^ + eps) + decay w)",
+    )
+    yield Offer(
+        "rmsprop",
+        rmsprop,
+        "Gradients divided by the root of their running mean square.",
+        reference="Tieleman, Hinton 2012, Coursera lecture 6.5; lr of Arjovsky et al. 2017, arXiv:1701.07875",
+        formula="v <- alpha v + (1 - alpha) g^2; w <- w - lr g / (sqrt v + eps)",
+    )
+    yield Offer(
+        "sgd",
+        sgd,
+        "Gradient descent, with or without momentum.",
+        reference="Polyak 1964, doi:10.1016/0041-5553(64)90137-5, equation 9",
+        formula="b <- momentum b + g; w <- w - lr b",
+    )
