@@ -36,15 +36,17 @@ class Chance:
         members: Sequence[Member],
         player: str,
         shape: tuple[int, ...],
+        stage: int = 0,
     ) -> None:
         self.data, self.conditional = data, networks.conditional
         rows, device, dtype = data.rows, data.device, data.dtype
         seen = (shape[0] * program.pack, *shape[1:])
+        whose = f"{player}.{stage}" if stage else player
 
         def open_(name: str, draw: Draw, n: int, like: tuple[int, ...]) -> Stream:
-            return stream(f"{name}.{player}", draw, members, n, like, device, dtype)
+            return stream(f"{name}.{whose}", draw, members, n, like, device, dtype)
 
-        self.real = data.open(f"data.{player}") if needs_real(program, player) or self.conditional else None
+        self.real = data.open(f"data.{whose}") if needs_real(program, player) or self.conditional else None
         self.latent = {
             name: open_(f"latent.{name}", draw, rows, ()) for name, draw in latent_laws(program, networks).items()
         }

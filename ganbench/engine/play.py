@@ -154,4 +154,3 @@ class Play:
     @lazy
     def scores_fake(self) -> Tensor:
         return self._scored(self.fake) if self.program.wraps else self._seen(self.answers_fake, self.fake)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,8 +13,10 @@ from torch import Tensor
 from ganbench import schedules
 from ganbench.errors import GanbenchError
 from ganbench.records import Ask, Constraint, CriticFunction, Dynamics, Input, Objective, OptimizerFactory, Source, Term
-from ganbench.registry import Registry
 from ganbench.trials import Part, Recipe
+
+if TYPE_CHECKING:
+    from ganbench.registry import Registry
 
 
 class Dials:

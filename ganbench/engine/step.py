@@ -121,7 +121,8 @@ class Game:
         gradients = {player: self.gradients(player, chance) for player in players}
         for player, own in gradients.items():
             for name, leaf in self.ensemble.parameters[player].items():
-                leaf.grad = own[name]
+                # torch's fused CPU kernels read a gradient as if it lay like its leaf: mapped ones often do not
+                leaf.grad = own[name].contiguous()
             self.optimizers[player].step()
             self.taken[player] += 1
         if "critic" in players:

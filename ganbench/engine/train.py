@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, stag
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
 from ganbench.engine.step import Game
 from ganbench.records import OptimizerFactory, Source, Space
-from ganbench.registry import Registry
 from ganbench.trials import Batch, Budget, Mode
+
+if TYPE_CHECKING:
+    from ganbench.registry import Registry
 
 ENGINE_NUMERICS = 1
 """Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""
@@ -73,13 +75,13 @@ class Training:
         built = stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
         total, begun, share, before = self.budget.generator_steps, 0, 0.0, None
         game: Game | None = None
-        for ensemble in built:
+        for stage, ensemble in enumerate(built):
             share += ensemble.networks.share
             ends = total if ensemble is built[-1] else round(total * share / sum(e.networks.share for e in built))
             if before is not None:
                 ensemble.inherit(before)
             game, before = self._open(ensemble, game), ensemble
-            yield from self._stage(game, range(begun, ends), report)
+            yield from self._stage(game, stage, range(begun, ends), report)
             begun = ends
 
     def _open(self, ensemble: Ensemble, before: Game | None) -> Game:
@@ -110,10 +112,10 @@ class Training:
             for name, every in states.items()
         }
 
-    def _stage(self, game: Game, steps: range, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
+    def _stage(self, game: Game, stage: int, steps: range, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
         networks, total = game.ensemble.networks, self.budget.generator_steps
         players = {
-            player: Chance(self.program, networks, self.data, self.members, player, self.shape(networks))
+            player: Chance(self.program, networks, self.data, self.members, player, self.shape(networks), stage)
             for player in ("critic", "generator")
         }
         dice, points = GlobalChance(), max(1, total // TRACE_POINTS)
