@@ -1,0 +1,147 @@
+"""Results as tidy pandas frames: what statistics, reports and notebooks work on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from ganbench.schema import BATCHES, PLAN, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS = ("dataset", "architecture", "method")
+TRIAL_COLUMNS = (
+    *("key", *LABELS, "seed", "planned", "status", "error", "died", "stale", "code"),
+    *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples"),
+    *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The results of a suite.
+
+    `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is ok, failed, timeout, or missing where nothing is
+    recorded yet; `died` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
+    plan's made the record; `seconds_*` the batch's wall times divided by its members.
+    `scores`: key, step, name, value, direction, measurement, samples; in the order of steps.
+    `signals`: key, name, step, value; empty if they were not asked for.
+    `suite` is the text of the newest run's suite.
+    """
+
+    trials: pd.DataFrame
+    scores: pd.DataFrame
+    signals: pd.DataFrame
+    suite: str = ""
+
+
+def build_frames(connection: Connection, *, everything: bool, signals: bool) -> Frames:
+    """Build the frames of the newest plan; with `everything`, of all other recorded trials as well."""
+    newest = connection.scalar(select(func.max(RUNS.c.id)))
+    suite = connection.scalar(select(RUNS.c.suite).where(RUNS.c.id == newest)) or ""
+    trials = trials_frame(connection, newest, everything)
+    keys = trials.drop_duplicates("id").set_index("id")["key"]
+    return Frames(
+        trials=trials[list(TRIAL_COLUMNS)],
+        scores=scores_frame(connection, keys),
+        signals=signals_frame(connection, keys if signals else keys[:0]),
+        suite=suite,
+    )
+
+
+def trials_frame(connection: Connection, newest: int | None, everything: bool) -> pd.DataFrame:
+    """One row per planned trial, in the plan's order, then the unplanned ones in the order they came."""
+    import pandas as pd
+
+    asked = TRIALS.c["id", "key", "seed", "generator_steps", "batch_size"]
+    columns = [*asked, *RECORDS.c["batch", "status", "error", "died", "seconds", "updates", "code"]]
+    joined = PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).outerjoin(RECORDS, RECORDS.c.trial == TRIALS.c.id)
+    planned = select(*columns, *PLAN.c[LABELS], PLAN.c.code.label("planned")).select_from(joined)
+    planned = planned.where(PLAN.c.run == newest).order_by(PLAN.c.position)
+    frame = query(connection, planned)
+    if everything or newest is None:
+        in_plan = select(PLAN.c.trial).where(PLAN.c.run == newest)
+        rest = select(*columns, *RECORDS.c[LABELS]).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
+        others = query(connection, rest.where(TRIALS.c.id.not_in(in_plan)).order_by(TRIALS.c.id))
+        frame = pd.concat([frame, others], ignore_index=True) if len(frame) else others.assign(planned=None)
+    return unpacked(connection, frame)
+
+
+def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
+    """Fill in what stands in JSON cells, in the batch, or in the comparison of plan and record."""
+    seconds = [json.loads(cell) if isinstance(cell, str) else {} for cell in frame["seconds"]]
+    updates = [json.loads(cell) if isinstance(cell, str) else {} for cell in frame["updates"]]
+    batches = {key: batch(composition, facts) for key, composition, facts in connection.execute(select(BATCHES))}
+    shared: list[dict[str, Any]] = [batches.get(key, {}) for key in frame["batch"]]
+    known = frame["status"].notna()
+    return frame.assign(
+        planned=frame["planned"].notna(),
+        stale=known & frame["planned"].notna() & (frame["planned"] != frame["code"]),
+        status=frame["status"].where(known, "missing").astype("str"),
+        error=frame["error"].where(known, "").astype("str"),
+        code=frame["code"].where(known, "").astype("str"),
+        died=frame["died"].where(known, -1).astype("int64"),
+        critic_updates=column(updates, "critic"),
+        generator_updates=column(updates, "generator"),
+        samples=column(updates, "samples"),
+        seconds_train=column(seconds, "train"),
+        seconds_evaluate=column(seconds, "evaluate"),
+        mode=[facts.get("mode", "") for facts in shared],
+        members=column(shared, "members"),
+        device=[facts.get("device", "") for facts in shared],
+    )
+
+
+def column(rows: list[dict[str, Any]], name: str) -> list[float]:
+    """One number of each row, NaN where it has none."""
+    return [float(row.get(name, "nan")) for row in rows]
+
+
+def batch(composition: str, facts: str) -> dict[str, Any]:
+    """What the tables tell of a batch: mode, device, and how many trained together."""
+    found = json.loads(facts) | json.loads(composition)
+    members = found.get("members", "nan")
+    return {
+        "mode": str(found.get("mode", "")),
+        "device": str(found.get("device", "")),
+        "members": len(members) if isinstance(members, list) else float(members),
+    }
+
+
+def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
+    """Every score of these trials, in the order of steps."""
+    frame = query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
+    frame = frame[frame["trial"].isin(keys.index)].reset_index(drop=True)
+    frame = frame.assign(key=frame["trial"].map(keys).astype("str"), value=frame["value"].astype("float64"))
+    return frame[["key", "step", "name", "value", "direction", "measurement", "samples"]]
+
+
+def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
+    """Every signal of these trials, one row per step."""
+    import numpy as np
+    import pandas as pd
+
+    known = keys.to_dict()
+    rows = connection.execute(select(SIGNALS).order_by(SIGNALS.c.trial)).all() if known else []
+    found = [(known[trial], name, steps, values) for trial, name, steps, values in rows if trial in known]
+    counts = [len(steps) // 8 for _, _, steps, _ in found]
+    return pd.DataFrame(
+        {
+            "key": pd.Series([key for key, *_ in found], dtype="str").repeat(counts).reset_index(drop=True),
+            "name": pd.Series([name for _, name, *_ in found], dtype="str").repeat(counts).reset_index(drop=True),
+            "step": np.frombuffer(b"".join(steps for *_, steps, _ in found), "<i8"),
+            "value": np.frombuffer(b"".join(values for *_, values in found), "<f8"),
+        }
+    )
+
+
+def query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
+    """Run a query into a frame."""
+    import pandas as pd
+
+    result = connection.execute(statement)
+    return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))

@@ -1,0 +1,158 @@
+"""The tables of a results database, and the rows that trials and records become."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+
+from ganbench.trials import Record, Trial, canonical, digest
+
+SCHEMA = 1
+"""Raised when a table changes; a database of another version is refused, never half understood."""
+
+METADATA = MetaData()
+
+
+def text(name: str) -> Column[str]:
+    """A column of text that is always there."""
+    return Column(name, Text, nullable=False)
+
+
+def number(name: str) -> Column[int]:
+    """A column of integers that are always there."""
+    return Column(name, Integer, nullable=False)
+
+
+def labels() -> tuple[Column[str], ...]:
+    """What tables call a trial: a fact of the plan or of the record, not of what was asked."""
+    return text("dataset"), text("architecture"), text("method")
+
+
+META = Table("meta", METADATA, Column("name", Text, primary_key=True), text("value"))
+
+TRIALS = Table(
+    "trials",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    number("seed"),
+    number("generator_steps"),
+    number("batch_size"),
+    text("asked"),
+)
+"""Everything that was ever planned or recorded: what was asked, under its key."""
+
+RUNS = Table("runs", METADATA, Column("id", Integer, primary_key=True), text("started"), text("suite"), text("facts"))
+
+PLAN = Table(
+    "plan",
+    METADATA,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("trial", ForeignKey("trials.id"), nullable=False),
+    text("code"),
+    *labels(),
+    sqlite_with_rowid=False,
+)
+"""The trials of each run in order, with the code that was to answer them."""
+
+BATCHES = Table("batches", METADATA, Column("id", Text, primary_key=True), text("composition"), text("facts"))
+"""What the members of a batch share; its id is the hash of both texts."""
+
+RECORDS = Table(
+    "records",
+    METADATA,
+    Column("trial", ForeignKey("trials.id"), primary_key=True),
+    Column("batch", ForeignKey("batches.id"), nullable=False),
+    text("code"),
+    text("status"),
+    text("error"),
+    number("died"),
+    text("seconds"),
+    text("updates"),
+    text("network"),
+    *labels(),
+)
+"""The newest record of each trial; `network` is the SHA-256 of its generator's file, empty where there is none."""
+
+SCORES = Table(
+    "scores",
+    METADATA,
+    Column("trial", ForeignKey("records.trial", ondelete="CASCADE"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    Column("value", Float),
+    text("direction"),
+    number("samples"),
+    sqlite_with_rowid=False,
+)
+"""One value of one metric at one snapshot; a NULL value is a NaN."""
+
+SIGNALS = Table(
+    "signals",
+    METADATA,
+    Column("trial", ForeignKey("records.trial", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("steps", LargeBinary, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+)
+"""A whole series in one row, packed little-endian: int64 steps, float64 values."""
+
+
+def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:
+    """Pack int64 (`q`) or float64 (`d`) values little-endian."""
+    return struct.pack(f"<{len(values)}{kind}", *values)
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """What was asked, in full and in the columns that tables need."""
+    return {
+        "key": trial.key,
+        "seed": trial.seed,
+        "generator_steps": trial.budget.generator_steps,
+        "batch_size": trial.budget.batch_size,
+        "asked": canonical(trial.asked),
+    }
+
+
+def names(trial: Trial) -> dict[str, str]:
+    """What tables call a trial's dataset, architecture and method."""
+    offers = {"dataset": trial.dataset, "architecture": trial.architecture, "method": trial.recipe.loss}
+    return {kind: trial.labels.get(kind, offer.name) for kind, offer in offers.items()}
+
+
+def company(record: Record) -> dict[str, str]:
+    """The composition and facts that all records of a batch share, under the hash of both."""
+    shared = {"composition": canonical(dict(record.composition)), "facts": canonical(dict(record.facts))}
+    return {"id": digest(shared), **shared}
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    """A record's own columns."""
+    return {
+        "code": record.trial.code,
+        "status": record.status,
+        "error": record.error,
+        "died": record.died,
+        "seconds": canonical(dict(record.seconds)),
+        "updates": canonical(dict(record.updates)),
+        **names(record.trial),
+    }
+
+
+def score_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    """Every score of every record; SQLite keeps NaN as NULL, which stands for nothing else in that column."""
+    for key, record in records.items():
+        for score in record.scores:
+            yield {"key": key, **vars(score)}
+
+
+def signal_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    """Every signal of every record, packed: float64 keeps NaN and infinities as they are."""
+    for key, record in records.items():
+        for name, (steps, values) in record.signals.items():
+            yield {"key": key, "name": name, "steps": pack("q", steps), "values": pack("d", values)}

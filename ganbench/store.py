@@ -1,0 +1,297 @@
+"""The results folder of a suite: what was planned, what came of it, and every final generator.
+
+    results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
+    suite.toml        the suite as it was last run
+    networks/         final generators, named by the trial's key
+    log/              what the workers wrote to stderr
+
+Nothing here is unpickled, and only a checked hexadecimal key ever becomes a file name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, delete, event, insert, select
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from ganbench.errors import GanbenchError
+from ganbench.frames import Frames, build_frames
+from ganbench.schema import (
+    BATCHES,
+    META,
+    METADATA,
+    PLAN,
+    RECORDS,
+    RUNS,
+    SCHEMA,
+    SCORES,
+    SIGNALS,
+    TRIALS,
+    company,
+    names,
+    record_row,
+    score_rows,
+    signal_rows,
+    trial_row,
+)
+from ganbench.trials import Record, Trial, canonical
+
+REMEDIES = {
+    "SQLITE_NOTADB": "The file is damaged: move it away and run the suite again, or put a copy back.",
+    "SQLITE_CORRUPT": "The file is damaged: move it away and run the suite again, or put a copy back.",
+    "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
+    "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
+    "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
+    "SQLITE_FULL": "Make room on the disk and run again; what was stored before is safe.",
+}
+TRIAL = select(TRIALS.c.id).where(TRIALS.c.key == bindparam("key")).scalar_subquery()
+"""The number of the trial with the bound key; rows refer to trials by number, which is an eighth of the key's size."""
+
+
+class Store:
+    """The results in `folder`: one writer at a time, readers any number.
+
+    A context manager. `readonly=True` opens the database so that SQLite itself refuses to write. Everything that can
+    go wrong with a file raises `GanbenchError` naming it.
+    """
+
+    def __init__(self, folder: str | Path, *, readonly: bool = False) -> None:
+        self.folder = Path(folder)
+        self.file = self.folder / "results.sqlite"
+        self.readonly = readonly
+        self._engine: Engine
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Store:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> Store:
+        """Take the lock (for writing), connect, and check that the schema is ours."""
+        with ExitStack() as undo:
+            if self.readonly and not self.file.is_file():
+                raise GanbenchError(f"{self.folder}: no results here. `ganbench run SUITE` makes them.")
+            if not self.readonly:
+                make_folders(self.folder)
+                undo.enter_context(locked(self.folder))
+            self._engine = connect(self.file, self.readonly)
+            undo.callback(self._engine.dispose)
+            with self._transaction() as connection:
+                check_schema(connection, self.file, self.readonly)
+            self._undo = undo.pop_all()
+        return self
+
+    def close(self) -> None:
+        """Let go of the database and of the lock; closing twice does nothing."""
+        self._undo.close()
+
+    def begin_run(self, suite_text: str, plan: Sequence[Trial], facts: Mapping[str, Any]) -> int:
+        """Store a run's suite, its plan in order, and its facts; give the run's number."""
+        write_file(self.folder / "suite.toml", suite_text.encode())
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._transaction() as connection:
+            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical(dict(facts)))
+            run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
+            add_trials(connection, plan)
+            rows = [
+                {"run": run, "position": position, "key": trial.key, "code": trial.code, **names(trial)}
+                for position, trial in enumerate(plan)
+            ]
+            execute(connection, insert(PLAN).values(trial=TRIAL), rows)
+        return run
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Store all of the records or none; a record whose key is there already replaces the old one."""
+        newest = {record.trial.key: record for record in records}
+        networks = {
+            key: write_network(self.folder, key, record.generator) for key, record in newest.items() if record.generator
+        }
+        with self._transaction() as connection:
+            add_trials(connection, [record.trial for record in newest.values()])
+            execute(connection, delete(RECORDS).where(RECORDS.c.trial == TRIAL), [{"key": key} for key in newest])
+            batches = [company(record) for record in newest.values()]
+            execute(connection, insert(BATCHES).prefix_with("OR IGNORE"), batches)
+            rows = [
+                {"key": key, "batch": batch["id"], "network": networks.get(key, ""), **record_row(record)}
+                for (key, record), batch in zip(newest.items(), batches, strict=True)
+            ]
+            execute(connection, insert(RECORDS).values(trial=TRIAL), rows)
+            execute(connection, insert(SCORES).values(trial=TRIAL), list(score_rows(newest)))
+            execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
+        for key in newest.keys() - networks.keys():
+            network_path(self.folder, key).unlink(missing_ok=True)
+
+    def known(self) -> dict[str, tuple[str, str]]:
+        """Give (code, status) of every recorded trial by key, for the planner."""
+        wanted = select(TRIALS.c.key, RECORDS.c.code, RECORDS.c.status).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
+        with self._transaction() as connection:
+            return {key: (code, status) for key, code, status in connection.execute(wanted)}
+
+    def detail(self, key: str) -> dict[str, Any]:
+        """Give all that is known of one recorded trial, what was asked and its batch's composition included.
+
+        `key` may be shortened as long as only one recorded trial begins with it.
+        """
+        if not re.fullmatch("[0-9a-f]{4,64}", key):
+            raise GanbenchError(f"{self.folder}: {key!r} is no key: 4 to 64 hexadecimal digits.")
+        joined = TRIALS.join(RECORDS, RECORDS.c.trial == TRIALS.c.id).join(BATCHES, BATCHES.c.id == RECORDS.c.batch)
+        wanted = select(TRIALS, RECORDS, BATCHES.c.composition, BATCHES.c.facts).select_from(joined)
+        with self._transaction() as connection:
+            found = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
+        if len(found) != 1:
+            raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
+        texts = ("asked", "seconds", "updates", "composition", "facts")
+        hidden = ("id", "trial", "batch")
+        return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
+
+    def generator(self, key: str) -> bytes:
+        """Give the final generator of a recorded trial as safetensors bytes, checked against its record."""
+        detail = self.detail(key)
+        path = network_path(self.folder, detail["key"])
+        if not detail["network"]:
+            raise GanbenchError(f"{path}: this trial left no generator (its status: {detail['status']}).")
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != detail["network"]:
+            raise GanbenchError(f"{path}: missing or not the file that was stored. Train the trial again.")
+        return content
+
+    def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
+        """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
+        with self._transaction() as connection:
+            return build_frames(connection, everything=everything, signals=signals)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise  # two scores of one name, say: a bug of ours, not something to mend on the disk
+        except DatabaseError as error:
+            name = getattr(error.orig, "sqlite_errorname", "")
+            remedy = REMEDIES.get(name, "Check the disk and the folder's permissions, then run again.")
+            raise GanbenchError(f"{self.file}: {error.orig}. {remedy}") from error
+
+
+def read(path: str | Path, *, everything: bool = False, signals: bool = True) -> Frames:
+    """Read a results folder (or the database in it) without writing a byte."""
+    folder = Path(path)
+    with Store(folder.parent if folder.is_file() else folder, readonly=True) as store:
+        return store.frames(everything=everything, signals=signals)
+
+
+def connect(file: Path, readonly: bool) -> Engine:
+    """Make an engine on one connection whose transactions are exactly SQLAlchemy's."""
+
+    def creator() -> sqlite3.Connection:
+        mode = "ro" if readonly else "rwc"
+        link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        link.execute("PRAGMA foreign_keys = ON")
+        if not readonly:
+            link.execute("PRAGMA journal_mode = DELETE")  # one file that may lie on any file system
+        return link
+
+    engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
+
+    # sqlite3 would begin a transaction late and leave the creation of tables out of it.
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
+    """Create the tables of an empty database; refuse one whose schema is not ours."""
+    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
+    if empty and readonly:
+        raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
+    if empty:
+        METADATA.create_all(connection)
+        connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
+    ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
+    found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
+    if found != str(SCHEMA):
+        raise GanbenchError(
+            f"{file}: its schema version is {found}, this ganbench reads {SCHEMA}. Open it with the ganbench that "
+            "wrote it, or run the suite into another folder."
+        )
+
+
+def make_folders(folder: Path) -> None:
+    """Make the results folder and those in it."""
+    try:
+        for part in ("networks", "log"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GanbenchError(f"{folder}: cannot be written ({error.strerror}). Choose another folder.") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
+    lock, sidecar = FileLock(folder / ".lock"), folder / ".holder"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = sidecar.read_text(encoding="utf-8") if sidecar.is_file() else "another process"
+        raise GanbenchError(f"{folder}: {holder} writes here. Wait for it, or choose another folder.") from None
+    except OSError as error:
+        raise GanbenchError(f"{folder}: cannot be locked ({error.strerror}). Choose another folder.") from error
+    try:
+        sidecar.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        sidecar.unlink(missing_ok=True)
+        lock.release()
+
+
+def network_path(folder: Path, key: str) -> Path:
+    """Where the generator of this key lies; refuses all but a full hexadecimal key."""
+    if not re.fullmatch("[0-9a-f]{64}", key):
+        raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
+    return folder / "networks" / f"{key}.safetensors"
+
+
+def write_network(folder: Path, key: str, content: bytes) -> str:
+    """Write a generator; give the SHA-256 that its record keeps."""
+    write_file(network_path(folder, key), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, whatever happens meanwhile."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
+
+
+def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    """Execute once for each row; an empty list would mean once with defaults."""
+    if rows:
+        connection.execute(statement, rows)
+
+
+def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:
+    """Give every trial a number, unless it has one."""
+    execute(connection, insert(TRIALS).prefix_with("OR IGNORE"), [trial_row(trial) for trial in trials])

@@ -1,0 +1,53 @@
+"""Trials, records and results made by hand, for tests that need no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganbench.frames import Frames
+from ganbench.store import Store
+from ganbench.trials import Budget, Part, Recipe, Record, Score, Trial
+
+SGD = Part("sgd")
+
+
+def trial(method: str = "a", architecture: int = 0, seed: int = 0, dataset: str = "ring", code: str = "c0") -> Trial:
+    """Make a trial that is named and keyed by these."""
+    return Trial(
+        dataset=Part(dataset),
+        architecture=Part("mlp"),
+        spec={"width": architecture},
+        recipe=Recipe(loss=Part(method), dynamics=Part("plain"), critic_optimizer=SGD, generator_optimizer=SGD),
+        seed=seed,
+        budget=Budget(generator_steps=100, batch_size=32, snapshots=(50, 100)),
+        code=code,
+        labels={"method": method, "dataset": dataset, "architecture": f"mlp-{architecture}"},
+    )
+
+
+def scores(name: str, values: Iterable[float], direction: str = "lower", measurement: str = "m" * 64) -> list[Score]:
+    """Make the scores of one metric, one value per snapshot, at steps 50, 100, ..."""
+    return [Score(50 * (i + 1), name, value, direction, measurement, 500) for i, value in enumerate(values)]
+
+
+def record(asked: Trial, fid: Iterable[float] = (), **others: Any) -> Record:
+    """Make the record of a trial with these FIDs, one per snapshot."""
+    known: Mapping[str, Any] = {
+        "scores": tuple(scores("fid", fid)),
+        "seconds": {"train": 2.0, "evaluate": 0.5},
+        "updates": {"critic": 500, "generator": 100, "samples": 16000},
+        "composition": {"mode": "stack", "members": [asked.key], "device": "cpu"},
+        "facts": {"torch": "2.15"},
+    }
+    return Record(trial=asked, **{**known, **others})
+
+
+def results(folder: Path, records: Iterable[Record], plan: Iterable[Trial] | None = None) -> Frames:
+    """Store these records under a plan of just them (or the given one) and read the frames back."""
+    records = list(records)
+    with Store(folder) as store:
+        store.begin_run("question = 'why?'", [r.trial for r in records] if plan is None else list(plan), {})
+        store.append(records)
+        return store.frames()
