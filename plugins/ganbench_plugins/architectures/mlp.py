@@ -33,7 +33,7 @@ class ShiftedSoftplus(nn.Module):
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
-    "leaky-relu": lambda: nn.LeakyReLU(0.2),  # the slope of Radford et al. 2015, section 3
+    "leaky-relu": lambda: nn.LeakyReLU(0.2),  # the slope of Radford et al. 2015, section 4
     "softplus-shifted": ShiftedSoftplus,
     "tanh": nn.Tanh,
 }
@@ -198,7 +198,7 @@ def ganbench_architectures() -> Iterator[Offer]:
         "mlp",
         build_mlp,
         "One perceptron for either player, for data of any shape.",
-        reference="Gulrajani et al. 2017, arXiv:1704.00028, section 4 (their toys: 3 x 512, ReLU)",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, whose toys have 3 x 512 and ReLU",
     )
     yield Offer(
         "random-mlp",

@@ -68,6 +68,6 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "sgd",
         sgd,
         "Gradient descent, with or without momentum.",
-        reference="Polyak 1964, doi:10.1016/0041-5553(64)90137-5, equation 9",
+        reference="Polyak 1964, doi:10.1016/0041-5553(64)90137-5",
         formula="b <- momentum b + g; w <- w - lr b",
     )
