@@ -56,6 +56,20 @@ def ganbench_dynamics() -> Iterable[Offer]:
 
 
 @hookspec
+def ganbench_inputs() -> Iterable[Offer]:
+    """Yield what the critic sees and the generator gets; `build(**options)` gives an `Input`.
+
+    >>> from ganbench import Draw, Input, Offer, hookimpl
+    >>> def view(x, draws, progress):
+    ...     return x * draws["flip"]
+    >>> @hookimpl
+    ... def ganbench_inputs():
+    ...     build = lambda: Input(view=view, draws={"flip": Draw("sign")})
+    ...     yield Offer("my-flip", build, "Shows the critic each sample with a random sign.")
+    """
+
+
+@hookspec
 def ganbench_architectures() -> Iterable[Offer]:
     """Yield architecture spaces; `build(**options)` gives a `Space`.
 
