@@ -1,0 +1,174 @@
+"""The options of an offer: what a suite may say, made from the signature of its `build`."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import json
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
+
+from ganbench.errors import GanbenchError
+from ganbench.records import Scalar
+from ganbench.schedules import number, plain, plain_scalar
+from ganbench.sources import definition
+
+GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
+Number = Annotated[float, BeforeValidator(number)]
+
+
+def _scalar(value: Any) -> Any:
+    """Give a float, or a schedule's canonical table."""
+    table = plain_scalar(value)
+    return table if isinstance(table, dict) else number(table)
+
+
+class Options:
+    """The options of one `build`: its keyword arguments, their types and defaults.
+
+    Raises GanbenchError for a signature that cannot be said in a suite.
+    """
+
+    def __init__(self, build: Callable[..., Any], place: str = "") -> None:
+        self.parameters = inspect.signature(build).parameters
+        strange = [
+            str(one)
+            for one in self.parameters.values()
+            if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+        ]
+        if strange:
+            raise GanbenchError(f"{place}: build takes {', '.join(strange)}: each option needs a keyword of its own.")
+        namespace = {"Scalar": Scalar, **vars(typing), **_globals(build)}
+        annotations = {name: _annotation(one, namespace) for name, one in self.parameters.items()}
+        self._annotations = annotations
+        self.scalars = frozenset(name for name, one in annotations.items() if _says_scalar(one))
+        self._fields = {f"option_{i}": name for i, name in enumerate(annotations)}
+        self._model = _model({name: (_accepting(one), self.parameters[name]) for name, one in annotations.items()})
+
+    def __str__(self) -> str:
+        return ", ".join(_described(one, self._annotations[name]) for name, one in self.parameters.items()) or "none"
+
+    def values(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """Give what was given as `build` wants it; a schedule stays a table.
+
+        `place` opens every complaint, as in `suites/ring.toml: loss 'wasserstein'`. Raises GanbenchError.
+        """
+        for name in given:
+            if name not in self.parameters:
+                near = get_close_matches(str(name), self.parameters, n=1, cutoff=0.5)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise GanbenchError(f"{place}: no option {str(name)!r}.{hint} Options: {self}.")
+        try:
+            text = json.dumps(plain(given), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise GanbenchError(
+                f"{place}: {dict(given)!r}: {error}; options are numbers (no NaN), strings, booleans, lists, tables."
+            ) from None
+        try:
+            model = self._model.model_validate_json(text)
+        except ValidationError as error:
+            raise GanbenchError(f"{place}: {_complaint(error)}. Options: {self}.") from None
+        return {self._fields[field]: getattr(model, field) for field in self._fields if field in model.model_fields_set}
+
+    def plain(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """Give what differs from the defaults, as canonical plain JSON data. Raises GanbenchError."""
+        values = self.values(given, place)
+        return {name: plain(value) for name, value in values.items() if not _same(value, self.parameters[name].default)}
+
+
+def _globals(build: Any) -> dict[str, Any]:
+    """Give the names that a function's, class's or callable's annotations may use."""
+    build = definition(build)
+    return vars(sys.modules[build.__module__]) if isinstance(build, type) else getattr(build, "__globals__", {})
+
+
+def _annotation(parameter: inspect.Parameter, namespace: dict[str, Any]) -> Any:
+    """Give the type of an option; Any where it has none or one that only type checkers can see."""
+    if parameter.annotation is parameter.empty:
+        return float if isinstance(parameter.default, float) else Any
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    try:
+        return eval(parameter.annotation, namespace)  # the author's own code, as typing.get_type_hints does
+    except (NameError, AttributeError, TypeError):
+        return Any
+
+
+def _is_scalar(annotation: Any) -> bool:
+    return get_origin(annotation) is Annotated and "scalar" in annotation.__metadata__
+
+
+def _says_scalar(annotation: Any) -> bool:
+    """Say whether an option may be a schedule: Scalar, or a union with it."""
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_is_scalar, get_args(annotation)))
+    return _is_scalar(annotation)
+
+
+def _accepting(annotation: Any) -> Any:
+    """Give the annotation that pydantic holds values against: floats may be "inf", scalars may be schedules."""
+    if annotation is float:
+        return Number
+    if _is_scalar(annotation):
+        return Annotated[Any, PlainValidator(_scalar)]
+    origin, inner = get_origin(annotation), tuple(map(_accepting, get_args(annotation)))
+    if origin in (Union, UnionType):
+        return Union[inner]  # noqa: UP007 (built at run time)
+    return origin[inner] if origin in GENERIC else annotation
+
+
+def _model(options: Mapping[str, tuple[Any, inspect.Parameter]]) -> type[BaseModel]:
+    """Make the pydantic model of some options; they are aliases, so that no name is taken (copy, json, model_x)."""
+    fields: dict[str, Any] = {}
+    for i, (name, (annotation, parameter)) in enumerate(options.items()):
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[f"option_{i}"] = (annotation, Field(default, alias=name))
+    config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+    return create_model("Options", __config__=config, **fields)
+
+
+def _described(parameter: inspect.Parameter, annotation: Any) -> str:
+    """Give an option as a reader wants it: name, type and default."""
+    kind = parameter.annotation if annotation is Any and isinstance(parameter.annotation, str) else _spelt(annotation)
+    text = parameter.name if parameter.annotation is parameter.empty else f"{parameter.name}: {kind}"
+    return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
+
+
+def _spelt(annotation: Any) -> str:
+    """Give a type as a reader wants it: choices by their values, no module names."""
+    if _is_scalar(annotation):
+        return "Scalar"
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(repr, get_args(annotation)))
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(map(_spelt, get_args(annotation)))
+    if get_origin(annotation) in GENERIC:
+        inner = ", ".join("..." if one is Ellipsis else _spelt(one) for one in get_args(annotation))
+        return f"{get_origin(annotation).__name__}[{inner}]"
+    return "None" if annotation is type(None) else inspect.formatannotation(annotation)
+
+
+def _complaint(error: ValidationError) -> str:
+    """Give pydantic's complaints, one for each option, with the value that was given."""
+    told: dict[str, list[str]] = {}
+    for one in error.errors(include_url=False):
+        name = str(one["loc"][0])
+        if one["type"] == "missing":
+            told[name] = [f"option {name!r} is missing"]
+            continue
+        reason = str(one.get("ctx", {}).get("error", "")) or one["msg"].replace("Input should", "it should")
+        told.setdefault(name, [f"option {name!r} = {one['input']!r}"])
+        if reason not in told[name]:
+            told[name].append(reason)
+    return "; ".join(f"{words[0]}{': ' if words[1:] else ''}{' or '.join(words[1:])}" for words in told.values())
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Say whether a value is the default, whatever the sequence's type; True is not 1."""
+    return isinstance(value, bool) == isinstance(default, bool) and plain(value) == plain(default)
