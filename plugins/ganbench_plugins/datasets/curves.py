@@ -1,0 +1,72 @@
+"""Curves in the plane with noise around them: thin supports, no modes to count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from ganbench import Offer, Source, hookimpl
+
+REFERENCE_SEED = 5_170_400_029
+"""The reference sample has a stream of its own; any constant would do."""
+
+
+def curve(at: Callable[[Tensor], Tensor], noise: float, scale: float) -> Source:
+    """Give the law (at(U) + noise N(0, I)) / scale with U ~ U[0, 1]; `at` maps [n] to points [n, 2]."""
+
+    def draw(generator: Generator, n: int) -> Tensor:
+        place = torch.rand(n, generator=generator, device=generator.device)
+        around = torch.randn(n, 2, generator=generator, device=generator.device)
+        return (at(place) + noise * around) / scale
+
+    return Source(shape=(2,), draw=draw, reference=lambda n: draw(Generator().manual_seed(REFERENCE_SEED), n))
+
+
+def spiral(place: Tensor) -> Tensor:
+    """Give the points t (cos t, sin t), t = 1.5 pi (1 + 2 place): the Swiss roll seen from its end."""
+    t = 1.5 * math.pi * (1 + 2 * place)
+    return torch.stack((t * t.cos(), t * t.sin()), dim=1)
+
+
+def moons(place: Tensor) -> Tensor:
+    """Give the points of two interleaved half circles: the first half of [0, 1] is the upper, the rest the lower."""
+    upper = place < 0.5
+    angle = 2 * math.pi * torch.where(upper, place, place - 0.5)
+    x = torch.where(upper, angle.cos(), 1 - angle.cos())
+    y = torch.where(upper, angle.sin(), 0.5 - angle.sin())
+    return torch.stack((x, y), dim=1)
+
+
+def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Source:
+    """Give the Swiss roll's two curled coordinates, divided by `scale`."""
+    return curve(spiral, noise, scale)
+
+
+def two_moons(noise: float = 0.05, scale: float = 1.0) -> Source:
+    """Give two interleaved half circles of radius 1 / `scale`."""
+    return curve(moons, noise, scale)
+
+
+@hookimpl
+def ganbench_datasets() -> Iterator[Offer]:
+    """Yield the Swiss roll and the two moons, with the laws of scikit-learn's generators."""
+    yield Offer(
+        "swiss-roll",
+        swiss_roll,
+        "A spiral with noise around it.",
+        reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code; "
+        "law of sklearn.datasets.make_swiss_roll, columns 0 and 2",
+        formula=r"\frac{1}{7.5} \big( t (\cos t, \sin t) + \sigma \epsilon \big), \quad t = 1.5 \pi (1 + 2u)",
+        metrics=("sliced-w1",),
+    )
+    yield Offer(
+        "two-moons",
+        two_moons,
+        "Two interleaved half circles with noise around them.",
+        reference="law of sklearn.datasets.make_moons, with angles drawn uniformly",
+        formula=r"(\cos a, \sin a) \text{ or } (1 - \cos a, \tfrac12 - \sin a), \quad a \sim U[0, \pi]",
+        metrics=("sliced-w1",),
+    )

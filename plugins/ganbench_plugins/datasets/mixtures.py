@@ -1,0 +1,75 @@
+"""Mixtures of Gaussians in the plane: the ring and the grid on which mode coverage is counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import torch
+from torch import Generator, Tensor
+
+from ganbench import GanbenchError, Offer, Source, hookimpl
+
+REFERENCE_SEED = 5_170_400_028
+"""The reference sample has a stream of its own; any constant would do."""
+
+
+def mixture(centres: Tensor, std: float) -> Source:
+    """Give the law of equally likely round Gaussians of standard deviation `std` at `centres` [K, d].
+
+    `facts` holds both, in the units the critic sees.
+    """
+
+    def draw(generator: Generator, n: int) -> Tensor:
+        device = generator.device
+        chosen = torch.randint(len(centres), (n,), generator=generator, device=device)
+        noise = torch.randn(n, centres.shape[1], generator=generator, device=device)
+        return centres.to(device)[chosen] + std * noise
+
+    return Source(
+        shape=(centres.shape[1],),
+        draw=draw,
+        reference=lambda n: draw(Generator().manual_seed(REFERENCE_SEED), n),
+        facts={"centres": centres, "std": std},
+    )
+
+
+def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02, scale: float = 1.414) -> Source:
+    """Give `modes` distinct Gaussians on a circle; every point is divided by `scale`."""
+    if modes < 1 or scale <= 0:
+        raise GanbenchError(f"dataset 'ring': modes = {modes}, scale = {scale}: give modes >= 1 and scale > 0.")
+    # The angles stop short of the full turn: a mode at its end would repeat the first one.
+    angles = [2 * math.pi * k / modes for k in range(modes)]
+    centres = torch.tensor([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles])
+    return mixture(centres / scale, std / scale)
+
+
+def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05, scale: float = 2.828) -> Source:
+    """Give `side` x `side` Gaussians, `spacing` apart and centred on 0; every point is divided by `scale`."""
+    if side < 1 or scale <= 0:
+        raise GanbenchError(f"dataset 'grid': side = {side}, scale = {scale}: give side >= 1 and scale > 0.")
+    ticks = [spacing * (k - (side - 1) / 2) for k in range(side)]
+    return mixture(torch.tensor(list(product(ticks, ticks))) / scale, std / scale)
+
+
+@hookimpl
+def ganbench_datasets() -> Iterator[Offer]:
+    """Yield the ring and the grid, as in the toy experiments of WGAN-GP."""
+    yield Offer(
+        "ring",
+        ring,
+        "Eight Gaussians on a circle: which modes does a generator miss?",
+        reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code",
+        formula=r"\frac1K \sum_k N\big(\tfrac{r}{s} (\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), "
+        r"\tfrac{\sigma^2}{s^2} I\big)",
+        metrics=("modes",),
+    )
+    yield Offer(
+        "grid",
+        grid,
+        "Twenty-five Gaussians on a square grid.",
+        reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code",
+        formula=r"\frac1{K^2} \sum_{i,j} N\big(\tfrac{1}{s}(a_i, a_j), \tfrac{\sigma^2}{s^2} I\big)",
+        metrics=("modes",),
+    )
