@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Generator, Tensor
-
 from ganbench import Offer, Source, hookimpl
+from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_029
 """The reference sample has a stream of its own; any constant would do."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-
 from ganbench import Extractor, Offer, Source, hookimpl
+from torch import Tensor, nn
 
 CLASSES = 10
 WEIGHTS = Path(__file__).with_name("digits_features.safetensors")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Generator, Tensor
-
 from ganbench import Offer, Source, hookimpl
+from torch import Generator, Tensor
 
 
 def dirac() -> Source:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import torch
-from torch import Generator, Tensor
-
 from ganbench import GanbenchError, Offer, Source, hookimpl
+from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_028
 """The reference sample has a stream of its own; any constant would do."""

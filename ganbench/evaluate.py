@@ -1,0 +1,136 @@
+"""A trained model in, scores out: what metrics see, and how they are asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganbench.errors import GanbenchError
+from ganbench.records import Extractor, Metric, Networks, Parameters, Source
+from ganbench.trials import Part, Score, digest
+
+
+class Reference:
+    """What a dataset's models are compared with: made once, shared by all of them.
+
+    `samples` [m, *shape] on the CPU, where a set may have fewer than were asked for; their `features` are extracted
+    when first read.
+    """
+
+    def __init__(self, source: Source, samples: int) -> None:
+        self.source = source
+        self.samples = source.reference(samples).to("cpu", torch.float32)
+
+    @property
+    def extractor(self) -> Extractor:
+        """The dataset's extractor; GanbenchError where it has none."""
+        if self.source.extractor is None:
+            raise GanbenchError(
+                f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: choose metrics "
+                "that need samples only, such as 'w1', 'sliced-w1' or 'mmd'."
+            )
+        return self.source.extractor
+
+    def answers(self, samples: Tensor) -> Mapping[str, Tensor]:
+        """Give what the extractor says of samples: "features" [n, d] and "logits" [n, classes]."""
+        with torch.inference_mode():
+            return self.extractor.extract(samples)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """The features [m, d] of the reference samples."""
+        return self.answers(self.samples)["features"]
+
+
+class Sight:
+    """What metrics see of one trained model: the Evidence, each part computed when first read."""
+
+    def __init__(
+        self,
+        samples: Tensor,
+        reference: Reference,
+        *,
+        networks: Networks,
+        generator_parameters: Parameters,
+        critic_parameters: Parameters,
+    ) -> None:
+        self._reference = reference
+        self.samples = samples.detach().to("cpu", torch.float32)
+        self.reference = reference.samples
+        self.source = reference.source
+        self.networks = networks
+        self.generator_parameters = generator_parameters
+        self.critic_parameters = critic_parameters
+
+    @cached_property
+    def _answers(self) -> Mapping[str, Tensor]:
+        return self._reference.answers(self.samples)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """The extractor's features [m, d] of the samples."""
+        return self._answers["features"]
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The extractor's logits [m, classes] of the samples."""
+        return self._answers["logits"]
+
+    @cached_property
+    def reference_features(self) -> Tensor:
+        """The extractor's features of the reference samples."""
+        return self._reference.features
+
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor these features come from."""
+        return self._reference.extractor
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether every sample is a number."""
+        return bool(self.samples.isfinite().all())
+
+    @cached_property
+    def finite_features(self) -> bool:
+        """Whether every sample, and all that the extractor says of it, is a number."""
+        return self.finite and all(bool(answer.isfinite().all()) for answer in self._answers.values())
+
+
+def judge(metrics: Sequence[tuple[Part, Metric]], sight: Sight, *, step: int, final: bool) -> tuple[Score, ...]:
+    """Give the scores of one model at one snapshot, in the metrics' order; `final` metrics only at the end.
+
+    A model whose samples (or, for metrics on features, their features) are not all finite gets NaN for every value:
+    its row stays in the table, and no metric has to think of it.
+    """
+    return tuple(
+        score
+        for part, metric in metrics
+        if final or not metric.final
+        for score in scores(part, metric, sight, step=step)
+    )
+
+
+def scores(part: Part, metric: Metric, sight: Sight, *, step: int) -> tuple[Score, ...]:
+    """Give one metric's scores; GanbenchError if it measures other values than it declares."""
+    on_features = metric.needs == "features"
+    if sight.finite_features if on_features else sight.finite:
+        values = metric.measure(sight)
+    else:
+        values = dict.fromkeys(metric.values, math.nan)
+    if values.keys() != metric.values.keys():
+        raise GanbenchError(
+            f"metric {part.name!r} measured {sorted(values)}, but declares {sorted(metric.values)}: "
+            "`measure` must give a float for each of `values`, and for nothing else."
+        )
+    samples = len(sight.samples)
+    extractor = sight.extractor.digest if on_features else ""
+    measurement = digest([part.name, part.version, dict(part.options), samples, extractor])
+    return tuple(
+        Score(step, name, float(values[name]), direction, measurement, samples)
+        for name, direction in metric.values.items()
+    )

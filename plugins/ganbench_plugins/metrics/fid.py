@@ -1,0 +1,38 @@
+"""The Frechet inception distance, on the features of the dataset's extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ganbench import Evidence, Metric, Offer, hookimpl
+
+
+def measure(evidence: Evidence) -> Mapping[str, float]:
+    """Give the Frechet distance between the Gaussians fitted to both sets of features; NaN for fewer than two rows.
+
+    In double precision: the mean of float32 features loses digits where a generator has blown up.
+    """
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    if min(len(evidence.features), len(evidence.reference_features)) < 2:
+        return {"fid": float("nan")}
+    fake, real = (fid_features_to_statistics(x.double()) for x in (evidence.features, evidence.reference_features))
+    return {"fid": fid_statistics_to_metric(fake, real, verbose=False)[KEY_METRIC_FID]}
+
+
+def fid() -> Metric:
+    """Give the metric; its value depends on the numbers of samples, which every score carries."""
+    return Metric(measure=measure, values={"fid": "lower"}, needs="features")
+
+
+@hookimpl
+def ganbench_metrics() -> Iterator[Offer]:
+    """Yield FID."""
+    yield Offer(
+        "fid",
+        fid,
+        "The distance between Gaussians fitted to the features of generated and of real samples.",
+        reference="Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, arXiv:1706.08500; "
+        "computed by torch-fidelity",
+        formula=r"|\mu - \mu_r|^2 + \operatorname{tr}(\Sigma + \Sigma_r - 2 (\Sigma \Sigma_r)^{1/2})",
+    )

@@ -1,0 +1,39 @@
+"""The kernel inception distance, on the features of the dataset's extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ganbench import Evidence, Metric, Offer, hookimpl
+
+
+def kid(subsets: int = 20, subset_size: int = 1000) -> Metric:
+    """Give the metric, averaged over `subsets` random pairs of subsets of the features.
+
+    A subset has `subset_size` rows, or as many as the smaller of the two sets where that is less; fewer than two rows
+    give NaN. Unbiased, so near zero it is negative about half the time.
+    """
+
+    def measure(evidence: Evidence) -> Mapping[str, float]:
+        from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+        fake, real = evidence.features.double(), evidence.reference_features.double()
+        size = min(subset_size, len(fake), len(real))
+        if size < 2:
+            return {"kid": float("nan")}
+        found = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
+        return {"kid": found[KEY_METRIC_KID_MEAN]}
+
+    return Metric(measure=measure, values={"kid": "lower"}, needs="features", final=True)
+
+
+@hookimpl
+def ganbench_metrics() -> Iterator[Offer]:
+    """Yield KID."""
+    yield Offer(
+        "kid",
+        kid,
+        "The unbiased squared MMD between features, with a cubic kernel.",
+        reference="Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401; computed by torch-fidelity",
+        formula=r"\operatorname{MMD}^2_u, \quad k(x, y) = (x^\top y / d + 1)^3",
+    )
