@@ -1,0 +1,12 @@
+# The life of a change. `make` alone lists it; PYTHON=... chooses the interpreter.
+PYTHON ?= python
+
+help:   ; @sed -n 's/^\([a-z]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
+test:   ; $(PYTHON) -m pytest  # run every test
+lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # look at style and layout
+types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
+docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
+bench:  ; $(PYTHON) -m pytest tests/benchmarks/bench_*.py  # measure what stacking seeds is worth here
+ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
+
+.PHONY: help test lint types docs bench ci

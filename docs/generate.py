@@ -1,0 +1,161 @@
+"""Write the generated parts of README.md and docs/*.md: what the code itself knows about hooks, offers and commands.
+
+    python docs/generate.py            # write them again
+    python docs/generate.py --check    # fail if one is stale
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `PARTS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from ganbench import cli, hookspecs, records, registry
+
+ROOT = Path(__file__).parents[1]
+MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def cell(text: str) -> str:
+    """Give a text that a Markdown table's cell can hold: one line, no bar, no markup of its own."""
+    return re.sub(r"([|<>*_`\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Give a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def hooks() -> Iterator[tuple[str, str]]:
+    """Give each hook's name and its documentation, in the order in which they are defined."""
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("ganbench_"):
+            yield name, inspect.getdoc(hook) or ""
+
+
+def hook_table() -> str:
+    """Give the hooks, a sentence each."""
+    return table(("hook", "what it does"), [(f"`{name}`", doc.partition("\n")[0]) for name, doc in hooks()])
+
+
+def hook_pages() -> str:
+    """Give each hook's whole documentation, its example as a file that can be saved and run."""
+    pages = []
+    for name, doc in hooks():
+        words = "\n".join(line for line in doc.splitlines() if not line.startswith((">>> ", "... ")))
+        code = [line[4:] for line in doc.splitlines() if line.startswith((">>> ", "... "))]
+        pages.append(f"## {name}\n\n{words.strip()}\n{example(code)}")
+    return "\n".join(pages)
+
+
+def example(lines: list[str]) -> str:
+    """Give code as a Markdown block; nothing for none."""
+    return "\n```python\n{}\n```\n".format("\n".join(lines)) if lines else ""
+
+
+def offer_names() -> str:
+    """Give the names on offer, a line for each kind."""
+    known = registry.load()
+    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in records.KINDS]
+    return table(("kind", "offers"), [row for row in rows if row[1]])
+
+
+def offer_tables() -> str:
+    """Give each offer with its options, its formula and its source, a table for each kind."""
+    known = registry.load()
+    parts = []
+    for kind in records.KINDS:
+        offers = [known.get(kind, name).offer for name in known.names(kind)]
+        rows = [(f"`{o.name}`", options(o.build), *map(cell, (o.summary, o.formula, o.reference))) for o in offers]
+        if rows:
+            parts.append(f"## {kind}\n\n{table(('name', 'options', 'summary', 'formula', 'source'), rows)}")
+    return "\n".join(parts)
+
+
+def options(build: Callable[..., Any]) -> str:
+    """Give the options of an offer with their defaults."""
+    return ", ".join(
+        f"`{name}`" if option.default is option.empty else f"`{name} = {option.default!r}`"
+        for name, option in inspect.signature(build).parameters.items()
+    )
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Give the commands of the CLI by name."""
+    command: Any = typer.main.get_command(cli.app)
+    yield from command.commands.items()
+
+
+def first_sentence(command: Any) -> str:
+    """Give the first line of a command's help."""
+    return str(command.help or "").strip().partition("\n")[0]
+
+
+def command_table() -> str:
+    """Give the commands, a sentence each."""
+    return table(("command", "what it does"), [(f"`ganbench {name}`", first_sentence(c)) for name, c in commands()])
+
+
+def command_pages() -> str:
+    """Give each command's help and its arguments and options."""
+    pages = []
+    for name, command in commands():
+        rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in command.params]
+        rows = [row for row in rows if row[0] != "`--help`"]
+        about = inspect.cleandoc(command.help or "")
+        pages.append(f"## ganbench {name}\n\n{about}\n" + (f"\n{table(('argument', 'meaning'), rows)}" if rows else ""))
+    return "\n".join(pages)
+
+
+def spelling(parameter: Any) -> str:
+    """Give how an argument or an option is written."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.human_readable_name).upper()
+    return ", ".join([*parameter.opts, *parameter.secondary_opts])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "hook-table": hook_table,
+    "hook-pages": hook_pages,
+    "offer-names": offer_names,
+    "offer-tables": offer_tables,
+    "command-table": command_table,
+    "command-pages": command_pages,
+}
+
+
+def renewed(text: str) -> str:
+    """Give a document with its generated parts as they should be."""
+    return MARKED.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
+
+
+def stale() -> dict[Path, str]:
+    """Give the documents whose generated parts are not what the code says, with what they should be."""
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    fresh = {path: renewed(path.read_text()) for path in documents}
+    return {path: text for path, text in fresh.items() if text != path.read_text()}
+
+
+def main() -> int:
+    """Write what is stale, or with --check only complain."""
+    arguments = argparse.ArgumentParser(description="Write the generated parts of README.md and docs/*.md.")
+    arguments.add_argument("--check", action="store_true", help="write nothing, fail if a part is stale")
+    check = arguments.parse_args().check
+    for path, text in (found := stale()).items():
+        if check:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `python docs/generate.py`\n")
+        else:
+            path.write_text(text)
+    return int(check and bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What README and the documents say is what happens."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ganbench import hookspecs
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def example(name: str) -> str:
+    """Give the code block under `<!-- example: name -->`."""
+    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pip install -e . && ganbench run suites/random_arch.toml", "pip install -e '.[dev]' && pytest"],
+)
+def test_readme_gives_the_two_commands_on_lines_of_their_own(command: str) -> None:
+    assert command in README.splitlines()
+
+
+def test_the_suite_that_readme_runs_is_there() -> None:
+    assert (ROOT / "suites" / "random_arch.toml").is_file()
+
+
+def test_the_plugin_in_readme_fits_in_twenty_lines() -> None:
+    assert len(example("mine.py").splitlines()) <= 20
+
+
+def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> None:
+    for name in ("mine.py", "mine.toml"):
+        (tmp_path / name).write_text(example(name))
+    run = [sys.executable, "-m", "ganbench.cli", "run", "mine.toml", "--plugin", "mine.py"]
+    ended = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert "mine" in ended.stdout
+
+
+def test_generated_parts_are_what_the_code_says() -> None:
+    ended = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_every_hook_has_its_heading() -> None:
+    headings = (ROOT / "docs/hooks.md").read_text().splitlines()
+    hooks = [name for name in vars(hookspecs) if name.startswith("ganbench_")]
+    assert hooks
+    assert all(f"## {hook}" in headings for hook in hooks)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
