@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from building import record, results, scores, trial
-
 from ganbench.errors import GanbenchError
 from ganbench.schema import SCHEMA
 from ganbench.store import Store, read
 from ganbench.trials import digest
+
+from building import record, results, scores, trial
 
 NAN, INF = math.nan, math.inf
 
@@ -239,7 +239,7 @@ def test_a_damaged_database_is_an_error_with_a_way_out(tmp_path: Path, start: in
 
 
 def test_a_folder_without_results_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(GanbenchError, match="no results here. `ganbench run SUITE` makes them"):
+    with pytest.raises(GanbenchError, match=r"no results here\. `ganbench run SUITE` makes them"):
         read(tmp_path)
     (tmp_path / "results.sqlite").touch()
     with pytest.raises(GanbenchError, match="no results yet"):

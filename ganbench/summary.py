@@ -1,0 +1,79 @@
+"""The summary of a suite: where every method's scores lie, how many trials lived, and what they cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ganbench.statistics import median_interval, quantile, standings
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+COSTS = ("generator_steps", "critic_updates", "generator_updates", "samples", "seconds_train", "seconds_evaluate")
+
+
+def summary_table(frames: Frames) -> pd.DataFrame:
+    """Summarise every metric of every method on every dataset, one row per way of measuring.
+
+    `final` and `best` are medians over all trials, with those that did not live counted as worst (+inf if lower is
+    better), each with the 95% interval of the median (`_low`, `_high`); `q25` and `q75` the quartiles of final;
+    `survivors` the median final of those alive, to be read beside `finite` of `n`. No neutral value has a best.
+    """
+    scored = frames.scores.drop_duplicates(["name", "measurement"])
+    rows: list[dict[str, Any]] = []
+    for dataset in frames.trials["dataset"].drop_duplicates():
+        for metric, measurement, samples in scored[["name", "measurement", "samples"]].itertuples(index=False):
+            standing = standings(frames, dataset, metric, measurement)
+            if not standing["key"].isin(measured_keys(frames, metric, measurement)).any():
+                continue
+            for method, group in standing.groupby("method", sort=False):
+                names = {"dataset": dataset, "method": method, "metric": metric}
+                rows.append({**names, "measurement": measurement, "samples_measured": samples, **summarise(group)})
+    return pd.DataFrame(rows)
+
+
+def fate_table(frames: Frames) -> pd.DataFrame:
+    """Count what became of every planned trial: one row per dataset and method, no trial left out.
+
+    planned = lived + died (a loss became non-finite) + failed + timeout + missing; stale is counted beside them.
+    """
+    trials, died = frames.trials, frames.trials["died"] >= 0
+    fate = trials["status"].where(trials["status"] != "ok", died.map({True: "died", False: "lived"}))
+    names = ["lived", "died", "failed", "timeout", "missing"]
+    counted = trials[["dataset", "method", "stale"]].assign(planned=1, **{name: fate == name for name in names})
+    return counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum().reset_index()
+
+
+def measured_keys(frames: Frames, metric: str, measurement: str) -> pd.Series[str]:
+    """The keys of the trials that have this score."""
+    scores = frames.scores
+    return scores[(scores["name"] == metric) & (scores["measurement"] == measurement)]["key"]
+
+
+def summarise(group: pd.DataFrame) -> dict[str, Any]:
+    """Summarise the standings of one method."""
+    final, best = median_interval(group["final"], group["unit"]), median_interval(group["best"], group["unit"])
+    return {
+        "direction": group["direction"].iloc[0],
+        "n": len(group),
+        "architectures": group["architecture"].nunique(),
+        "seeds": group["seed"].nunique(),
+        "finite": int(group["alive"].sum()),
+        "diverged": int((group["diverged"] & (group["status"] == "ok")).sum()),
+        "failed": int((group["status"] == "failed").sum()),
+        "timeout": int((group["status"] == "timeout").sum()),
+        "stale": int(group["stale"].sum()),
+        "final": quantile(group["final"], 0.5),
+        "final_low": final.low,
+        "final_high": final.high,
+        "q25": quantile(group["final"], 0.25),
+        "q75": quantile(group["final"], 0.75),
+        "best": quantile(group["best"], 0.5),
+        "best_low": best.low,
+        "best_high": best.high,
+        "survivors": quantile(group.loc[group["alive"], "final"], 0.5),
+        **{cost: group[cost].median() for cost in COSTS},
+        "flops": float("nan"),
+    }
