@@ -37,7 +37,7 @@ class Reference:
 
     def answers(self, samples: Tensor) -> Mapping[str, Tensor]:
         """Give what the extractor says of samples: "features" [n, d] and "logits" [n, classes]."""
-        with torch.inference_mode():
+        with torch.no_grad():
             return self.extractor.extract(samples)
 
     @cached_property
@@ -70,17 +70,17 @@ class Sight:
     def _answers(self) -> Mapping[str, Tensor]:
         return self._reference.answers(self.samples)
 
-    @cached_property
+    @property
     def features(self) -> Tensor:
         """The extractor's features [m, d] of the samples."""
         return self._answers["features"]
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """The extractor's logits [m, classes] of the samples."""
         return self._answers["logits"]
 
-    @cached_property
+    @property
     def reference_features(self) -> Tensor:
         """The extractor's features of the reference samples."""
         return self._reference.features

@@ -299,19 +299,28 @@ class Play(Protocol):
 class Evidence(Protocol):
     """What a metric sees of one trained model; lazy, like Play.
 
-    `samples`, `reference` [m, *shape]; `features`, `reference_features` [m, d] and `logits` [m, classes] of the
-    dataset's extractor; `source`; `networks` with `generator_parameters`, `critic_parameters`; all on the CPU.
+    `samples`, `reference` [m, *shape]; `source`; `networks` with `generator_parameters`, `critic_parameters`; all on
+    the CPU. Reading `features`, `reference_features` or `logits` is a GanbenchError where the dataset has no extractor.
     """
 
     samples: Tensor
     reference: Tensor
-    features: Tensor
-    reference_features: Tensor
-    logits: Tensor
     source: Source
     networks: Networks
     generator_parameters: Parameters
     critic_parameters: Parameters
+
+    @property
+    def features(self) -> Tensor:
+        """The features [m, d] that the dataset's extractor gives of the samples."""
+
+    @property
+    def reference_features(self) -> Tensor:
+        """The features [m, d] of the reference samples."""
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits [m, classes] that the dataset's extractor gives of the samples."""
 
 
 @dataclass(frozen=True, kw_only=True)

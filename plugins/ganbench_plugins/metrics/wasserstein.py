@@ -52,7 +52,7 @@ def w1(limit: int = 500) -> Metric:
     return Metric(measure=measure, values={"w1": "lower", "w1-floor": "neutral"})
 
 
-def sliced_w1(projections: int = 128) -> Metric:
+def sliced_w1(projections: int = 64) -> Metric:
     """Give the mean W1 along `projections` random lines, the same at every measurement."""
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
