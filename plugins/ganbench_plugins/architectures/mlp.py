@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ganbench import Ask, GanbenchError, Networks, Offer, Space, hookimpl
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from torch.nn.utils import skip_init
 
 Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
 Initialisation = Literal["he", "glorot"]
@@ -65,7 +66,7 @@ def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) ->
 
     He et al. 2015, arXiv:1502.01852, equation 10; Glorot, Bengio 2010, equation 16.
     """
-    layer = nn.Linear(inputs, outputs, bias)
+    layer: nn.Linear = skip_init(nn.Linear, inputs, outputs, bias)  # nothing but the weights below is drawn
     if initialisation == "he":
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     else:

@@ -1,0 +1,79 @@
+"""The recipes hold the papers' settings, and name only what is offered."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module, metadata
+from itertools import chain
+
+import pytest
+from ganbench import Method, Offer, Use
+
+from ganbench_plugins.methods import goodfellow, lsgan, sngan, wgan
+
+METHODS = {
+    offer.name: offer for offer in chain.from_iterable(m.ganbench_methods() for m in (goodfellow, lsgan, wgan, sngan))
+}
+
+
+def offers(kind: str) -> dict[str, Offer]:
+    """Every offer of a kind among our own entry points."""
+    entries = metadata.entry_points(group="ganbench")
+    modules = [import_module(entry.value) for entry in entries if entry.value.startswith(f"ganbench_plugins.{kind}.")]
+    return {offer.name: offer for module in modules for offer in getattr(module, f"ganbench_{kind}")()}
+
+
+def used(method: Method) -> list[tuple[str, Use]]:
+    """Every use that a recipe makes of an offer, with the offer's kind."""
+    parts = [("losses", method.loss), ("dynamics", method.dynamics)]
+    parts += [("constraints", part) for part in method.constraints] + [("inputs", part) for part in method.inputs]
+    parts += [("optimizers", part) for part in (method.optimizer, method.critic_optimizer, method.generator_optimizer)]
+    return [(kind, part) for kind, part in parts if part is not None]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_recipe_names_offers_and_options_that_exist(name: str) -> None:
+    for kind, use in used(METHODS[name].build()):
+        offer = offers(kind)[use.name]
+        assert use.options.keys() <= inspect.signature(offer.build).parameters.keys()
+        assert offer.build(**use.options) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "optimizer", "rates", "steps"),
+    [
+        ("gan", "minimax", "adam", (2e-4, 0.5, 0.999), 1),
+        ("ns-gan", "non-saturating", "adam", (2e-4, 0.5, 0.999), 1),
+        ("lsgan", "least-squares", "adam", (1e-3, 0.5, 0.999), 1),
+        ("wgan-gp", "wasserstein", "adam", (1e-4, 0.0, 0.9), 5),
+        ("hinge-sn", "hinge", "adam", (2e-4, 0.0, 0.9), 5),
+    ],
+)
+def test_a_recipe_has_its_papers_loss_adam_and_critic_steps(name, loss, optimizer, rates, steps) -> None:
+    method = METHODS[name].build()
+    assert (method.loss.name, method.optimizer.name, method.critic_steps) == (loss, optimizer, steps)
+    assert tuple(method.optimizer.options[key] for key in ("lr", "beta1", "beta2")) == rates
+
+
+def test_wgan_clips_at_a_hundredth_with_rmsprop_and_the_authors_critic_steps() -> None:
+    """100 critic steps in the first 25 generator steps and at every 500th, else 5."""
+    method = METHODS["wgan"].build()
+    assert method.constraints == (Use("weight-clipping", bound=0.01),)
+    assert method.optimizer == Use("rmsprop", lr=5e-5)
+    assert method.critic_steps == {"steps": [[25, 100], ["inf", 5]], "every": [500, 100]}
+
+
+def test_wgan_gp_penalises_with_weight_10_and_normalises_by_layer() -> None:
+    method = METHODS["wgan-gp"].build()
+    assert method.constraints == (Use("gradient-penalty", weight=10.0),)
+    assert method.critic_norm == "layer"
+
+
+def test_only_critics_whose_slope_is_unbounded_or_clipped_may_be_normalised_by_batch() -> None:
+    by_batch = {name for name, offer in METHODS.items() if offer.build().critic_norm == "batch"}
+    assert by_batch == {"gan", "ns-gan", "lsgan", "wgan"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_recipe_cites_its_paper(name: str) -> None:
+    assert "arXiv:" in METHODS[name].reference
