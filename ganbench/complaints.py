@@ -1,0 +1,140 @@
+"""What is wrong with a suite, so that its writer can mend it: file, line, key, value, way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from ganbench.errors import GanbenchError
+
+Path = tuple[str | int, ...]
+"""Where something stands in a suite: keys, and the numbers of tables and items from 0."""
+
+KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+DOTTED = rf"{KEY}(?:\s*\.\s*{KEY})*"
+HEADER = re.compile(rf"\s*(\[\[?)\s*({DOTTED})\s*\]\]?\s*(?:#.*)?$")
+ASSIGNMENT = re.compile(rf"\s*({DOTTED})\s*=")
+LONGEST_VALUE = 80
+
+
+class Complaint(NamedTuple):
+    """One thing that is wrong: where in the suite, the value (None: it is missing), why and the way out."""
+
+    path: Path
+    value: Any
+    reason: str
+
+
+class Complaints(ValueError):
+    """What a check over a whole suite found; a ValueError, so that pydantic passes it on."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__(*complaints)
+        self.complaints = complaints
+
+
+def translated(error: ValidationError, tables: Mapping[str, type[BaseModel]], where: str, text: str) -> GanbenchError:
+    """Give pydantic's error as ours, one line for each complaint.
+
+    `tables` are the models by the key under which they stand, "" for the whole suite; `text` is searched for lines.
+    """
+    index = line_numbers(text)
+    rows = []
+    for path, value, reason in _complaints(error, tables):
+        numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
+        place = f"{where}:{numbers[0]}" if numbers else where
+        shown = "" if value is None else f" = {_shortened(value)}"
+        rows.append(f"{place}: {spelt(path)}{shown}: {reason}" if path else f"{place}: {reason}")
+    return GanbenchError("\n".join(rows))
+
+
+def spelt(path: Path) -> str:
+    """Give a path as in `method[0].constraints[1].weight`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def line_numbers(text: str) -> dict[Path, int]:
+    """Give the line, from 1, on which each table and each key of a TOML text stands; not the items of arrays."""
+    index: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    inside = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        fences = re.findall(r'"""|\'\'\'', line)
+        if inside:
+            inside = "" if inside in fences else inside
+            continue
+        inside = fences[0] if len(fences) == 1 else ""
+        header, assignment = HEADER.match(line), ASSIGNMENT.match(line)
+        if header:
+            table = _keys(header[2], (), counts)
+            if header[1] == "[[":
+                table = table[:-1] if isinstance(table[-1], int) else table
+                counts[table] = counts.get(table, -1) + 1
+                index.setdefault(table, number)
+                table = (*table, counts[table])
+            index.setdefault(table, number)
+        elif assignment:
+            index.setdefault(_keys(assignment[1], table, counts), number)
+    return index
+
+
+def _keys(dotted: str, table: Path, counts: Mapping[Path, int]) -> Path:
+    """Give the path that a dotted key means inside a table; in an array of tables it is the latest one's."""
+    for key in re.findall(KEY, dotted):
+        table = (*table, key.strip("\"'"))
+        table = (*table, counts[table]) if table in counts else table
+    return table
+
+
+def _complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> Iterator[Complaint]:
+    """Give pydantic's complaints in our words."""
+    for one in error.errors(include_url=False):
+        path: Path = one["loc"]
+        cause = one.get("ctx", {}).get("error")
+        if isinstance(cause, Complaints):
+            yield from (Complaint(path + each.path, each.value, each.reason) for each in cause.complaints)
+        elif one["type"] == "missing":
+            yield Complaint(path, None, f"missing. {_description(path, tables) or f'Write {path[-1]} = ...'}")
+        elif one["type"] == "extra_forbidden":
+            yield Complaint(path, one["input"], _unknown(path, tables))
+        else:
+            reason = str(cause or one["msg"].replace("Input should", "it should"))
+            yield Complaint(path, one["input"], f"{reason}.")
+
+
+def _model(path: Path, tables: Mapping[str, type[BaseModel]]) -> type[BaseModel] | None:
+    """Give the model whose key is the last of a path, where we know it."""
+    names = [part for part in path if isinstance(part, str)]
+    return tables.get("" if len(names) == 1 else names[0]) if len(names) in (1, 2) else None
+
+
+def _known(model: type[BaseModel]) -> dict[str, str]:
+    """Give the keys of a table and what each means."""
+    return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
+
+
+def _description(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
+    """Give what a key means."""
+    model = _model(path, tables)
+    return _known(model).get(str(path[-1]), "") if model and path else ""
+
+
+def _unknown(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
+    """Give the nearest right key and all the right ones."""
+    model = _model(path, tables)
+    known = sorted(_known(model)) if model else []
+    own = f" {_known(model).get('options', '')}" if model else ""
+    near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"no such key.{hint} Known: {', '.join(known)}.{own}".rstrip()
+
+
+def _shortened(value: Any) -> str:
+    """Give a value as text that fits in a line."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

@@ -1,0 +1,301 @@
+"""A suite: one question, as a TOML file or a table says it. Checked here as far as it goes without any plugin."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from ganbench.complaints import Complaint, Complaints, translated
+from ganbench.errors import GanbenchError, unknown
+from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, Some, Table
+
+DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {"executor": "local", "optimizer": "adam", "dynamics": "alternating", "architecture": "mlp"}
+)
+"""The offers that the core itself names: what a suite means where it says nothing."""
+
+FOLDERS = (Path(__file__).parent / "suites", Path(__file__).parents[1] / "suites")
+"""Where our own suites lie: in an installed wheel, in a checkout."""
+
+MOST_SEEDS = 10_000
+
+BUDGETS = ("generator_steps", "updates", "samples")
+
+
+class DatasetTable(OfferTable):
+    """A dataset; `label` tells two of one name apart."""
+
+    TERMS_ONLY: ClassVar[frozenset[str]] = frozenset()
+
+    label: Name | None = None
+
+    @property
+    def title(self) -> str:
+        """What tables and success rules call it."""
+        return self.label or self.name
+
+
+class BudgetTable(Table):
+    """How long each trial trains, in one of three units."""
+
+    generator_steps: Count | None = Field(default=None, description="The papers' convention.")
+    updates: Count | None = Field(
+        default=None, description="Optimizer steps of both players: fair across critic steps."
+    )
+    samples: Count | None = Field(default=None, description="Real samples seen.")
+    batch_size: Count = 64
+    snapshots: Count = Field(default=5, description="How many times a model is evaluated, the last at the end.")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        given = [unit for unit in BUDGETS if getattr(self, unit) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{' and '.join(given) or 'no budget'} given; write exactly one of {', '.join(BUDGETS)}")
+        return self
+
+    @property
+    def unit(self) -> str:
+        """What the budget is counted in."""
+        return next(unit for unit in BUDGETS if getattr(self, unit) is not None)
+
+    @property
+    def amount(self) -> int:
+        """How many of the unit."""
+        return int(getattr(self, self.unit))
+
+
+class ArchitecturesTable(Table):
+    """The space that architectures are drawn from, without replacement, and how many."""
+
+    space: Name = DEFAULTS["architecture"]
+    sample: Count = 1
+    seed: int = Field(default=0, strict=True, ge=0)
+    options: dict[str, Any] = Field(default={}, description="The space's own options, as [architectures.options].")
+
+
+class MeasurementTable(Table):
+    """How models are judged: by what, and on how many samples."""
+
+    samples: Annotated[int, Field(strict=True, ge=2)] = 2000
+    metrics: Annotated[tuple[OfferTable, ...] | None, Some] = Field(
+        default=None, description="In place of the datasets' own."
+    )
+
+
+class SuccessTable(Table):
+    """When a trial of a dataset is a success: thresholds of a metric value, one of them primary."""
+
+    dataset: Name = Field(description="The name (or label) of a [[dataset]].")
+    metric: Name = Field(description='The name of a metric\'s value, such as "fid".')
+    at: Literal["final", "best"] = "final"
+    thresholds: Annotated[tuple[Number, ...], Some] = Field(description="Of rising difficulty, as in [90, 60, 40].")
+    primary: Number = Field(description="The one threshold that tests of significance are about.")
+    compare: tuple[tuple[Name, Name], ...] = Field(default=(), description='Pairs of methods, as in [["a", "b"]].')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_threshold(cls, given: Any) -> Any:
+        thresholds = given.get("thresholds") if isinstance(given, Mapping) else None
+        if isinstance(thresholds, list | tuple) and len(thresholds) == 1:
+            return {"primary": thresholds[0]} | dict(given)
+        return given
+
+
+class Suite(Table):
+    """One question: methods x datasets x architectures x seeds, a budget, and what counts as success."""
+
+    question: str = Field(strict=True, min_length=1, description='What the suite asks, as in question = "Does ...?"')
+    seeds: int | tuple[int, ...] = Field(default=1, description="How many (n means 0 to n-1), or a list.")
+    methods: tuple[Name, ...] = Field(default=(), description="Names of recipes, or of [[method]] tables.")
+    method: Annotated[tuple[MethodTable, ...], Some] = Field(
+        default=(), description="Methods of the suite's own, as [[method]] tables."
+    )
+    budget: BudgetTable = Field(description="A table [budget] with generator_steps, updates or samples.")
+    architectures: ArchitecturesTable = ArchitecturesTable()
+    dataset: Annotated[tuple[DatasetTable, ...], Some] = Field(
+        description="At least one table [[dataset]] with a name."
+    )
+    measurement: MeasurementTable = MeasurementTable()
+    success: Annotated[tuple[SuccessTable, ...], Some] = ()
+    _text: str = PrivateAttr("")
+    _where: str = PrivateAttr("suite")
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, given: Any) -> Any:
+        several = isinstance(given, list | tuple)
+        items = given if several else [given]
+        most = 2**63 - 1 if several else MOST_SEEDS
+        if not items or any(type(item) is not int or not (0 if several else 1) <= item <= most for item in items):
+            raise ValueError(f"it should be a number of seeds from 1 to {MOST_SEEDS}, or a list of integers >= 0")
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        found = [*_repeated(self), *_misplaced(self), *_unsuccessful(self)]
+        if found:
+            raise Complaints(found)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is asked; the text and the file it came from do not count."""
+        return isinstance(other, Suite) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def text(self) -> str:
+        """The suite as it was written; JSON where it was given in Python."""
+        return self._text or json.dumps(self.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=2)
+
+    @property
+    def where(self) -> str:
+        """What complaints call the suite: its file."""
+        return self._where
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """The methods in order: those listed, then those that only have a table."""
+        return tuple(dict.fromkeys([*self.methods, *(table.name for table in self.method)]))
+
+    def method_table(self, name: str) -> MethodTable | None:
+        """Give the suite's own table of a method, None where it is a recipe as it stands."""
+        return next((table for table in self.method if table.name == name), None)
+
+
+TABLES: Mapping[str, type[BaseModel]] = {
+    "": Suite,
+    "method": MethodTable,
+    "budget": BudgetTable,
+    "architectures": ArchitecturesTable,
+    "dataset": DatasetTable,
+    "measurement": MeasurementTable,
+    "success": SuccessTable,
+}
+"""The models by the key under which they stand in a suite."""
+
+
+def load(suite: str | Path) -> Suite:
+    """Read a suite from a file, or by its bare name: `suites/NAME.toml` here, else one of ganbench's own.
+
+    Raises GanbenchError for what cannot be found, read or understood.
+    """
+    path = Path(suite)
+    if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
+        known = available()
+        if str(suite) not in known:
+            raise unknown("suite", suite, known)
+        path = known[str(suite)]
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GanbenchError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
+    except IsADirectoryError:
+        raise GanbenchError(f"{path}: a folder, not a suite. Give a .toml file.") from None
+    except FileNotFoundError:
+        known_names = ", ".join(available()) or "none"
+        raise GanbenchError(
+            f"{path}: no such file. Give a .toml file, or the name of a suite: {known_names}."
+        ) from None
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be read: {error.strerror}.") from None
+    return parse(text, str(path))
+
+
+def available() -> dict[str, Path]:
+    """Give the suites that can be called by their bare names; those of the working folder come first."""
+    found: dict[str, Path] = {}
+    for folder in (Path("suites"), *FOLDERS):
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
+    """Make a suite from TOML text, or from a table given in Python; `where` opens every complaint.
+
+    Raises GanbenchError with a line for each thing that is wrong.
+    """
+    text = suite if isinstance(suite, str) else ""
+    try:
+        data = tomllib.loads(suite) if isinstance(suite, str) else suite
+    except (ValueError, RecursionError) as error:  # ValueError also for integers of thousands of digits
+        raise GanbenchError(f"{where}: not TOML: {error}.") from None
+    try:
+        made = Suite.model_validate(data)
+    except ValidationError as error:
+        raise translated(error, TABLES, where, text) from None
+    made._text, made._where = text, where
+    return made
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema of suites, with which editors complete them."""
+    return Suite.model_json_schema(by_alias=True)
+
+
+def _repeated(suite: Suite) -> Iterator[Complaint]:
+    """Find names and seeds that stand twice."""
+    lists: list[tuple[str, str, Iterable[Any]]] = [
+        ("methods", "", suite.methods),
+        ("method", "name", [table.name for table in suite.method]),
+        ("dataset", "label", [table.title for table in suite.dataset]),
+        ("seeds", "", suite.seed_list),
+        ("measurement", "metrics", [(one.name, one.options) for one in suite.measurement.metrics or ()]),
+        ("success", "metric", [(rule.dataset, rule.metric, rule.at) for rule in suite.success]),
+    ]
+    ways_out = {"dataset": "give each a label of its own", "method": "give each a name of its own"}
+    for key, inner, values in lists:
+        seen: list[Any] = []
+        for i, value in enumerate(values):
+            path = (key, inner, i) if key == "measurement" else (key, i, inner) if inner else (key, i)
+            if value in seen:
+                yield Complaint(path, value, f"stands here twice; {ways_out.get(key, 'leave one out')}.")
+            seen.append(value)
+
+
+def _misplaced(suite: Suite) -> Iterator[Complaint]:
+    """Find a suite without methods, and tables that start from a later one."""
+    if not suite.method_names:
+        yield Complaint(("methods",), None, 'missing. Name a recipe, as in methods = ["ns-gan"], or add a [[method]].')
+    names = [table.name for table in suite.method]
+    for i, table in enumerate(suite.method):
+        if table.from_ in names[i + 1 :]:
+            yield Complaint(("method", i, "from"), table.from_, "this table comes later. Move it above this one.")
+        if table.constraints is not None and table.add_constraints:
+            reason = "with `constraints` nothing is inherited to add to. Write one of the two."
+            yield Complaint(("method", i, "add_constraints"), [each.name for each in table.add_constraints], reason)
+
+
+def _unsuccessful(suite: Suite) -> Iterator[Complaint]:
+    """Find success rules that could not be answered."""
+    titles = [table.title for table in suite.dataset]
+    for i, rule in enumerate(suite.success):
+        steps = [later - earlier for earlier, later in pairwise(rule.thresholds)]
+        if rule.dataset not in titles:
+            yield Complaint(("success", i, "dataset"), rule.dataset, str(unknown("dataset", rule.dataset, titles)))
+        if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+            reason = "they must all rise or all fall. Put them in the order of rising difficulty."
+            yield Complaint(("success", i, "thresholds"), list(rule.thresholds), reason)
+        if rule.primary not in rule.thresholds:
+            reason = f"not among the thresholds. Choose one of {list(rule.thresholds)}, or add it."
+            yield Complaint(("success", i, "primary"), rule.primary, reason)
+        for k, pair in enumerate(rule.compare):
+            for name in pair:
+                if name not in suite.method_names:
+                    reason = str(unknown("method", name, suite.method_names))
+                    yield Complaint(("success", i, "compare", k), list(pair), reason)
+            if pair[0] == pair[1]:
+                yield Complaint(("success", i, "compare", k), list(pair), "a method against itself. Name two methods.")

@@ -1,0 +1,140 @@
+"""The tables of a suite that name offers: how a loss, a constraint, a whole method is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from ganbench.records import Method, Use
+from ganbench.schedules import plain_critic_steps, plain_scalar
+
+
+def _name(name: str) -> str:
+    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > 100:
+        raise ValueError("a name is 1 to 100 printable characters, without spaces around them")
+    return name
+
+
+def _some(items: Any) -> Any:
+    if isinstance(items, Mapping):
+        raise ValueError("one table where a list of them goes. Write its header with two brackets, as in [[dataset]]")
+    if isinstance(items, list | tuple) and not items:
+        raise ValueError("it is empty. Leave it out, or name something")
+    return items
+
+
+Some = BeforeValidator(_some)
+"""Of a field that is a list: it is no lone table, and it is not empty."""
+
+Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class Table(BaseModel):
+    """A table of a suite: frozen, and every key in it is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _loosen(schema: dict[str, Any]) -> None:
+    """Tell editors what `_gather` accepts: a bare name, and the offer's options beside our keys."""
+    table = schema | {"additionalProperties": True}
+    table["properties"] = {key: value for key, value in schema["properties"].items() if key != "options"}
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, table]
+
+
+class OfferTable(Table):
+    """An offer by name, or a table with its name; every key that is not ours is an option of the offer."""
+
+    TERMS_ONLY: ClassVar[frozenset[str]] = frozenset({"weight", "every", "where"})
+
+    model_config = ConfigDict(json_schema_extra=_loosen)
+
+    name: Name
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if not isinstance(given, Mapping):
+            return given
+        own = cls.model_fields.keys() - {"options"}
+        options = {key: value for key, value in given.items() if key not in own}
+        strange = sorted(cls.TERMS_ONLY & options.keys())
+        if strange:
+            raise ValueError(f"{strange[0]!r} is for constraints and inputs only. Leave it out")
+        return {key: value for key, value in given.items() if key in own} | {"options": options}
+
+    @model_serializer(mode="wrap")
+    def _spread(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data = inner(self)
+        return data | data.pop("options", {})
+
+    def use(self) -> Use:
+        """Give it as recipes write it."""
+        return Use(self.name, options=self.options)
+
+
+class TermTable(OfferTable):
+    """A constraint or an input: an offer with a weight, a lazy period, and the architectures that it is for."""
+
+    weight: Annotated[Any, AfterValidator(plain_scalar)] = 1.0
+    every: Count | None = None
+    where: dict[str, Any] = {}
+
+    def use(self) -> Use:
+        """Give it as recipes write it."""
+        return Use(self.name, weight=self.weight, every=self.every, where=self.where, options=self.options)
+
+
+class MethodTable(Table):
+    """A method of the suite's own: starts `from` a recipe or an earlier table, and replaces what it names."""
+
+    name: Name
+    from_: Name | None = Field(
+        default=None, alias="from", description="A recipe, or a [[method]] table above this one."
+    )
+    loss: OfferTable | None = None
+    constraints: tuple[TermTable, ...] | None = Field(default=None, description="In place of the inherited ones.")
+    add_constraints: tuple[TermTable, ...] = Field(default=(), description="After the inherited ones.")
+    inputs: tuple[TermTable, ...] | None = None
+    dynamics: OfferTable | None = None
+    optimizer: OfferTable | None = Field(default=None, description="For both players.")
+    critic_optimizer: OfferTable | None = None
+    generator_optimizer: OfferTable | None = None
+    critic_steps: Annotated[Any, AfterValidator(plain_critic_steps)] = 1
+    order: Literal["critic-first", "generator-first"] = "critic-first"
+    critic_norm: Literal["batch", "layer"] = "layer"
+    ema: float = Field(
+        default=0.0, strict=True, ge=0.0, lt=1.0, description="Decay of the averaged weights, 0 for none."
+    )
+
+    def applied(self, base: Method) -> Method:
+        """Give a recipe with what this table says in place of its own."""
+        changes: dict[str, Any] = {}
+        for key in self.model_fields_set - {"name", "from_", "add_constraints"}:
+            value = getattr(self, key)
+            if isinstance(value, tuple):
+                value = tuple(each.use() for each in value)
+            changes[key] = value.use() if isinstance(value, OfferTable) else value
+        if "optimizer" in changes:  # said later than what a player inherits, so it counts
+            changes = {"critic_optimizer": None, "generator_optimizer": None} | changes
+        inherited = changes.get("constraints", base.constraints)
+        changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
+        return dataclasses.replace(base, **changes)
