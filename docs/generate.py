@@ -34,6 +34,11 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def formula(text: str) -> str:
+    """Give a formula for a table's cell, as code: Markdown would take its stars and underscores away."""
+    return "`{}`".format(" ".join(text.split()).replace("|", r"\|")) if text else ""
+
+
 def hooks() -> Iterator[tuple[str, str]]:
     """Give each hook's name and its documentation, in the order in which they are defined."""
     for name, hook in vars(hookspecs).items():
@@ -57,8 +62,9 @@ def hook_pages() -> str:
 
 
 def example(lines: list[str]) -> str:
-    """Give code as a Markdown block; nothing for none."""
-    return "\n```python\n{}\n```\n".format("\n".join(lines)) if lines else ""
+    """Give code as a Markdown block, with the blank lines that a doctest cannot have; nothing for none."""
+    code = re.sub(r"(?m)(?<!^@hookimpl\n)^(?=def |@)", "\n\n", "\n".join(lines))
+    return f"\n```python\n{code}\n```\n" if lines else ""
 
 
 def offer_names() -> str:
@@ -74,7 +80,16 @@ def offer_tables() -> str:
     parts = []
     for kind in records.KINDS:
         offers = [known.get(kind, name).offer for name in known.names(kind)]
-        rows = [(f"`{o.name}`", options(o.build), *map(cell, (o.summary, o.formula, o.reference))) for o in offers]
+        rows = [
+            (
+                f"`{offer.name}`",
+                options(offer.build),
+                cell(offer.summary),
+                formula(offer.formula),
+                cell(offer.reference),
+            )
+            for offer in offers
+        ]
         if rows:
             parts.append(f"## {kind}\n\n{table(('name', 'options', 'summary', 'formula', 'source'), rows)}")
     return "\n".join(parts)
@@ -109,7 +124,7 @@ def command_pages() -> str:
     pages = []
     for name, command in commands():
         rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in command.params]
-        rows = [row for row in rows if row[0] != "`--help`"]
+        rows = [row for row in rows if "--help" not in row[0]]
         about = inspect.cleandoc(command.help or "")
         pages.append(f"## ganbench {name}\n\n{about}\n" + (f"\n{table(('argument', 'meaning'), rows)}" if rows else ""))
     return "\n".join(pages)
@@ -117,9 +132,10 @@ def command_pages() -> str:
 
 def spelling(parameter: Any) -> str:
     """Give how an argument or an option is written."""
+    value = parameter.metavar or ("" if getattr(parameter, "is_flag", False) else parameter.name.upper())
     if parameter.param_type_name == "argument":
-        return str(parameter.human_readable_name).upper()
-    return ", ".join([*parameter.opts, *parameter.secondary_opts])
+        return str(value)
+    return f"{', '.join([*parameter.opts, *parameter.secondary_opts])} {value}".strip()
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from ganbench import hookspecs
+from ganbench.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -44,6 +46,13 @@ def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> Non
     ended = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     assert "mine" in ended.stdout
+
+
+def test_every_command_that_a_document_names_is_there() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        named = set(re.findall(r"(?:^|`|&& )ganbench ([a-z]+)", path.read_text(), re.MULTILINE))
+        assert named <= known, f"{path.name}: {named - known}"
 
 
 def test_generated_parts_are_what_the_code_says() -> None:
