@@ -13,13 +13,13 @@ DIRECTIONS_SEED = 2015
 
 
 def exact(x: Tensor, y: Tensor) -> float:
-    """Give the W1 of two equally large, equally weighted sets of rows [n, d] under the Euclidean distance.
+    """Give the W1 of two equally large, equally weighted sets [n, *shape] under the Euclidean distance of rows.
 
     Both are divided by their largest entry first: the solver's tolerance is absolute.
     """
     import ot
 
-    x, y = x.double(), y.double()
+    x, y = x.flatten(1).double(), y.flatten(1).double()
     unit = torch.maximum(x.abs().amax(), y.abs().amax()).clamp(min=1e-300)
     cost = torch.cdist(x / unit, y / unit, compute_mode="donot_use_mm_for_euclid_dist")
     # An empty weight means uniform; the default of 1e5 pivots is too few for some 1,000 rows.
@@ -46,7 +46,7 @@ def w1(limit: int = 500) -> Metric:
         n = min(limit, len(evidence.reference) // 2, len(evidence.samples))
         if n < 1:
             return {"w1": float("nan"), "w1-floor": float("nan")}
-        near = exact(evidence.samples[:n].flatten(1), evidence.reference[::2][:n].flatten(1))
+        near = exact(evidence.samples[:n], evidence.reference[::2][:n])
         return {"w1": near, "w1-floor": floor(evidence.reference, n)}
 
     return Metric(measure=measure, values={"w1": "lower", "w1-floor": "neutral"})
