@@ -29,6 +29,7 @@ def ganbench_losses() -> Iterable[Offer]:
     ... def ganbench_losses():
     ...     yield Offer("my-loss", lambda: Objective(critic, generator), "The difference of the mean scores.")
     """
+    return ()
 
 
 @hookspec
@@ -42,6 +43,7 @@ def ganbench_constraints() -> Iterable[Offer]:
     ... def ganbench_constraints():
     ...     yield Offer("my-drift", lambda: Constraint(critic=drift), "Keeps the scores of real data near zero.")
     """
+    return ()
 
 
 @hookspec
@@ -53,6 +55,7 @@ def ganbench_dynamics() -> Iterable[Offer]:
     ... def ganbench_dynamics():
     ...     yield Offer("my-dynamics", lambda: Dynamics(together=True), "Both players step from one point.")
     """
+    return ()
 
 
 @hookspec
@@ -67,6 +70,7 @@ def ganbench_inputs() -> Iterable[Offer]:
     ...     build = lambda: Input(view=view, draws={"flip": Draw("sign")})
     ...     yield Offer("my-flip", build, "Shows the critic each sample with a random sign.")
     """
+    return ()
 
 
 @hookspec
@@ -85,6 +89,7 @@ def ganbench_architectures() -> Iterable[Offer]:
     ... def ganbench_architectures():
     ...     yield Offer("my-space", build, "Two widths of a small critic, for flat data.")
     """
+    return ()
 
 
 @hookspec
@@ -101,6 +106,7 @@ def ganbench_datasets() -> Iterable[Offer]:
     ... def ganbench_datasets():
     ...     yield Offer("my-gaussian", build, "A standard normal in the plane.", metrics=("sliced-w1",))
     """
+    return ()
 
 
 @hookspec
@@ -114,6 +120,7 @@ def ganbench_metrics() -> Iterable[Offer]:
     ... def ganbench_metrics():
     ...     yield Offer("my-spread", lambda: Metric(measure=measure, values={"spread": "neutral"}), "The overall std.")
     """
+    return ()
 
 
 @hookspec
@@ -130,6 +137,7 @@ def ganbench_optimizers() -> Iterable[Offer]:
     ... def ganbench_optimizers():
     ...     yield Offer("my-sgd", build, "Plain gradient descent.")
     """
+    return ()
 
 
 @hookspec
@@ -144,6 +152,7 @@ def ganbench_methods() -> Iterable[Offer]:
     ... def ganbench_methods():
     ...     yield Offer("my-wgan", build, "A Wasserstein critic with a light penalty.")
     """
+    return ()
 
 
 @hookspec
@@ -165,3 +174,4 @@ def ganbench_executors() -> Iterable[Offer]:
     ... def ganbench_executors():
     ...     yield Offer("my-executor", build, "One batch after another, in this process.")
     """
+    return ()

@@ -17,7 +17,13 @@ from ganbench.errors import GanbenchError, unknown
 from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, Some, Table
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {"executor": "local", "optimizer": "adam", "dynamics": "alternating", "architecture": "mlp"}
+    {
+        "executor": "local",
+        "executor here": "in-process",
+        "optimizer": "adam",
+        "dynamics": "alternating",
+        "architecture": "mlp",
+    }
 )
 """The offers that the core itself names: what a suite means where it says nothing."""
 
@@ -161,6 +167,11 @@ class Suite(Table):
         return self._where
 
     @property
+    def name(self) -> str:
+        """What its results folder is called."""
+        return Path(self._where).stem
+
+    @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds, one by one."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
@@ -239,6 +250,11 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
         raise translated(error, TABLES, where, text) from None
     made._text, made._where = text, where
     return made
+
+
+def restore(text: str) -> Suite:
+    """Read a suite back from `Suite.text`, as the store keeps it."""
+    return parse(json.loads(text) if text.startswith("{") else text, "the stored suite")
 
 
 def schema() -> dict[str, Any]:

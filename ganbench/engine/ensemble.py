@@ -67,6 +67,7 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
     buffers: dict[str, Stacked] = {}
     for player in PLAYERS:
         modules: list[nn.Module] = [getattr(networks, player) or nn.Module() for networks in members]
+        refuse_tied(modules[0], player)
         held = [dict(module.named_parameters()) for module in modules]
         parameters[player] = {
             name: torch.stack([own[name].detach() for own in held]).to(device, dtype).requires_grad_()
@@ -77,6 +78,19 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
             name: _floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
         }
     return Ensemble(members[0], parameters, buffers)
+
+
+def refuse_tied(module: nn.Module, player: str) -> None:
+    """Raise GanbenchError if two modules own one parameter: a functional call by name would split it."""
+    owners: dict[int, str] = {}
+    for place, each in module.named_modules():
+        for name, parameter in each.named_parameters(place, recurse=False):
+            first = owners.setdefault(id(parameter), name)
+            if first != name:
+                raise GanbenchError(
+                    f"the {player}'s parameters {first!r} and {name!r} are one tensor in two modules. Register the "
+                    "module that owns it once and call it twice."
+                )
 
 
 def _floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -14,7 +14,7 @@ from ganbench.errors import GanbenchError
 from ganbench.records import CriticFunction, Networks, Parameters, identity
 
 
-class lazy:  # noqa: N801  (reads as a decorator)
+class lazy:
     """An attribute computed once. (`functools.cached_property` takes a lock that torch.compile cannot trace.)"""
 
     def __init__(self, compute: Callable[[Any], Any]) -> None:
@@ -75,7 +75,8 @@ class Play:
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
         inputs = (x, self.labels) if self.networks.conditional else (x,)
-        return functional_call(module, (parameters, self.buffers[player]), inputs)
+        held = {**parameters, **self.buffers[player]}
+        return functional_call(module, held, inputs, tie_weights=False)
 
     def _seen(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
         objective = self.program.objective
@@ -101,25 +102,30 @@ class Play:
 
     @lazy
     def codes(self) -> Mapping[str, Tensor]:
+        """Give the latent codes that inputs added, by name."""
         return {name: part for name, part in self.chance["latent"].items() if name != "noise"}
 
     @lazy
     def latent(self) -> Tensor:
+        """Give the whole generator input, [n, width]."""
         parts = [part.flatten(1) for part in self.chance["latent"].values()]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     @lazy
     def labels(self) -> Tensor | None:
+        """Give the labels that condition both networks, [n]."""
         return self.chance.get("labels")
 
     @lazy
     def real(self) -> Tensor:
+        """Give the real samples as the critic sees them."""
         x = self.chance["real"]
         prepare = self.networks.prepare
         return self._show(x if prepare is None else prepare(x, self.progress), "real")
 
     @lazy
     def fake(self) -> Tensor:
+        """Give the generated samples as the critic sees them."""
         return self._show(self.generator(self.latent), "fake")
 
     def _show(self, x: Tensor, side: str) -> Tensor:
@@ -141,16 +147,20 @@ class Play:
 
     @lazy
     def answers_real(self) -> Mapping[str, Tensor]:
+        """Give every answer to the real samples."""
         return self._both[0] if self.joint else self.answers(self.real)
 
     @lazy
     def answers_fake(self) -> Mapping[str, Tensor]:
+        """Give every answer to the generated samples."""
         return self._both[1] if self.joint else self.answers(self.fake)
 
     @lazy
     def scores_real(self) -> Tensor:
+        """Give what the loss reads of the real samples."""
         return self._scored(self.real) if self.program.wraps else self._seen(self.answers_real, self.real)
 
     @lazy
     def scores_fake(self) -> Tensor:
+        """Give what the loss reads of the generated samples."""
         return self._scored(self.fake) if self.program.wraps else self._seen(self.answers_fake, self.fake)

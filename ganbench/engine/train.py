@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 from torch.func import functional_call
 
@@ -43,6 +44,13 @@ class Snapshot:
     died: list[int]
     signals: Trace
     updates: Mapping[str, int]
+
+    def generator_file(self, member: int) -> bytes:
+        """Give one member's generator as safetensors: `generator.*`, `buffer.*`, and `average.*` where kept."""
+        kept = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
+        if self.average is not None:
+            kept["average"] = self.average
+        return save({f"{of}.{n}": t[member].cpu().contiguous() for of, own in kept.items() for n, t in own.items()})
 
 
 @dataclass(kw_only=True)

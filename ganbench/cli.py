@@ -1,0 +1,241 @@
+"""The door: parse, call, print. Exit codes: 0, 1 if trials failed, 2 for what the user can mend, 130 for Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganbench.errors import GanbenchError
+
+if TYPE_CHECKING:
+    from ganbench.driver import Settings
+    from ganbench.frames import Frames
+    from ganbench.registry import Offered
+
+app = typer.Typer(
+    name="ganbench",
+    help="Does this loss, this critic constraint, this architecture really help? Train the grid and see.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """How tables are written."""
+
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's TOML file, or the name of a shipped suite.")]
+Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The results folder (default: results/<suite>).")]
+Formats = Annotated[Format, typer.Option("--format", help="How to write the tables.")]
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    out: Out = None,
+    device: Annotated[Device, typer.Option(help="Where to train; auto takes CUDA where there is one.")] = Device.auto,
+    jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers; 0: in this process.")] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
+    plugin: Plugins = None,
+    retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
+    keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
+    format: Formats = Format.md,
+) -> None:
+    """Train what is missing of a suite, then print its tables."""
+    from ganbench.driver import as_suite, follow
+    from ganbench.screen import Screen
+    from ganbench.store import read
+
+    chosen = settings(
+        out=out, device=device.value, jobs=jobs, timeout=timeout, files=plugin, retry=retry, keep_stale=keep_stale
+    )
+    folder = None
+    with Screen() as screen:
+        for session, event in follow(as_suite(suite), chosen):
+            folder = session.folder
+            if event is None:
+                screen.begin(session)
+            else:
+                screen.watch(session, event)
+    assert folder is not None
+    frames = read(folder)
+    show_tables(frames, format)
+    if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
+        typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
+    """Say what a run would train, without training anything."""
+    from ganbench.driver import as_suite, folder_of, left_of, plan_of
+    from ganbench.store import Store
+
+    asked, chosen = as_suite(suite), settings(out=out, files=plugin)
+    made = plan_of(asked, chosen)[1]
+    folder = folder_of(asked, chosen)
+    known = {}
+    if (folder / "results.sqlite").exists():
+        with Store(folder, readonly=True) as store:
+            known = store.known()
+    todo = left_of(made, known, chosen)
+    left = sum(len(batch.trials) for batch in todo.batches)
+    typer.echo(f"{asked.question}\n" if asked.question else "", nl=False)
+    for batch in todo.batches:
+        trial = batch.trials[0]
+        steps = trial.budget.generator_steps
+        typer.echo(
+            f"{trial.key[:8]}  {batch.label}: {steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
+        )
+    typer.echo(
+        f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train, "
+        f"{len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"
+    )
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="losses, constraints, methods, ... (default: all)")] = "",
+    plugin: Plugins = None,
+) -> None:
+    """List what is installed, and by whom."""
+    from ganbench import registry
+    from ganbench.errors import unknown
+
+    plugins = registry.load(files=plugin or ())
+    if kind and kind not in plugins.kinds:
+        raise unknown("kind", kind, plugins.kinds)
+    for each in [kind] if kind else plugins.kinds:
+        typer.echo(f"{each}:")
+        offers = plugins.offers(each)
+        width = max((len(offered.offer.name) for offered in offers), default=0)
+        for offered in offers:
+            typer.echo(plain(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]"))
+    for problem in plugins.problems:
+        typer.echo(plain(f"not loaded: {problem}"), err=True)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
+    """Show an offer: its formula, its paper, its options, who provides it."""
+    from ganbench import registry
+    from ganbench.errors import unknown
+
+    plugins = registry.load(files=plugin or ())
+    found = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.offer.name == name]
+    if not found:
+        names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
+        raise unknown("offer", name, names)
+    typer.echo("\n\n".join(described(offered) for offered in found))
+
+
+@app.command()
+def table(
+    results: Results,
+    format: Formats = Format.md,
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer asks for.")] = False,
+) -> None:
+    """Print the tables of a results folder."""
+    from ganbench.store import read
+
+    show_tables(read(results, everything=all, signals=False), format)
+
+
+@app.command()
+def doctor(plugin: Plugins = None) -> None:
+    """Say what is installed here, what it runs on, and which plugins do not load."""
+    from ganbench import driver, registry
+
+    known = driver.facts()
+    plugins = registry.load(files=plugin or ())
+    import torch
+
+    typer.echo(f"python {known['python']} on {known['system']}, {known['cores']} cores")
+    for name, version in known["versions"].items():
+        typer.echo(f"{name} {version}")
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    typer.echo(f"CUDA device: {cuda}")
+    counts = ", ".join(f"{len(plugins.offers(kind))} {kind}" for kind in plugins.kinds)
+    typer.echo(f"plugins: {counts}")
+    for problem in plugins.problems:
+        typer.echo(plain(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
+    if plugins.problems:
+        raise typer.Exit(1)
+
+
+def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
+    """Make the driver's settings of the command line's."""
+    from ganbench.driver import Settings
+    from ganbench.errors import unknown
+
+    statuses = tuple(each.strip() for each in retry.split(",") if each.strip())
+    for each in statuses:
+        if each not in ("failed", "timeout"):
+            raise unknown("status", each, ("failed", "timeout"), "--retry")
+    return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
+
+
+def show_tables(frames: Frames, format: Format) -> None:
+    """Print what the results say about the suite's question."""
+    from ganbench import suite
+    from ganbench.report import make_tables, render
+
+    typer.echo(render(make_tables(frames, suite.restore(frames.suite).success), format.value), nl=False)
+
+
+def described(offered: Offered) -> str:
+    """Give everything there is to say of an offer."""
+    offer = offered.offer
+    lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
+    if offer.formula:
+        lines.append(f"  formula: {offer.formula}")
+    if offer.reference:
+        lines.append(f"  paper: {offer.reference}")
+    if options := str(offered.options):
+        lines.append(f"  options: {options}")
+    for example in offer.examples:
+        given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
+        values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())
+        lines.append(f"  asserted: {given} gives {values} ({example.source})")
+    return plain("\n".join(lines), keep="\n")
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Make a stranger's text harmless for a terminal."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+def main() -> None:
+    """Run the command line; turn what the user can mend into one message and exit code 2."""
+    try:
+        app()
+    except GanbenchError as error:
+        typer.echo(f"ganbench: {plain(str(error), keep=chr(10))}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what is done is kept. Run the same command again to go on.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

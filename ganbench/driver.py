@@ -1,0 +1,180 @@
+"""The driver: from a suite to its results. It alone writes the store; clocks, failures and progress are here."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganbench import registry, suite
+from ganbench.errors import GanbenchError
+from ganbench.store import Store
+from ganbench.suite import DEFAULTS, Suite
+from ganbench.trials import Event, Finished, Lost, Record
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+    from ganbench.plan import Plan, Todo
+    from ganbench.registry import Registry
+
+REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
+"""Distributions whose versions every run's facts name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run, never what: none of it is in a trial's key.
+
+    `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
+    per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
+    code as they are.
+    """
+
+    out: Path | None = None
+    device: str = "auto"
+    jobs: int | None = None
+    timeout: float | None = None
+    files: tuple[str, ...] = ()
+    offers: tuple[object, ...] = ()
+    retry: tuple[str, ...] = ()
+    keep_stale: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A suite, planned, with what is left of it to do."""
+
+    suite: Suite
+    settings: Settings
+    registry: Registry
+    plan: Plan
+    todo: Todo
+    folder: Path
+
+
+Watch = Callable[[Session, Event], None]
+
+
+def run(
+    question: str | Path | Mapping[str, Any] | Suite,
+    *,
+    offers: Sequence[object] = (),
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Frames:
+    """Train what is missing of a suite and give its results as frames.
+
+    `question` is a suite's path, name, or content; `offers` are plugins given in Python (modules, objects, or bare
+    functions marked with `hookimpl`), which run in this process. The rest is as in `Settings`. Raises GanbenchError
+    for whatever the user can mend.
+    """
+    if offers:
+        settings = {"jobs": 0, **settings}
+    chosen = Settings(offers=tuple(offers), **settings)
+    for session, event in follow(as_suite(question), chosen):
+        if watch is not None and event is not None:
+            watch(session, event)
+    from ganbench.store import read
+
+    return read(session.folder)
+
+
+def as_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
+    """Give the suite that a path, a name, or a mapping stands for."""
+    if isinstance(question, Suite):
+        return question
+    return suite.parse(question) if isinstance(question, Mapping) else suite.load(question)
+
+
+def folder_of(asked: Suite, settings: Settings) -> Path:
+    """Give the results folder: the one asked for, else results/<the suite's name>."""
+    return settings.out or Path("results") / asked.name
+
+
+def plan_of(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
+    """Load the plugins and plan the suite."""
+    from ganbench import plan
+
+    plugins = registry.load(files=settings.files, plugins=settings.offers)
+    return plugins, plan.make(asked, plugins)
+
+
+def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
+    """Take off what is stored."""
+    from ganbench import plan
+
+    if settings.keep_stale:
+        now = {trial.key: trial.code for trial in made.trials}
+        known = {key: (now.get(key, code), status) for key, (code, status) in known.items()}
+    return plan.missing(made, known, settings.retry)
+
+
+def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, Event | None]]:
+    """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet."""
+    folder = folder_of(asked, settings)
+    plugins, made = plan_of(asked, settings)
+    with Store(folder) as store:
+        session = Session(
+            suite=asked,
+            settings=settings,
+            registry=plugins,
+            plan=made,
+            todo=left_of(made, store.known(), settings),
+            folder=folder,
+        )
+        store.begin_run(asked.text, made.trials, facts())
+        yield session, None
+        for event in events(session):
+            if isinstance(event, Finished):
+                store.append(event.records)
+            elif isinstance(event, Lost):
+                event = Finished(event.batch, tuple(lost(event)))
+                store.append(event.records)
+            yield session, event
+
+
+def events(session: Session) -> Iterable[Event]:
+    """Hand what is left to the executor."""
+    from ganbench.worker import run_batch
+
+    if not session.todo.batches:
+        return ()
+    settings, plugins = session.settings, session.registry
+    here = settings.jobs == 0
+    name = DEFAULTS["executor here" if here else "executor"]
+    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log")}
+    if not here and settings.jobs is not None:
+        options["jobs"] = settings.jobs
+    if not here and settings.timeout is not None:
+        options["timeout"] = settings.timeout
+    if settings.offers and not here:
+        raise GanbenchError("offers given in Python cannot travel to workers: use jobs=0, or files=[...] for a file.")
+    work = partial(run_batch, files=settings.files, device=settings.device, plugins=plugins if here else None)
+    execute = plugins.build("executors", name, plugins.options("executors", name, options))
+    return execute(work, session.todo.batches)
+
+
+def lost(event: Lost) -> list[Record]:
+    """Give the records of a batch that came to no end."""
+    return [Record(trial=trial, status=event.status, error=event.error) for trial in event.batch.trials]
+
+
+def facts() -> dict[str, Any]:
+    """Give what a run keeps of the machine: nothing that names a person or a path."""
+    versions = {}
+    for name in REPORTED:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
