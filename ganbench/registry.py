@@ -219,10 +219,14 @@ class _Shelf:
 def _offers(function: Callable[..., Any], provider: str) -> Iterator[Offer]:
     """Give what a hook yields; raise GanbenchError unless it is offers with sensible names."""
     hook = getattr(function, "__name__", str(function))
-    result = function()
-    if isinstance(result, Offer) or not hasattr(result, "__iter__"):
-        raise GanbenchError(f"{provider}: {hook} gives {result!r}. It must yield its offers: yield Offer(...).")
-    for offer in result:
+    try:
+        result = function()
+        found = result if isinstance(result, Offer) or not hasattr(result, "__iter__") else list(result)
+    except Exception as error:
+        raise GanbenchError(f"{provider}: {hook} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, list):
+        raise GanbenchError(f"{provider}: {hook} gives {found!r}. It must yield its offers: yield Offer(...).")
+    for offer in found:
         if not isinstance(offer, Offer):
             raise GanbenchError(
                 f"{provider}: {hook} yields {offer!r}, which is no Offer. Yield Offer(name, build, ...)."

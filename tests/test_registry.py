@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ganbench import GanbenchError, Objective, Offer, Scalar, hookimpl
+from ganbench.registry import Registry, load
+from ganbench.trials import canonical
+
+PLUGIN = """
+from ganbench import Objective, Offer, hookimpl
+
+def build(margin: float = 1.0):
+    return Objective(lambda real, fake: margin, lambda real, fake: -margin)
+
+@hookimpl
+def ganbench_losses():
+    yield Offer("{name}", build, "A loss of a stranger.")
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a plugin file and give its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def install(folder: Path, distribution: str, entry_points: dict[str, str], modules: dict[str, str]) -> None:
+    """Lay out a distribution as an installer would."""
+    about = folder / f"{distribution}-2.0.dist-info"
+    lines = "".join(f"{name} = {module}\n" for name, module in entry_points.items())
+    write(about / "METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
+    write(about / "entry_points.txt", f"[ganbench]\n{lines}")
+    for module, text in modules.items():
+        write(folder / f"{module}.py", text)
+
+
+def build(target: Scalar = 1.0, power: int = 2) -> tuple[Any, int]:
+    """Give back what was asked for."""
+    return target, power
+
+
+@hookimpl
+def ganbench_losses() -> Iterator[Offer]:
+    yield Offer("mine", build, "A loss made in a notebook.")
+
+
+HERE = load(plugins=[ganbench_losses], installed=False)
+
+
+def test_a_plugin_is_a_function_an_instance_a_class_a_namespace_or_a_module(tmp_path: Path) -> None:
+    class Plugin:
+        @hookimpl
+        def ganbench_losses(self) -> Iterator[Offer]:
+            yield Offer("mine", build, "A loss of an object.")
+
+    module = sys.modules[__name__]
+    for plugin in (ganbench_losses, Plugin(), Plugin, SimpleNamespace(ganbench_losses=ganbench_losses), module):
+        assert load(plugins=[plugin], installed=False).names("losses") == ("mine",)
+
+
+def test_a_plugin_file_needs_no_packaging(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", PLUGIN.format(name="hers"))
+    registry = load(files=[path, str(path)], installed=False)
+    offered = registry.get("losses", "hers")
+    assert (offered.provider, offered.origin) == ("mine.py", str(path))
+    assert isinstance(registry.build("losses", "hers", {"margin": 3}), Objective)
+
+
+def test_a_plugin_files_module_can_be_found_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", PLUGIN.format(name="hers"))
+    build = load(files=[path], installed=False).get("losses", "hers").offer.build
+    assert getattr(sys.modules[build.__module__], build.__name__) is build
+
+
+def test_installed_plugins_are_found_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "acme-gan", {"losses.acme": "acme_loss"}, {"acme_loss": PLUGIN.format(name="acme")})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = load()
+    assert registry.get("losses", "acme").provider == "acme-gan 2.0"
+    assert registry.get("losses", "wasserstein").provider.startswith("ganbench ")
+
+
+def test_a_plugin_that_fails_to_import_is_kept_as_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"losses.broken": "broken_loss", "gone": "gone_module"}
+    install(tmp_path, "broken-gan", broken, {"broken_loss": "import no_such_thing"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = load()
+    assert "wasserstein" in registry.names("losses")
+    problems = {problem.entry_point: problem for problem in registry.problems}
+    assert problems.keys() >= broken.keys()
+    assert problems["losses.broken"].distribution == "broken-gan 2.0"
+    assert "No module named 'no_such_thing'" in problems["losses.broken"].traceback
+    with pytest.raises(GanbenchError) as caught:
+        registry.get("losses", "broken")
+    assert "'losses.broken' of broken-gan 2.0 failed to import" in str(caught.value)
+    assert "ganbench doctor" in str(caught.value)
+    with pytest.raises(GanbenchError) as caught:
+        registry.get("optimizers", "broken")
+    assert "losses.broken" not in str(caught.value)
+    assert "'gone' of broken-gan 2.0" in str(caught.value)
+
+
+def test_an_unknown_name_is_refused_with_place_and_nearest_name() -> None:
+    with pytest.raises(GanbenchError) as caught:
+        HERE.get("losses", "mien", where="suites/ring.toml: method 'x'")
+    assert str(caught.value) == "suites/ring.toml: method 'x': no loss 'mien'. Did you mean 'mine'? Known: mine."
+
+
+def offers(hook: str, body: str) -> Any:
+    """Make a plugin of one hook that yields or gives what `body` says."""
+    names: dict[str, Any] = {"Offer": Offer, "hookimpl": hookimpl}
+    exec(f"@hookimpl\ndef {hook}:\n    {body}", names)
+    return SimpleNamespace(**{hook.partition("(")[0]: names[hook.partition("(")[0]]}, __name__="acme")
+
+
+@pytest.mark.parametrize(
+    ("hook", "body", "fragments"),
+    [
+        ("ganbench_loses()", "yield", ["acme", "no hook 'ganbench_loses'", "Did you mean 'ganbench_losses'?"]),
+        ("losses()", "yield", ["acme", "no hook 'losses'", "Known: ganbench_architectures"]),
+        ("ganbench_losses(suite)", "yield", ["acme", "ganbench_losses", "suite", "takes no arguments"]),
+        ("ganbench_losses()", "yield 3", ["acme", "ganbench_losses yields 3", "Yield Offer("]),
+        ("ganbench_losses()", "return None", ["acme", "gives None", "yield Offer("]),
+        ("ganbench_losses()", "return Offer('a', int, '')", ["acme", "gives Offer(", "yield Offer("]),
+        ("ganbench_losses()", "yield Offer('', int, '')", ["acme", "'' is no name", "printable"]),
+        ("ganbench_losses()", "yield Offer('a\\x1b[31m', int, '')", ["'a\\x1b[31m' is no name"]),
+        ("ganbench_losses()", "yield Offer('a' * 101, int, '')", ["is no name", "100"]),
+        ("ganbench_losses()", "yield Offer(3, int, '')", ["3 is no name"]),
+        ("ganbench_losses()", "yield Offer('a', 3, '')", ["build of 'a' is 3", "callable"]),
+    ],
+)
+def test_a_hook_that_nobody_could_use_is_refused(hook: str, body: str, fragments: list[str]) -> None:
+    with pytest.raises(GanbenchError) as caught:
+        load(plugins=[offers(hook, body)], installed=False)
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+def test_a_hook_without_its_mark_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", PLUGIN.format(name="hers").replace("@hookimpl", ""))
+    with pytest.raises(GanbenchError, match=r"mine.py: ganbench_losses is not marked .* @hookimpl"):
+        load(files=[path], installed=False)
+
+
+def test_a_plugin_without_hooks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GanbenchError, match=r"mine.py: no hook in .* ganbench_losses"):
+        load(files=[write(tmp_path / "mine.py", "x = 1")], installed=False)
+
+
+def test_a_hook_that_raises_is_refused_by_the_name_of_its_provider() -> None:
+    with pytest.raises(GanbenchError, match="acme: ganbench_losses failed: ZeroDivisionError: division by zero"):
+        load(plugins=[offers("ganbench_losses()", "yield 1 / 0")], installed=False)
+
+
+def test_two_offers_of_one_name_are_refused_with_both_providers(tmp_path: Path) -> None:
+    mine, hers = (write(tmp_path / f"{who}.py", PLUGIN.format(name="same")) for who in ("mine", "hers"))
+    with pytest.raises(GanbenchError) as caught:
+        load(files=[mine, hers], installed=False)
+    assert "two offers of loss 'same'" in str(caught.value)
+    assert all(text in str(caught.value) for text in (f"mine.py ({mine})", f"hers.py ({hers})", "Rename one"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("import math\nmath.sqrt(-1)", ":2: ValueError"), ("x = (\n", ":1: SyntaxError"), ("raise SystemExit", ":1: Sys")],
+)
+def test_a_file_that_fails_to_import_is_refused_by_file_and_line(text: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", text)
+    with pytest.raises(GanbenchError) as caught:
+        load(files=[path], installed=False)
+    assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.py"):
+        with pytest.raises(GanbenchError, match="no such plugin file"):
+            load(files=[path], installed=False)
+
+
+def test_options_are_checked_in_the_place_where_they_stand() -> None:
+    with pytest.raises(GanbenchError) as caught:
+        HERE.options("losses", "mine", {"tarjet": 1}, where="suites/ring.toml")
+    assert str(caught.value) == (
+        "suites/ring.toml: loss 'mine': no option 'tarjet'. Did you mean 'target'? "
+        "Options: target: Scalar = 1.0, power: int = 2."
+    )
+    assert canonical(HERE.options("losses", "mine", {"target": 2, "power": 2})) == '{"target":2.0}'
+
+
+def test_a_schedule_reaches_build_as_the_caller_makes_it() -> None:
+    table = {"linear": [0.1, 0.0], "over": 0.5}
+    assert HERE.build("losses", "mine", {"target": table}, scalar=lambda schedule: ("dial", schedule)) == (
+        ("dial", table),
+        2,
+    )
+    assert HERE.build("losses", "mine", {"target": table}) == (0.1, 2)
+    assert HERE.build("losses", "mine", {"target": 3}, scalar=lambda schedule: 0 / 0) == (3.0, 2)
+
+
+def raising(error: Exception) -> Registry:
+    """Give a registry of one loss whose build raises."""
+
+    def build() -> None:
+        raise error
+
+    @hookimpl
+    def ganbench_losses() -> Iterator[Offer]:
+        yield Offer("mine", build, "A loss that fails.")
+
+    return load(plugins=[SimpleNamespace(ganbench_losses=ganbench_losses, __name__="acme")], installed=False)
+
+
+def test_what_goes_wrong_in_a_build_names_the_offer_and_its_provider() -> None:
+    with pytest.raises(GanbenchError, match=r"ring.toml: loss 'mine': build of acme failed: ZeroDivisionError: by 0"):
+        raising(ZeroDivisionError("by 0")).build("losses", "mine", where="ring.toml")
+    with pytest.raises(GanbenchError, match="loss 'mine': pack = 2 does not go with labels"):
+        raising(GanbenchError("pack = 2 does not go with labels.")).build("losses", "mine")
+
+
+def test_the_code_of_an_offer_follows_its_file_but_not_its_place(tmp_path: Path) -> None:
+    def written(folder: str, change: Callable[[str], str]) -> str:
+        path = write(tmp_path / folder / "mine.py", change(PLUGIN.format(name="hers")))
+        return load(files=[path], installed=False).code("losses", "hers")
+
+    one = written("a", str)
+    assert written("b", lambda text: text.replace("\ndef", "\n# a comment\n\ndef")) == one
+    assert written("c", lambda text: text.replace("-margin", "-margin ** 2")) != one
+
+
+def test_our_own_offers_can_all_be_described_hashed_and_told_apart() -> None:
+    registry = load()
+    offered = [one for kind in registry.kinds for one in registry.offers(kind)]
+    assert offered
+    for one in offered:
+        assert str(one.options)
+        assert len(registry.code(one.kind, one.offer.name)) == 64
+        assert registry.options(one.kind, one.offer.name, {}) == {}

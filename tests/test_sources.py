@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import textwrap
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ganbench.sources import code, definition, normalised, source_file
+
+WRITTEN = '''\
+# -*- coding: utf-8 -*-
+"""What the module is for."""
+from torch import (  # a comment
+    nn,
+    Tensor,
+)
+
+
+@decorated
+def penalty(x: Tensor, *, target: float = 1.0) -> Tensor:
+    """Say what it does.
+
+    At length.
+    """
+    norm = x.flatten(1) \\
+        .norm()
+
+    # why
+    if target:
+        name = f"ä{x!r:>{target}} {'{'}" f'{norm}' "grün"
+        return (norm
+            - target) ** 2
+    else:
+        'a comment in the guise of a string'
+        f"{effect()}"
+        b"bytes"
+    text = """two
+  lines  # no comment
+"""
+    return f"""{norm
+    }""", -1_0.5e3, x @ 0xFF, lambda: ...
+'''
+
+NORMALISED = """\
+from torch import ( nn , Tensor , )
+@ decorated
+def penalty ( x : Tensor , * , target : float = 1.0 ) -> Tensor :
+\tnorm = x . flatten ( 1 ) . norm ( )
+\tif target :
+\t\tname = f"ä{x!r:>{target}} {'{'}" f'{norm}' "grün"
+\t\treturn ( norm - target ) ** 2
+\telse :
+\t\tf"{effect()}"
+\t\tb"bytes"
+\ttext = \"\"\"two
+  lines  # no comment
+\"\"\"
+\treturn f\"\"\"{norm
+    }\"\"\" , - 1_0.5e3 , x @ 0xFF , lambda : ..."""
+
+
+def test_what_is_left_of_a_source_is_its_logical_lines_and_their_depth() -> None:
+    assert normalised(WRITTEN) == NORMALISED
+
+
+def test_the_normalised_form_has_one_hash_on_every_python() -> None:
+    """The hash of NORMALISED, checked by hand on Python 3.11, 3.12 and 3.13."""
+    golden = "e5255906f47b591189c281b697dc3b4c352cf0372d989a329853452a140af862"
+    assert hashlib.sha256(normalised(WRITTEN).encode()).hexdigest() == golden
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(x):\n    return g(x, 1)  # why\n",
+        "def f(x):\n\n\n    # why\n    return g(x, 1)\n\n",
+        'def f(x):\n    """Say what."""\n    return g(x, 1)\n',
+        '"""Say what."""\n\ndef f(x):\n    return g(x, 1)\n',
+        "def f(x):\n  return g(x,1)\n",
+        "def f( x ):\n\treturn g( x , 1 )",
+        "def f(x):\r\n    return g(x, 1)\r\n",
+        "\ufeffdef f(x):\n    return g(x, 1)\n",
+        "def f(\n    x\n):\n    return g(\n        x,\n        1\n    )\n",
+        "def f(x):\n    return \\\n        g(x, 1)\n",
+    ],
+)
+def test_comments_docstrings_layout_and_line_breaks_do_not_count(other: str) -> None:
+    assert normalised(other) == normalised("def f(x):\n    return g(x, 1)\n")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x = 1\n", "x = 2\n"),
+        ("x = 'a b'\n", "x = 'a  b'\n"),
+        ("x = f'{a}'\n", "x = f'{b}'\n"),
+        ("x = f'{a} b'\n", "x = f'{a}  b'\n"),
+        ("if a:\n    b\n    c\n", "if a:\n    b\nc\n"),
+        ("if a:\n    if b:\n        c\n    else:\n        d\n", "if a:\n    if b:\n        c\nelse:\n    d\n"),
+        ("a\nb\n", "a, b\n"),
+        ("def f():\n    f'{a}'\n", "def f():\n    pass\n"),
+        ("x = 'a'\n", "x = 'a' 'b'\n"),
+        ("x = '''\n# a\n'''\n", "x = '''\n'''\n"),
+    ],
+)
+def test_what_changes_the_program_changes_what_is_left(one: str, other: str) -> None:
+    assert normalised(one) != normalised(other)
+
+
+def a_package(folder: Path, name: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Write a package and import its module `main` afresh."""
+    for file, text in files.items():
+        (folder / name / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name / file).write_text(text)
+    for imported in [each for each in sys.modules if each.partition(".")[0] == name]:
+        del sys.modules[imported]
+    monkeypatch.syspath_prepend(str(folder))
+    return import_module(f"{name}.main")
+
+
+FILES = {
+    "__init__.py": "",
+    "main.py": "from .near import one\n\ndef build():\n    from acme.deep import far\n    return far, one\n",
+    "near.py": "from . import nearer\none = 1\n",
+    "nearer.py": "two = 2\n",
+    "deep/__init__.py": "",
+    "deep/far.py": "from ..deep import farther\nfar = 3\n",
+    "deep/farther.py": "four = 4\n",
+    "stranger.py": "five = 5\n",
+}
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Change a file as an editor would, later than before."""
+    later = path.stat().st_mtime_ns + 1_000_000_000
+    path.write_text(text)
+    os.utime(path, ns=(later, later))
+
+
+@pytest.mark.parametrize(
+    "file", ["main.py", "near.py", "nearer.py", "deep/__init__.py", "deep/far.py", "deep/farther.py"]
+)
+def test_a_change_in_any_module_that_is_imported_counts(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = a_package(tmp_path, "acme", FILES, monkeypatch).build
+    before = code([build])
+    rewrite(tmp_path / "acme" / file, (tmp_path / "acme" / file).read_text() + "\n# a comment\n")
+    assert code([build]) == before
+    rewrite(tmp_path / "acme" / file, (tmp_path / "acme" / file).read_text() + "\nchanged = True\n")
+    assert code([build]) != before
+
+
+def test_a_module_that_nobody_imports_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = a_package(tmp_path, "acme", FILES, monkeypatch).build
+    before = code([build])
+    rewrite(tmp_path / "acme" / "stranger.py", "five = 6\n")
+    assert code([build]) == before
+
+
+def test_the_place_of_a_package_does_not_count(tmp_path: Path) -> None:
+    hashes = set()
+    for place in ("here", "there"):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            hashes.add(code([a_package(tmp_path / place, "acme", FILES, monkeypatch).build]))
+    assert len(hashes) == 1
+
+
+def a_notebook(text: str) -> dict[str, Any]:
+    """Run code that has no file, as a cell of a notebook has none."""
+    cell: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(textwrap.dedent(text), "<cell>", "exec"), cell)
+    return cell
+
+
+def test_a_notebooks_function_counts_with_all_that_it_refers_to() -> None:
+    cell = """
+        WEIGHT = {weight}
+        def square(x):
+            return x ** {power}
+        def critic(real, fake):
+            return [WEIGHT * square(x) for x in real]
+        def build():
+            return critic
+        def another():
+            return {other}
+    """
+    hashes = [
+        code([a_notebook(cell.format(weight=weight, power=power, other=other))["build"]])
+        for weight, power, other in [(1, 2, 0), (1, 2, 9), (3, 2, 0), (1, 3, 0)]
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
+
+
+def test_what_a_notebooks_function_closes_over_counts() -> None:
+    cell = """
+        def make(power):
+            def build():
+                return power
+            return build
+        one, two = make(1), make(2)
+    """
+    made = a_notebook(cell)
+    assert code([made["one"]]) != code([made["two"]])
+
+
+def test_behind_partials_and_decorators_stands_what_somebody_wrote() -> None:
+    assert definition(partial(partial(source_file, 1), 2)) is source_file
+    assert source_file(partial(code, [])) == Path(code.__code__.co_filename)
+    assert source_file(len) is None
+
+
+def test_the_code_of_ganbench_itself_is_not_hashed() -> None:
+    """ENGINE_NUMERICS stands for it."""
+    assert code([code]) == code([])
