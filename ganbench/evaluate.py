@@ -30,8 +30,8 @@ class Reference:
         """The dataset's extractor; GanbenchError where it has none."""
         if self.source.extractor is None:
             raise GanbenchError(
-                f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: choose metrics "
-                "that need samples only, such as 'w1', 'sliced-w1' or 'mmd'."
+                f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: "
+                "give its Source one, or judge it by metrics that need samples only."
             )
         return self.source.extractor
 
@@ -116,19 +116,20 @@ def judge(metrics: Sequence[tuple[Part, Metric]], sight: Sight, *, step: int, fi
 
 
 def scores(part: Part, metric: Metric, sight: Sight, *, step: int) -> tuple[Score, ...]:
-    """Give one metric's scores; GanbenchError if it measures other values than it declares."""
+    """Give one metric's scores; GanbenchError if it measures other values than it declares, or sees no features."""
     on_features = metric.needs == "features"
-    if sight.finite_features if on_features else sight.finite:
-        values = metric.measure(sight)
-    else:
-        values = dict.fromkeys(metric.values, math.nan)
+    try:
+        finite = sight.finite_features if on_features else sight.finite
+        values = metric.measure(sight) if finite else dict.fromkeys(metric.values, math.nan)
+        extractor = sight.extractor.digest if on_features else ""
+    except GanbenchError as error:
+        raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():
         raise GanbenchError(
             f"metric {part.name!r} measured {sorted(values)}, but declares {sorted(metric.values)}: "
             "`measure` must give a float for each of `values`, and for nothing else."
         )
     samples = len(sight.samples)
-    extractor = sight.extractor.digest if on_features else ""
     measurement = digest([part.name, part.version, dict(part.options), samples, extractor])
     return tuple(
         Score(step, name, float(values[name]), direction, measurement, samples)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from ganbench_plugins.datasets import digits, digits_recipe
+from ganbench_plugins.datasets import digits
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +104,11 @@ def test_loading_the_extractor_draws_no_random_numbers() -> None:
 def test_the_recipe_makes_weights_that_reach_97_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says so, writes them where it is told, and leaves the global generator alone."""
     before, file = torch.get_rng_state(), tmp_path / "weights.safetensors"
-    digits_recipe.main(file)
+    digits.make_weights(file)
     assert torch.equal(torch.get_rng_state(), before)
     classifier = digits.Classifier()
     classifier.load_state_dict(load_file(file))
-    reached = digits_recipe.accuracy(classifier, digits.split()[1])
+    reached = digits.accuracy(classifier, digits.split()[1])
     assert reached >= 0.97
     assert f"held-out accuracy {reached:.2%} of 596 images" in capsys.readouterr().out
 
@@ -116,7 +116,7 @@ def test_the_recipe_makes_weights_that_reach_97_percent(tmp_path: Path, capsys: 
 def test_the_recipe_repeats_itself_whatever_was_drawn_before() -> None:
     train, _ = digits.split()
     few = digits.Rows(train.images[:64], train.labels[:64])
-    first = digits_recipe.train(few, epochs=2).state_dict()
+    first = digits.train(few, epochs=2).state_dict()
     torch.rand(3)
-    second = digits_recipe.train(few, epochs=2).state_dict()
+    second = digits.train(few, epochs=2).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -39,7 +39,7 @@ def modes(sigmas: float = 3.0) -> Metric:
         facts = evidence.source.facts
         if "centres" not in facts or "std" not in facts:
             raise GanbenchError(
-                f"metric 'modes': the dataset's facts are {sorted(facts)}, without 'centres' and 'std'. "
+                f"the dataset's facts are {sorted(facts)}, without 'centres' and 'std'. "
                 "Use it on a mixture such as 'ring' or 'grid', or choose another metric."
             )
         return coverage(evidence.samples.flatten(1), facts["centres"], sigmas * facts["std"])
