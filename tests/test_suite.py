@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ganbench import GanbenchError, Method, Use
+from ganbench.suite import Suite, available, load, parse, schema
+
+TEXT = """\
+question = "Does the critic's constraint decide whether a random architecture trains?"
+seeds = 2
+methods = ["ns-gan", "wgan-gp"]                 # recipes by name
+
+[budget]
+generator_steps = 600
+batch_size = 64
+snapshots = 5
+
+[architectures]
+space = "random-mlp"
+sample = 48
+seed = 2017
+
+[architectures.options]
+depths = [2, 4]
+
+[[dataset]]
+name = "ring"
+modes = 8
+
+[[dataset]]
+name = "digits"
+
+[[method]]
+name = "wgan-gp-strong"
+from = "wgan-gp"
+constraints = [
+    { name = "gradient-penalty", weight = 100, target = 0.5 },
+    "spectral-norm",
+]
+critic_steps = { steps = [[25, 100], [inf, 5]] }
+
+[[method]]
+name = "ns-gan"
+inputs = [{ name = "instance-noise", sigma = { linear = [0.1, 0.0], over = 0.5 } }]
+
+[measurement]
+metrics = ["fid", { name = "mode-coverage", radius = 3.0 }]
+
+[[success]]
+dataset = "digits"
+metric = "fid"
+thresholds = [90, 60, 40, 25]
+primary = 40
+compare = [["ns-gan", "wgan-gp-strong"]]
+"""
+SMALL: dict[str, Any] = {
+    "question": "Does it run?",
+    "methods": ["gan"],
+    "budget": {"generator_steps": 10},
+    "dataset": [{"name": "ring"}],
+}
+
+
+def test_a_suite_says_what_its_text_says() -> None:
+    suite = parse(TEXT, "suites/ring.toml")
+    assert (suite.text, suite.where) == (TEXT, "suites/ring.toml")
+    assert suite.method_names == ("ns-gan", "wgan-gp", "wgan-gp-strong")
+    assert suite.seed_list == (0, 1)
+    assert (suite.budget.unit, suite.budget.amount, suite.budget.batch_size) == ("generator_steps", 600, 64)
+    assert (suite.architectures.space, suite.architectures.sample) == ("random-mlp", 48)
+    assert suite.architectures.options == {"depths": [2, 4]}
+    assert [(table.title, table.options) for table in suite.dataset] == [("ring", {"modes": 8}), ("digits", {})]
+    assert suite.measurement.metrics is not None
+    assert [one.use() for one in suite.measurement.metrics] == [Use("fid"), Use("mode-coverage", radius=3.0)]
+    assert (suite.success[0].thresholds, suite.success[0].primary) == ((90, 60, 40, 25), 40)
+
+
+def test_where_a_suite_says_nothing_the_defaults_hold() -> None:
+    suite = parse(SMALL)
+    assert suite.seed_list == (0,)
+    assert (suite.budget.batch_size, suite.budget.snapshots) == (64, 5)
+    assert (suite.architectures.space, suite.architectures.sample, suite.architectures.seed) == ("mlp", 1, 0)
+    assert (suite.measurement.samples, suite.measurement.metrics, suite.success) == (2000, None, ())
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert parse(SMALL | {"seeds": 3}).seed_list == (0, 1, 2)
+    assert parse(SMALL | {"seeds": [7, 3]}).seed_list == (7, 3)
+
+
+def test_a_lone_threshold_is_primary() -> None:
+    suite = parse(SMALL | {"success": [{"dataset": "ring", "metric": "modes", "thresholds": [7]}]})
+    assert suite.success[0].primary == 7.0
+
+
+WGAN_GP = Method(
+    loss=Use("wasserstein"),
+    constraints=(Use("gradient-penalty", weight=10.0),),
+    critic_optimizer=Use("adam", lr=1e-4),
+    critic_steps=5,
+)
+
+
+def test_a_method_table_replaces_what_it_names_and_inherits_the_rest() -> None:
+    table = parse(TEXT).method_table("wgan-gp-strong")
+    assert table is not None
+    made = table.applied(WGAN_GP)
+    assert made.constraints == (Use("gradient-penalty", weight=100.0, target=0.5), Use("spectral-norm"))
+    assert made.critic_steps == {"steps": [[25, 100], ["inf", 5]]}
+    assert (made.loss, made.critic_optimizer) == (WGAN_GP.loss, WGAN_GP.critic_optimizer)
+
+
+def test_added_constraints_come_after_the_inherited_ones() -> None:
+    term = {"name": "r1", "weight": {"cosine": [1, 0]}, "every": 16, "where": {"depth": 4}, "gamma": 2}
+    suite = parse(SMALL | {"method": [{"name": "mine", "from": "wgan-gp", "add_constraints": [term]}]})
+    added = Use("r1", weight={"cosine": [1.0, 0.0], "over": 1.0}, every=16, where={"depth": 4}, gamma=2)
+    assert suite.method[0].applied(WGAN_GP).constraints == (*WGAN_GP.constraints, added)
+
+
+def test_an_optimizer_for_both_replaces_the_inherited_one_of_a_player() -> None:
+    suite = parse(SMALL | {"method": [{"name": "mine", "from": "wgan-gp", "optimizer": "sgd"}]})
+    made = suite.method[0].applied(WGAN_GP)
+    assert (made.optimizer, made.critic_optimizer, made.generator_optimizer) == (Use("sgd"), None, None)
+
+
+def test_equality_is_about_what_is_asked_not_about_the_text() -> None:
+    one, other = parse(TEXT, "a.toml"), parse("# a comment\n" + TEXT, "b.toml")
+    assert one == other == parse(tomllib.loads(TEXT))
+    assert one != parse(TEXT.replace("600", "601"))
+
+
+def test_a_suite_given_in_python_has_a_text_that_says_the_same() -> None:
+    data = tomllib.loads(TEXT)
+    for suite in (parse(data), Suite.model_validate(data)):
+        assert parse(json.loads(suite.text)) == suite
+
+
+def test_a_suite_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse(SMALL).seeds = 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fragments"),
+    [
+        ("batch_size =", "batchsize =", ["s.toml:7: budget.batchsize = 64", "Did you mean 'batch_size'?"]),
+        ("seeds = 2", "seed = 2", ["s.toml:2: seed = 2", "Did you mean 'seeds'?"]),
+        ("seeds = 2", "seeds = 0", ["s.toml:2: seeds = 0", "from 1 to 10000"]),
+        ("seeds = 2", "seeds = true", ["s.toml:2: seeds = True", "number of seeds"]),
+        ("seeds = 2", "seeds = []", ["s.toml:2: seeds = []", "number of seeds"]),
+        ("seeds = 2", "seeds = [1, -1]", ["s.toml:2: seeds = [1, -1]", "integers >= 0"]),
+        ("seeds = 2", "seeds = [1, 2, 1]", ["s.toml:2: seeds[2] = 1", "twice", "leave one out"]),
+        ("seeds = 2", "seeds = 1000000000000", ["seeds = 1000000000000", "10000"]),
+        (
+            "question = ",
+            "about = ",
+            ["s.toml: question: missing", 'question = "Does'],
+        ),
+        ('["ns-gan", "wgan-gp"] ', '["ns-gan", "ns-gan"] ', ["s.toml:3: methods[1] = 'ns-gan'", "twice"]),
+        ('["ns-gan", "wgan-gp"] ', '["ns-gan", ""] ', ["s.toml:3: methods[1] = ''", "1 to 100 printable"]),
+        ('["ns-gan", "wgan-gp"] ', '["ns-gan", "a\\u001b[0m"] ', ["s.toml:3: methods[1] = 'a\\x1b[0m'", "printable"]),
+        ('["ns-gan", "wgan-gp"] ', f'["{"a" * 101}"] ', ["s.toml:3: methods[0] = 'aaa", "..."]),
+        ('["ns-gan", "wgan-gp"] ', '"ns-gan" ', ["s.toml:3: methods = 'ns-gan'"]),
+        ("generator_steps = 600", "", ["s.toml:5: budget", "exactly one of generator_steps, updates, samples"]),
+        ("generator_steps = 600", "generator_steps = 6\nupdates = 1", ["s.toml:5: budget", "generator_steps and upd"]),
+        ("generator_steps = 600", "generator_steps = 6e2", ["s.toml:6: budget.generator_steps = 600.0", "integer"]),
+        (
+            "generator_steps = 600",
+            "generator_steps = 0",
+            ["s.toml:6: budget.generator_steps = 0", "than or equal to 1"],
+        ),
+        ("batch_size = 64", "batch_size = '64'", ["s.toml:7: budget.batch_size = '64'", "integer"]),
+        ("snapshots = 5", "snapshots = 0", ["s.toml:8: budget.snapshots = 0"]),
+        ("sample = 48", "sample = -3", ["s.toml:12: architectures.sample = -3"]),
+        ("sample = 48", "depths = [2]", ["s.toml:12: architectures.depths = [2]", "[architectures.options]"]),
+        ('name = "digits"', "", ["s.toml:22: dataset[1].name: missing"]),
+        ('name = "digits"', 'name = "ring"', ["s.toml:22: dataset[1].label = 'ring'", "twice", "a label of its own"]),
+        ("from =", "frmo =", ["s.toml:27: method[0].frmo = 'wgan-gp'", "Did you mean 'from'?"]),
+        ('from = "wgan-gp"', 'from = "ns-gan"', ["s.toml:27: method[0].from = 'ns-gan'", "later", "above"]),
+        ('from = "wgan-gp"', "loss = { weight = 1 }", ["s.toml:27: method[0].loss", "constraints and inputs only"]),
+        ('from = "wgan-gp"', "loss = 3", ["s.toml:27: method[0].loss = 3"]),
+        ('from = "wgan-gp"', "loss = { real = 1 }", ["s.toml:27: method[0].loss.name: missing", "Write name ="]),
+        ('from = "wgan-gp"', 'order = "critic"', ["s.toml:27: method[0].order = 'critic'", "'critic-first' or"]),
+        ('from = "wgan-gp"', "ema = 1.0", ["s.toml:27: method[0].ema = 1.0", "less than 1"]),
+        ('from = "wgan-gp"', 'add_constraints = ["r1"]', ["method[0].add_constraints = ['r1']", "one of the two"]),
+        ("weight = 100", "weight = 'x'", ["s.toml:28: method[0].constraints[0].weight = 'x'", "{linear = [0.1, 0.0]"]),
+        ("weight = 100", "every = 0", ["s.toml:28: method[0].constraints[0].every = 0"]),
+        ("[inf, 5]]", "[30, 5]]", ["s.toml:32: method[0].critic_steps", "from step 30 on", "[inf, n]"]),
+        ('name = "wgan-gp-strong"', 'name = "ns-gan"', ["method[1].name = 'ns-gan'", "twice", "a name of its own"]),
+        ('["fid", {', '["fid", "fid", {', ["s.toml:39: measurement.metrics[1]", "twice"]),
+        ('["fid", {', "[3, {", ["s.toml:39: measurement.metrics[0] = 3"]),
+        ("metrics = [", "samples = 1\nmetrics = [", ["s.toml:39: measurement.samples = 1"]),
+        (
+            'dataset = "digits"',
+            'dataset = "digit"',
+            ["s.toml:42: success[0].dataset = 'digit'", "Did you mean 'digits'?"],
+        ),
+        ("[90, 60, 40, 25]", "[90, 60, 60, 40]", ["s.toml:44: success[0].thresholds", "all rise or all fall"]),
+        ("[90, 60, 40, 25]", "[90, 40, 60]", ["s.toml:44: success[0].thresholds", "all rise or all fall"]),
+        ("[90, 60, 40, 25]", "[]", ["s.toml:44: success[0].thresholds = []", "empty"]),
+        ("[90, 60, 40, 25]", "[90, 40, nan]", ["s.toml:44: success[0].thresholds[2] = nan", "finite"]),
+        ("primary = 40", "primary = 45", ["s.toml:45: success[0].primary = 45.0", "Choose one of [90.0, 60.0"]),
+        ("primary = 40", "", ["s.toml:41: success[0].primary: missing", "The one threshold"]),
+        ("primary = 40", 'primary = 40\nat = "last"', ["s.toml:46: success[0].at = 'last'", "'final' or 'best'"]),
+        ('"wgan-gp-strong"]]', '"wgan-gp-week"]]', ["s.toml:46: success[0].compare[0]", "Did you mean 'wgan-gp"]),
+        ('"wgan-gp-strong"]]', '"ns-gan"]]', ["s.toml:46: success[0].compare[0]", "against itself"]),
+        ('"wgan-gp-strong"]]', '"wgan-gp", "x"]]', ["s.toml:46: success[0].compare[0]"]),
+        ("[[success]]", "[success]", ["s.toml:41: success = ", "two brackets"]),
+        ("[budget]", "[buget]", ["s.toml: budget: missing", "s.toml:5: buget = ", "Did you mean 'budget'?"]),
+        ("seeds = 2", "seeds 2", ["s.toml: not TOML", "line 2, column 7"]),
+        ("seeds = 2", f"seeds = {'[' * 5000}", ["s.toml: not TOML"]),
+        ("seeds = 2", f"seeds = {'9' * 5000}", ["s.toml: not TOML"]),
+        ("seeds = 2", "seeds = 2\nseeds = 3", ["s.toml: not TOML", "line 3"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_line_key_value_and_way_out(old: str, new: str, fragments: list[str]) -> None:
+    assert old in TEXT
+    with pytest.raises(GanbenchError) as caught:
+        parse(TEXT.replace(old, new, 1), "s.toml")
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+def test_every_complaint_is_told_at_once() -> None:
+    with pytest.raises(GanbenchError) as caught:
+        parse(TEXT.replace("seeds = 2", "seeds = 0").replace("sample = 48", "sample = 0"), "s.toml")
+    assert [line.partition(" =")[0] for line in str(caught.value).splitlines()] == [
+        "s.toml:2: seeds",
+        "s.toml:12: architectures.sample",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fragments"),
+    [
+        ({"methods": []}, ["notebook: methods: missing", 'methods = ["ns-gan"]']),
+        ({"dataset": []}, ["notebook: dataset = []", "empty"]),
+        ({"dataset": {"name": "ring"}}, ["notebook: dataset = {'name': 'ring'}", "two brackets"]),
+        ({"text": "x"}, ["notebook: text = 'x'", "no such key"]),
+        ({"budget": {"generator_steps": math.nan}}, ["notebook: budget.generator_steps = nan"]),
+    ],
+)
+def test_a_table_given_in_python_is_held_to_the_same(change: dict[str, Any], fragments: list[str]) -> None:
+    with pytest.raises(GanbenchError) as caught:
+        parse(SMALL | change, "notebook")
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+@pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+def test_byte_order_marks_and_windows_line_ends_are_read(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ring.toml"
+    path.write_bytes(change(TEXT).encode())
+    assert load(path) == parse(TEXT)
+    assert load(path).where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragments"),
+    [
+        ("none.toml", None, ["none.toml: no such file", "Give a .toml file"]),
+        ("", None, [": a folder, not a suite", "Give a .toml file"]),
+        ("latin.toml", TEXT.replace("Does", "Fällt").encode("latin-1"), ["latin.toml: not UTF-8 (byte 13)"]),
+        ("zero.toml", b"a = \x00", ["zero.toml: not TOML", "line 1, column 5"]),
+    ],
+)
+def test_what_cannot_be_read_is_refused(name: str, content: bytes | None, fragments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(GanbenchError) as caught:
+        load(path)
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+def test_a_bare_name_is_looked_up_in_the_working_folder_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "mine.toml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert load("mine").where == str(Path("suites", "mine.toml"))
+    assert available()["mine"] == Path("suites", "mine.toml")
+    with pytest.raises(GanbenchError, match=r"no suite 'mien'\. Did you mean 'mine'\?"):
+        load("mien")
+
+
+def test_the_schema_knows_every_key_and_leaves_options_open() -> None:
+    made = schema()
+    assert made["properties"].keys() == tomllib.loads(TEXT).keys()
+    assert {"from", "add_constraints"} <= made["$defs"]["MethodTable"]["properties"].keys()
+    assert made["$defs"]["MethodTable"]["additionalProperties"] is False
+    named, table = made["$defs"]["TermTable"]["anyOf"]
+    assert named == {"type": "string"}
+    assert table["additionalProperties"] is True
+    assert table["properties"].keys() == {"name", "weight", "every", "where"}
