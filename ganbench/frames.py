@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Select, func, select
 from ganbench.schema import BATCHES, PLAN, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 LABELS = ("dataset", "architecture", "method")
 TRIAL_COLUMNS = (
@@ -27,7 +29,8 @@ class Frames:
 
     `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is ok, failed, timeout, or missing where nothing is
     recorded yet; `died` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
-    plan's made the record; `seconds_*` the batch's wall times divided by its members.
+    plan's made the record; `samples` the real rows shown to the critic; `seconds_*` the batch's wall times divided by
+    its members.
     `scores`: key, step, name, value, direction, measurement, samples; in the order of steps.
     `signals`: key, name, step, value; empty if they were not asked for.
     `suite` is the text of the newest run's suite.
@@ -87,7 +90,7 @@ def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
         died=frame["died"].where(known, -1).astype("int64"),
         critic_updates=column(updates, "critic"),
         generator_updates=column(updates, "generator"),
-        samples=column(updates, "samples"),
+        samples=column(updates, "critic") * frame["batch_size"],
         seconds_train=column(seconds, "train"),
         seconds_evaluate=column(seconds, "evaluate"),
         mode=[facts.get("mode", "") for facts in shared],
@@ -96,9 +99,11 @@ def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def column(rows: list[dict[str, Any]], name: str) -> list[float]:
+def column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
     """One number of each row, NaN where it has none."""
-    return [float(row.get(name, "nan")) for row in rows]
+    import numpy as np
+
+    return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
 
 
 def batch(composition: str, facts: str) -> dict[str, Any]:

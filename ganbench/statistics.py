@@ -58,7 +58,8 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
     z, rate = float(norm.ppf((1 + level) / 2)), successes / n
     centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    low, high = float(centre - half), float(centre + half)
+    return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high)  # exactly, whatever the rounding
 
 
 def effective_size(outcomes: ArrayLike, units: ArrayLike) -> float:
@@ -163,7 +164,8 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
     final = rows.sort_values("step", kind="stable").drop_duplicates("key", keep="last").set_index("key")["value"]
     lived = rows[np.isfinite(rows["value"])].groupby("key")["value"]
     best = {"lower": lived.min(), "higher": lived.max(), "neutral": final * np.nan}[direction]
-    table = trials.assign(final=trials["key"].map(final), best=trials["key"].map(best), direction=direction)
+    values = {"final": trials["key"].map(final).astype("float64"), "best": trials["key"].map(best).astype("float64")}
+    table = trials.assign(**values, direction=direction)
     table = table[table["key"].isin(final.index) | (table["status"] != "ok") | (table["died"] >= 0)]
     diverged = (table["died"] >= 0) | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
     alive = (table["status"] == "ok") & ~diverged

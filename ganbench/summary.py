@@ -46,6 +46,31 @@ def fate_table(frames: Frames) -> pd.DataFrame:
     return counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum().reset_index()
 
 
+def cost_table(frames: Frames) -> pd.DataFrame:
+    """Give what a trial of each method cost: the budget in every unit that is known, and wall seconds; medians.
+
+    `samples` are real rows shown to the critic; `seconds_*` the batch's divided by its members, `members` how many
+    those were. FLOPs are not counted yet.
+    """
+    trials = frames.trials[frames.trials["status"] != "missing"]
+    groups = trials.groupby(["dataset", "method"], sort=False)
+    costs = groups[list(COSTS)].median().assign(flops=float("nan"), n=groups.size())
+    together = {name: groups[name].agg(listed).astype("str") for name in ("members", "mode", "device")}
+    return costs.assign(**together).reset_index()
+
+
+def listed(values: pd.Series[Any]) -> str:
+    """The distinct values of a column as one text."""
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in sorted(set(values.dropna())))
+
+
+def failure_table(frames: Frames) -> pd.DataFrame:
+    """Give every way in which trials failed, with the number of trials: dataset, method, status, error, n."""
+    failed = frames.trials[frames.trials["status"].isin(["failed", "timeout"])]
+    groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)
+    return groups.size().rename("n").reset_index()
+
+
 def measured_keys(frames: Frames, metric: str, measurement: str) -> pd.Series[str]:
     """The keys of the trials that have this score."""
     scores = frames.scores
@@ -74,6 +99,4 @@ def summarise(group: pd.DataFrame) -> dict[str, Any]:
         "best_low": best.low,
         "best_high": best.high,
         "survivors": quantile(group.loc[group["alive"], "final"], 0.5),
-        **{cost: group[cost].median() for cost in COSTS},
-        "flops": float("nan"),
     }

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ganbench.frames import Frames
 from ganbench.store import Store
 from ganbench.trials import Budget, Part, Recipe, Record, Score, Trial
+
+
+@dataclass(frozen=True)
+class Success:
+    """What a suite's [[success]] says."""
+
+    dataset: str = "ring"
+    metric: str = "fid"
+    at: Literal["final", "best"] = "final"
+    thresholds: tuple[float, ...] = (10.0,)
+    primary: float = 10.0
+    compare: tuple[tuple[str, str], ...] = (("a", "b"),)
+
 
 SGD = Part("sgd")
 
@@ -37,7 +51,7 @@ def record(asked: Trial, fid: Iterable[float] = (), **others: Any) -> Record:
     known: Mapping[str, Any] = {
         "scores": tuple(scores("fid", fid)),
         "seconds": {"train": 2.0, "evaluate": 0.5},
-        "updates": {"critic": 500, "generator": 100, "samples": 16000},
+        "updates": {"critic": 500, "generator": 100},
         "composition": {"mode": "stack", "members": [asked.key], "device": "cpu"},
         "facts": {"torch": "2.15"},
     }

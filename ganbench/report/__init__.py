@@ -1,1 +1,6 @@
 """Tables and plots, written for the target that reads them."""
+
+from ganbench.report.tables import Table, make_tables
+from ganbench.report.writers import FORMATS, render
+
+__all__ = ["FORMATS", "Table", "make_tables", "render"]

@@ -1,0 +1,153 @@
+"""Tables as text: Markdown, CSV and JSON. What strangers wrote (names, labels, errors) is escaped for each target."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from ganbench.errors import unknown
+from ganbench.report.tables import Table
+
+FLAGS = (bool, np.bool_)
+ACTIVE = str.maketrans(
+    {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+)
+"""What Markdown, or HTML within it, would act on."""
+
+
+def render(tables: Sequence[Table], format: str) -> str:
+    """Write tables as "md", "csv" or "json"."""
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    return FORMATS[format](tables)
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """Write a section for each table: heading, table, notes as a list. Intervals stand beside their number."""
+    return "\n".join(markdown_section(table) for table in tables)
+
+
+def markdown_section(table: Table) -> str:
+    """Write one table as Markdown."""
+    ends = {end for pair in table.intervals.values() for end in pair}
+    columns = [column for column in table.frame.columns if column not in ends]
+    rows = [[markdown_cell(table, row, column) for column in columns] for row in table.frame.to_dict("records")]
+    headings = [escape(heading(table, column)) for column in columns]
+    lines = [
+        f"## {escape(table.title)}",
+        "",
+        *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(columns), *rows)),
+    ]
+    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in table.notes), ""])
+
+
+def heading(table: Table, column: str) -> str:
+    """What the reader sees above a column."""
+    return table.headings.get(column, column.replace("_", " "))
+
+
+def markdown_cell(table: Table, row: dict[Any, Any], column: str) -> str:
+    """Write a cell, with its interval if it has one."""
+    text = number(row[column])
+    if column in table.intervals:
+        low, high = (row[end] for end in table.intervals[column])
+        text += "" if missing(low) or missing(high) else f" [{number(low)}, {number(high)}]"
+    return text
+
+
+def number(value: Any) -> str:
+    """Write a value for a reader: four digits of a number, nothing for NaN."""
+    if isinstance(value, str):
+        return escape(value)
+    if missing(value):
+        return ""
+    if isinstance(value, FLAGS):
+        return "yes" if value else ""
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.4g}"
+
+
+def escape(text: str) -> str:
+    """Make text plain in Markdown: one line, no markup, no HTML, no control or invisible character."""
+    return visible(text).translate(ACTIVE)
+
+
+def visible(text: str) -> str:
+    """Write every character that does not print (ANSI escapes, line ends, bidirectional marks) as its code."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def comma_separated(tables: Sequence[Table]) -> str:
+    """Write each table under its title, with its notes below and an empty line after; numbers in full."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for table in tables:
+        writer.writerow([inert(table.title)])
+        writer.writerow([inert(heading(table, column)) for column in table.frame.columns])
+        writer.writerows([[csv_cell(value) for value in row] for row in table.frame.itertuples(index=False, name=None)])
+        writer.writerows([inert(note)] for note in table.notes)
+        writer.writerow([])
+    return text.getvalue()
+
+
+def csv_cell(value: Any) -> str:
+    """Write a cell: numbers in full, nothing for NaN, text that no spreadsheet takes for a formula."""
+    if isinstance(value, str):
+        return inert(value)
+    return "" if missing(value) else str(plain(value))
+
+
+def inert(text: str) -> str:
+    """Keep a spreadsheet from taking text for a formula: a quotation mark before = + - @."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
+
+
+def javascript_notation(tables: Sequence[Table]) -> str:
+    """Write a list of tables; NaN is null, infinities are "inf" and "-inf". Safe within an HTML page."""
+    plain_tables = [
+        {
+            "title": table.title,
+            "columns": [{"name": name, "heading": heading(table, name)} for name in table.frame.columns],
+            "intervals": {name: list(ends) for name, ends in table.intervals.items()},
+            "rows": [{name: json_cell(value) for name, value in row.items()} for row in table.frame.to_dict("records")],
+            "notes": list(table.notes),
+        }
+        for table in tables
+    ]
+    return json.dumps(plain_tables, indent=1, allow_nan=False).replace("<", "\\u003c") + "\n"
+
+
+def json_cell(value: Any) -> Any:
+    """Give a value that JSON can say."""
+    if not isinstance(value, str) and missing(value):
+        return None
+    known = plain(value)
+    return str(known) if isinstance(known, float) and math.isinf(known) else known
+
+
+def plain(value: Any) -> str | bool | int | float:
+    """Give Python's own type for numpy's."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, FLAGS):
+        return bool(value)
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def missing(value: Any) -> bool:
+    """Say whether a value is NaN or None."""
+    return value is None or bool(value != value)
+
+
+FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
+    "md": markdown,
+    "csv": comma_separated,
+    "json": javascript_notation,
+}
