@@ -30,6 +30,7 @@ FLOORS = {
     "options": 1,
     "sources": 1,
     "complaints": 1,
+    "tables": 1,
     "store": 1,
     "frames": 1,
     "plan": 2,
