@@ -162,7 +162,7 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
     rows = rows[rows["measurement"] == (measurement or "".join(protocols))]
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
     final = rows.sort_values("step", kind="stable").drop_duplicates("key", keep="last").set_index("key")["value"]
-    lived = rows[np.isfinite(rows["value"])].groupby("key")["value"]
+    lived = rows[np.isfinite(rows["value"])].groupby("key", sort=False)["value"]
     best = {"lower": lived.min(), "higher": lived.max(), "neutral": final * np.nan}[direction]
     values = {"final": trials["key"].map(final).astype("float64"), "best": trials["key"].map(best).astype("float64")}
     table = trials.assign(**values, direction=direction)
