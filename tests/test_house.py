@@ -39,7 +39,6 @@ FLOORS = {
     "worker": 2,
     "statistics": 2,
     "summary": 2,
-    "tables": 1,
     "driver": 3,
     "report": 3,
     "screen": 3,
