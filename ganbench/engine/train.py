@@ -99,14 +99,15 @@ class Training:
             for player, make in self.optimizers.items()
             if ensemble.parameters[player]
         }
-        state = before.state if before is not None else self._first_state(ensemble)
+        state = before.state if before is not None else self.first_state(ensemble)
         game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress)
         if before is not None:
             game.taken, game.clock, game.died = before.taken, before.clock, before.died
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
 
-    def _first_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
+    def first_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
+        """Give what every plugin with a memory remembers before the first step, [S, ...] by plugin and name."""
         states: dict[str, list[Mapping[str, Tensor]]] = {}
         for i, member in enumerate(self.members):
             own = {name: p[i] for name, p in ensemble.detached["critic"].items()}
