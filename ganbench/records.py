@@ -214,7 +214,7 @@ class Networks:
     `generator(z[, labels])`: z [n, latent + ask.latent] -> [n, *shape]. `critic(x[, labels])` -> score [n], or a
     mapping of answers with the keys "score", "features", "reconstruction" and the heads asked for. `rowwise` claims
     that no row of a batch sees another in the critic. For progressive growing a space gives several, in order:
-    `share` of the steps each, and `prepare(x)` makes real data fit the stage.
+    `share` of the steps each, and `prepare(x, progress)` makes real data fit the stage, whose progress it is.
     """
 
     generator: nn.Module

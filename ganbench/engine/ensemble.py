@@ -34,8 +34,11 @@ class Ensemble:
     def __post_init__(self) -> None:
         self.detached = {player: {n: p.detach() for n, p in own.items()} for player, own in self.parameters.items()}
 
+        self.within = next(p for own in self.detached.values() for p in own.values()).new_zeros(())
+
     def set_progress(self, progress: float) -> None:
-        """Fill the buffers named `progress` (the fade-in of a growing network)."""
+        """Fill the progress within this stage, and the buffers so named (the fade-in of a growing network)."""
+        self.within.fill_(progress)
         for own in self.buffers.values():
             for name, buffer in own.items():
                 if name.rsplit(".", 1)[-1] == "progress":
@@ -75,7 +78,7 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
         }
         constant = [dict(module.named_buffers()) for module in modules]
         buffers[player] = {
-            name: _floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
+            name: floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
         }
     return Ensemble(members[0], parameters, buffers)
 
@@ -93,7 +96,8 @@ def refuse_tied(module: nn.Module, player: str) -> None:
                 )
 
 
-def _floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Give a tensor of real numbers in this precision; others (integers, booleans) stay as they are."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 

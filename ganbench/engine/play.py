@@ -34,7 +34,7 @@ class Play:
 
     `g` and `d` are the players' parameters (d after reparametrisation), `buffers` theirs by player; `chance` holds
     `real`, `labels`, `latent` (by name), `views` and `draws`. With `joint` both real and fake samples will be scored,
-    so a rowwise critic sees them in one pass.
+    so a rowwise critic sees them in one pass. `within` is the progress of a growing network's stage.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class Play:
         chance: Mapping[str, Any],
         progress: Tensor,
         joint: bool,
+        within: Tensor | None = None,
     ) -> None:
         self.program, self.networks, self.buffers = program, networks, buffers
         self.generator_parameters, self.critic_parameters = g, d
         self.chance, self.progress = chance, progress
+        self.within = progress if within is None else within
         self.joint = joint and networks.rowwise and not program.wraps
         self.draws: Mapping[str, Tensor] = {}
 
@@ -121,7 +123,7 @@ class Play:
         """Give the real samples as the critic sees them."""
         x = self.chance["real"]
         prepare = self.networks.prepare
-        return self._show(x if prepare is None else prepare(x, self.progress), "real")
+        return self._show(x if prepare is None else prepare(x, self.within), "real")
 
     @lazy
     def fake(self) -> Tensor:

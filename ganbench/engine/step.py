@@ -30,6 +30,7 @@ class MemberLosses:
     state: Mapping[str, State]
     progress: Tensor
     due: frozenset[str]
+    within: Tensor | None = None
 
     def critic(self, g: Parameters, d: Parameters) -> tuple[Tensor, Memory]:
         """Give the critic's loss and memory."""
@@ -45,7 +46,9 @@ class MemberLosses:
             if link.part.reparametrise is not None:
                 d = _keep(link.name, link.part.init, link.part.reparametrise, (d,), state)
         both = player == "critic" or objective.paired
-        play = Play(self.program, self.networks, self.buffers, g, d, self.chance, self.progress, joint=both)
+        play = Play(
+            self.program, self.networks, self.buffers, g, d, self.chance, self.progress, joint=both, within=self.within
+        )
         seen = (play.scores_real if both else None, play.scores_fake)
         value = _keep("objective", objective.init, getattr(objective, player), seen, state)
         for link in self.program.terms:
@@ -93,7 +96,9 @@ class Game:
         due = frozenset(link.name for link in self.program.terms if count % link.part.every == 0)
 
         def member(g: Parameters, d: Parameters, buffers: Any, given: Any, state: Any) -> Any:
-            game = MemberLosses(self.program, ensemble.networks, buffers, given, state, self.progress, due)
+            game = MemberLosses(
+                self.program, ensemble.networks, buffers, given, state, self.progress, due, ensemble.within
+            )
             return move(game, g, d) if move else getattr(game, player)(g, d)
 
         free = ensemble.parameters[player]

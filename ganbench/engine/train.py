@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from ganbench.engine.chance import Chance, evaluation_latent
 from ganbench.engine.draws import Data, Member
-from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, stages
+from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
 from ganbench.engine.step import Game
 from ganbench.records import OptimizerFactory, Source, Space
@@ -117,7 +117,10 @@ class Training:
             if self.program.objective.init is not None:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {
-            name: {leaf: torch.stack([each[leaf] for each in every]).to(self.device) for leaf in every[0]}
+            name: {
+                leaf: floating(torch.stack([each[leaf] for each in every]).to(self.device), self.dtype)
+                for leaf in every[0]
+            }
             for name, every in states.items()
         }
 
