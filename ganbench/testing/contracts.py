@@ -1,0 +1,84 @@
+"""Every rule for every offer: what is generated from a registry, and nothing that does not apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ganbench.registry import Offered, Registry
+from ganbench.testing import (
+    building,
+    datasets,
+    derivatives,
+    losses,
+    metrics,
+    movers,
+    networks,
+    penalties,
+    recipes,
+    terms,
+    transforms,
+)
+from ganbench.testing.contract import Contract, Rule, Subject
+
+Cases = Callable[[Subject], Sequence[Any]]
+
+
+class Rules(NamedTuple):
+    """What goes for a kind: how an offer of it is looked at, and the rules."""
+
+    cases: Cases
+    rules: Sequence[Rule]
+
+
+KINDS: Mapping[str, Rules] = {
+    "losses": Rules(losses.cases, losses.RULES),
+    "constraints": Rules(terms.cases, (*terms.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
+    "inputs": Rules(terms.cases, (*terms.RULES, *transforms.INPUT_RULES)),
+    "dynamics": Rules(movers.dynamics_cases, movers.DYNAMICS_RULES),
+    "architectures": Rules(networks.cases, (*networks.RULES, *derivatives.RULES)),
+    "datasets": Rules(datasets.cases, datasets.RULES),
+    "metrics": Rules(metrics.cases, metrics.RULES),
+    "optimizers": Rules(movers.optimizer_cases, movers.OPTIMIZER_RULES),
+    "methods": Rules(recipes.method_cases, recipes.METHOD_RULES),
+    "executors": Rules(recipes.executor_cases, recipes.EXECUTOR_RULES),
+}
+"""The kinds that have contracts."""
+
+
+def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> Iterator[Contract]:
+    """Give the contracts of these offers (of all that are installed) with this registry."""
+    chosen = [one for kind in registry.kinds for one in registry.offers(kind)] if offers is None else offers
+    for offered in chosen:
+        yield from of_offer(Subject(offered, registry))
+
+
+def of_offer(subject: Subject) -> Iterator[Contract]:
+    """Give the contracts of one offer; of one that does not build only those that say why."""
+    for rule in building.RULES:
+        yield Contract(subject, rule, subject)
+    kind = KINDS.get(subject.offered.kind)
+    for case in kind.cases(subject) if kind else ():
+        for rule in kind.rules if kind else ():
+            if applies(rule, case):
+                yield Contract(case.subject, rule, case)
+
+
+def applies(rule: Rule, case: Any) -> bool:
+    """Say whether a rule goes for a case; no, where the case does not even build: its own rule tells."""
+    try:
+        return bool(rule.when(case))
+    except Exception:
+        return False
+
+
+def notes(offered: Offered) -> list[str]:
+    """Give what is no mistake but worth a word to the author."""
+    said = []
+    if offered.kind == "losses" and not offered.offer.examples:
+        said.append(
+            "no example: nothing holds its values against the literature (Offer(..., examples=(Example(...),)))"
+        )
+    if offered.kind in ("losses", "constraints", "methods", "metrics") and not offered.offer.reference:
+        said.append("no reference: tables cannot say where it comes from (Offer(..., reference=...))")
+    return said

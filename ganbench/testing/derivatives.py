@@ -1,0 +1,105 @@
+"""The rules for what the engine differentiates in an architecture: once, twice, and mapped over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
+from torch.utils._pytree import tree_leaves, tree_map
+
+from ganbench.engine.ensemble import looped, mapped, stack
+from ganbench.records import Networks
+from ganbench.testing.contract import require, rule
+from ganbench.testing.guards import Capture, apart
+from ganbench.testing.networks import NUDGE, Case, answers, given, players, stages
+
+
+@rule()
+def uses_every_parameter(case: Case) -> None:
+    """Has a gradient for every parameter of either player, under the loss -log D."""
+    for _, networks in case.built():
+        if networks.critic is None:
+            continue
+        z, labels = given(networks, case.ask)
+        out = answers(networks.critic, networks.generator(z, *labels), *labels)
+        loss = sum((softplus(-answer).mean() for answer in out.values()), torch.zeros(()))
+        for player, net in zip(("generator", "critic"), players(networks), strict=True):
+            names = dict(net.named_parameters())
+            slopes = torch.autograd.grad(loss, list(names.values()), allow_unused=True, retain_graph=True)
+            unused = [name for name, slope in zip(names, slopes, strict=True) if slope is None]
+            require(not unused, f"the {player}'s parameters {unused} are used by no answer: leave them out.")
+
+
+def slopes_of(networks: Networks) -> Callable[..., Any]:
+    """Give the gradients of a loss with a penalty on the slope, as a function of one member."""
+
+    def loss(g: Any, d: Any, buffers: Any, z: Tensor, labels: Any) -> Tensor:
+        assert networks.critic is not None
+        critic: nn.Module = networks.critic
+
+        def score(x: Tensor) -> Tensor:
+            return sum(a.flatten(1).sum(1) if a.ndim > 1 else a for a in answers(called, x, *labels).values())  # type: ignore[return-value]
+
+        def called(*inputs: Tensor) -> Any:
+            return functional_call(critic, {**d, **buffers["critic"]}, inputs)
+
+        x = functional_call(networks.generator, {**g, **buffers["generator"]}, (z, *labels))
+        slope = torch.func.grad(lambda at: score(at).sum())(x)
+        return softplus(-score(x)).mean() + slope.flatten(1).square().sum(1).mean()
+
+    return torch.func.grad(loss, argnums=(0, 1))
+
+
+@rule(lambda case: case.subject.offer.stackable)
+def maps_over_seeds_through_a_second_derivative(case: Case) -> None:
+    """Gives mapped seeds the gradients that each has alone, through a penalty on the critic's slope."""
+    for spec in case.specs:
+        twins = [stages(case.space, spec, case.ask, seed) for seed in (0, 1)]
+        for each in zip(*twins, strict=True):
+            networks = each[0]
+            if networks.critic is None:
+                continue
+            ensemble = stack(list(each), torch.device("cpu"), torch.float64)
+            z, labels = given(networks, case.ask)
+            stacked = tree_map(lambda t: torch.stack([t, t.flip(0)]), (z.double(), labels))
+            inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers, *stacked)
+            gap = apart(mapped(slopes_of(networks))(*inputs), looped(slopes_of(networks))(*inputs))
+            require(gap <= NUDGE, f"mapped seeds have gradients {gap:.2g} away from each alone ({dict(spec)}).")
+
+
+@rule(lambda case: not case.subject.offer.stackable)
+def has_second_derivatives(case: Case) -> None:
+    """Has finite gradients through a penalty on the critic's slope, seeds in a loop."""
+    for _, networks in case.built():
+        if networks.critic is not None:
+            ensemble = stack([networks], torch.device("cpu"), torch.float64)
+            z, labels = given(networks, case.ask)
+            inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers)
+            found = looped(slopes_of(networks))(*inputs, z.double().unsqueeze(0), tree_map(lambda t: t[None], labels))
+            require(
+                all(bool(leaf.isfinite().all()) for leaf in tree_leaves(found)),
+                "its second derivatives are not finite.",
+            )
+
+
+@rule(lambda case: case.subject.offer.stackable)
+def can_be_captured(case: Case) -> None:
+    """Keeps to operations that a CUDA graph can replay."""
+    for _, networks in case.built():
+        z, labels = given(networks, case.ask)
+        with Capture():
+            made = networks.generator(z, *labels)
+            if networks.critic is not None:
+                answers(networks.critic, made, *labels)
+
+
+RULES = (
+    uses_every_parameter,
+    maps_over_seeds_through_a_second_derivative,
+    has_second_derivatives,
+    can_be_captured,
+)
