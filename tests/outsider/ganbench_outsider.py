@@ -1,0 +1,59 @@
+"""A stranger's plugin: boosting's loss, a leash on the scores, and the plainest pair of networks."""
+
+import math
+
+from ganbench import Constraint, Example, GanbenchError, Networks, Objective, Offer, Space, hookimpl
+from torch import nn
+
+
+def boosting():
+    """Make the exponential loss of AdaBoost, for both players."""
+    return Objective(lambda real, fake: ((-real).exp() + fake.exp()).mean(), lambda real, fake: (-fake).exp().mean())
+
+
+def leash(target: float = 0.0):
+    """Make E (r - target)^2, which keeps the scores of real samples from drifting away."""
+    return Constraint(critic=lambda play: (play.scores_real - target).square().mean())
+
+
+class Form(nn.Module):
+    """A form of degree two: score |A x|^2 - |B x|^2 of each row, affine maps A and B."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.plus, self.minus = nn.Linear(size, 4), nn.Linear(size, 4)
+
+    def forward(self, x):
+        return self.plus(x.flatten(1)).square().sum(1) - self.minus(x.flatten(1)).square().sum(1)
+
+
+def quadratic(latent: int = 4):
+    """Make an affine generator, and a critic of degree two."""
+
+    def networks(spec, ask):
+        if ask.heads:
+            raise GanbenchError(f"architecture 'quadratic' has a score alone, not {', '.join(ask.heads)}. Use 'mlp'.")
+        size = math.prod(ask.shape)
+        generator = nn.Sequential(nn.Linear(latent + ask.latent, size), nn.Unflatten(1, ask.shape))
+        return Networks(generator=generator, critic=Form(ask.pack * size), latent=latent, rowwise=True)
+
+    return Space(sample=lambda rng: {}, networks=networks, size=1)
+
+
+@hookimpl
+def ganbench_losses():
+    """Offer `boosting`."""
+    known = Example({"real": [0.0], "fake": [0.0]}, {"critic": 2.0, "generator": 1.0}, "e^0 + e^0")
+    yield Offer("boosting", boosting, "The exponential loss of AdaBoost.", examples=(known,))
+
+
+@hookimpl
+def ganbench_constraints():
+    """Offer `leash`."""
+    yield Offer("leash", leash, "Pulls the scores of real samples towards a number.")
+
+
+@hookimpl
+def ganbench_architectures():
+    """Offer `quadratic`."""
+    yield Offer("quadratic", quadratic, "An affine generator against a critic of degree two.")
