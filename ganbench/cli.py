@@ -62,22 +62,22 @@ def run(
     format: Formats = Format.md,
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
-    from ganbench.driver import as_suite, follow
+    from ganbench.driver import as_suite, folder_of, follow
     from ganbench.screen import Screen
     from ganbench.store import read
 
     chosen = settings(
         out=out, device=device.value, jobs=jobs, timeout=timeout, files=plugin, retry=retry, keep_stale=keep_stale
     )
-    folder = None
-    with Screen() as screen:
-        for session, event in follow(as_suite(suite), chosen):
-            folder = session.folder
-            if event is None:
-                screen.begin(session)
-            else:
-                screen.watch(session, event)
-    assert folder is not None
+    asked = as_suite(suite)
+    folder = folder_of(asked, chosen)
+    try:
+        with Screen() as screen:
+            for session, event in follow(asked, chosen):
+                screen.begin(session) if event is None else screen.watch(session, event)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
     frames = read(folder)
     show_tables(frames, format)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
@@ -94,6 +94,8 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
     asked, chosen = as_suite(suite), settings(out=out, files=plugin)
     made = plan_of(asked, chosen)[1]
     folder = folder_of(asked, chosen)
+    for sentence, methods in made.cautions.items():
+        typer.echo(plain(f"caution ({', '.join(methods)}): {sentence}"), err=True)
     known = {}
     if (folder / "results.sqlite").exists():
         with Store(folder, readonly=True) as store:
@@ -162,6 +164,28 @@ def table(
 
 
 @app.command()
+def check(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME_OR_FILE", help="Offers, distributions or plugin files (default: everything)."),
+    ] = None,
+) -> None:
+    """Run the contract tests on plugins: what the engine relies on, rule by rule."""
+    from ganbench.testing.check import check
+
+    verdicts, problems = check(what or ())
+    for verdict in verdicts:
+        typer.echo(plain(str(verdict), keep="\n"))
+    problems = () if what else problems
+    for problem in problems:
+        typer.echo(plain(f"not loaded: {problem}"), err=True)
+    broken = sum(bool(verdict.broken) for verdict in verdicts)
+    typer.echo(f"{len(verdicts)} offers, {broken} with broken rules")
+    if broken or problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(plugin: Plugins = None) -> None:
     """Say what is installed here, what it runs on, and which plugins do not load."""
     from ganbench import driver, registry
@@ -225,16 +249,13 @@ def plain(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else " " for c in text)
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line; turn what the user can mend into one message and exit code 2."""
     try:
-        app()
+        app(words, prog_name="ganbench")
     except GanbenchError as error:
         typer.echo(f"ganbench: {plain(str(error), keep=chr(10))}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("stopped; what is done is kept. Run the same command again to go on.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

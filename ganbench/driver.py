@@ -35,7 +35,7 @@ class Settings:
     code as they are.
     """
 
-    out: Path | None = None
+    out: str | Path | None = None
     device: str = "auto"
     jobs: int | None = None
     timeout: float | None = None
@@ -93,13 +93,15 @@ def as_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
 
 def folder_of(asked: Suite, settings: Settings) -> Path:
     """Give the results folder: the one asked for, else results/<the suite's name>."""
-    return settings.out or Path("results") / asked.name
+    return Path(settings.out) if settings.out else Path("results") / asked.name
 
 
 def plan_of(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
     """Load the plugins and plan the suite."""
     from ganbench import plan
+    from ganbench.engine import device
 
+    device.choose(settings.device)
     plugins = registry.load(files=settings.files, plugins=settings.offers)
     return plugins, plan.make(asked, plugins)
 

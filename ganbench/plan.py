@@ -31,11 +31,16 @@ FRUITLESS_DRAWS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a suite asks for. `directions` says which way each measured value is better."""
+    """Everything a suite asks for.
+
+    `directions` says which way each measured value is better; `cautions` are the warnings of the literature, each
+    with the methods that it is about.
+    """
 
     trials: tuple[Trial, ...]
     batches: tuple[Batch, ...]
     directions: Mapping[str, Direction]
+    cautions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,8 @@ def make(suite: Suite, registry: Registry) -> Plan:
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.batches())
-    return Plan(trials=tuple(t for b in batches for t in b.trials), batches=batches, directions=directions)
+    trials = tuple(trial for batch in batches for trial in batch.trials)
+    return Plan(trials=trials, batches=batches, directions=directions, cautions=planner.cautions(batches))
 
 
 def missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[str] = ()) -> Todo:
@@ -120,7 +126,7 @@ class Planner:
         """Resolve one use of an offer: its version, and the options that differ from the defaults."""
         offered = self.registry.get(kind, use.name, where=self.suite.where)
         options = self.registry.options(kind, use.name, use.options, where=self.suite.where)
-        weight = schedules.plain(use.weight) if term else None
+        weight = schedules.plain_scalar(use.weight) if term else None
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
     def architecture(self) -> tuple[Part, list[Spec]]:
@@ -160,7 +166,7 @@ class Planner:
             dynamics=self.part("dynamics", method.dynamics or Use(DEFAULTS["dynamics"])),
             critic_optimizer=self.part("optimizers", method.critic_optimizer or both),
             generator_optimizer=self.part("optimizers", method.generator_optimizer or both),
-            critic_steps=schedules.plain(method.critic_steps),
+            critic_steps=schedules.plain_critic_steps(method.critic_steps),
             order=method.order,
             critic_norm=method.critic_norm,
             ema=method.ema,
@@ -179,6 +185,18 @@ class Planner:
             ("optimizers", recipe.generator_optimizer.name),
             ("architectures", architecture.name),
         ]
+
+    def cautions(self, batches: Sequence[Batch]) -> dict[str, list[str]]:
+        """Give what the offers in use warn of, with the methods concerned."""
+        found: dict[str, list[str]] = {}
+        for trial in (batch.trials[0] for batch in batches):
+            for kind, name in self.offers_of(trial.recipe, trial.architecture):
+                caution = self.registry.get(kind, name).offer.caution
+                for sentence in caution(trial.recipe, trial.spec) if caution else ():
+                    methods = found.setdefault(sentence, [])
+                    if trial.labels["method"] not in methods:
+                        methods.append(trial.labels["method"])
+        return found
 
     def code(self, recipe: Recipe, architecture: Part, dataset: Part) -> str:
         """Give the hash of the code that answers a trial: its providers' sources and the engine's numerics."""

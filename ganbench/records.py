@@ -29,6 +29,9 @@ CriticFunction = Callable[["Tensor"], "Tensor"]
 Direction = Literal["higher", "lower", "neutral"]
 NONE: Mapping[str, Any] = MappingProxyType({})
 
+Spec = Mapping[str, Any]
+"""One architecture as names and numbers."""
+
 KINDS = {
     "losses": "loss",
     "constraints": "constraint",
@@ -66,7 +69,8 @@ class Offer:
 
     `version` rises when a default or the mathematics changes: old results are then stale. `safe_range` is the largest
     |score| at which a loss stays finite. With `stackable=False` seeds are trained in a plain loop. `metrics` are the
-    metrics that a dataset is judged by unless the suite names others.
+    metrics that a dataset is judged by unless the suite names others. `caution(recipe, spec)` yields what the literature
+    warns of when the offer is used in this recipe with this architecture; planning prints it.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Offer:
     safe_range: float = 30.0
     examples: tuple[Example, ...] = ()
     metrics: tuple[str, ...] = ()
+    caution: Callable[[Any, Spec], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -224,9 +229,6 @@ class Networks:
     rowwise: bool = False
     share: float = 1.0
     prepare: Callable[[Tensor, Tensor], Tensor] | None = None
-
-
-Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

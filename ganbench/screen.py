@@ -70,6 +70,8 @@ class Screen:
         self.started = self.spoken = monotonic()
         kept = len(session.plan.trials) - self.trials
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
+        for sentence, methods in session.plan.cautions.items():
+            self.say(f"caution ({', '.join(methods)}): {sentence}")
         self.say(f"{self.trials} trials to train{stale}, {kept} already stored in {session.folder}")
 
     def watch(self, session: Session, event: Event) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from engine_cases import GP, NS, W, conv, images, mlp, ns_gan, outputs, plain_loop, ring, training, wgan_gp
-
 from ganbench import Constraint, Draw, GanbenchError, Objective
 from ganbench.engine.program import Dials, Link, Program
+
+from engine_cases import GP, NS, W, conv, images, mlp, ns_gan, outputs, plain_loop, ring, training, wgan_gp
 
 CASES = {
     "wgan-gp, layer norm in the critic": (wgan_gp, lambda: mlp(critic_norm=True), ring, 10.0, 3),

@@ -10,10 +10,10 @@ import torch
 from ganbench.errors import GanbenchError
 
 
-def settle(device: str = "auto") -> torch.device:
-    """Choose the device and set everything that repeatability hangs on: one thread, no TF32, no autotuned kernels.
+def choose(device: str = "auto") -> torch.device:
+    """Give the device to train on; `auto` takes CUDA where there is one.
 
-    `auto` takes CUDA where there is one. Raises GanbenchError for a device that is not there.
+    Raises GanbenchError for a device that is not there.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -21,11 +21,16 @@ def settle(device: str = "auto") -> torch.device:
         raise GanbenchError(f"device {device!r} is unknown. Known: auto, cpu, cuda.")
     if device == "cuda" and not torch.cuda.is_available():
         raise GanbenchError("device 'cuda': torch finds no CUDA device here. Use --device cpu, or auto.")
+    return torch.device(device)
+
+
+def settle(device: str = "auto") -> torch.device:
+    """Choose the device and set everything that repeatability hangs on: one thread, no TF32, no autotuned kernels."""
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    return torch.device(device)
+    return choose(device)
 
 
 def describe(device: torch.device) -> dict[str, Any]:

@@ -8,9 +8,9 @@ sample, over all of its axes; a norm over another axis is the commonest bug of p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from ganbench import Constraint, Draw, Example, Offer, Play, Scalar, hookimpl
+from ganbench import Constraint, Draw, Example, Offer, Play, Scalar, Spec, hookimpl
 from torch import Tensor
 from torch.func import grad
 
@@ -55,6 +55,15 @@ def build_r2() -> Constraint:
     return Constraint(critic=lambda play: squared_slopes(play, play.fake).mean() / 2)
 
 
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Warn of batch norm in a critic whose slope is penalised per sample."""
+    if recipe.critic_norm == "batch" and spec.get("critic_normalised"):
+        yield (
+            "a penalty on the critic's slope with batch norm in the critic: the slope of one sample then depends on "
+            "its whole batch (Gulrajani et al. 2017, section 4). Use critic_norm = 'layer'."
+        )
+
+
 STEEP = {"slope": 1.7, "shape": [3, 4, 4]}
 FLAT = {"slope": 0.3, "shape": [3, 4, 4]}
 
@@ -68,6 +77,7 @@ def ganbench_constraints() -> Iterator[Offer]:
         "Holds the critic's slope at a target on lines between real and fake samples.",
         reference="Gulrajani et al. 2017, arXiv:1704.00028, equation 3 (one-sided: section 4)",
         formula="E (|grad D(x^)| - t)^2, x^ = e x + (1 - e) x~, e ~ U[0, 1] per sample",
+        caution=caution,
         examples=(
             Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2"),
             Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2, above the target", options={"sides": "one"}),
@@ -82,6 +92,7 @@ def ganbench_constraints() -> Iterator[Offer]:
         "Holds the critic's slope down at real samples.",
         reference="Mescheder et al. 2018, arXiv:1801.04406, equation 9",
         formula="1/2 E|grad D(x)|^2; weight = gamma",
+        caution=caution,
         examples=(Example(STEEP, {"critic": 1.445}, "1.7^2 / 2"),),
     )
     yield Offer(
@@ -90,5 +101,6 @@ def ganbench_constraints() -> Iterator[Offer]:
         "Holds the critic's slope down at fake samples.",
         reference="Mescheder et al. 2018, arXiv:1801.04406, section 4.1",
         formula="1/2 E|grad D(x~)|^2; weight = gamma",
+        caution=caution,
         examples=(Example(STEEP, {"critic": 1.445}, "1.7^2 / 2"),),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ganbench import Constraint, Offer, Parameters, Scalar, hookimpl
+from ganbench import Constraint, Offer, Parameters, Scalar, Spec, hookimpl
 from torch import Tensor
 
 
@@ -22,6 +22,18 @@ def build(bound: Scalar = 0.01) -> Constraint:
     return Constraint(project=project)
 
 
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Warn of momentum in the optimizer of a clipped critic."""
+    optimizer = recipe.critic_optimizer
+    usual = {"adam": {"beta1": 0.5}, "adamw": {"beta1": 0.5}}.get(optimizer.name, {})
+    options = {**usual, **optimizer.options}
+    if options.get("beta1", 0) > 0 or options.get("momentum", 0) > 0:
+        yield (
+            f"'weight-clipping' with momentum ({optimizer.name!r}): training becomes unstable at times (Arjovsky et "
+            "al. 2017, section 4). Use 'rmsprop', or beta1 = 0."
+        )
+
+
 @hookimpl
 def ganbench_constraints() -> Iterator[Offer]:
     """Offer `weight-clipping`."""
@@ -31,4 +43,5 @@ def ganbench_constraints() -> Iterator[Offer]:
         "Clips every parameter of the critic after each of its steps.",
         reference="Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 7",
         formula="w <- clip(w, -c, c)",
+        caution=caution,
     )

@@ -6,8 +6,9 @@ Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from ganbench import Example, Objective, Offer, hookimpl
+from ganbench import Example, Objective, Offer, Spec, hookimpl
 from torch import Tensor
 
 
@@ -26,6 +27,15 @@ def build() -> Objective:
     return Objective(critic, generator)
 
 
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Warn of a critic that nothing holds back."""
+    if not recipe.constraints:
+        yield (
+            "'wasserstein' without a constraint: the critic's loss has no minimum, and its value no meaning as a "
+            "distance (Arjovsky et al. 2017, section 3). Add 'gradient-penalty', 'weight-clipping' or 'spectral-norm'."
+        )
+
+
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
     """Offer `wasserstein`."""
@@ -36,6 +46,7 @@ def ganbench_losses() -> Iterator[Offer]:
         reference="Arjovsky et al. 2017, arXiv:1701.07875, equation 2 and algorithm 1",
         formula="critic E f - E r; generator -E f",
         safe_range=1e6,
+        caution=caution,
         examples=(
             Example(
                 {"real": [2.0, 4.0], "fake": [-1.0, 0.0, 4.0]}, {"critic": -2.0, "generator": -1.0}, "means 3 and 1"
