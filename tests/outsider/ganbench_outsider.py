@@ -8,7 +8,7 @@ from torch import nn
 
 def boosting():
     """Make the exponential loss of AdaBoost, for both players."""
-    return Objective(lambda real, fake: ((-real).exp() + fake.exp()).mean(), lambda real, fake: (-fake).exp().mean())
+    return Objective(lambda r, f: (-r).exp().mean() + f.exp().mean(), lambda r, f: (-f).exp().mean())
 
 
 def leash(target: float = 0.0):
