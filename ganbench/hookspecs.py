@@ -77,12 +77,15 @@ def ganbench_inputs() -> Iterable[Offer]:
 def ganbench_architectures() -> Iterable[Offer]:
     """Yield architecture spaces; `build(**options)` gives a `Space`.
 
-    >>> from ganbench import Networks, Offer, Space, hookimpl
+    >>> from ganbench import GanbenchError, Networks, Offer, Space, hookimpl
     >>> def networks(spec, ask):
     ...     from torch import nn
+    ...     if ask.heads or len(ask.shape) > 1:
+    ...         raise GanbenchError("'my-space' is for flat data and has a score alone: use another architecture.")
     ...     generator = nn.Sequential(nn.Linear(4 + ask.latent, 8), nn.ReLU(), nn.Linear(8, ask.shape[0]))
-    ...     critic = nn.Sequential(nn.Linear(ask.shape[0], spec["width"]), nn.ReLU(), nn.Linear(spec["width"], 1))
-    ...     return Networks(generator=generator, critic=nn.Sequential(critic, nn.Flatten(0)), latent=4, rowwise=True)
+    ...     width, size = spec["width"], ask.pack * ask.shape[0]
+    ...     critic = nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0))
+    ...     return Networks(generator=generator, critic=critic, latent=4, rowwise=True)
     >>> def build():
     ...     return Space(sample=lambda rng: {"width": rng.choice([8, 16])}, networks=networks, size=2)
     >>> @hookimpl
@@ -164,11 +167,15 @@ def ganbench_executors() -> Iterable[Offer]:
 
     >>> from ganbench import Offer, hookimpl
     >>> def build():
-    ...     from ganbench.trials import Finished, Started
+    ...     from ganbench.trials import Finished, Lost, Started
     ...     def run(work, batches):
     ...         for batch in batches:
     ...             yield Started(batch)
-    ...             yield Finished(batch, tuple(work(batch, lambda step, steps: None)))
+    ...             try:
+    ...                 end = Finished(batch, tuple(work(batch, lambda step, steps: None)))
+    ...             except Exception as error:
+    ...                 end = Lost(batch, "failed", str(error))
+    ...             yield end
     ...     return run
     >>> @hookimpl
     ... def ganbench_executors():

@@ -16,13 +16,14 @@ TOLERANCE = 1e-9
 
 TORCH_SAYS = {
     "randomness": "it draws random numbers itself: declare them as `draws={...: Draw(...)}` and read `play.draws`",
-    ".item()": "it takes a number out of a tensor (.item(), float(), int()): keep it a tensor",
-    "data-dependent control flow": "it decides by a tensor's value (`if`, `while`, `max` of Python): use torch.where",
+    ".item()": "it takes a number out of a tensor (.item(), float(), `if` on a tensor): keep it one, use torch.where",
+    "data-dependent control flow": "it decides by a tensor's value (`if`, `while`, Python's max): use torch.where",
     "dynamic shape": "the shape of what it computes hangs on values (a mask as index): use torch.where",
     "performance drop": "torch has no mapped form of an operation in it, so seeds would be trained one by one: "
     "write it otherwise, or declare stackable=False",
     "inplace arithmetic": "it changes a tensor in place that it was given: compute a new one",
     "Cannot access data pointer": "it leaves torch (NumPy, .data_ptr): keep to torch's functions",
+    "numpy()": "it leaves torch (NumPy): keep to torch's functions",
     "does not require grad": "what it gives hangs on no parameter: something is detached on the way",
     "running_mean": "it updates running statistics: use track_running_stats=False",
     "derivative for": "it has no second derivative, which penalties need: write it in elementary functions",
@@ -127,5 +128,5 @@ def told(error: Exception, origin: str) -> str:
     meaning = next((words for part, words in TORCH_SAYS.items() if part in said), "")
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f" (line {lines[-1]} of {origin})" if lines else ""
-    raised = f"{type(error).__name__}: {said[:300]}"
-    return f"{meaning}{place}. It raised {raised}" if meaning else f"it raised {raised}{place}"
+    kind = type(error).__name__
+    return f"{meaning}{place} [{kind}: {said[:60]}...]" if meaning else f"it raised {kind}: {said[:300]}{place}"

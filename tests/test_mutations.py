@@ -1,0 +1,48 @@
+"""The contract tests find what they are for: every planted mistake is caught, and its sentence says what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from ganbench import registry
+from ganbench.registry import Offered, Registry
+from ganbench.testing.contract import ContractError, Subject
+from ganbench.testing.contracts import of_offer
+
+from planted import CONSTRAINTS, INPUTS, LOSSES, Planted
+from planted_elsewhere import ELSEWHERE
+
+INSTALLED = registry.load()
+ALL = (*LOSSES, *CONSTRAINTS, *INPUTS, *ELSEWHERE)
+
+
+def subject(planted: Planted) -> Subject:
+    """Put the mistake on the shelf beside everything that is installed."""
+    offered = Offered(planted.kind, planted.offer, "planted", "planted.py", lambda: ())
+    shelf = {kind: {one.offer.name: one for one in INSTALLED.offers(kind)} for kind in INSTALLED.kinds}
+    shelf[planted.kind][planted.offer.name] = offered
+    return Subject(offered, Registry(shelf))
+
+
+def sentences(planted: Planted):
+    """Give what is said of the mistake, rule by rule."""
+    for contract in of_offer(subject(planted)):
+        try:
+            contract.hold()
+        except ContractError as error:
+            yield str(error)
+
+
+@pytest.mark.parametrize("planted", ALL, ids=[f"{one.kind}: {one.offer.name}" for one in ALL])
+def test_a_planted_mistake_is_told_in_words(planted: Planted) -> None:
+    said = []
+    for sentence in sentences(planted):
+        said.append(sentence)
+        if planted.says in sentence:
+            return
+    pytest.fail(f"nobody said {planted.says!r} of {planted.offer.name!r}. Said: {said}")
+
+
+def test_there_are_many_mistakes_of_many_kinds() -> None:
+    assert len(ALL) >= 60
+    assert {one.kind for one in ALL} >= {"losses", "constraints", "inputs", "architectures", "datasets", "metrics"}
+    assert len({(one.kind, one.offer.name) for one in ALL}) == len(ALL)
