@@ -18,6 +18,7 @@ from typing import Any
 
 import typer
 from ganbench import cli, hookspecs, records, registry
+from ganbench.testing import building, contracts
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -103,6 +104,14 @@ def options(build: Callable[..., Any]) -> str:
     )
 
 
+def contract_lists() -> str:
+    """Give the rules that offers must keep, a list for each kind."""
+    lists = {"Offers of any kind": building.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
+    return "\n".join(
+        f"### {kind}\n\n" + "".join(f"- {rule.claim}\n" for rule in rules) for kind, rules in lists.items()
+    )
+
+
 def commands() -> Iterator[tuple[str, Any]]:
     """Give the commands of the CLI by name."""
     command: Any = typer.main.get_command(cli.app)
@@ -143,6 +152,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "hook-pages": hook_pages,
     "offer-names": offer_names,
     "offer-tables": offer_tables,
+    "contract-lists": contract_lists,
     "command-table": command_table,
     "command-pages": command_pages,
 }
