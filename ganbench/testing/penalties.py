@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 
 from ganbench.records import Constraint
 from ganbench.testing.contract import TOLERANCE, require, rule
-from ganbench.testing.scene import Scene, Slope, set_scene
+from ganbench.testing.scene import DOUBLE, Scene, Slope, set_scene
 from ganbench.testing.terms import PLAYERS, Case
 
 IMAGE = (3, 4, 4)
@@ -43,9 +43,10 @@ def rows(scene: Scene, order: list[int]) -> Scene:
 
 
 def moved(scene: Scene) -> Scene:
-    """Give the scene with every sample, real and fake, moved by the same amount."""
-    g = {**scene.g, "offset": scene.g["offset"] + 0.7}
-    return replace(scene, g=g).changed(lambda drawn: {**drawn, "real": drawn["real"] + 0.7})
+    """Give the scene with every sample, real and fake, moved by the same amount, another one in each coordinate."""
+    by = torch.linspace(0.3, 0.9, scene.g["offset"].shape[1], dtype=DOUBLE).square()
+    g = {**scene.g, "offset": scene.g["offset"] + by}
+    return replace(scene, g=g).changed(lambda drawn: {**drawn, "real": drawn["real"] + by.reshape(IMAGE)})
 
 
 def holds_the_slope(case: Case) -> bool:
