@@ -1,4 +1,4 @@
-"""A stranger's package is a guest like our own plugins: installed, it is listed, shown and run; removed, it is gone."""
+"""A stranger's package is a guest like our own: installed, it is listed, shown, run, checked; removed, it is gone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_strangers_package_is_a_guest_until_it_is_removed(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs.toml").write_text(SUITE)
-    commands = ["list", *(f"show {name}" for name in OFFERS.values()), "run theirs.toml --jobs 1 --device cpu"]
+    shown = [f"show {name}" for name in OFFERS.values()]
+    commands = ["list", *shown, "run theirs.toml --jobs 1 --device cpu", "check ganbench-outsider"]
     ended = ganbench(*commands, installed=installed, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     for kind, name in OFFERS.items():
@@ -69,6 +70,7 @@ def test_a_strangers_package_is_a_guest_until_it_is_removed(installed: Path, tmp
     assert "options: target: float = 0.0" in ended.stdout
     assert "asserted: real = [0.0], fake = [0.0] gives critic 2, generator 1" in ended.stdout
     assert "| ring | theirs | 1 | 1 |" in ended.stdout  # planned, lived
+    assert "3 offers, 0 with broken rules" in ended.stdout
 
     shutil.rmtree(installed)
     after = ganbench("list", installed=installed, cwd=tmp_path)
