@@ -35,7 +35,12 @@ constraints = [{ name = "leash", weight = 0.1, target = 0.5 }]
 [[dataset]]
 name = "ring"
 """
-SEVERAL = (
+SEVERAL = """
+import sys
+from ganbench.cli import app
+for words in sys.argv[1:]:
+    assert not app(words.split(), standalone_mode=False), f"exit code of: ganbench {words}"
+"""
     "import sys\nfrom ganbench.cli import app\nfor words in sys.argv[1:]: app(words.split(), standalone_mode=False)"
 )
 """Several commands in one process: importing torch anew is the dearest part of each."""
@@ -70,7 +75,8 @@ def test_a_strangers_package_is_a_guest_until_it_is_removed(installed: Path, tmp
     assert "options: target: float = 0.0" in ended.stdout
     assert "asserted: real = [0.0], fake = [0.0] gives critic 2, generator 1" in ended.stdout
     assert "| ring | theirs | 1 | 1 |" in ended.stdout  # planned, lived
-    assert "3 offers, 0 with broken rules" in ended.stdout
+    assert all(f"{name!r} of ganbench-outsider 1.2.3:" in ended.stdout for name in OFFERS.values())  # each checked
+    assert "0 with broken rules" in ended.stdout
 
     shutil.rmtree(installed)
     after = ganbench("list", installed=installed, cwd=tmp_path)
