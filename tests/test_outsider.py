@@ -41,8 +41,6 @@ from ganbench.cli import app
 for words in sys.argv[1:]:
     assert not app(words.split(), standalone_mode=False), f"exit code of: ganbench {words}"
 """
-    "import sys\nfrom ganbench.cli import app\nfor words in sys.argv[1:]: app(words.split(), standalone_mode=False)"
-)
 """Several commands in one process: importing torch anew is the dearest part of each."""
 
 
