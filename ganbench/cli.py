@@ -180,7 +180,7 @@ def check(
     for problem in problems:
         typer.echo(plain(f"not loaded: {problem}"), err=True)
     broken = sum(bool(verdict.broken) for verdict in verdicts)
-    typer.echo(f"{len(verdicts)} offers, {broken} with broken rules")
+    typer.echo(f"{len(verdicts)} checked, {broken} with broken rules")
     if broken or problems:
         raise typer.Exit(1)
 

@@ -92,7 +92,7 @@ def test_what_the_author_configures_for_pytest_changes_nothing(tmp_path: Path) -
     command = [sys.executable, "-m", "ganbench.cli", "check", SAMPLE]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.endswith("3 offers, 2 with broken rules\n")
+    assert done.stdout.endswith("3 checked, 2 with broken rules\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "pytest.ini"]
 
 

@@ -33,7 +33,9 @@ class Verdict:
         many = f"{self.rules} rules"
         head = f"{self.offered} of {self.offered.provider}: "
         head += f"{len(self.broken)} of {many} broken" if self.broken else f"{many} kept"
-        return "\n".join([head, *(f"  {sentence}" for sentence in self.broken), *(f"  note: {n}" for n in self.notes)])
+        return "\n".join(
+            [head, *(f"  {said}" for said in dict.fromkeys(self.broken)), *(f"  note: {n}" for n in self.notes)]
+        )
 
 
 def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:

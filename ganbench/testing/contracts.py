@@ -59,13 +59,26 @@ def of_offer(subject: Subject) -> Iterator[Contract]:
         yield Contract(subject, rule, subject)
     kind = KINDS.get(subject.offered.kind)
     for case in kind.cases(subject) if kind else ():
+        if not is_built(case.subject):
+            if case.subject.options:
+                yield Contract(case.subject, building.builds, case.subject)
+            continue
         for rule in kind.rules if kind else ():
             if applies(rule, case):
                 yield Contract(case.subject, rule, case)
 
 
+def is_built(subject: Subject) -> bool:
+    """Say whether an offer builds at all; if not, one rule says so, and the others have nothing to look at."""
+    try:
+        subject.build()
+    except Exception:
+        return False
+    return True
+
+
 def applies(rule: Rule, case: Any) -> bool:
-    """Say whether a rule goes for a case; no, where the case does not even build: its own rule tells."""
+    """Say whether a rule goes for a case; no, where that cannot even be asked: the first rule of its kind tells why."""
     try:
         return bool(rule.when(case))
     except Exception:
