@@ -33,9 +33,8 @@ class Verdict:
         many = f"{self.rules} rules"
         head = f"{self.offered} of {self.offered.provider}: "
         head += f"{len(self.broken)} of {many} broken" if self.broken else f"{many} kept"
-        return "\n".join(
-            [head, *(f"  {said}" for said in dict.fromkeys(self.broken)), *(f"  note: {n}" for n in self.notes)]
-        )
+        said = (f"  {sentence}" for sentence in dict.fromkeys(self.broken))  # several rules may find one thing wrong
+        return "\n".join([head, *said, *(f"  note: {note}" for note in self.notes)])
 
 
 def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:

@@ -117,7 +117,8 @@ class Contract:
         except ContractError as error:
             raise ContractError(f"{self.subject}: {error}") from error
         except Exception as error:
-            raise ContractError(f"{self.subject}: {told(error, self.subject.offered.origin)}") from error
+            said = told(error, self.subject.offered.origin).removeprefix(f"{self.subject.offered}: ")
+            raise ContractError(f"{self.subject}: {said}") from error
 
 
 def told(error: Exception, origin: str) -> str:
