@@ -6,7 +6,7 @@ test:   ; $(PYTHON) -m pytest  # run every test
 lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # look at style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
-bench:  ; $(PYTHON) -m pytest tests/benchmarks/bench_*.py  # measure what stacking seeds is worth here
+bench:  ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure what stacking seeds is worth here
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
 .PHONY: help test lint types docs bench ci

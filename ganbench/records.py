@@ -69,8 +69,8 @@ class Offer:
 
     `version` rises when a default or the mathematics changes: old results are then stale. `safe_range` is the largest
     |score| at which a loss stays finite. With `stackable=False` seeds are trained in a plain loop. `metrics` are the
-    metrics that a dataset is judged by unless the suite names others. `caution(recipe, spec)` yields what the literature
-    warns of when the offer is used in this recipe with this architecture; planning prints it.
+    metrics that a dataset is judged by unless the suite names others. `caution(recipe, spec)` yields what papers warn
+    of when the offer is used in this recipe with this architecture; planning prints it.
     """
 
     name: str

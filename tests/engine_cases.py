@@ -12,6 +12,8 @@ from ganbench.trials import Budget
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
+import where
+
 ROWS = 16
 LATENT = 4
 
@@ -30,8 +32,10 @@ W = Objective(lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean())
 
 def ring() -> Source:
     def draw(generator: torch.Generator, n: int) -> Tensor:
-        angle = torch.randint(8, (n,), generator=generator) * torch.pi / 4
-        return torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(n, 2, generator=generator)
+        device = generator.device
+        angle = torch.randint(8, (n,), generator=generator, device=device) * torch.pi / 4
+        noise = torch.randn(n, 2, generator=generator, device=device)
+        return torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * noise
 
     return Source(shape=(2,), draw=draw, reference=lambda n: draw(torch.Generator().manual_seed(0), n))
 
@@ -93,6 +97,7 @@ def training(
         members=[Member(world, seed) for seed in seeds],
         budget=Budget(generator_steps=steps, batch_size=rows, snapshots=(steps,)),
         mode=mode,
+        device=torch.device(where.DEVICE),
         dtype=dtype,
     )
 
@@ -100,7 +105,7 @@ def training(
 def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
     """Give the final samples [S, count, ..] and the critic's scores of real data, less their mean, [S, 16]."""
     *_, last = run.run()
-    x = run.source.reference(16).to(run.dtype)
+    x = run.source.reference(16).to(run.device, run.dtype)
     critic = last.ensemble.networks.critic
     scores = [
         torch.func.functional_call(
@@ -115,7 +120,7 @@ def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
     ]
     stacked = torch.stack(scores)
     # full precision of the generator: samples() gives float32 for metrics
-    z = torch.randn(count, LATENT, generator=torch.Generator().manual_seed(9), dtype=run.dtype)
+    z = torch.randn(count, LATENT, generator=torch.Generator().manual_seed(9), dtype=run.dtype).to(run.device)
     samples = [
         torch.func.functional_call(
             last.ensemble.networks.generator,
@@ -136,20 +141,23 @@ def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, cri
     program = Program(objective=NS, constraints=(Link("gp", 1.0, GP),) if gp is not None else ())
     torch.manual_seed(member.stream_seed("initialisation"))
     nets = space.networks({}, Ask(shape=source.shape))
-    g, d = nets.generator.double(), nets.critic.double()
+    device = torch.device(where.DEVICE)
+    g, d = nets.generator.double().to(device), nets.critic.double().to(device)
     optimizers = {
         "g": torch.optim.Adam(g.parameters(), lr=2e-3, betas=(0.5, 0.9)),
         "d": torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0.5, 0.9)),
     }
-    data = Data(source, [member], ROWS, torch.device("cpu"), torch.float64)
+    data = Data(source, [member], ROWS, device, torch.float64)
     chance = {p: Chance(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
     for _ in range(steps):
         for _ in range(critic_steps):
             drawn = chance["critic"].next()
             real, fake = drawn["real"][0], g(drawn["latent"]["noise"][0]).detach()
             if gp is None:
-                loss = nn.functional.binary_cross_entropy_with_logits(d(real), torch.ones(ROWS).double())
-                loss = loss + nn.functional.binary_cross_entropy_with_logits(d(fake), torch.zeros(ROWS).double())
+                loss = nn.functional.binary_cross_entropy_with_logits(d(real), torch.ones(ROWS, device=device).double())
+                loss = loss + nn.functional.binary_cross_entropy_with_logits(
+                    d(fake), torch.zeros(ROWS, device=device).double()
+                )
             else:
                 mix = drawn["draws"]["gp"]["mix"][0]
                 between = (mix * real + (1 - mix) * fake).requires_grad_()
@@ -163,8 +171,8 @@ def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, cri
         optimizers["g"].zero_grad()
         loss.backward()
         optimizers["g"].step()
-    z = torch.randn(32, LATENT, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    scores = d(source.reference(16).double())
+    z = torch.randn(32, LATENT, generator=torch.Generator().manual_seed(9), dtype=torch.float64).to(device)
+    scores = d(source.reference(16).double().to(device))
     return g(z).detach(), (scores - scores.mean()).detach()
 
 

@@ -1,0 +1,20 @@
+"""One thread a process, since tests run two at a time; and the device that the engine's tests run on."""
+
+from __future__ import annotations
+
+import os
+
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # read when torch is first imported
+
+import pytest
+
+import where
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where the engine's tests train")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    where.DEVICE = config.getoption("--device")
