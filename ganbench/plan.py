@@ -139,15 +139,14 @@ class Planner:
     def method(self, label: str) -> Method:
         """Give the recipe a suite calls by this label: a named one, one of its own, or one that starts from another."""
         table, recipes = self.suite.method_table(label), self.registry.names("methods")
-        start = label if table is None else table.from_
-        if table is not None and start is None and table.loss is not None and label not in recipes:
+        if table is not None and table.from_ is None and table.loss is not None and label not in recipes:
             return table.applied(Method(loss=table.loss.use()))
-        start = start or label
-        if start == label or start in recipes:
+        start = (table.from_ if table is not None else None) or label
+        if start != label and self.suite.method_table(start) is not None:
+            base = self.method(start)
+        else:
             self.registry.get("methods", start, where=f"{self.suite.where}: methods")
             base = self.registry.build("methods", start, {})
-        else:
-            base = self.method(start)
         return base if table is None else table.applied(base)
 
     def recipe(self, label: str, method: Method, spec: Spec) -> Recipe:

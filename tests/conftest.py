@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
-for library in ("OMP", "MKL", "OPENBLAS"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # read when torch is first imported
-
 import pytest
-
 import where
+
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # read when torch is first imported, which is later
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

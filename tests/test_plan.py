@@ -80,6 +80,8 @@ def test_methods_start_from_recipes_and_from_each_other(plugins):
             {"name": "strong", "from": "wgan-gp", "constraints": [{"name": "gradient-penalty", "weight": 100.0}]},
             {"name": "stronger", "from": "strong", "critic_steps": 2, "add_constraints": [{"name": "r1", "every": 4}]},
             {"name": "own", "loss": "hinge"},
+            {"name": "lsgan", "critic_steps": 7},
+            {"name": "of lsgan", "from": "lsgan"},
         ],
         success=None,
     )
@@ -90,6 +92,7 @@ def test_methods_start_from_recipes_and_from_each_other(plugins):
     assert recipes["stronger"].constraints[1].every == 4
     assert (recipes["strong"].critic_steps, recipes["stronger"].critic_steps) == (5, 2)
     assert recipes["own"].loss.name == "hinge"
+    assert recipes["of lsgan"].critic_steps == 7, "the suite's own table stands before the recipe of that name"
     assert recipes["own"].critic_optimizer.name == "adam"
 
 
