@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ganbench.engine.draws import Member
+from ganbench.engine.functional import each, first_leaf
 from ganbench.errors import GanbenchError
 from ganbench.records import Ask, Networks, Space, Spec
 
@@ -86,8 +86,8 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
 def refuse_tied(module: nn.Module, player: str) -> None:
     """Raise GanbenchError if two modules own one parameter: a functional call by name would split it."""
     owners: dict[int, str] = {}
-    for place, each in module.named_modules():
-        for name, parameter in each.named_parameters(place, recurse=False):
+    for place, owner in module.named_modules():
+        for name, parameter in owner.named_parameters(place, recurse=False):
             first = owners.setdefault(id(parameter), name)
             if first != name:
                 raise GanbenchError(
@@ -114,14 +114,12 @@ def looped(member: Callable[..., Any]) -> Callable[..., Any]:
     """Call a member's function once for each seed and stack what it gives."""
 
     def run(*stacked: Any) -> Any:
-        leaves, spec = tree_flatten(stacked)
-        count = leaves[0].shape[0]
+        count = first_leaf(stacked).shape[0]
         if count == 1:  # a view, so that nothing is copied on the way back
-            return tree_map(lambda t: t.unsqueeze(0), member(*tree_unflatten([t.squeeze(0) for t in leaves], spec)))
-        parts = [t.unbind(0) for t in leaves]
-        given = [member(*tree_unflatten([part[i] for part in parts], spec)) for i in range(count)]
-        outs = [tree_flatten(out) for out in given]
-        return tree_unflatten([torch.stack(each) for each in zip(*(o[0] for o in outs), strict=True)], outs[0][1])
+            return each(lambda t: t.unsqueeze(0), member(*each(lambda t: t.squeeze(0), stacked)))
+        parts = each(lambda t: list(t.unbind(0)), stacked)
+        given = [member(*each(lambda part, i=i: part[i], parts)) for i in range(count)]
+        return each(lambda *leaves: torch.stack(leaves), *given)
 
     return run
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import grad, jacrev
-from torch.utils._pytree import tree_map
 
 from ganbench.engine.chance import Chance
 from ganbench.engine.ensemble import stages
+from ganbench.engine.functional import each
 from ganbench.engine.program import Program
 from ganbench.engine.step import MemberLosses
 from ganbench.engine.train import Training
@@ -85,7 +85,7 @@ def descent(run: Training, lr: float, member: int = 0) -> Descent:
         for player in PLAYERS
     }
     own = {"buffers": ensemble.buffers, "chance": chance, "state": run.first_state(ensemble)}
-    of_member = tree_map(lambda stacked: stacked[member], own)
+    of_member = each(lambda stacked: stacked[member], own)
     return Descent(program=run.program, networks=ensemble.networks, progress=run.progress, lr=lr, **of_member)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from ganbench.engine.functional import call
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError
 from ganbench.records import CriticFunction, Networks, Parameters, identity
@@ -76,9 +76,8 @@ class Play:
         return seen if witness is identity else witness(seen, self.scores_real, self.scores_fake)
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
-        inputs = (x, self.labels) if self.networks.conditional else (x,)
         held = {**parameters, **self.buffers[player]}
-        return functional_call(module, held, inputs, tie_weights=False)
+        return call(module, held, x, self.labels) if self.networks.conditional else call(module, held, x)
 
     def _seen(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
         objective = self.program.objective

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from ganbench.engine.ensemble import Ensemble, Run
+from ganbench.engine.functional import each
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
 from ganbench.records import Networks, Parameters, State
@@ -110,7 +110,7 @@ class Game:
             if move is None:  # plain dynamics: one summed backward; each member's gradient stays its own
                 grads = torch.autograd.grad(out.sum(), list(free.values()), allow_unused=True, materialize_grads=True)
                 out = dict(zip(free, grads, strict=True))
-        self._remember(player, tree_map(torch.detach, memory))
+        self._remember(player, each(torch.detach, memory))
         return out
 
     def _remember(self, player: str, memory: Memory) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 from torch import Tensor
-from torch.func import functional_call
 
 from ganbench.engine.chance import Chance, evaluation_latent
 from ganbench.engine.draws import Data, Member
 from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
+from ganbench.engine.functional import call
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
 from ganbench.engine.step import Game
 from ganbench.records import OptimizerFactory, Source, Space
@@ -203,11 +203,13 @@ class Training:
         chunks = -(-count // rows)
         networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
         latent = evaluation_latent(self.program, networks, self.members, rows, chunks, self.data)
-        labels = torch.arange(rows, device=self.device) % max(1, self.source.classes)
+        labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
 
         def member(g: Stacked, own: Stacked, z: Tensor) -> Tensor:
-            given = (z, labels) if networks.conditional else (z,)
-            return functional_call(networks.generator, (g, own), given)
+            held = {**g, **own}
+            return (
+                call(networks.generator, held, z, labels) if networks.conditional else call(networks.generator, held, z)
+            )
 
         run, weights = RUNS[self.mode], snapshot.average or snapshot.generators
         drawn = [run(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
