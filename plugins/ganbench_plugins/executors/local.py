@@ -186,8 +186,12 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop every worker, whatever it is doing."""
-        dismiss(self.pool)
+        """Let idle workers end by themselves, so that they tidy up; stop those that still have something to do."""
+        if not self.tasks and self.pool.active:
+            self.pool.close()
+            self.pool.join()
+        else:
+            dismiss(self.pool)
         self.reader.close()
         self.writer.close()
 
