@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from ganbench_plugins.constraints import gradient_penalties, spectral_norm, weight_clipping, weight_decay
+from ganbench_plugins.losses import wasserstein
 
 MODULES = (gradient_penalties, spectral_norm, weight_clipping, weight_decay)
 OFFERS = {offer.name: offer for offer in chain.from_iterable(module.ganbench_constraints() for module in MODULES)}
@@ -113,6 +114,23 @@ def test_the_penalty_is_taken_where_its_centre_says(centre: str, value: float) -
 def test_r1_looks_at_real_samples_and_r2_at_fake_ones(name: str, value: float) -> None:
     real, fake = torch.tensor([[[3.0]], [[9.0]]], dtype=torch.float64)
     assert OFFERS[name].build().critic(play(lambda x: x.square().sum(1) / 2, real, fake)).item() == value
+
+
+@pytest.mark.parametrize(("weight", "report"), [(0.1, 6.0), (0.5, 2.0), (10.0, 1.05)])
+def test_a_penalised_linear_critic_is_steeper_than_1_by_theta_over_2_lambda(weight: float, report: float) -> None:
+    """Between parallel lines 1 apart, least of -s + lambda (s - 1)^2: lambda .1 reports six times W1."""
+    z = torch.rand(6, dtype=torch.float64, generator=generator())
+    real, fake = (torch.stack([torch.full_like(z, at), z], 1) for at in (0.0, 1.0))
+    gp, (offer,) = OFFERS["gradient-penalty"].build().critic, wasserstein.ganbench_losses()
+
+    def loss(w: Tensor) -> Tensor:
+        return offer.build().critic(real @ w, fake @ w) + weight * gp(play(linear(w), real, fake))
+
+    best = torch.tensor([-report, 0.0], dtype=torch.float64)
+    assert grad(loss)(best).abs().max().item() < 1e-9
+    assert (real @ best - fake @ best).mean().item() == pytest.approx(1 + 1 / (2 * weight), abs=1e-12)
+    for step in torch.tensor([[0.1, 0.0], [-0.1, 0.0], [0.0, 0.1], [0.0, -0.1]], dtype=torch.float64):
+        assert loss(best + step) > loss(best)
 
 
 @pytest.mark.parametrize("name", PENALTIES)

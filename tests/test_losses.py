@@ -146,6 +146,40 @@ def test_two_gaussians_one_apart_have_the_known_loss_and_generator_gradients() -
     assert saturating + trick == pytest.approx(1.0, abs=1e-12)
 
 
+def on_lines(name: str, player: str, scale: float, theta: Tensor) -> Tensor:
+    """A loss where real is (0, Z), fake (theta, Z), and the critic says `scale` times 1 - 2 x / theta of (x, Z)."""
+    objective, zero = OFFERS[name].build(), torch.zeros(1, dtype=torch.float64)
+    return getattr(objective, player)(scale * (1 - zero), scale * (1 - 2 * (zero + theta) / theta.detach()))
+
+
+@pytest.mark.parametrize("theta", [1e-3, 1.0, -2.0])
+def test_on_parallel_lines_js_is_log_2_tv_1_and_kl_infinite_however_near_they_are(theta: float) -> None:
+    """WGAN, example 1: the critics' least losses 2 log 2 - 2 JS and 2 - 2 TV are 0, and -log D has no bound."""
+    at = torch.tensor(theta, dtype=torch.float64)
+    assert math.log(2) - on_lines("minimax", "critic", 40.0, at).item() / 2 == pytest.approx(math.log(2), abs=1e-12)
+    assert 1 - on_lines("hinge", "critic", 1.0, at).item() / 2 == pytest.approx(1, abs=1e-12)
+    for score in (100.0, 1e4, 1e6):
+        assert on_lines("non-saturating", "generator", score, at).item() == pytest.approx(score, rel=1e-12)
+
+
+def test_where_the_lines_meet_every_critic_pays_at_least_that_of_equal_laws() -> None:
+    """JS = TV = W1 = 0: whatever the score of both, the losses are no less than log 4, 2 and 0, all reached at 0."""
+    for name, least in (("minimax", math.log(4)), ("hinge", 2.0), ("wasserstein", 0.0)):
+        losses = [OFFERS[name].build().critic(s[None], s[None]).item() for s in torch.linspace(-5, 5, 21).double()]
+        assert min(losses) == pytest.approx(least, abs=1e-12)
+        assert losses[10] == pytest.approx(least, abs=1e-12)
+
+
+@pytest.mark.parametrize("theta", [1e-3, 1.0, -2.0])
+def test_between_parallel_lines_the_best_lipschitz_critic_reports_w1_and_pulls_straight_home(theta: float) -> None:
+    """Its slope is 1: E r - E f, the critic's loss negated, is |theta|; the generator's slope is the sign of theta."""
+    at = torch.tensor(theta, dtype=torch.float64)
+    scale = at.abs() / 2  # 1 - 2 x / theta then falls by 1 for each 1 that x goes towards the fakes
+    assert -on_lines("wasserstein", "critic", scale, at).item() == pytest.approx(abs(theta), abs=1e-12)
+    slope = grad(lambda t: on_lines("wasserstein", "generator", scale, t))(at)
+    assert slope.item() == pytest.approx(math.copysign(1, theta), abs=1e-12)
+
+
 @every_offer
 def test_seeds_mapped_together_lose_what_each_loses_alone(offer: Offer) -> None:
     objective = offer.build()
