@@ -73,6 +73,7 @@ def run(
     folder = folder_of(asked, chosen)
     try:
         with Screen() as screen:
+            screen.say(f"planning {asked.where} ...")
             for session, event in follow(asked, chosen):
                 screen.begin(session) if event is None else screen.watch(session, event)
     except KeyboardInterrupt:

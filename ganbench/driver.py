@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -131,21 +132,21 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, Event | 
         )
         store.begin_run(asked.text, made.trials, facts())
         yield session, None
-        for event in events(session):
-            if isinstance(event, Finished):
-                store.append(event.records)
-            elif isinstance(event, Lost):
-                event = Finished(event.batch, tuple(lost(event)))
-                store.append(event.records)
-            yield session, event
+        with closing(events(session)) as told:  # whatever ends this, the workers end too
+            for event in told:
+                if isinstance(event, Lost):
+                    event = Finished(event.batch, tuple(lost(event)))
+                if isinstance(event, Finished):
+                    store.append(event.records)
+                yield session, event
 
 
-def events(session: Session) -> Iterable[Event]:
+def events(session: Session) -> Generator[Event, None, None]:
     """Hand what is left to the executor."""
     from ganbench.worker import run_batch
 
     if not session.todo.batches:
-        return ()
+        return
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0
     name = DEFAULTS["executor here" if here else "executor"]
@@ -158,7 +159,7 @@ def events(session: Session) -> Iterable[Event]:
         raise GanbenchError("offers given in Python cannot travel to workers: use jobs=0, or files=[...] for a file.")
     work = partial(run_batch, files=settings.files, device=settings.device, plugins=plugins if here else None)
     execute = plugins.build("executors", name, plugins.options("executors", name, options))
-    return execute(work, session.todo.batches)
+    yield from execute(work, session.todo.batches)
 
 
 def lost(event: Lost) -> list[Record]:
