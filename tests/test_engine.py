@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ganbench import Constraint, Draw, GanbenchError, Objective
-from ganbench.engine.program import Dials, Link, Program
+from ganbench import Constraint, Draw, Dynamics, GanbenchError, Objective, Offer, hookimpl, registry
+from ganbench.engine.program import Dials, Link, Program, assemble
+from ganbench.trials import Part, Recipe
 
 from engine_cases import GP, NS, W, conv, images, mlp, ns_gan, outputs, plain_loop, ring, training, wgan_gp
 
@@ -187,6 +188,42 @@ def test_global_chance_in_a_plugin_is_refused_in_both_forms():
         list(training(program, mlp(), ring(), mode="stack", steps=2).run())
     with pytest.raises(GanbenchError, match="global generator"):
         list(training(program, mlp(), ring(), mode="loop", steps=2).run())
+
+
+@pytest.mark.parametrize(
+    ("loss", "constraint", "steps", "said"),
+    [
+        (NS, Constraint(), 1, "'c' is requested but does nothing"),
+        (Objective(W.critic, W.generator, head=None), GP, 0, "'c' is requested but never called"),
+        (Objective(W.critic, W.generator, head=None), None, 1, "loss 'l' has no critic: write critic_steps = 0"),
+    ],
+)
+def test_what_is_requested_but_would_never_be_called_is_refused(loss, constraint, steps, said):
+    class Plugins:
+        @hookimpl
+        def ganbench_losses(self):
+            yield Offer("l", lambda: loss, "A loss.")
+
+        @hookimpl
+        def ganbench_constraints(self):
+            yield Offer("c", lambda: constraint, "A constraint.")
+
+        @hookimpl
+        def ganbench_dynamics(self):
+            yield Offer("plain", lambda: Dynamics(), "Plain.")
+
+    sgd = Part("sgd")
+    recipe = Recipe(
+        loss=Part("l"),
+        constraints=(Part("c", weight=1.0),) if constraint else (),
+        dynamics=Part("plain"),
+        critic_optimizer=sgd,
+        generator_optimizer=sgd,
+        critic_steps=steps,
+    )
+    plugins = registry.load(plugins=[Plugins()], installed=False)
+    with pytest.raises(GanbenchError, match=said):
+        assemble(recipe, plugins, Dials(torch.device("cpu"), torch.float32))
 
 
 def test_views_see_noise_of_their_own_on_each_side():

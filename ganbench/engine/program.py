@@ -118,12 +118,16 @@ def assemble(recipe: Recipe, registry: Registry, dials: Dials) -> Program:
     if program.pack > 1 and any(link.part.latent for link in program.inputs):
         raise GanbenchError("inputs: packing and latent codes cannot be combined: a packed critic has fewer rows.")
     for link in program.terms:
-        _refuse_idle(link)
+        _refuse_idle(link, program)
+    if program.objective.head is None and program.critic_steps(0) > 0:
+        raise GanbenchError(f"loss {recipe.loss.name!r} has no critic: write critic_steps = 0.")
     return program
 
 
-def _refuse_idle(link: Link) -> None:
+def _refuse_idle(link: Link, program: Program) -> None:
     part = link.part
+    if program.objective.head is None and isinstance(part, Constraint) and part.generator is None:
+        raise GanbenchError(f"{link.name!r} is requested but never called: this loss has no critic to hold back.")
     acts = [part.critic, part.generator]
     if isinstance(part, Constraint):
         acts += [part.reparametrise, part.wrap, part.project]
