@@ -97,6 +97,32 @@ def radii(points: Tensor) -> Tensor:
     return points.square().sum(1).sqrt()
 
 
+PAPERS_CONSTRAINTS = {
+    "wgan": [("weight-clipping", 1.0, {"bound": 1.0})],
+    "wgan-gp": [("gradient-penalty", 0.7 / 2, {})],
+    "r1": [("r1", 0.3, {})],
+    "r1-critical": [("r1", 1.0, {})],
+    "r2": [("r2", 0.3, {})],
+}
+
+
+def test_the_suite_has_the_papers_settings_and_theta_moves_first() -> None:
+    """Their figures: h .2, 500 steps, clip 1, weight .7 / 2, noise .7, penalties .3 and 1, consensus 1."""
+    assert {name.partition(" ")[0] for name in batches()} == {*FIELDS, "wgan-gp"}
+    for name, batch in batches().items():
+        (trial,), (game, _, order) = batch.trials, name.partition(" ")
+        recipe = trial.recipe
+        for optimizer in (recipe.critic_optimizer, recipe.generator_optimizer):
+            assert (optimizer.name, dict(optimizer.options)) == ("sgd", {"lr": H})
+        assert trial.budget.generator_steps == 500
+        held = [(part.name, part.weight, dict(part.options)) for part in recipe.constraints]
+        assert held == PAPERS_CONSTRAINTS.get(game, [])
+        assert [part.options for part in recipe.inputs] == ([{"sigma": 0.7}] if game == "noise" else [])
+        assert recipe.dynamics.options.get("gamma") == (1.0 if game == "consensus" else None)
+        if order != "simultaneous":
+            assert (recipe.order, f"1:{recipe.critic_steps}") == ("generator-first", order)
+
+
 # The Jacobian of the step
 
 

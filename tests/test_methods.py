@@ -56,10 +56,11 @@ def test_a_recipe_has_its_papers_loss_adam_and_critic_steps(name, loss, optimize
 
 
 def test_wgan_clips_at_a_hundredth_with_rmsprop_and_the_authors_critic_steps() -> None:
-    """100 critic steps in the first 25 generator steps and at every 500th, else 5."""
+    """100 critic steps in the first 25 generator steps and at every 500th, else 5; RMSProp averages as torch's does."""
     method = METHODS["wgan"].build()
     assert method.constraints == (Use("weight-clipping", bound=0.01),)
     assert method.optimizer == Use("rmsprop", lr=5e-5)
+    assert inspect.signature(offers("optimizers")["rmsprop"].build).parameters["alpha"].default == 0.99
     assert method.critic_steps == {"steps": [[25, 100], ["inf", 5]], "every": [500, 100]}
 
 

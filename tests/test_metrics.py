@@ -118,6 +118,13 @@ def test_the_data_and_as_much_nonsense_has_precision_a_half_and_recall_one() -> 
     assert found == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
 
 
+def test_a_sample_exactly_as_far_as_the_third_neighbour_still_belongs() -> None:
+    """Of 0, 1, 2, 3 the ends reach 3 far: 6 and -3 belong, 7 and -4 do not. In the other direction all belong."""
+    data, samples = (torch.tensor(at).double().unsqueeze(1) for at in ([0, 1, 2, 3], [6, 7, -3, -4]))
+    found = seen(METRICS["precision-recall"], features=samples, reference_features=data)
+    assert found == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
+
+
 # torch-fidelity's public door
 
 

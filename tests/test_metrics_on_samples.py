@@ -88,10 +88,15 @@ def distance(samples: Tensor, reference: Tensor) -> dict[str, float]:
     return seen(metric, samples=samples, reference=reference.repeat_interleave(2, dim=0))
 
 
-def test_w1_of_two_normals_is_its_closed_form() -> None:
-    """N(0, 1) and N(1, 2^2): 1.166631."""
-    x = quantiles(1000)
-    assert distance(x, 1 + 2 * x)["w1"] == pytest.approx(1.166631, abs=5e-3)
+@pytest.mark.parametrize(("shift", "spread"), [(1.0, 2.0), (0.0, 3.0), (-0.7, 0.5), (4.0, 1.5)])
+def test_w1_of_two_normals_is_its_closed_form(shift: float, spread: float) -> None:
+    """With s = |s1 - s2|: s sqrt(2 / pi) e^(-m^2 / 2 s^2) + m (1 - 2 Phi(-m / s)); N(0, 1), N(1, 2^2): 1.166631."""
+    x, s = quantiles(1000), abs(spread - 1)
+    both_tails = math.erf(shift / s / math.sqrt(2))  # 1 - 2 Phi(-m / s)
+    closed = s * math.sqrt(2 / math.pi) * math.exp(-(shift**2) / (2 * s**2)) + shift * both_tails
+    assert distance(x, shift + spread * x)["w1"] == pytest.approx(closed, abs=5e-3)
+    if (shift, spread) == (1.0, 2.0):
+        assert closed == pytest.approx(1.166631, abs=1e-6)
 
 
 def test_w1_of_parallel_lines_is_their_distance() -> None:

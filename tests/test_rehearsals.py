@@ -116,7 +116,19 @@ def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
     torch.testing.assert_close(signals["loss.critic"][1], real - before * fake, rtol=0, atol=1e-14)
 
 
-# EBGAN's pulling-away term
+# EBGAN
+
+
+@pytest.mark.parametrize("margin", [0.5, 2.0])
+def test_ebgans_least_critic_loss_is_the_margin_times_the_laws_common_mass(margin: float) -> None:
+    """It is m sum min(p, q): with a free energy per atom of p = (3, 1, 0) / 4 and q = (1, 1, 2) / 4, half of m."""
+    real, fake = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 2])
+    objective = rehearsals.ebgan(margin)
+    ticks = torch.linspace(0, 1.5 * margin, 7, dtype=torch.float64)
+    energies = torch.cartesian_prod(ticks, ticks, ticks)  # the loss is linear between 0 and m, and rises above
+    losses = [objective.critic(energy[real], energy[fake]).item() for energy in energies]
+    assert min(losses) == pytest.approx(margin / 2, abs=1e-12)
+    assert objective.generator(None, ticks).item() == pytest.approx(0.75 * margin, abs=1e-12)
 
 
 @pytest.mark.parametrize(
