@@ -58,7 +58,7 @@ def ganbench_datasets() -> Iterator[Offer]:
         "A spiral with noise around it.",
         reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code; "
         "law of sklearn.datasets.make_swiss_roll, columns 0 and 2",
-        formula=r"\frac{1}{7.5} \big( t (\cos t, \sin t) + \sigma \epsilon \big), \quad t = 1.5 \pi (1 + 2u)",
+        formula="(t cos t, t sin t) / 7.5 + noise, t = 1.5 pi (1 + 2u), u ~ U[0, 1]",
         metrics=("sliced-w1",),
     )
     yield Offer(
@@ -66,6 +66,6 @@ def ganbench_datasets() -> Iterator[Offer]:
         two_moons,
         "Two interleaved half circles with noise around them.",
         reference="law of sklearn.datasets.make_moons, with angles drawn uniformly",
-        formula=r"(\cos a, \sin a) \text{ or } (1 - \cos a, \tfrac12 - \sin a), \quad a \sim U[0, \pi]",
+        formula="(cos a, sin a) or (1 - cos a, 1/2 - sin a), plus noise; a ~ U[0, pi]",
         metrics=("sliced-w1",),
     )

@@ -27,6 +27,6 @@ def ganbench_datasets() -> Iterator[Offer]:
         "All mass at 0 in one dimension: who converges here, and who circles?",
         reference="Mescheder, Geiger, Nowozin 2018, Which Training Methods for GANs do actually Converge?, "
         "arXiv:1801.04406, section 2",
-        formula=r"\delta_0",
+        formula="x = 0",
         metrics=("w1",),
     )

@@ -60,8 +60,7 @@ def ganbench_datasets() -> Iterator[Offer]:
         ring,
         "Eight Gaussians on a circle: which modes does a generator miss?",
         reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code",
-        formula=r"\frac1K \sum_k N\big(\tfrac{r}{s} (\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), "
-        r"\tfrac{\sigma^2}{s^2} I\big)",
+        formula="mean over k of N(r (cos a_k, sin a_k), std^2 I) / scale, a_k = 2 pi k / K",
         metrics=("modes",),
     )
     yield Offer(
@@ -69,6 +68,6 @@ def ganbench_datasets() -> Iterator[Offer]:
         grid,
         "Twenty-five Gaussians on a square grid.",
         reference="Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, and its code",
-        formula=r"\frac1{K^2} \sum_{i,j} N\big(\tfrac{1}{s}(a_i, a_j), \tfrac{\sigma^2}{s^2} I\big)",
+        formula="mean over i, j of N((a_i, a_j), std^2 I) / scale",
         metrics=("modes",),
     )

@@ -34,5 +34,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         "The distance between Gaussians fitted to the features of generated and of real samples.",
         reference="Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, arXiv:1706.08500; "
         "computed by torch-fidelity",
-        formula=r"|\mu - \mu_r|^2 + \operatorname{tr}(\Sigma + \Sigma_r - 2 (\Sigma \Sigma_r)^{1/2})",
+        formula="|m - m_r|^2 + tr(S + S_r - 2 (S S_r)^(1/2))",
     )

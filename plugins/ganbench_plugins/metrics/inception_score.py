@@ -38,5 +38,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         "How sure the classifier is of each sample, and how many classes it sees: between 1 and their number.",
         reference="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498; "
         "computed by torch-fidelity",
-        formula=r"\exp E_x \operatorname{KL}(p(y|x) \,\|\, p(y))",
+        formula="exp E_x KL(p(y given x), p(y))",
     )

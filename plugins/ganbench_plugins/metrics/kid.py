@@ -35,5 +35,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         kid,
         "The unbiased squared MMD between features, with a cubic kernel.",
         reference="Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401; computed by torch-fidelity",
-        formula=r"\operatorname{MMD}^2_u, \quad k(x, y) = (x^\top y / d + 1)^3",
+        formula="unbiased MMD^2 with k(x, y) = (x.y / d + 1)^3",
     )

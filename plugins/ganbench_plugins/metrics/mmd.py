@@ -48,5 +48,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         mmd,
         "The unbiased squared maximum mean discrepancy with a Gaussian kernel.",
         reference="Gretton et al. 2012, A Kernel Two-Sample Test, JMLR 13, equation 3",
-        formula=r"\hat E k(x, x') + \hat E k(y, y') - 2 \hat E k(x, y)",
+        formula="E k(x, x') + E k(y, y') - 2 E k(x, y), over distinct pairs",
     )

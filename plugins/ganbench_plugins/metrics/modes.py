@@ -55,5 +55,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         modes,
         "How many modes are covered, how many samples lie on one, and how evenly.",
         reference="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761; Lin et al. 2018, PacGAN, arXiv:1712.04086",
-        formula=r"|x - c_k| < 3 \sigma; \quad \sum_k q_k \log(K q_k)",
+        formula="high quality: |x - c_k| < 3 std; reverse KL: sum_k q_k log(K q_k)",
     )

@@ -34,5 +34,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         "The share of generated samples among the real ones, and of real samples among the generated.",
         reference="Kynkaanniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models, "
         "arXiv:1904.06991; computed by torch-fidelity, k = 3",
-        formula=r"\frac1n \sum_i [\exists j: |x_i - y_j| \le \operatorname{NN}_k(y_j)]",
+        formula="precision: share of x_i with |x_i - y_j| <= NN_k(y_j) for some j; recall: the roles exchanged",
     )

@@ -77,12 +77,12 @@ def ganbench_metrics() -> Iterator[Offer]:
         w1,
         "The exact Wasserstein-1 distance, beside what a perfect generator would score.",
         reference="Arjovsky, Chintala, Bottou 2017, Wasserstein GAN, arXiv:1701.07875; computed by POT",
-        formula=r"\min_\pi \sum_{ij} \pi_{ij} |x_i - y_j|",
+        formula="min over couplings p of sum_ij p_ij |x_i - y_j|",
     )
     yield Offer(
         "sliced-w1",
         sliced_w1,
         "The mean Wasserstein-1 distance of the samples' shadows on random lines.",
         reference="Bonneel et al. 2015, Sliced and Radon Wasserstein Barycenters of Measures; computed by POT",
-        formula=r"E_\theta W_1(\theta^\top x, \theta^\top y)",
+        formula="E_u W1(u.x, u.y), u uniform on the sphere",
     )
