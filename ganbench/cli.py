@@ -161,7 +161,7 @@ def table(
     """Print the tables of a results folder."""
     from ganbench.store import read
 
-    show_tables(read(results, everything=all, signals=False), format)
+    show_tables(read(results, everything=all), format)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import GanbenchError
+from ganbench.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
 from ganbench.records import Extractor, Metric, Networks, Parameters, Source
 from ganbench.trials import Part, Score, digest
 
@@ -24,6 +25,11 @@ class Reference:
     def __init__(self, source: Source, samples: int) -> None:
         self.source = source
         self.samples = source.reference(samples).to("cpu", torch.float32)
+
+    @cached_property
+    def distance(self) -> float:
+        """The mean distance of a pair of reference samples: what a model's is compared with."""
+        return mean_distance(self.samples)
 
     @property
     def extractor(self) -> Extractor:
@@ -86,6 +92,11 @@ class Sight:
         return self._reference.features
 
     @property
+    def reference_distance(self) -> float:
+        """The mean distance of a pair of reference samples."""
+        return self._reference.distance
+
+    @property
     def extractor(self) -> Extractor:
         """The extractor these features come from."""
         return self._reference.extractor
@@ -135,3 +146,29 @@ def scores(part: Part, metric: Metric, sight: Sight, *, step: int) -> tuple[Scor
         Score(step, name, float(values[name]), direction, measurement, samples)
         for name, direction in metric.values.items()
     )
+
+
+def spread(sight: Sight, *, step: int) -> Score:
+    """Give how far apart a model's samples lie: their mean pairwise distance over that of the reference.
+
+    1 for a model that is right, 0 for one that makes a single sample; with it collapse is told without any metric. On
+    at most `SPREAD_SAMPLES` of each, so it costs milliseconds. NaN where a sample is not finite, where there are fewer
+    than two, or where the data is a point.
+    """
+    value = (
+        mean_distance(sight.samples) / sight.reference_distance
+        if sight.finite and sight.reference_distance
+        else math.nan
+    )
+    samples = min(len(sight.samples), SPREAD_SAMPLES)
+    return Score(step, SPREAD, value, "neutral", spread_measurement(samples), samples)
+
+
+def mean_distance(samples: Tensor) -> float:
+    """Give the mean Euclidean distance of the pairs among at most `SPREAD_SAMPLES`, evenly taken; NaN for no pair.
+
+    Evenly, because some sets lie in the order of their classes.
+    """
+    count = min(len(samples), SPREAD_SAMPLES)
+    kept = samples[torch.linspace(0, len(samples) - 1, count).long()].flatten(1).double()
+    return float(torch.pdist(kept).mean())

@@ -23,7 +23,7 @@ TRIAL_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
     """The results of a suite.
 
@@ -32,7 +32,7 @@ class Frames:
     plan's made the record; `samples` the real rows shown to the critic; `seconds_*` the batch's wall times divided by
     its members.
     `scores`: key, step, name, value, direction, measurement, samples; in the order of steps.
-    `signals`: key, name, step, value; empty if they were not asked for.
+    `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
     `suite` is the text of the newest run's suite.
     """
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ganbench.courses import outcome_table
 from ganbench.errors import GanbenchError, unknown
 
 if TYPE_CHECKING:
@@ -149,9 +150,9 @@ def median_interval(values: ArrayLike, units: ArrayLike, level: float = 0.95) ->
 def standings(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
     """Give final and best value of every trial of a dataset that was measured, or that never will be.
 
-    Columns beside those of `frames.trials`: final, best (WORST if the trial did not live), direction, diverged (died,
-    or a final value that is not finite), alive, unit. Missing trials, and living ones that this metric was never
-    measured on, are left out. `measurement` may be left out where there is one: protocols never mix.
+    Columns beside those of `frames.trials`: final, best (WORST if the trial did not live), direction, diverged (by its
+    outcomes, or with a final value that is not finite), alive, unit. Missing trials, and living ones that this metric
+    was never measured on, are left out. `measurement` may be left out where there is one: protocols never mix.
     """
     rows = frames.scores[frames.scores["name"] == metric]
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
@@ -166,8 +167,9 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
     best = {"lower": lived.min(), "higher": lived.max(), "neutral": final * np.nan}[direction]
     values = {"final": trials["key"].map(final).astype("float64"), "best": trials["key"].map(best).astype("float64")}
     table = trials.assign(**values, direction=direction)
-    table = table[table["key"].isin(final.index) | (table["status"] != "ok") | (table["died"] >= 0)]
-    diverged = (table["died"] >= 0) | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
+    table["diverged"] = table["key"].map(outcome_table(frames)["diverged"]).astype("bool")
+    table = table[table["key"].isin(final.index) | (table["status"] != "ok") | table["diverged"]]
+    diverged = table["diverged"] | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
     alive = (table["status"] == "ok") & ~diverged
     one_architecture = trials["architecture"].nunique() <= 1
     return table.assign(

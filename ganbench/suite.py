@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_valid
 
 from ganbench.complaints import Complaint, Complaints, translated
 from ganbench.errors import GanbenchError, unknown
-from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, Some, Table
+from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, OutcomesTable, Some, Table
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -130,6 +130,7 @@ class Suite(Table):
     )
     measurement: MeasurementTable = MeasurementTable()
     success: Annotated[tuple[SuccessTable, ...], Some] = ()
+    outcomes: OutcomesTable = OutcomesTable()
     _text: str = PrivateAttr("")
     _where: str = PrivateAttr("suite")
 
@@ -194,6 +195,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "dataset": DatasetTable,
     "measurement": MeasurementTable,
     "success": SuccessTable,
+    "outcomes": OutcomesTable,
 }
 """The models by the key under which they stand in a suite."""
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from ganbench.courses import outcome_table
+from ganbench.outcomes import OUTCOMES
 from ganbench.statistics import median_interval, quantile, standings
 
 if TYPE_CHECKING:
@@ -37,13 +40,25 @@ def summary_table(frames: Frames) -> pd.DataFrame:
 def fate_table(frames: Frames) -> pd.DataFrame:
     """Count what became of every planned trial: one row per dataset and method, no trial left out.
 
-    planned = lived + died (a loss became non-finite) + failed + timeout + missing; stale is counted beside them.
+    planned = lived + diverged (non-finite or exploded) + failed + timeout + missing; stale is counted beside them. Then
+    for each outcome (`ganbench.outcomes`), of the trials that came to their end: in how many it held, of how many it
+    is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN, never 0.
     """
-    trials, died = frames.trials, frames.trials["died"] >= 0
-    fate = trials["status"].where(trials["status"] != "ok", died.map({True: "died", False: "lived"}))
-    names = ["lived", "died", "failed", "timeout", "missing"]
+    trials = frames.trials.join(outcome_table(frames), on="key")
+    lived = trials["diverged"].eq(True).map({True: "diverged", False: "lived"})  # of missing ones it is not known
+    fate = trials["status"].where(trials["status"] != "ok", lived)
+    names = ["lived", "diverged", "failed", "timeout", "missing"]
     counted = trials[["dataset", "method", "stale"]].assign(planned=1, **{name: fate == name for name in names})
-    return counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum().reset_index()
+    counts = counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum()
+    ended = trials[list(OUTCOMES)].where(trials["status"] == "ok")
+    groups = [trials["dataset"], trials["method"]]
+    for name in OUTCOMES:
+        known = ended[name].notna().groupby(groups, sort=False).sum()
+        held = ended[name].where(np.isfinite(ended[name]))
+        counts[name] = held.notna().groupby(groups, sort=False).sum().where(known > 0)
+        counts[f"{name}_of"] = known
+        counts[f"{name}_step"] = held.groupby(groups, sort=False).median()
+    return counts.reset_index()
 
 
 def cost_table(frames: Frames) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The tables of a suite that name offers: how a loss, a constraint, a whole method is written."""
+"""The parts of a suite's tables: how a loss, a constraint, a whole method is written, and when an outcome holds."""
 
 from __future__ import annotations
 
@@ -138,3 +138,26 @@ class MethodTable(Table):
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
         return dataclasses.replace(base, **changes)
+
+
+class OutcomesTable(Table):
+    """From where on an outcome holds, in place of the usual thresholds."""
+
+    exploded: Annotated[Number, Field(gt=1)] | None = Field(
+        default=None, description="Times its start that a loss or the weights reach. Usually 1e4."
+    )
+    collapsed: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="Share of the data's mean pairwise distance. Usually 0.05."
+    )
+    degraded: Annotated[Number, Field(gt=1)] | None = Field(
+        default=None, description="Factor by which the final score is worse than the best. Usually 1.5."
+    )
+    critic_dead: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="Norm of the generator's gradient. Usually 1e-8."
+    )
+    oscillating: Annotated[Number, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Autocorrelation at the period. Usually 0.5."
+    )
+    periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
+        default=None, description="Periods that an oscillation lasts at the least. Usually 3."
+    )

@@ -106,6 +106,7 @@ class Job:
                 critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
             )
             own += evaluate.judge(metrics, sight, step=snapshot.step, final=snapshot.final)
+            own.append(evaluate.spread(sight, step=snapshot.step))
 
     def records(self) -> list[Record]:
         """Give one record for each trial."""

@@ -57,9 +57,10 @@ def final(frames, name):
 def test_a_run_leaves_a_record_scores_signals_and_a_generator_for_every_trial(tmp_path):
     frames = train(tmp_path)
     assert list(frames.trials["status"]) == ["ok"] * 6
-    assert set(frames.scores["name"]) == {"modes", "high-quality", "reverse-kl"}
+    assert set(frames.scores["name"]) == {"modes", "high-quality", "reverse-kl", "spread"}
     assert sorted(frames.scores["step"].unique()) == [2, 4]
-    assert {"loss.critic", "loss.generator"} == set(frames.signals["name"])
+    always = {f"{what}.{player}" for what in ("loss", "weights") for player in ("critic", "generator")}
+    assert set(frames.signals["name"]) == always | {"gradient.generator"}
     assert set(frames.trials["critic_updates"]) == {4, 20}
     with Store(tmp_path / "results", readonly=True) as store:
         detail = store.detail(frames.trials["key"][0])

@@ -37,6 +37,8 @@ FLOORS = {
     "engine": 2,
     "evaluate": 2,
     "worker": 2,
+    "outcomes": 2,
+    "courses": 2,
     "statistics": 2,
     "summary": 2,
     "driver": 3,

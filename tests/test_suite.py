@@ -57,6 +57,10 @@ metric = "fid"
 thresholds = [90, 60, 40, 25]
 primary = 40
 compare = [["ns-gan", "wgan-gp-strong"]]
+
+[outcomes]
+degraded = 2
+periods = 4
 """
 SMALL: dict[str, Any] = {
     "question": "Does it run?",

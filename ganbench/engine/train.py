@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -167,9 +167,21 @@ class Training:
             torch._foreach_lerp_(list(self.average.values()), [own[n] for n in self.average], 1 - self.program.ema)
 
     @staticmethod
+    @torch.no_grad()
     def signals(game: Game) -> dict[str, Tensor]:
-        """Give both losses and every number that a plugin remembers, [S] each, still on the device."""
+        """Give how every member is doing, [S] each, still on the device.
+
+        `loss.*` of both players, `weights.*` the root mean square of a player's parameters, `gradient.generator` the
+        norm of the gradient that the generator last stepped by, and every number that a plugin remembers.
+        """
         kept = {f"loss.{player}": value for player, value in game.losses.items()}
+        players = game.ensemble.parameters
+        for player, own in players.items():
+            if own:
+                count = sum(p[0].numel() for p in own.values())
+                kept[f"weights.{player}"] = norms(own.values()) / count**0.5
+        if gradients := [p.grad for p in players["generator"].values() if p.grad is not None]:
+            kept["gradient.generator"] = norms(gradients)
         for name, own in game.state.items():
             kept |= {f"{name}.{leaf}": value.clone() for leaf, value in own.items() if value.dim() == 1}
         return kept
@@ -214,6 +226,12 @@ class Training:
         run, weights = RUNS[self.mode], snapshot.average or snapshot.generators
         drawn = [run(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
         return torch.cat(drawn, 1)[:, :count].float().cpu()
+
+
+def norms(stacked: Iterable[Tensor]) -> Tensor:
+    """Give each member's Euclidean norm over all of these tensors [S, ...], as [S]."""
+    of_each = [torch.linalg.vector_norm(tensor.reshape(len(tensor), -1), dim=1) for tensor in stacked]
+    return torch.linalg.vector_norm(torch.stack(of_each), dim=0)
 
 
 def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch.dtype = torch.float32) -> Training:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ganbench.courses import asked
+from ganbench.outcomes import OUTCOMES, Thresholds
 from ganbench.statistics import SuccessRule, holm, rate_table, standings, success_table
 from ganbench.summary import cost_table, failure_table, fate_table, summary_table
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 class Table:
     """A frame to be read by people: raw numbers in `frame`, nothing formatted or escaped yet.
 
-    `headings` names columns for the reader. `intervals` names, for a column, the two that hold its ends. `notes` are
-    sentences.
+    `headings` names columns for the reader. `intervals` names, for a column, the two that hold its ends; `counts`, for
+    a column of counts, the two that say of how many and at which step. `notes` are sentences.
     """
 
     title: str
@@ -28,6 +30,7 @@ class Table:
     notes: tuple[str, ...] = ()
     headings: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
@@ -49,8 +52,26 @@ def fates(frames: Frames) -> Table:
         notes.append(f"{missing} of the planned trials without a record yet: counted here alone.")
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials stale: trained by other code than the plan's.")
-    notes.append("Died: a loss or a weight became non-finite. Such trials, failed and timed-out ones never succeed.")
-    return Table(title="What became of the trials", frame=frame, notes=tuple(notes))
+    limits, _ = asked(frames.suite)
+    notes += [
+        "Diverged: non-finite or exploded. Such trials, failed and timed-out ones never succeed.",
+        meaning(limits),
+    ]
+    counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES}
+    return Table(title="What became of the trials", frame=frame, notes=tuple(notes), counts=counts)
+
+
+def meaning(limits: Thresholds) -> str:
+    """What the outcomes mean, with the thresholds in force."""
+    return (
+        "Of the trials that came to their end and that it is known of, with the median generator step at which it "
+        "began. non-finite: a loss or a weight. "
+        f"exploded: a loss or a player's weights over {limits.exploded:g} times their start. "
+        f"collapsed: in the end samples lie under {limits.collapsed:g} of the data's mean pairwise distance apart. "
+        f"degraded: the first success rule's metric ends worse than its best by a factor over {limits.degraded:g}. "
+        f"critic-dead: in the end the generator's gradient has a norm under {limits.critic_dead:g}. "
+        f"oscillating: a loss or that metric correlates with itself a period later by {limits.oscillating:g} or more."
+    )
 
 
 def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:

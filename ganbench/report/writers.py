@@ -30,13 +30,13 @@ def render(tables: Sequence[Table], format: str) -> str:
 
 
 def markdown(tables: Sequence[Table]) -> str:
-    """Write a section for each table: heading, table, notes as a list. Intervals stand beside their number."""
+    """Write a section for each table: heading, table, notes. Intervals and totals stand beside their number."""
     return "\n".join(markdown_section(table) for table in tables)
 
 
 def markdown_section(table: Table) -> str:
     """Write one table as Markdown."""
-    ends = {end for pair in table.intervals.values() for end in pair}
+    ends = {end for pairs in (table.intervals, table.counts) for pair in pairs.values() for end in pair}
     columns = [column for column in table.frame.columns if column not in ends]
     rows = [[markdown_cell(table, row, column) for column in columns] for row in table.frame.to_dict("records")]
     headings = [escape(heading(table, column)) for column in columns]
@@ -54,8 +54,11 @@ def heading(table: Table, column: str) -> str:
 
 
 def markdown_cell(table: Table, row: dict[Any, Any], column: str) -> str:
-    """Write a cell, with its interval if it has one."""
+    """Write a cell, with its interval if it has one; a count as "3 of 48 (at 120)"."""
     text = number(row[column])
+    if column in table.counts and text:
+        of, step = (row[end] for end in table.counts[column])
+        text += f" of {number(of)}" + ("" if missing(step) else f" (at {number(step)})")
     if column in table.intervals:
         low, high = (row[end] for end in table.intervals[column])
         text += "" if missing(low) or missing(high) else f" [{number(low)}, {number(high)}]"
@@ -116,6 +119,7 @@ def javascript_notation(tables: Sequence[Table]) -> str:
             "title": table.title,
             "columns": [{"name": name, "heading": heading(table, name)} for name in table.frame.columns],
             "intervals": {name: list(ends) for name, ends in table.intervals.items()},
+            "counts": {name: list(ends) for name, ends in table.counts.items()},
             "rows": [{name: json_cell(value) for name, value in row.items()} for row in table.frame.to_dict("records")],
             "notes": list(table.notes),
         }

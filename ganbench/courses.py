@@ -1,0 +1,110 @@
+"""From stored results to outcomes: how every trial of some frames went, by its suite's thresholds."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ganbench.outcomes import DEFAULT, OUTCOMES, SPREAD, Course, Series, Thresholds, spread_measurement, steps_of
+from ganbench.records import Direction
+from ganbench.tables import OutcomesTable
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+NO_METRIC: tuple[None, Direction] = (None, "neutral")
+
+
+@lru_cache(maxsize=4)
+def outcome_table(frames: Frames) -> pd.DataFrame:
+    """Give every trial's outcomes, by key: a column for each of OUTCOMES (as in `steps_of`), and `diverged`.
+
+    Thresholds are those of the suite that the frames carry. Frames that were read without signals, and trials recorded
+    before a signal was kept, know less: NaN. A trial that is not known to have diverged has not.
+    """
+    limits, headlines = asked(frames.suite)
+    courses = courses_of(frames, headlines)
+    found = pd.DataFrame.from_dict(
+        {key: steps_of(course, limits) for key, course in courses.items()}, orient="index", columns=list(OUTCOMES)
+    ).astype("float64")
+    found["diverged"] = np.isfinite(found["non-finite"]) | np.isfinite(found["exploded"])
+    return found
+
+
+def asked(suite: str) -> tuple[Thresholds, dict[str, str]]:
+    """Give a suite's thresholds, and the metric of each dataset's first success rule."""
+    content: dict[str, Any] = json.loads(suite) if suite.startswith("{") else tomllib.loads(suite)
+    own = OutcomesTable.model_validate(content.get("outcomes", {})).model_dump(exclude_none=True)
+    headlines: dict[str, str] = {}
+    for rule in content.get("success", ()):
+        headlines.setdefault(rule["dataset"], rule["metric"])
+    return replace(DEFAULT, **own), headlines
+
+
+def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course]:
+    """Give how every recorded trial went, by key; `headlines` names the metric of a dataset."""
+    trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
+    names = frames.signals["name"]
+    told = names.str.startswith(("loss.", "weights.")) | (names == "gradient.generator")
+    signals: dict[str, dict[str, Series]] = {}
+    for (key, name), series in split(frames.signals[told], ["key", "name"]):
+        signals.setdefault(key, {})[name] = series
+    spreads = {key: series for (key,), series in split(spread_rows(frames.scores), ["key"])}
+    metrics = headline_series(frames, headlines)
+    ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
+    courses: dict[str, Course] = {}
+    for key, died, updates in zip(trials["key"], trials["died"], ratio, strict=True):
+        metric, direction = metrics.get(key, NO_METRIC)
+        courses[key] = Course(
+            died=int(died),
+            updates_per_step=float(updates) if np.isfinite(updates) else 1.0,
+            signals=signals.get(key, {}),
+            spread=spreads.get(key),
+            metric=metric,
+            direction=direction,
+        )
+    return courses
+
+
+def spread_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Give the spread's scores; a stranger's metric may use the name, but measures in another way."""
+    rows = scores[scores["name"] == SPREAD]
+    hashes = {samples: spread_measurement(int(samples)) for samples in rows["samples"].unique()}
+    return rows[rows["measurement"] == rows["samples"].map(hashes)]
+
+
+def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, tuple[Series, Direction]]:
+    """Give every trial's headline metric with its direction, by key.
+
+    It is the metric of the dataset's first success rule; without one, the first by name that has a better direction.
+    """
+    dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
+    rows = frames.scores[frames.scores["direction"] != "neutral"]
+    of = rows["key"].map(dataset)
+    named: dict[Any, Any] = rows.groupby(of)["name"].min().to_dict()
+    rows = rows[rows["name"] == of.map({**named, **headlines})]
+    found: dict[str, tuple[Series, Direction]] = {}
+    for (key, direction, _), series in split(rows, ["key", "direction", "measurement"]):
+        found.setdefault(key, (series, direction))
+    return found
+
+
+def split(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], Series]]:
+    """Give the series of a tidy frame with columns step and value, by the values of these columns."""
+    if rows.empty:
+        return
+    group = rows.groupby(by, sort=False).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    cuts = np.flatnonzero(np.diff(group[order])) + 1
+    starts = order[np.concatenate([[0], cuts])]
+    names = rows[by].iloc[starts].itertuples(index=False, name=None)
+    steps, values = (np.split(rows[name].to_numpy()[order], cuts) for name in ("step", "value"))
+    for name, at, value in zip(names, steps, values, strict=True):
+        yield name, (at, value)
