@@ -22,7 +22,8 @@ FITTING = [
     (data, name)
     for data, source in SOURCES.items()
     for name, metric in METRICS.items()
-    if (metric.needs == "samples" or source.extractor) and (name != "modes" or source.facts)
+    if (metric.needs == "samples" or (metric.needs == "features" and source.extractor))
+    and (name != "modes" or source.facts)
 ]
 
 
