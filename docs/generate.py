@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +94,43 @@ def offer_tables() -> str:
             )
             for offer in offers
         ]
-        if rows:
+        if kind == "methods":
+            parts.append(f"## {kind}\n\n{recipe_table()}")
+        elif rows:
             parts.append(f"## {kind}\n\n{table(('name', 'options', 'summary', 'formula', 'source'), rows)}")
     return "\n".join(parts)
+
+
+def recipe_table() -> str:
+    """Give each recipe's settings and its paper."""
+    known, rows = registry.load(), []
+    for name in known.names("methods"):
+        offer = known.get("methods", name).offer
+        rows.append((f"`{name}`", settings(offer.build()), cell(offer.summary), cell(offer.reference)))
+    return table(("method", "settings", "summary", "source"), rows)
+
+
+def settings(method: records.Method) -> str:
+    """Give what a recipe sets, as a suite would write it; what it leaves alone is not mentioned."""
+    said = []
+    for item in fields(method):
+        value = getattr(method, item.name)
+        if value != item.default or item.name in ("critic_steps", "critic_norm"):
+            said.append(f"{item.name} = {written(value)}")
+    return ", ".join(f"`{text}`" for text in said)
+
+
+def written(value: Any) -> str:
+    """Give a value as TOML, and an offer in use as its name or as a table of what it sets."""
+    if isinstance(value, records.Use):
+        set_ = {"name": value.name} | ({"weight": value.weight} if value.weight != 1.0 else {})
+        set_ |= ({"where": value.where} if value.where else {}) | dict(value.options)
+        return written(set_ if len(set_) > 1 else value.name)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    return "inf" if value == "inf" else json.dumps(value)
 
 
 def options(build: Callable[..., Any]) -> str:
@@ -102,6 +139,28 @@ def options(build: Callable[..., Any]) -> str:
         f"`{name}`" if option.default is option.empty else f"`{name} = {option.default!r}`"
         for name, option in inspect.signature(build).parameters.items()
     )
+
+
+def truth_tables() -> str:
+    """Give what the literature says and which tests hold ganbench to it, a table for each section."""
+    with (ROOT / "docs/truths.toml").open("rb") as file:
+        truths = tomllib.load(file)["truth"]
+    held, missing = sum("tests" in truth for truth in truths), sum("open" in truth for truth in truths)
+    parts = [f"{len(truths)} claims: {held} with tests, {missing} with something open.\n"]
+    for section in dict.fromkeys(truth["section"] for truth in truths):
+        rows = [(cell(t["claim"]), cell(t["source"]), evidence(t)) for t in truths if t["section"] == section]
+        parts.append(f"## {section}\n\n{table(('claim', 'source', 'held by'), rows)}")
+    return "\n".join(parts)
+
+
+def evidence(truth: Mapping[str, Any]) -> str:
+    """Give a claim's tests, each as its own words and a link to its file, and what is open."""
+    said = []
+    for path, _, name in (test.partition("::") for test in truth.get("tests", ())):
+        said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
+    if "open" in truth:
+        said.append(f"**open**: {cell(truth['open'])}")
+    return "; ".join(said)
 
 
 def contract_lists() -> str:
@@ -152,6 +211,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "hook-pages": hook_pages,
     "offer-names": offer_names,
     "offer-tables": offer_tables,
+    "recipe-table": recipe_table,
+    "truth-tables": truth_tables,
     "contract-lists": contract_lists,
     "command-table": command_table,
     "command-pages": command_pages,

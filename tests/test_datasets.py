@@ -80,6 +80,18 @@ def test_options_move_the_mixtures() -> None:
     assert len(mixtures.grid(side=2).facts["centres"]) == 4
 
 
+def test_options_make_the_ring_and_the_grid_of_pacgan() -> None:
+    """Lin et al. 2018, their code: radius 1 and std .01; 25 centres on {-4, -2, 0, 2, 4}^2 and std .05; unscaled."""
+    ring, grid = mixtures.ring(radius=1.0, std=0.01, scale=1.0), mixtures.grid(scale=1.0)
+    assert ring.facts["centres"].norm(dim=1) == pytest.approx(torch.ones(8), abs=1e-6)
+    assert {tuple(centre) for centre in grid.facts["centres"].tolist()} == {
+        (x, y) for x in (-4.0, -2.0, 0.0, 2.0, 4.0) for y in (-4.0, -2.0, 0.0, 2.0, 4.0)
+    }
+    for source, std in ((ring, 0.01), (grid, 0.05)):
+        distance = torch.cdist(drawn(source, 50_000), source.facts["centres"]).amin(dim=1)
+        assert distance.square().mean().item() == pytest.approx(2 * std**2, rel=0.03)
+
+
 @pytest.mark.parametrize("build", [lambda: mixtures.ring(modes=0), lambda: mixtures.grid(scale=0.0)])
 def test_an_empty_mixture_is_refused_with_the_way_out(build: object) -> None:
     with pytest.raises(GanbenchError, match=r"dataset '(ring|grid)'.*give .* scale > 0"):

@@ -1,0 +1,45 @@
+"""What docs/hooks.md promises plugin authors of the records: they can grow without breaking whoever builds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import ganbench
+import pytest
+from ganbench import hookspecs
+
+RECORDS = {
+    name: record
+    for name, record in ((name, getattr(ganbench, name)) for name in ganbench.__all__)
+    if dataclasses.is_dataclass(record) and isinstance(record, type)
+}
+POSITIONAL = {
+    "Draw": ["law", "shape"],
+    "Example": ["given", "expect", "source", "options"],
+    "Objective": ["critic", "generator"],
+    "Offer": ["name", "build", "summary"],
+    "Use": ["name"],
+}
+"""What may stand without its keyword; everything else, and all that is added, is keyword-only."""
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_is_frozen_and_built_by_keyword_beyond_its_first_words(name: str) -> None:
+    record = RECORDS[name]
+    assert record.__dataclass_params__.frozen
+    parameters = inspect.signature(record).parameters.values()
+    positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    assert positional == POSITIONAL.get(name, [])
+
+
+def test_the_promise_to_authors_stands_before_the_hooks() -> None:
+    page = (Path(ganbench.__file__).parents[1] / "docs/hooks.md").read_text()
+    promise, hooks = page.partition("<!-- generated: hook-pages -->")[::2]
+    assert "## The promise to authors" in promise
+    for word in ("only grow", "keyword", "`since`", "minor release", "frozen"):
+        assert word in promise, word
+    for name, words in POSITIONAL.items():
+        assert f"`{name}({', '.join(words)})`" in promise
+    assert all(f"## {name}\n" in hooks for name in vars(hookspecs) if name.startswith("ganbench_"))
