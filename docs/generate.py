@@ -124,7 +124,8 @@ def written(value: Any) -> str:
     """Give a value as TOML, and an offer in use as its name or as a table of what it sets."""
     if isinstance(value, records.Use):
         set_ = {"name": value.name} | ({"weight": value.weight} if value.weight != 1.0 else {})
-        set_ |= ({"where": value.where} if value.where else {}) | dict(value.options)
+        set_ |= ({"every": value.every} if value.every else {}) | ({"where": value.where} if value.where else {})
+        set_ |= dict(value.options)
         return written(set_ if len(set_) > 1 else value.name)
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + " }"

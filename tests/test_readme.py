@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
-from ganbench import hookspecs
+from ganbench import hookspecs, plan, registry
 from ganbench.cli import app
+from ganbench.suite import parse
+
+from small import suite as small
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -58,6 +62,19 @@ def test_every_command_that_a_document_names_is_there() -> None:
 def test_generated_parts_are_what_the_code_says() -> None:
     ended = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
+    """Each row's settings, as a [[method]] of a suite, make the recipe that the method's name makes."""
+    shelf = registry.load()
+    rows = [line.split(" | ") for line in README.partition("<!-- generated: recipe-table -->")[2].splitlines()]
+    rows = [row for row in rows if row[0].startswith("| `")]
+    assert [row[0].strip("| `") for row in rows] == list(shelf.names("methods"))
+    for name, settings, *_ in rows:
+        method = tomllib.loads("\n".join(re.findall(r"`([^`]+)`", settings))) | {"name": "written"}
+        asked = small(methods=[name.strip("| `")], method=[method], success=None, seeds=1)
+        named, written = plan.make(parse(asked, "s.toml"), shelf).trials
+        assert written.recipe == named.recipe
 
 
 def test_every_hook_has_its_heading() -> None:
