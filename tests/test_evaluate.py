@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from ganbench import Evidence, Extractor, GanbenchError, Metric, Networks, Source
-from ganbench.evaluate import Reference, Sight, judge
+from ganbench.evaluate import Reference, Sight, judge, spread
+from ganbench.outcomes import spread_measurement
 from ganbench.trials import Part, digest
 from torch import Tensor, nn
 
@@ -172,3 +173,36 @@ def test_the_sight_shows_the_samples_detached_in_float32_and_the_networks() -> N
     assert (sight.reference.dtype, sight.reference.shape) == (torch.float32, (5, 2))
     assert sight.networks is NETWORKS
     assert sight.generator_parameters["w"] is samples
+
+
+def against(samples: Tensor, real: Tensor) -> Sight:
+    source = Source(shape=tuple(real.shape[1:]), reference=lambda n: real[:n])
+    networks = Networks(generator=nn.Identity(), critic=None, latent=2)
+    return Sight(
+        samples, Reference(source, len(real)), networks=networks, generator_parameters={}, critic_parameters={}
+    )
+
+
+def test_the_spread_is_the_ratio_of_the_mean_distances_of_pairs() -> None:
+    """0, 3 and 9 lie 6 apart on average, the corners of a 3-4-5 triangle 4."""
+    line = torch.tensor([[0.0, 0.0], [3.0, 0.0], [9.0, 0.0]])
+    triangle = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    score = spread(against(line, triangle), step=40)
+    assert score.value == pytest.approx(6 / 4, rel=1e-12)
+    assert (score.step, score.name, score.direction, score.samples) == (40, "spread", "neutral", 3)
+
+
+def test_the_spread_of_a_law_is_one_of_a_narrower_one_its_scale_and_of_a_point_nought() -> None:
+    chance = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(2000, 3, 4, generator=chance) for _ in range(2))
+    assert spread(against(fake, real), step=1).value == pytest.approx(1, abs=0.05)
+    assert spread(against(0.04 * fake, real), step=1).value == pytest.approx(0.04, rel=0.05)
+    assert spread(against(fake[:1].expand(2000, 3, 4), real), step=1).value == 0
+    for undefined in (against(fake * math.nan, real), against(fake, 0 * real), against(fake[:1], real)):
+        assert math.isnan(spread(undefined, step=1).value)
+
+
+def test_the_spread_has_a_measurement_of_its_own_and_is_not_among_the_metrics() -> None:
+    sight = against(torch.randn(300, 2), torch.randn(300, 2))
+    assert judge([], sight, step=1, final=True) == ()
+    assert spread(sight, step=1).measurement == spread_measurement(256) != spread_measurement(255)

@@ -109,7 +109,15 @@ def headline(made: Sequence[Record], direction: str) -> dict[str, float]:
 @given(
     st.lists(st.lists(st.integers(-5, 5), min_size=2, max_size=2), min_size=1, max_size=9),
     st.sampled_from(["lower", "higher"]),
-    st.sampled_from([{"died": 3}, {"status": "failed", "scores": ()}, {"status": "timeout"}, {"scores": (NAN,)}]),
+    st.sampled_from(
+        [
+            {"died": 3},
+            {"signals": {"loss.critic": ([1, 50], [1.0, 1e6])}},
+            {"status": "failed", "scores": ()},
+            {"status": "timeout"},
+            {"scores": (NAN,)},
+        ]
+    ),
     st.data(),
 )
 def test_killing_a_methods_worst_trials_never_improves_a_headline(
