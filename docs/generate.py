@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
 from ganbench import cli, hookspecs, records, registry
+from ganbench.tables import settings
 from ganbench.testing import building, contracts
 
 ROOT = Path(__file__).parents[1]
@@ -106,32 +105,15 @@ def recipe_table() -> str:
     known, rows = registry.load(), []
     for name in known.names("methods"):
         offer = known.get("methods", name).offer
-        rows.append((f"`{name}`", settings(offer.build()), cell(offer.summary), cell(offer.reference)))
+        rows.append(
+            (
+                f"`{name}`",
+                ", ".join(f"`{text}`" for text in settings(offer.build())),
+                cell(offer.summary),
+                cell(offer.reference),
+            )
+        )
     return table(("method", "settings", "summary", "source"), rows)
-
-
-def settings(method: records.Method) -> str:
-    """Give what a recipe sets, as a suite would write it; what it leaves alone is not mentioned."""
-    said = []
-    for item in fields(method):
-        value = getattr(method, item.name)
-        if value != item.default or item.name in ("critic_steps", "critic_norm"):
-            said.append(f"{item.name} = {written(value)}")
-    return ", ".join(f"`{text}`" for text in said)
-
-
-def written(value: Any) -> str:
-    """Give a value as TOML, and an offer in use as its name or as a table of what it sets."""
-    if isinstance(value, records.Use):
-        set_ = {"name": value.name} | ({"weight": value.weight} if value.weight != 1.0 else {})
-        set_ |= ({"every": value.every} if value.every else {}) | ({"where": value.where} if value.where else {})
-        set_ |= dict(value.options)
-        return written(set_ if len(set_) > 1 else value.name)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(written, value))}]"
-    return "inf" if value == "inf" else json.dumps(value)
 
 
 def options(build: Callable[..., Any]) -> str:

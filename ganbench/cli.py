@@ -230,6 +230,8 @@ def show_tables(frames: Frames, format: Format) -> None:
 
 def described(offered: Offered) -> str:
     """Give everything there is to say of an offer."""
+    from ganbench.tables import settings as recipe_of
+
     offer = offered.offer
     lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
     if offer.formula:
@@ -238,6 +240,8 @@ def described(offered: Offered) -> str:
         lines.append(f"  paper: {offer.reference}")
     if options := str(offered.options):
         lines.append(f"  options: {options}")
+    if offered.kind == "methods":
+        lines += [f"  {setting}" for setting in recipe_of(offered.offer.build())]
     for example in offer.examples:
         given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
         values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -161,3 +162,27 @@ class OutcomesTable(Table):
     periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
         default=None, description="Periods that an oscillation lasts at the least. Usually 3."
     )
+
+
+def settings(method: Method) -> list[str]:
+    """Give what a recipe sets, as a suite would write it; what it leaves alone is not mentioned."""
+    said = []
+    for item in dataclasses.fields(method):
+        value = getattr(method, item.name)
+        if value != item.default or item.name in ("critic_steps", "critic_norm"):
+            said.append(f"{item.name} = {written(value)}")
+    return said
+
+
+def written(value: Any) -> str:
+    """Give a value as TOML, and an offer in use as its name or as a table of what it sets."""
+    if isinstance(value, Use):
+        set_ = {"name": value.name} | ({"weight": value.weight} if value.weight != 1.0 else {})
+        set_ |= ({"every": value.every} if value.every else {}) | ({"where": value.where} if value.where else {})
+        set_ |= dict(value.options)
+        return written(set_ if len(set_) > 1 else value.name)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    return "inf" if value == "inf" else json.dumps(value)

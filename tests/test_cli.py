@@ -106,6 +106,8 @@ def test_list_show_and_doctor_tell_what_is_installed(tmp_path):
     shown = ganbench("show", "gradient-penalty", cwd=tmp_path).stdout
     for fragment in ("arXiv:1704.00028", "target", "formula:", "asserted:", "ganbench 0"):
         assert fragment in shown
+    recipe = ganbench("show", "wgan", cwd=tmp_path).stdout
+    assert 'constraints = [{ name = "weight-clipping", bound = 0.01 }]' in recipe
     doctor = ganbench("doctor", cwd=tmp_path)
     assert doctor.returncode == 0
     assert "torch 2." in doctor.stdout

@@ -167,7 +167,7 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(tmp_path):
     suite.write_text(json.dumps(question))
     script = "import json, ganbench; ganbench.run(json.load(open('suite.json')), out='results', jobs=1)"
     driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, start_new_session=True)
-    database, deadline = tmp_path / "results" / "results.sqlite", time.monotonic() + 90
+    database, deadline = tmp_path / "results" / "results.sqlite", time.monotonic() + 300
     done = 0
     while not 2 <= done < 12 * 3 and time.monotonic() < deadline:
         time.sleep(0.1)
