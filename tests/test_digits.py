@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganbench import Source
+from ganbench import Source, suite
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits
+from measuring import METRICS, normal, seen
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,24 @@ def test_the_recipe_repeats_itself_whatever_was_drawn_before() -> None:
     torch.rand(3)
     second = digits.train(few, epochs=2).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def fid_of(source: Source, samples: Tensor) -> float:
+    real = answers(source, source.reference(10_000))[0]
+    return seen(METRICS["fid"], features=answers(source, samples)[0], reference_features=real)["fid"]
+
+
+def test_what_samplers_without_training_score(source: Source) -> None:
+    """A Gaussian fitted to the training digits has an FID of 58 within their range, 30 beyond it; real digits 2.5."""
+    train = digits.split()[0].images
+    pixels = train.flatten(1).double()
+    mean, spread = pixels.mean(0), torch.linalg.svd((pixels - pixels.mean(0)) / len(pixels) ** 0.5, full_matrices=False)
+    gaussian = (mean + normal(0, 2000, 64) * spread.S @ spread.Vh).float().reshape(-1, 1, 8, 8)
+    order = torch.rand(2000, 64, generator=torch.Generator().manual_seed(1)).argsort(1)
+    shuffled = train[torch.arange(2000) % len(train)].flatten(1).gather(1, order).reshape(-1, 1, 8, 8)
+    thresholds = suite.load("random_arch").success[0].thresholds
+    assert fid_of(source, gaussian.clamp(-1, 1)) == pytest.approx(58, abs=4)
+    assert fid_of(source, gaussian) == pytest.approx(30, abs=4)
+    for trivial in (gaussian.clamp(-1, 1), shuffled, train[:10].repeat(200, 1, 1, 1)):
+        assert fid_of(source, trivial) > max(thresholds)
+    assert fid_of(source, train) == pytest.approx(2.5, abs=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from threading import RLock
 
 from ganbench import Evidence, Metric, Offer, hookimpl
 
@@ -16,7 +17,10 @@ def kid(subsets: int = 20, subset_size: int = 1000) -> Metric:
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
         from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+        from tqdm import tqdm
 
+        # torch-fidelity counts subsets with tqdm, whose own lock is a semaphore that a stopped worker leaves behind
+        tqdm.set_lock(RLock())
         fake, real = evidence.features.double(), evidence.reference_features.double()
         size = min(subset_size, len(fake), len(real))
         if size < 2:
