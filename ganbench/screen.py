@@ -91,7 +91,7 @@ class Screen:
             self.say(f"{self.headline()}; {self.standing()}" if self.standing() else self.headline())
 
     def count(self, session: Session, record: Record) -> None:
-        """Count a record's success by the rules of its dataset, at the primary thresholds."""
+        """Count a record's success by the suite's first rule, at its primary threshold; tables have the last word."""
         if record.status != "ok":
             self.failed += 1
             first = (record.error.splitlines() or ["no message"])[-1]
@@ -99,7 +99,7 @@ class Screen:
             self.say(
                 f"{record.status}: {labels['method']}, {labels['architecture']}, seed {record.trial.seed}: {first}"
             )
-        for rule in session.suite.success:
+        for rule in session.suite.success[:1]:
             if rule.dataset != record.trial.labels["dataset"]:
                 continue
             direction = session.plan.directions[rule.metric]
