@@ -10,7 +10,7 @@ from ganbench.engine.program import Link, Program
 from ganbench.engine.train import Training
 from ganbench.trials import Budget
 from torch import Tensor, nn
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import softplus
 
 import where
 
@@ -182,7 +182,3 @@ def wgan_gp(weight: float = 10.0) -> Program:
 
 def ns_gan() -> Program:
     return Program(objective=NS)
-
-
-def relu_score(x: Tensor) -> Tensor:
-    return relu(x).sum(1)
