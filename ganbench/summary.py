@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ganbench.courses import outcome_table
+from ganbench.inference import median_interval, quantile
 from ganbench.outcomes import OUTCOMES
-from ganbench.statistics import median_interval, quantile, standings
+from ganbench.statistics import standings
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames

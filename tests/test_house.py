@@ -38,6 +38,7 @@ FLOORS = {
     "evaluate": 2,
     "worker": 2,
     "outcomes": 2,
+    "inference": 2,
     "courses": 2,
     "statistics": 2,
     "summary": 2,

@@ -8,26 +8,8 @@ from typing import Literal
 import numpy as np
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.statistics import (
-    contingency,
-    effective_size,
-    holm,
-    mcnemar_exact,
-    median_interval,
-    quantile,
-    rate_table,
-    sign_flip_exact,
-    standings,
-    success_table,
-    successes,
-    wilson,
-)
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import binom
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from ganbench.inference import wilson
+from ganbench.statistics import contingency, rate_table, standings, success_table, successes
 
 from building import Success, record, results, scores, trial
 
@@ -94,100 +76,6 @@ def test_the_papers_counts_follow_from_outcomes(threshold: float, counts: tuple[
     row = contingency(a, b, np.arange(200))
     assert tuple(row[name] for name in ("only_a", "only_b", "both", "neither")) == counts
     assert math.isnan(row["p"]) == (threshold == 9.0), "undefined exactly where no pair is discordant"
-
-
-def test_the_sign_test_of_100_against_77_is_the_papers() -> None:
-    """One- against two-sided penalty: p = .098."""
-    assert mcnemar_exact(100, 77) == pytest.approx(0.098, abs=5e-4)
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_agrees_with_statsmodels(only_a: int, only_b: int) -> None:
-    if only_a + only_b:
-        expected = mcnemar([[5, only_a], [only_b, 7]], exact=True).pvalue
-        assert mcnemar_exact(only_a, only_b) == pytest.approx(min(1.0, expected), rel=1e-9)
-    else:
-        assert math.isnan(mcnemar_exact(0, 0))
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_agrees_with_statsmodels(counts: tuple[int, int]) -> None:
-    assert wilson(*counts) == pytest.approx(proportion_confint(*counts, method="wilson"), abs=1e-12)
-    assert wilson(*counts, level=0.8) == pytest.approx(proportion_confint(*counts, 0.2, method="wilson"), abs=1e-12)
-
-
-def test_no_trials_have_no_interval() -> None:
-    assert all(math.isnan(end) for end in wilson(0, 0))
-
-
-@settings(max_examples=20, deadline=None)  # statsmodels collects garbage at every call
-@given(st.lists(st.floats(0, 1) | st.just(NAN), min_size=1, max_size=8))
-def test_holm_agrees_with_statsmodels_and_keeps_the_undefined_in_the_family(values: list[float]) -> None:
-    expected = multipletests([1.0 if math.isnan(p) else p for p in values], method="holm")[1]
-    for adjusted, p, other in zip(holm(values), values, expected, strict=True):
-        assert math.isnan(adjusted) if math.isnan(p) else adjusted == pytest.approx(other, abs=1e-12)
-
-
-@given(st.lists(st.integers(-1, 1), max_size=30))
-def test_sign_flips_of_single_pairs_are_mcnemars_test(differences: list[int]) -> None:
-    expected = mcnemar_exact(differences.count(1), differences.count(-1))
-    assert sign_flip_exact(differences) == pytest.approx(expected, rel=1e-9, nan_ok=True)
-
-
-@given(st.lists(st.integers(-4, 4), min_size=1, max_size=8))
-def test_sign_flips_are_the_share_of_all_sign_patterns_at_least_as_extreme(differences: list[int]) -> None:
-    sums = [
-        sum(s * d for s, d in zip(signs, differences, strict=True))
-        for signs in product((1, -1), repeat=len(differences))
-    ]
-    share = sum(abs(s) >= abs(sum(differences)) for s in sums) / len(sums)
-    if any(differences):
-        assert sign_flip_exact(differences) == pytest.approx(share, rel=1e-9)
-    else:
-        assert math.isnan(sign_flip_exact(differences))
-
-
-def test_trials_of_one_unit_that_always_agree_count_as_one() -> None:
-    """A design effect equal to the cluster's size (times k/(k-1) for estimating the mean)."""
-    units = np.repeat(np.arange(40), 5)
-    outcomes = np.repeat(np.arange(40) % 2, 5)
-    assert effective_size(outcomes, units) == pytest.approx(39, abs=1e-9)
-    assert effective_size(outcomes[::5], units[::5]) == 40
-    assert effective_size(np.ones(200), units) == 40
-
-
-def test_trials_of_one_unit_that_differ_as_strangers_do_count_fully() -> None:
-    units = np.repeat(np.arange(50), 4)
-    outcomes = np.tile([0, 1, 0, 1], 50)
-    assert effective_size(outcomes, units) == 200
-
-
-@pytest.mark.parametrize("n", range(6, 80))
-def test_the_interval_of_a_median_covers_it_95_percent_of_the_time_and_hardly_more(n: int) -> None:
-    """The exact coverage of [x_(i), x_(j)] is P(i <= B < j), B ~ Binomial(n, 1/2); one rank narrower has less."""
-    low, high = (int(end) for end in median_interval(np.arange(1, n + 1), np.arange(n)))
-    assert low + high == n + 1
-    assert binom.cdf(high - 1, n, 0.5) - binom.cdf(low - 1, n, 0.5) >= 0.95
-    assert binom.cdf(high - 2, n, 0.5) - binom.cdf(low, n, 0.5) < 0.96
-
-
-def test_five_units_have_no_95_percent_interval_of_a_median() -> None:
-    """The whole range of five covers the median with 1 - 2/32 = 93.75%."""
-    assert all(math.isnan(end) for end in median_interval(range(5), range(5)))
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 1))
-def test_quantiles_of_finite_values_are_numpys(values: list[float], q: float) -> None:
-    assert quantile(values, q) == pytest.approx(float(np.quantile(values, q)), rel=1e-9, abs=1e-6)
-
-
-def test_quantiles_pass_through_infinity() -> None:
-    assert quantile([1, 2, INF, INF], 0.5) == INF
-    assert quantile([1, 2, INF], 0.5) == 2
-    assert quantile([INF, INF], 0.5) == INF
-    assert quantile([-INF, -INF, 3, 4], 0.5) == -INF
-    assert math.isnan(quantile([], 0.5))
-    assert math.isnan(quantile([1, NAN, 2], 0.5))
 
 
 @pytest.mark.parametrize(("at", "expected"), [("final", [True, False, False]), ("best", [True, True, False])])

@@ -1,6 +1,7 @@
 """Tables and plots, written for the target that reads them."""
 
-from ganbench.report.tables import Table, make_tables
+from ganbench.report.table import Table
+from ganbench.report.tables import make_tables
 from ganbench.report.writers import FORMATS, render
 
 __all__ = ["FORMATS", "Table", "make_tables", "render"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ganbench.errors import unknown
-from ganbench.report.tables import Table
+from ganbench.report.table import Table
 
 FLAGS = (bool, np.bool_)
 ACTIVE = str.maketrans(

@@ -1,0 +1,119 @@
+"""Who succeeds, and which method more often: the tables of a suite's success rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ganbench.inference import holm
+from ganbench.report.table import Table, size_note, stale_note
+from ganbench.statistics import SuccessRule, rate_table, standings, success_table
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+
+def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
+    """Each rule's success rates, then its comparisons; the p-values of them all are one family for Holm."""
+    asked = [(rule, measurement) for rule in rules for measurement in measurements(frames, rule)]
+    comparisons: list[tuple[SuccessRule, str | None, tuple[str, str], pd.DataFrame]] = []
+    for rule, measurement in asked:
+        present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
+        for pair in rule.compare:
+            if present.issuperset(pair):
+                comparisons.append((rule, measurement, pair, success_table(frames, rule, pair, measurement)))
+    raw = [float(frame.loc[frame["primary"], "p"].iloc[0]) for *_, frame in comparisons]
+    for rule, measurement in asked:
+        yield from rates(frames, rule, measurement)
+    for (rule, measurement, pair, frame), p, adjusted in zip(comparisons, raw, holm(raw), strict=True):
+        yield comparison(frames, rule, measurement, pair, tested(frame, p, adjusted), len(comparisons))
+
+
+def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
+    """The ways in which a rule's metric was measured on its dataset; [None] if it was not."""
+    keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
+    scores = frames.scores[(frames.scores["name"] == rule.metric) & frames.scores["key"].isin(keys)]
+    return sorted(scores["measurement"].unique()) or [None]
+
+
+def tested(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
+    """The comparison with p at the primary threshold alone; "undefined" where there was no discordant pair."""
+    shown = {name: [] for name in ("p", "p_holm")}  # type: dict[str, list[float | str]]
+    for primary in frame["primary"]:
+        for name, value in (("p", p), ("p_holm", adjusted)):
+            shown[name].append("" if not primary else "undefined" if pd.isna(value) else value)
+    return frame.assign(**{name: pd.Series(cells, index=frame.index, dtype=object) for name, cells in shown.items()})
+
+
+def rates(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterator[Table]:
+    """Every method's success rates by one rule, if any trial was counted."""
+    frame = rate_table(frames, rule, measurement)
+    if len(frame):
+        standing = standings(frames, rule.dataset, rule.metric, measurement)
+        yield Table(
+            title=f"Success rates on {rule.dataset}: {criterion(rule, standing)}",
+            frame=frame,
+            notes=(*rule_notes(standing, measurement), interval_note(standing)),
+            headings={"rate": "success rate"},
+            intervals={"rate": ("rate_low", "rate_high")},
+        )
+
+
+def comparison(
+    frames: Frames, rule: SuccessRule, measurement: str | None, pair: tuple[str, str], frame: pd.DataFrame, family: int
+) -> Table:
+    """Two methods on pairs of equal architecture and seed."""
+    a, b = pair
+    standing = standings(frames, rule.dataset, rule.metric, measurement)
+    standing = standing[standing["method"].isin(pair)]
+    primary = frame[frame["primary"]].iloc[0]
+    clustered = bool((frame["n"] != frame["units"]).any())
+    name = "The exact sign-flip test over architectures" if clustered else "McNemar's exact test"
+    undefined = primary["p"] == "undefined"
+    test = (
+        f"{name} is undefined: no discordant pair at {rule.primary:g}."
+        if undefined
+        else f"p: {name}, two-sided, at the primary threshold {rule.primary:g}; "
+        f"p holm: adjusted for the suite's {family} comparison{'s' * (family > 1)} (Holm)."
+    )
+    return Table(
+        title=f"{a} against {b} on {rule.dataset}: {criterion(rule, standing)}",
+        frame=frame.drop(columns="units"),
+        notes=(
+            f"Every row counts the n pairs of equal architecture and seed. {size_note(standing)}",
+            *rule_notes(standing, measurement),
+            interval_note(standing),
+            test,
+            "Other thresholds describe; they test nothing.",
+        ),
+        headings=side_headings("a", a) | side_headings("b", b),
+        intervals={"rate_a": ("rate_a_low", "rate_a_high"), "rate_b": ("rate_b_low", "rate_b_high")},
+    )
+
+
+def side_headings(side: str, method: str) -> dict[str, str]:
+    """The columns of one of two methods, named for it."""
+    rate = {f"rate_{side}{end}": f"success {method}{end.replace('_', ' ')}" for end in ("", "_low", "_high")}
+    return {f"only_{side}": f"only {method}", **rate}
+
+
+def criterion(rule: SuccessRule, standing: pd.DataFrame) -> str:
+    """The rule in words."""
+    direction = standing["direction"].iloc[0] if len(standing) else "neutral"
+    side = {"lower": "below", "higher": "above", "neutral": "beyond"}[str(direction)]
+    return f"{rule.at} {rule.metric} {side} threshold"
+
+
+def rule_notes(standing: pd.DataFrame, measurement: str | None) -> tuple[str, ...]:
+    """What a success is, and how it was measured."""
+    how = "This metric was not measured." if measurement is None else f"Measurement {measurement[:8]}."
+    return ("A success is alive to the end and strictly beyond the threshold.", stale_note(standing) + how)
+
+
+def interval_note(standing: pd.DataFrame) -> str:
+    """By which interval rates are surrounded."""
+    clustered = standing.groupby("method")["unit"].apply(lambda units: units.duplicated().any()).any()
+    size = " at the effective sample size, as seeds of one architecture resemble each other" if clustered else ""
+    return f"In brackets: Wilson's 95% interval{size}."
