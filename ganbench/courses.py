@@ -39,12 +39,13 @@ def outcome_table(frames: Frames) -> pd.DataFrame:
 
 
 def asked(suite: str) -> tuple[Thresholds, dict[str, str]]:
-    """Give a suite's thresholds, and the metric of each dataset's first success rule."""
+    """Give a suite's thresholds, and the metric of each dataset's first success rule that has one."""
     content: dict[str, Any] = json.loads(suite) if suite.startswith("{") else tomllib.loads(suite)
     own = OutcomesTable.model_validate(content.get("outcomes", {})).model_dump(exclude_none=True)
     headlines: dict[str, str] = {}
     for rule in content.get("success", ()):
-        headlines.setdefault(rule["dataset"], rule["metric"])
+        if "metric" in rule:
+            headlines.setdefault(rule["dataset"], rule["metric"])
     return replace(DEFAULT, **own), headlines
 
 
@@ -56,7 +57,7 @@ def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course
     signals: dict[str, dict[str, Series]] = {}
     for (key, name), series in split(frames.signals[told], ["key", "name"]):
         signals.setdefault(key, {})[name] = series
-    spreads = {key: series for (key,), series in split(spread_rows(frames.scores), ["key"])}
+    spreads = {key: series for (key,), series in split(spread_rows(frames.series), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     courses: dict[str, Course] = {}
@@ -86,7 +87,7 @@ def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, t
     It is the metric of the dataset's first success rule; without one, the first by name that has a better direction.
     """
     dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
-    rows = frames.scores[frames.scores["direction"] != "neutral"]
+    rows = frames.series[frames.series["direction"] != "neutral"]
     of = rows["key"].map(dataset)
     named: dict[Any, Any] = rows.groupby(of)["name"].min().to_dict()
     rows = rows[rows["name"] == of.map({**named, **headlines})]

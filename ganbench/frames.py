@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -31,7 +32,9 @@ class Frames:
     recorded yet; `died` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
     plan's made the record; `samples` the real rows shown to the critic; `seconds_*` the batch's wall times divided by
     its members.
-    `scores`: key, step, name, value, direction, measurement, samples; in the order of steps.
+    `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
+    are no part of a trial's course: they score its best snapshots on samples that did not choose them (`series` is
+    without them).
     `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
     `suite` is the text of the newest run's suite.
     """
@@ -40,6 +43,11 @@ class Frames:
     scores: pd.DataFrame
     signals: pd.DataFrame
     suite: str = ""
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """The scores of every trial's course: one value of a metric at a snapshot."""
+        return self.scores[~self.scores["fresh"]]
 
 
 def build_frames(connection: Connection, *, everything: bool, signals: bool) -> Frames:
@@ -121,8 +129,12 @@ def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
     """Every score of these trials, in the order of steps."""
     frame = query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
     frame = frame[frame["trial"].isin(keys.index)].reset_index(drop=True)
-    frame = frame.assign(key=frame["trial"].map(keys).astype("str"), value=frame["value"].astype("float64"))
-    return frame[["key", "step", "name", "value", "direction", "measurement", "samples"]]
+    frame = frame.assign(
+        key=frame["trial"].map(keys).astype("str"),
+        value=frame["value"].astype("float64"),
+        fresh=frame["fresh"].astype("bool"),
+    )
+    return frame[["key", "step", "name", "value", "direction", "measurement", "samples", "fresh"]]
 
 
 def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:

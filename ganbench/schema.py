@@ -6,11 +6,11 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
 
 from ganbench.trials import Record, Trial, canonical, digest
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a table changes; a database of another version is refused, never half understood."""
 
 METADATA = MetaData()
@@ -85,12 +85,13 @@ SCORES = Table(
     Column("step", Integer, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("measurement", Text, primary_key=True),
+    Column("fresh", Boolean, primary_key=True),
     Column("value", Float),
     text("direction"),
     number("samples"),
     sqlite_with_rowid=False,
 )
-"""One value of one metric at one snapshot; a NULL value is a NaN."""
+"""One value of one metric at one snapshot, of the series or on fresh samples; a NULL value is a NaN."""
 
 SIGNALS = Table(
     "signals",

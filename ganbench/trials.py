@@ -140,9 +140,26 @@ class Batch:
 
 @dataclass(frozen=True)
 class Score:
-    """One value of one metric at one snapshot. `measurement` is the hash of how it was measured."""
+    """One value of one metric at one snapshot. `measurement` is the hash of how it was measured.
+
+    `fresh` scores were measured after the end, on samples that chose nothing: what `best` reports.
+    """
 
     step: int
+    name: str
+    value: float
+    direction: Direction
+    measurement: str
+    samples: int
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One value that a sampler gets which no method trained; `trivial` but for the ceiling, the data itself."""
+
+    sampler: str
+    trivial: bool
     name: str
     value: float
     direction: Direction
@@ -170,6 +187,15 @@ class Record:
     composition: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     generator: bytes = b""
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """Before any training: a dataset's next untrained sampler is drawn and judged; `error` where none could be."""
+
+    dataset: str
+    sampler: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
