@@ -24,6 +24,7 @@ FLOORS = {
     "trials": 0,
     "hookspecs": 0,
     "schedules": 0,
+    "text": 0,
     "registry": 1,
     "suite": 1,
     "schema": 1,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
+
+from ganbench.report.cells import missing, shown
+from ganbench.text import html_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,35 @@ class Table:
     headings: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that have a heading: all but those that stand beside another's number."""
+        beside = {end for pairs in (self.intervals, self.counts) for pair in pairs.values() for end in pair}
+        return [column for column in self.frame.columns if column not in beside]
+
+    def heading(self, column: str) -> str:
+        """Give what the reader sees above a column."""
+        return self.headings.get(column, column.replace("_", " "))
+
+    def cells(self, write: Callable[[Any], str]) -> list[list[str]]:
+        """Give the rows under `columns`, values as `write` writes them: "0.2 [0.1, 0.3]", "3 of 48 (at 120)"."""
+        return [[self._cell(row, column, write) for column in self.columns] for row in self.frame.to_dict("records")]
+
+    def _cell(self, row: dict[Any, Any], column: str, write: Callable[[Any], str]) -> str:
+        text = write(row[column])
+        if column in self.counts and text:
+            of, step = (row[end] for end in self.counts[column])
+            text += f" of {write(of)}" + ("" if missing(step) else f" (at {write(step)})")
+        if column in self.intervals:
+            low, high = (row[end] for end in self.intervals[column])
+            text += "" if missing(low) or missing(high) else f" [{write(low)}, {write(high)}]"
+        return text
+
+    def _repr_html_(self) -> str:
+        """Show the table in a notebook: plain HTML, the notes below."""
+        head = [self.heading(column) for column in self.columns]
+        return html_table(self.title, head, self.cells(shown), self.notes)
 
 
 def size_note(trials: pd.DataFrame) -> str:

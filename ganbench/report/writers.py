@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
-import numpy as np
-
 from ganbench.errors import unknown
+from ganbench.report.cells import FLAGS, missing, shown
 from ganbench.report.table import Table
+from ganbench.text import visible
 
-FLAGS = (bool, np.bool_)
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 )
@@ -36,54 +35,23 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def markdown_section(table: Table) -> str:
     """Write one table as Markdown."""
-    ends = {end for pairs in (table.intervals, table.counts) for pair in pairs.values() for end in pair}
-    columns = [column for column in table.frame.columns if column not in ends]
-    rows = [[markdown_cell(table, row, column) for column in columns] for row in table.frame.to_dict("records")]
-    headings = [escape(heading(table, column)) for column in columns]
+    headings = [escape(table.heading(column)) for column in table.columns]
     lines = [
         f"## {escape(table.title)}",
         "",
-        *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(columns), *rows)),
+        *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *table.cells(number))),
     ]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in table.notes), ""])
 
 
-def heading(table: Table, column: str) -> str:
-    """What the reader sees above a column."""
-    return table.headings.get(column, column.replace("_", " "))
-
-
-def markdown_cell(table: Table, row: dict[Any, Any], column: str) -> str:
-    """Write a cell, with its interval if it has one; a count as "3 of 48 (at 120)"."""
-    text = number(row[column])
-    if column in table.counts and text:
-        of, step = (row[end] for end in table.counts[column])
-        text += f" of {number(of)}" + ("" if missing(step) else f" (at {number(step)})")
-    if column in table.intervals:
-        low, high = (row[end] for end in table.intervals[column])
-        text += "" if missing(low) or missing(high) else f" [{number(low)}, {number(high)}]"
-    return text
-
-
 def number(value: Any) -> str:
-    """Write a value for a reader: four digits of a number, nothing for NaN."""
-    if isinstance(value, str):
-        return escape(value)
-    if missing(value):
-        return ""
-    if isinstance(value, FLAGS):
-        return "yes" if value else ""
-    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.4g}"
+    """Write a value for a reader of Markdown."""
+    return escape(value) if isinstance(value, str) else shown(value)
 
 
 def escape(text: str) -> str:
     """Make text plain in Markdown: one line, no markup, no HTML, no control or invisible character."""
     return visible(text).translate(ACTIVE)
-
-
-def visible(text: str) -> str:
-    """Write every character that does not print (ANSI escapes, line ends, bidirectional marks) as its code."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
@@ -92,7 +60,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     for table in tables:
         writer.writerow([inert(table.title)])
-        writer.writerow([inert(heading(table, column)) for column in table.frame.columns])
+        writer.writerow([inert(table.heading(column)) for column in table.frame.columns])
         writer.writerows([[csv_cell(value) for value in row] for row in table.frame.itertuples(index=False, name=None)])
         writer.writerows([inert(note)] for note in table.notes)
         writer.writerow([])
@@ -117,7 +85,7 @@ def javascript_notation(tables: Sequence[Table]) -> str:
     plain_tables = [
         {
             "title": table.title,
-            "columns": [{"name": name, "heading": heading(table, name)} for name in table.frame.columns],
+            "columns": [{"name": name, "heading": table.heading(name)} for name in table.frame.columns],
             "intervals": {name: list(ends) for name, ends in table.intervals.items()},
             "counts": {name: list(ends) for name, ends in table.counts.items()},
             "rows": [{name: json_cell(value) for name, value in row.items()} for row in table.frame.to_dict("records")],
@@ -143,11 +111,6 @@ def plain(value: Any) -> str | bool | int | float:
     if isinstance(value, FLAGS):
         return bool(value)
     return int(value) if isinstance(value, Integral) else float(value)
-
-
-def missing(value: Any) -> bool:
-    """Say whether a value is NaN or None."""
-    return value is None or bool(value != value)
 
 
 FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
