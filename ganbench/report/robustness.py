@@ -1,0 +1,134 @@
+"""Whether each conclusion holds when the same results are read otherwise: one table for each comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ganbench.report.successes import measurements
+from ganbench.report.table import Table, size_note
+from ganbench.robustness import DECLARED, robustness_table
+from ganbench.statistics import SuccessRule
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+COLUMNS = ["varied", "value", "step_a", "step_b", "n", "rate_a", "rate_b", "difference", "p", "verdict", "holds"]
+ENDS = ["step_a_low", "step_a_high", "step_b_low", "step_b_high"]
+ONE_BY_ONE = ("budget", "at", "metric", "threshold")
+TITLES = {"": "primary", "at": "final or best"}
+SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
+
+
+def robustness_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
+    """Each rule's comparisons, read in every other way."""
+    for rule in rules:
+        present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
+        for measurement in measurements(frames, rule):
+            for pair in rule.compare:
+                if present.issuperset(pair):
+                    found = robustness_table(frames, rule, pair, measurement, rules, cross=True)
+                    yield comparison(frames, rule, pair, found)
+
+
+def comparison(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: pd.DataFrame) -> Table:
+    """One comparison's readings that vary one thing, with the count of them all."""
+    shown = found[found["varied"].isin(["", *ONE_BY_ONE])].copy()
+    cells: dict[str, list[Any]] = {
+        "value": [value(row) for row in shown.to_dict("records")],
+        "verdict": [verdict(name, pair) for name in shown["verdict"]],
+        "holds": [answer(row) for row in shown.to_dict("records")],
+        "p": [p if p == p else "undefined" if n else "" for p, n in zip(shown["p"], shown["n"], strict=True)],
+        "varied": [TITLES.get(name, name) for name in shown["varied"]],
+    }
+    a, b = pair
+    trials = frames.trials[(frames.trials["dataset"] == rule.dataset) & frames.trials["method"].isin(pair)]
+    for side in "ab":  # a range of one step is none
+        low, high = f"step_{side}_low", f"step_{side}_high"
+        shown.loc[shown[low] == shown[high], [low, high]] = float("nan")
+    return Table(
+        title=f"Robustness of {a} against {b} on {rule.dataset}",
+        frame=shown.assign(**{name: pd.Series(column, shown.index, dtype=object) for name, column in cells.items()})[
+            [*COLUMNS, *ENDS]
+        ],
+        notes=(summary(found, pair), *notes(found, rule), size_note(trials)),
+        headings={
+            "step_a": f"step {a}",
+            "step_b": f"step {b}",
+            "rate_a": f"success {a}",
+            "rate_b": f"success {b}",
+            "difference": f"{a} less {b}",
+            "holds": "verdict holds",
+        },
+        intervals={f"step_{side}": (f"step_{side}_low", f"step_{side}_high") for side in "ab"},
+    )
+
+
+def summary(found: pd.DataFrame, pair: tuple[str, str]) -> str:
+    """In how many readings the primary verdict holds, one thing varied at a time, and in the full cross."""
+    primary = found.iloc[0]
+    if primary["verdict"] == "unknown":
+        return "The primary reading has no pair of trials, so there is no verdict yet to be robust."
+    counted = found[found["counted"]]
+    alone = counted[counted["varied"].isin(ONE_BY_ONE)]
+    parts = [f"{TITLES.get(name, name)} {held(alone[alone['varied'] == name])}" for name in ONE_BY_ONE]
+    return (
+        f"Primary verdict ({value(primary.to_dict())}): {verdict(primary['verdict'], pair)}. It holds in {held(alone)} "
+        f"readings that differ from the primary in one thing: {', '.join(parts)}. In all combinations of these: "
+        f"{held(counted)}."
+    )
+
+
+def held(readings: pd.DataFrame) -> str:
+    """In how many of some readings the verdict holds."""
+    return f"{int(readings['holds'].sum())} of {len(readings)}"
+
+
+def notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
+    """What is varied and how, and what these verdicts are not."""
+    yield (
+        "A verdict: the exact paired test at 5%, unadjusted, the primary's too. The primary one tests; all others "
+        "describe, on the same trials, and nothing is corrected for their number. Holm's p is in the comparison tables."
+    )
+    yield (
+        "An equal budget reads each trial at its last snapshot within what the cheaper method spent in all on that "
+        "architecture; cost is taken to be even over a run. step: the generator step read, the median over trials and "
+        "in brackets the least and the greatest."
+    )
+    if (found["budget"] != DECLARED).any() and ((found["varied"] == "budget") & ~found["counted"]).any():
+        yield "as declared: the methods had that much in common, so nothing is varied and nothing counted."
+    chosen = found[(found["budget"] == DECLARED) & (found["at"] == rule.at) & found["wanted"].notna()]
+    if (chosen["varied"] == "metric").any():
+        yield (
+            "Another metric's threshold is that of its own success rule; without one, the value beyond which as many "
+            "of both methods' trials lie together as succeed by the primary rule."
+        )
+    if (chosen["varied"] == "threshold").any():
+        yield "As there is one threshold only, others are taken beyond which a quarter, a half and three quarters lie."
+    for row in chosen.to_dict("records"):
+        if abs(row["share"] - row["wanted"]) > 1e-9:
+            yield f"{value(row)}: for ties {row['share']:.3g} of all trials lie beyond it, not {row['wanted']:.3g}."
+
+
+def value(row: dict[Any, Any]) -> str:
+    """What a reading has in place of the primary's; of the primary, all of it."""
+    criterion = f"{row['metric']} {SIDES[row['direction']]} {row['threshold']:.4g}"
+    whole = f"{row['at']} {criterion}, budget {row['budget']}"
+    return {"budget": row["budget"], "at": row["at"], "metric": criterion, "threshold": criterion}.get(
+        row["varied"], whole
+    )
+
+
+def verdict(name: str, pair: tuple[str, str]) -> str:
+    """A verdict in words."""
+    words = {"a": f"{pair[0]} better", "b": f"{pair[1]} better", "none": "no difference shown", "unknown": "unknown"}
+    return words[name]
+
+
+def answer(row: dict[Any, Any]) -> str:
+    """Whether the verdict holds in a reading, in a word."""
+    if not row["varied"]:
+        return ""
+    return ("yes" if row["holds"] else "no") if row["counted"] else "as declared" if row["n"] else "unknown"

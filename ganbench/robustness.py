@@ -1,0 +1,253 @@
+"""Does a conclusion survive another reading of the same results: another budget, final or best, metric, threshold?
+
+Every reading goes the way of the primary one, through `statistics.success_table` on frames and rules that differ in
+what is varied. All but the primary describe: nothing is corrected for their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ganbench.records import Direction
+from ganbench.statistics import At, SuccessRule, standings, success_table
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+LEVEL = 0.05
+"""From which p on no difference is said to be shown."""
+
+PARTS = (0.25, 0.5, 0.75)
+"""Shares of all trials that succeed at the thresholds tried where a rule has one threshold only."""
+
+DECLARED = "as declared"
+ENDS: tuple[At, ...] = ("final", "best")
+UNITS: Mapping[str, Callable[[pd.DataFrame], pd.Series[float]]] = {
+    "generator steps": lambda trials: trials["generator_steps"],
+    "updates": lambda trials: trials["critic_updates"] + trials["generator_updates"],
+    "samples": lambda trials: trials["samples"],
+    "training seconds": lambda trials: trials["seconds_train"],
+    "FLOPs": lambda trials: trials["flops"],
+}
+"""What a trial cost in all, by the unit in which two methods may have had the same."""
+
+Verdict = Literal["a", "b", "none", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """A success rule of one threshold. `share` is the share of all trials beyond it, where it was chosen for that."""
+
+    varied: str
+    dataset: str
+    metric: str
+    measurement: str | None
+    direction: Direction
+    primary: float
+    at: At = "final"
+    share: float = np.nan
+    wanted: float = np.nan
+    compare: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The one."""
+        return (self.primary,)
+
+
+def robustness_table(
+    frames: Frames,
+    rule: SuccessRule,
+    pair: tuple[str, str],
+    measurement: str | None = None,
+    rules: Sequence[SuccessRule] = (),
+    *,
+    cross: bool = False,
+) -> pd.DataFrame:
+    """Read one comparison in every way that differs from the primary in one thing; with `cross`, in all combinations.
+
+    The first row is the primary. Columns: varied ("" there, else budget, at, metric, threshold, joined by +), budget,
+    at, metric, direction, measurement, threshold, share and wanted (of all trials beyond a threshold that was chosen
+    for it), step_a and step_b (the median generator step at which the trials are read; _low and _high), n, rate_a,
+    rate_b, difference (a less b), p, verdict (a or b better at 5%, none, or unknown without pairs), counted (it varies
+    something and is known), holds. `rules` are the suite's: another metric's threshold is its own rule's primary.
+    """
+    own = of_pair(frames, rule.dataset, pair)
+    budgets = {DECLARED: own, **equal_budgets(own)}
+    measures = list(yardsticks(own, rule, pair, measurement, rules))
+    rows: list[dict[str, Any]] = []
+    for (budget, read), measure, at in product(budgets.items(), measures, ENDS):
+        varied = [
+            *["budget"] * (budget != DECLARED),
+            *["at"] * (at != rule.at),
+            *[measure.varied][: bool(measure.varied)],
+        ]
+        nothing_cut = budget != DECLARED and read is own
+        if len(varied) <= 1 or (cross and not nothing_cut):
+            row = reading(read, replace(measure, at=at), pair)
+            rows.append({"varied": " + ".join(varied), "budget": budget, "same": nothing_cut, **row})
+    table = pd.DataFrame(rows)
+    order = table["varied"].map({name: i for i, name in enumerate(("", "budget", "at", "metric", "threshold"))})
+    table = table.iloc[order.fillna(len(order)).argsort(kind="stable")].reset_index(drop=True)
+    counted = (table["varied"] != "") & (table["verdict"] != "unknown") & ~table["same"]
+    return table.drop(columns="same").assign(counted=counted, holds=table["verdict"] == table["verdict"].iloc[0])
+
+
+def reading(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[str, Any]:
+    """Compare two methods by one yardstick."""
+    row = success_table(frames, measure, pair, measure.measurement).iloc[0]
+    verdict: Verdict = "none" if row["n"] else "unknown"
+    if row["p"] < LEVEL:
+        verdict = "a" if row["rate_a"] > row["rate_b"] else "b"
+    return {
+        "at": measure.at,
+        "metric": measure.metric,
+        "direction": measure.direction,
+        "measurement": measure.measurement,
+        "threshold": measure.primary,
+        "share": measure.share,
+        "wanted": measure.wanted,
+        **steps_read(frames, measure, pair),
+        "n": int(row["n"]),
+        "rate_a": row["rate_a"],
+        "rate_b": row["rate_b"],
+        "difference": row["rate_a"] - row["rate_b"],
+        "p": row["p"],
+        "verdict": verdict,
+    }
+
+
+def steps_read(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[str, float]:
+    """Give the generator steps of the last values of each method's trials: median, least and greatest."""
+    rows = frames.series[frames.series["name"] == measure.metric]
+    if measure.measurement is not None:
+        rows = rows[rows["measurement"] == measure.measurement]
+    steps = frames.trials["key"].map(rows.groupby("key")["step"].max())
+    found: dict[str, float] = {}
+    for side, method in zip("ab", pair, strict=True):
+        own = steps[frames.trials["method"] == method]
+        found |= {f"step_{side}": own.median(), f"step_{side}_low": own.min(), f"step_{side}_high": own.max()}
+    return found
+
+
+# the budget
+
+
+def of_pair(frames: Frames, dataset: str, pair: tuple[str, str]) -> Frames:
+    """Give the frames of two methods on one dataset alone."""
+    trials = frames.trials[(frames.trials["dataset"] == dataset) & frames.trials["method"].isin(pair)]
+    scores, signals = (rows[rows["key"].isin(trials["key"])] for rows in (frames.scores, frames.signals))
+    return replace(frames, trials=trials, scores=scores, signals=signals)
+
+
+def equal_budgets(frames: Frames) -> dict[str, Frames]:
+    """Give, for every unit that is known, the frames as if both methods had stopped when the cheaper was done.
+
+    Where nothing has to be cut these are the frames themselves.
+    """
+    trials = frames.trials
+    found: dict[str, Frames] = {}
+    for unit, spent in UNITS.items():
+        if unit == "FLOPs" and "flops" not in trials:
+            continue
+        share = shares_of_equal_cost(trials, spent(trials).astype("float64"))
+        if share is not None:
+            found[f"equal {unit}"] = cut(frames, share)
+    return found
+
+
+def shares_of_equal_cost(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Series[float] | None:
+    """Give the share of each trial's run at which its method had spent what the cheaper of the two spends in all.
+
+    Compared on each architecture, by the median of the trials that came to their end; 1 where one method has none
+    there. None if nowhere both have.
+    """
+    ended = trials.assign(spent=spent)[trials["status"] == "ok"]
+    cost = ended.groupby(["architecture", "method"])["spent"].median().unstack("method")
+    least = cost.min(axis="columns", skipna=False)
+    if cost.shape[1] < 2 or least.isna().all():
+        return None
+    shares = cost.rdiv(least, axis="index").stack()
+    return trials.join(pd.Series(shares, name="share"), on=["architecture", "method"])["share"].fillna(1.0)
+
+
+def cut(frames: Frames, share: pd.Series[float]) -> Frames:
+    """Give the frames as they would be had each trial ended after this share of its generator steps.
+
+    What came later is not known yet: neither scores nor signals nor a death. Cost is taken to be even over a run.
+    """
+    trials = frames.trials
+    last = np.floor(share * trials["generator_steps"] + 1e-6)  # 1e-6: shares are rounded
+    if (last >= trials["generator_steps"]).all():
+        return frames
+    updates = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
+    lived_on = trials["died"] > last * updates.fillna(1.0)
+    until = last.set_axis(trials["key"]).groupby(level=0).max()
+    scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
+    return replace(frames, trials=trials.assign(died=trials["died"].mask(lived_on, -1)), scores=scores, signals=signals)
+
+
+# metric and threshold
+
+
+def yardsticks(
+    frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None, rules: Sequence[SuccessRule]
+) -> Iterator[Yardstick]:
+    """Give the primary yardstick, then those of every other metric, then those of other thresholds."""
+    rows = frames.series[frames.series["direction"] != "neutral"].drop_duplicates(["name", "measurement"])
+    ways = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
+    mine = [way for way in ways if way[0] == rule.metric and measurement in (None, way[1])]
+    primary = Yardstick(
+        varied="",
+        dataset=rule.dataset,
+        metric=rule.metric,
+        measurement=measurement,
+        direction=mine[0][2] if mine else "neutral",
+        at=rule.at,
+        primary=rule.primary,
+    )
+    yield primary
+    row = success_table(frames, primary, pair, measurement).iloc[0]
+    share = (row["rate_a"] + row["rate_b"]) / 2  # of pairs: both methods have as many
+    declared = {each.metric: each.primary for each in reversed(rules) if each.dataset == rule.dataset}
+    for metric, how, direction in ways:
+        if metric != rule.metric:
+            other = replace(primary, varied="metric", metric=metric, measurement=how, direction=direction)
+            own = declared.get(metric)
+            yield pooled_threshold(frames, other, share) if own is None else replace(other, primary=own)
+    between = [(easier + harder) / 2 for easier, harder in pairwise(rule.thresholds)]
+    for threshold in sorted({*rule.thresholds, *between} - {rule.primary}, reverse=primary.direction == "lower"):
+        yield replace(primary, varied="threshold", primary=threshold)
+    tried = {share}
+    for part in PARTS if len(rule.thresholds) == 1 else ():
+        pooled = pooled_threshold(frames, replace(primary, varied="threshold"), part)
+        if pooled.share not in tried:  # ties may leave no other
+            tried.add(pooled.share)
+            yield pooled
+
+
+def pooled_threshold(frames: Frames, measure: Yardstick, share: float) -> Yardstick:
+    """Set a yardstick's threshold so that this share of both methods' trials together lies beyond it.
+
+    Half-way between two neighbouring values; as near as ties allow, and as the dead do, which are never beyond. Neither
+    all nor none, unless that is the share asked for or the values allow nothing else.
+    """
+    standing = standings(frames, measure.dataset, measure.metric, measure.measurement)
+    sign = -1 if measure.direction == "higher" else 1
+    ordered = np.sort(sign * standing[measure.at].to_numpy("float64"))  # the best first, the dead last, at inf
+    ends = np.append(ordered, np.inf)
+    counts = [k for k in range(len(ordered) + 1) if k == 0 or (np.isfinite(ends[k - 1]) and ends[k - 1] < ends[k])]
+    if not len(ordered) or np.isnan(share):
+        return measure
+    some = [k for k in counts if 0 < k < len(ordered)]
+    count = min(some if some and 0 < share < 1 else counts, key=lambda k: abs(k - share * len(ordered)))
+    best, next_ = (ordered[count - 1] if count else -np.inf), ends[count]
+    middle = (best + next_) / 2 if np.isfinite([best, next_]).all() else np.nextafter(best, np.inf) if count else next_
+    threshold = middle if middle > best else next_
+    return replace(measure, primary=float(sign * threshold), share=count / len(ordered), wanted=share)
