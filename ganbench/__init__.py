@@ -32,6 +32,7 @@ from ganbench.records import (
     Space,
     Spec,
     State,
+    Table,
     Term,
     Use,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "Space",
     "Spec",
     "State",
+    "Table",
     "Term",
     "Use",
     "hookimpl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ganbench.driver import Settings
     from ganbench.frames import Frames
     from ganbench.registry import Offered
+    from ganbench.report import Table
 
 app = typer.Typer(
     name="ganbench",
@@ -24,14 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Format(StrEnum):
-    """How tables are written."""
-
-    md = "md"
-    csv = "csv"
-    json = "json"
 
 
 class Device(StrEnum):
@@ -46,7 +40,8 @@ SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's TOML 
 Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The results folder (default: results/<suite>).")]
-Formats = Annotated[Format, typer.Option("--format", help="How to write the tables.")]
+Format = Annotated[str, typer.Option(metavar="NAME", help="How to write the tables: md, csv, json, latex, ...")]
+Folder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 
 
 @app.command()
@@ -59,17 +54,18 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
-    format: Formats = Format.md,
+    format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
     from ganbench.driver import as_suite, folder_of, follow
+    from ganbench.report import writer
     from ganbench.screen import Screen
     from ganbench.store import read
 
     chosen = settings(
         out=out, device=device.value, jobs=jobs, timeout=timeout, files=plugin, retry=retry, keep_stale=keep_stale
     )
-    asked = as_suite(suite)
+    asked, how = as_suite(suite), writer(format, plugin or ())
     folder = folder_of(asked, chosen)
     try:
         with Screen() as screen:
@@ -80,7 +76,7 @@ def run(
         typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
         raise typer.Exit(130) from None
     frames = read(folder)
-    show_tables(frames, format)
+    typer.echo(how.page(tables_of(frames)), nl=False)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
         typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
         raise typer.Exit(1)
@@ -155,13 +151,21 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
 @app.command()
 def table(
     results: Results,
-    format: Formats = Format.md,
+    format: Format = "md",
     all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer asks for.")] = False,
+    out: Folder = None,
+    plugin: Plugins = None,
 ) -> None:
-    """Print the tables of a results folder."""
+    """Print the tables of a results folder, or write each into a file."""
+    from ganbench.report import write_tables, writer
     from ganbench.store import read
 
-    show_tables(read(results, everything=all), format)
+    how = writer(format, plugin or ())
+    tables = tables_of(read(results, everything=all))
+    if out is None:
+        typer.echo(how.page(tables), nl=False)
+    else:
+        said(write_tables(tables, how, out))
 
 
 @app.command()
@@ -220,12 +224,18 @@ def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -
     return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
 
 
-def show_tables(frames: Frames, format: Format) -> None:
-    """Print what the results say about the suite's question."""
+def tables_of(frames: Frames) -> list[Table]:
+    """Make what the results say about the suite's question."""
     from ganbench import suite
-    from ganbench.report import make_tables, render
+    from ganbench.report import make_tables
 
-    typer.echo(render(make_tables(frames, suite.restore(frames.suite).success), format.value), nl=False)
+    return make_tables(frames, suite.restore(frames.suite).success)
+
+
+def said(files: Iterable[Path]) -> None:
+    """Name the files that were written, as they come."""
+    for file in files:
+        typer.echo(plain(str(file)))
 
 
 def described(offered: Offered) -> str:

@@ -182,3 +182,22 @@ def ganbench_executors() -> Iterable[Offer]:
     ...     yield Offer("my-executor", build, "One batch after another, in this process.")
     """
     return ()
+
+
+@hookspec
+def ganbench_reports() -> Iterable[Offer]:
+    """Yield ways to write tables; `build(**options)` gives a `Report`.
+
+    `ganbench table RESULTS --format NAME` prints what `render(table)` gives of each table, and `--out DIR` writes each
+    into a file. Escape every text for your target: names, labels and errors are what strangers wrote.
+
+    >>> from ganbench import Offer, Report, hookimpl
+    >>> def render(table):
+    ...     rows = [[table.heading(column) for column in table.columns], *table.cells(str)]
+    ...     lines = [ascii(table.title), *("; ".join(map(ascii, row)) for row in rows), *map(ascii, table.notes)]
+    ...     return "\\n".join(lines) + "\\n"
+    >>> @hookimpl
+    ... def ganbench_reports():
+    ...     yield Offer("my-lines", lambda: Report(suffix=".txt", render=render), "A line for each row.")
+    """
+    return ()

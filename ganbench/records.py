@@ -396,9 +396,40 @@ class Method:
     ema: float = 0.0
 
 
+class Table(Protocol):
+    """What a report sees: a table of raw numbers and of text that strangers wrote, nothing escaped yet.
+
+    `frame` is a pandas DataFrame, `notes` are sentences below it. `columns` are those that a reader sees and `heading`
+    what stands above one; `cells(write)` gives the rows under them, each value as `write(value)` writes it, with the
+    interval or the total beside its number.
+    """
+
+    @property
+    def title(self) -> str:
+        """What the table is called."""
+
+    @property
+    def frame(self) -> Any:
+        """The values, a row each."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a reader sees."""
+
+    def heading(self, column: str) -> str:
+        """Give what stands above a column."""
+
+    def cells(self, write: Callable[[Any], str]) -> list[list[str]]:
+        """Give the rows under `columns`: "0.2 [0.1, 0.3]" of a rate, "3 of 48 (at 120)" of a count."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A way to print a table: `render(table)` gives text or bytes, the core writes them to a file with `suffix`."""
+    """A way to write tables: `render(table)` gives one as text or bytes, the core puts it into a file with `suffix`."""
 
     suffix: str
-    render: Callable[[Any], str | bytes]
+    render: Callable[[Table], str | bytes]

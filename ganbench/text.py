@@ -43,7 +43,7 @@ def slug(text: str) -> str:
     simple = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9_.]+", "-", simple).strip("-._")[:SLUG_LENGTH].rstrip("-._")
     name = re.sub(r"\.{2,}", ".", name)
-    if name == text and not re.search("-[0-9a-f]{8}$", text):
+    if name and name == text and not re.search("-[0-9a-f]{8}$", text):
         return name
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name}-{mark}" if name else mark

@@ -16,6 +16,7 @@ from ganbench.testing import (
     networks,
     penalties,
     recipes,
+    reports,
     terms,
     transforms,
 )
@@ -42,6 +43,7 @@ KINDS: Mapping[str, Rules] = {
     "optimizers": Rules(movers.optimizer_cases, movers.OPTIMIZER_RULES),
     "methods": Rules(recipes.method_cases, recipes.METHOD_RULES),
     "executors": Rules(recipes.executor_cases, recipes.EXECUTOR_RULES),
+    "reports": Rules(reports.cases, reports.RULES),
 }
 """The kinds that have contracts."""
 
