@@ -42,6 +42,8 @@ FLOORS = {
     "worker": 2,
     "outcomes": 2,
     "inference": 2,
+    "bootstrap": 2,
+    "variation": 2,
     "courses": 2,
     "standings": 2,
     "statistics": 2,
