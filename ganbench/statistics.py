@@ -5,82 +5,32 @@ Functions of tidy frames that give tidy frames. The unit is the architecture; wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ganbench.courses import outcome_table
-from ganbench.errors import GanbenchError, unknown
-from ganbench.inference import effective_size, mcnemar_exact, sign_flip_exact, wilson
+from ganbench.errors import unknown
+from ganbench.inference import (
+    curve_half_width,
+    effective_size,
+    mcnemar_exact,
+    median_interval,
+    paired_difference,
+    quantile,
+    sign_flip_exact,
+    wilson,
+)
+from ganbench.standings import At as At
+from ganbench.standings import SuccessRule as SuccessRule
+from ganbench.standings import judged as judged
+from ganbench.standings import standings as standings
+from ganbench.standings import steps_of as steps_of
+from ganbench.standings import successes as successes
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
-
-At = Literal["final", "best"]
-WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}
-"""What a trial that did not live to its end scores; of a neutral value nothing is worst, so it is unknown."""
-
-
-class SuccessRule(Protocol):
-    """What a suite declares to be success (suite.Success)."""
-
-    @property
-    def dataset(self) -> str: ...  # noqa: D102
-    @property
-    def metric(self) -> str: ...  # noqa: D102
-    @property
-    def at(self) -> At: ...  # noqa: D102
-    @property
-    def thresholds(self) -> tuple[float, ...]: ...  # noqa: D102
-    @property
-    def primary(self) -> float: ...  # noqa: D102
-    @property
-    def compare(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
-
-
-def standings(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
-    """Give final and best value of every trial of a dataset that was measured, or that never will be.
-
-    Columns beside those of `frames.trials`: final, best (WORST if the trial did not live), direction, diverged (by its
-    outcomes, or with a final value that is not finite), alive, unit. Missing trials, and living ones that this metric
-    was never measured on, are left out. `measurement` may be left out where there is one: protocols never mix.
-    """
-    rows = frames.scores[frames.scores["name"] == metric]
-    trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
-    rows = rows[rows["key"].isin(trials["key"])]
-    protocols = sorted(set(rows["measurement"]))
-    if measurement is None and len(protocols) > 1:
-        raise GanbenchError(f"{metric!r} on {dataset!r} was measured in {len(protocols)} ways: name one: {protocols}.")
-    rows = rows[rows["measurement"] == (measurement or "".join(protocols))]
-    direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
-    final = rows.sort_values("step", kind="stable").drop_duplicates("key", keep="last").set_index("key")["value"]
-    lived = rows[np.isfinite(rows["value"])].groupby("key", sort=False)["value"]
-    best = {"lower": lived.min(), "higher": lived.max(), "neutral": final * np.nan}[direction]
-    values = {"final": trials["key"].map(final).astype("float64"), "best": trials["key"].map(best).astype("float64")}
-    table = trials.assign(**values, direction=direction)
-    table["diverged"] = table["key"].map(outcome_table(frames)["diverged"]).astype("bool")
-    table = table[table["key"].isin(final.index) | (table["status"] != "ok") | table["diverged"]]
-    diverged = table["diverged"] | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
-    alive = (table["status"] == "ok") & ~diverged
-    one_architecture = trials["architecture"].nunique() <= 1
-    return table.assign(
-        diverged=diverged,
-        alive=alive,
-        final=table["final"].where(alive, WORST[direction]),
-        best=table["best"].where(alive, WORST[direction]),
-        unit=table["seed"].astype("str") if one_architecture else table["architecture"],
-    )
-
-
-def successes(standing: pd.DataFrame, at: At, threshold: float) -> NDArray[np.bool_]:
-    """Say which trials succeed: alive, and strictly beyond the threshold in the metric's direction."""
-    if (standing["direction"] == "neutral").any() and standing["alive"].any():
-        raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
-    values, alive = standing[at].to_numpy(float), standing["alive"].to_numpy(bool)
-    beyond = np.where(standing["direction"] == "lower", values < threshold, values > threshold)
-    return alive & beyond
 
 
 def rate(outcomes: NDArray[np.bool_], units: ArrayLike, name: str = "rate") -> dict[str, float]:
@@ -92,15 +42,17 @@ def rate(outcomes: NDArray[np.bool_], units: ArrayLike, name: str = "rate") -> d
 
 
 def contingency(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) -> dict[str, float]:
-    """Count the paired outcomes of A and B, with both rates and the exact paired p.
+    """Count the paired outcomes of A and B, with both rates, their difference (A's less B's) and the exact paired p.
 
-    The p is McNemar's exact test if every unit holds one pair, else the exact sign-flip test over units, on the
-    difference of each unit's successes.
+    The p is McNemar's exact test (Q. McNemar, Psychometrika 12, 1947) if every unit holds one pair, else the exact
+    sign-flip test over units (R. A. Fisher, The Design of Experiments, 1935, section 21) on the difference of each
+    unit's successes. Of a rate the interval is Wilson's, of the difference Newcombe's (`inference.paired_difference`).
     """
     frame = pd.DataFrame({"difference": a.astype(int) - b.astype(int), "unit": np.asarray(units)})
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     single = not frame["unit"].duplicated().any()
     by_unit = frame.groupby("unit")["difference"].sum().tolist()
+    low, high = paired_difference(a, b, units)
     return {
         "only_a": only_a,
         "only_b": only_b,
@@ -109,8 +61,22 @@ def contingency(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) ->
         "n": len(a),
         **rate(a, units, "rate_a"),
         **rate(b, units, "rate_b"),
+        "difference": float(frame["difference"].mean()),
+        "difference_low": low,
+        "difference_high": high,
         "p": mcnemar_exact(only_a, only_b) if single else sign_flip_exact(by_unit),
     }
+
+
+def pairs(standing: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the standings of two methods, side by side: in the same order of architecture and seed."""
+    for method in pair:
+        if method not in set(frames.trials["method"]):
+            raise unknown("method", method, set(frames.trials["method"]), "success.compare")
+    a, b = (standing[standing["method"] == method].set_index(["architecture", "seed"]) for method in pair)
+    shared = a.index.intersection(b.index).drop_duplicates()
+    a, b = (side[~side.index.duplicated()].loc[shared] for side in (a, b))
+    return a, b
 
 
 def success_table(
@@ -118,32 +84,106 @@ def success_table(
 ) -> pd.DataFrame:
     """Compare two methods at every threshold, on pairs of equal architecture and seed.
 
-    Columns: threshold, primary, only_a, only_b, both, neither, n, rate_a, rate_b with _low and _high, p (at the primary
-    threshold; NaN there means undefined, elsewhere not asked), units. Trials without a partner are left out; of several
-    that tables call the same, the planned one counts.
+    Columns: threshold, primary, only_a, only_b, both, neither, n, rate_a, rate_b and difference with _low and _high, p
+    (at the primary threshold; NaN there means undefined, elsewhere not asked), units; `contingency` names tests and
+    sources. Trials without a partner are left out; of several that tables call the same, the planned one counts.
     """
-    standing = standings(frames, rule.dataset, rule.metric, measurement)
-    for method in pair:
-        if method not in set(frames.trials["method"]):
-            raise unknown("method", method, set(frames.trials["method"]), "success.compare")
-    a, b = (standing[standing["method"] == method].set_index(["architecture", "seed"]) for method in pair)
-    shared = a.index.intersection(b.index).drop_duplicates()
-    a, b = (side[~side.index.duplicated()].loc[shared] for side in (a, b))
+    a, b = pairs(judged(frames, rule, measurement), frames, pair)
     rows: list[dict[str, Any]] = []
-    for threshold in rule.thresholds:
+    for threshold in steps_of(rule):
         won_a, won_b = successes(a, rule.at, threshold), successes(b, rule.at, threshold)
-        row = {"threshold": threshold, "primary": threshold == rule.primary, **contingency(won_a, won_b, a["unit"])}
+        row = {
+            "threshold": np.nan if threshold is None else threshold,
+            "primary": threshold == rule.primary,
+            **contingency(won_a, won_b, a["unit"]),
+        }
         rows.append(row if row["primary"] else {**row, "p": np.nan})
     return pd.DataFrame(rows).assign(units=a["unit"].nunique())
 
 
 def rate_table(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
-    """Give every method's success rate at every threshold: method, threshold, primary, successes, n, units, rate."""
+    """Give every method's success rate at every threshold: method, threshold, primary, successes, n, units, rate.
+
+    `rate_low` and `rate_high` are Wilson's 95% interval at this threshold; `band_low` and `band_high` a band that holds
+    a method's whole curve, over all thresholds at once, with 95% (`success_curve`).
+    """
     rows: list[dict[str, Any]] = []
-    for method, group in standings(frames, rule.dataset, rule.metric, measurement).groupby("method", sort=False):
-        for threshold in rule.thresholds:
+    for method, group in judged(frames, rule, measurement).groupby("method", sort=False):
+        half = np.nan if rule.metric is None else curve_half_width(counted(group, rule.at), group["unit"])
+        for threshold in steps_of(rule):
             outcomes = successes(group, rule.at, threshold)
-            row = {"method": method, "threshold": threshold, "primary": threshold == rule.primary}
+            row = {
+                "method": method,
+                "threshold": np.nan if threshold is None else threshold,
+                "primary": threshold == rule.primary,
+            }
             counts = {"successes": int(outcomes.sum()), "n": len(group), "units": group["unit"].nunique()}
-            rows.append({**row, **counts, **rate(outcomes, group["unit"])})
+            share = rate(outcomes, group["unit"])
+            rows.append({**row, **counts, **share, **band(share["rate"], half)})
+    return pd.DataFrame(rows)
+
+
+def band(rate: float, half: float) -> dict[str, float]:
+    """Give the ends of a band about a rate, within 0 and 1."""
+    return {"band_low": float(np.maximum(0.0, rate - half)), "band_high": float(np.minimum(1.0, rate + half))}
+
+
+def counted(standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
+    """Give the values that thresholds are held against: the worst for what can never succeed, whatever they are."""
+    fit = (standing["alive"] & standing["holds"]).to_numpy(bool)
+    worst = np.where(standing["direction"] == "higher", -np.inf, np.inf)
+    return np.where(fit, standing[at].to_numpy(float), worst)
+
+
+def success_curve(
+    frames: Frames, rule: SuccessRule, measurement: str | None = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Give every method's success rate over all thresholds, with a band that holds the whole curve with `level`.
+
+    Columns: method, threshold, rate, low, high, n, units; `attrs["direction"]`. Thresholds are every distinct score of
+    the dataset and one just easier than the worst, from the easiest on; in between a rate is that of the next easier
+    one. The band is Kolmogorov's at the effective sample size (`inference.curve_half_width`). Empty for a condition
+    alone, which has no thresholds.
+    """
+    standing = judged(frames, rule, measurement)
+    direction = str(standing["direction"].iloc[0]) if len(standing) else "neutral"
+    columns = ["method", "threshold", "rate", "low", "high", "n", "units"]
+    parts: list[pd.DataFrame] = []
+    if rule.metric is not None and direction != "neutral":
+        sign = 1.0 if direction == "lower" else -1.0
+        scores = np.unique(sign * counted(standing, rule.at))
+        scores = scores[np.isfinite(scores)]
+        scores = np.append(scores, np.nextafter(scores[-1:], np.inf))
+        for method, group in standing.groupby("method", sort=False):
+            values = sign * counted(group, rule.at)
+            half = curve_half_width(values, group["unit"], level)
+            shares = np.searchsorted(np.sort(values), scores) / len(values)
+            ends = {"low": np.maximum(0.0, shares - half), "high": np.minimum(1.0, shares + half)}
+            row = {"method": method, "threshold": sign * scores, "rate": shares, **ends, "n": len(values)}
+            parts.append(pd.DataFrame({**row, "units": group["unit"].nunique()}).iloc[::-1])
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    table.attrs["direction"] = direction
+    return table
+
+
+def median_differences(
+    frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None = None
+) -> pd.DataFrame:
+    """Compare two methods' scores by a rule's metric, on pairs of equal architecture and seed: one row for final, best.
+
+    `difference` is the median of the paired differences, A's less B's, with the interval of a median (`inference.
+    median_interval`); `median_a` and `median_b` are those of the paired trials, the dead as worst. A trial that died
+    where its partner lived is infinitely far off, and two dead ones are equal: so the order of differences is always
+    known, which is all that a median asks. Of a neutral metric it is unknown (NaN). Columns besides: at, n, units.
+    """
+    a, b = pairs(judged(frames, rule, measurement), frames, pair)
+    rows: list[dict[str, Any]] = []
+    for at in ("final", "best"):
+        left, right = a[at].to_numpy(float), b[at].to_numpy(float)
+        with np.errstate(invalid="ignore"):
+            differences = np.where(left == right, 0.0, left - right)
+        low, high = median_interval(differences, a["unit"])
+        medians = {"median_a": quantile(left, 0.5), "median_b": quantile(right, 0.5)}
+        found = {"difference": quantile(differences, 0.5), "difference_low": low, "difference_high": high}
+        rows.append({"at": at, **medians, **found, "n": len(a), "units": a["unit"].nunique()})
     return pd.DataFrame(rows)

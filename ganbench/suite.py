@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from ganbench.complaints import Complaint, Complaints, translated
 from ganbench.errors import GanbenchError, unknown
-from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, OutcomesTable, Some, Table
+from ganbench.tables import Count, MethodTable, Name, OfferTable, OutcomesTable, Some, SuccessTable, Table
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -93,25 +92,6 @@ class MeasurementTable(Table):
     metrics: Annotated[tuple[OfferTable, ...] | None, Some] = Field(
         default=None, description="In place of the datasets' own."
     )
-
-
-class SuccessTable(Table):
-    """When a trial of a dataset is a success: thresholds of a metric value, one of them primary."""
-
-    dataset: Name = Field(description="The name (or label) of a [[dataset]].")
-    metric: Name = Field(description='The name of a metric\'s value, such as "fid".')
-    at: Literal["final", "best"] = "final"
-    thresholds: Annotated[tuple[Number, ...], Some] = Field(description="Of rising difficulty, as in [90, 60, 40].")
-    primary: Number = Field(description="The one threshold that tests of significance are about.")
-    compare: tuple[tuple[Name, Name], ...] = Field(default=(), description='Pairs of methods, as in [["a", "b"]].')
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_threshold(cls, given: Any) -> Any:
-        thresholds = given.get("thresholds") if isinstance(given, Mapping) else None
-        if isinstance(thresholds, list | tuple) and len(thresholds) == 1:
-            return {"primary": thresholds[0]} | dict(given)
-        return given
 
 
 class Suite(Table):
@@ -272,7 +252,7 @@ def _repeated(suite: Suite) -> Iterator[Complaint]:
         ("dataset", "label", [table.title for table in suite.dataset]),
         ("seeds", "", suite.seed_list),
         ("measurement", "metrics", [(one.name, one.options) for one in suite.measurement.metrics or ()]),
-        ("success", "metric", [(rule.dataset, rule.metric, rule.at) for rule in suite.success]),
+        ("success", "dataset", [(rule.dataset, rule.at, rule.metric, rule.condition) for rule in suite.success]),
     ]
     ways_out = {"dataset": "give each a label of its own", "method": "give each a name of its own"}
     for key, inner, values in lists:
@@ -298,18 +278,11 @@ def _misplaced(suite: Suite) -> Iterator[Complaint]:
 
 
 def _unsuccessful(suite: Suite) -> Iterator[Complaint]:
-    """Find success rules that could not be answered."""
+    """Find success rules that name what is not in the suite."""
     titles = [table.title for table in suite.dataset]
     for i, rule in enumerate(suite.success):
-        steps = [later - earlier for earlier, later in pairwise(rule.thresholds)]
         if rule.dataset not in titles:
             yield Complaint(("success", i, "dataset"), rule.dataset, str(unknown("dataset", rule.dataset, titles)))
-        if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-            reason = "they must all rise or all fall. Put them in the order of rising difficulty."
-            yield Complaint(("success", i, "thresholds"), list(rule.thresholds), reason)
-        if rule.primary not in rule.thresholds:
-            reason = f"not among the thresholds. Choose one of {list(rule.thresholds)}, or add it."
-            yield Complaint(("success", i, "primary"), rule.primary, reason)
         for k, pair in enumerate(rule.compare):
             for name in pair:
                 if name not in suite.method_names:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from ganbench.complaints import Complaint, Complaints
+from ganbench.conditions import parse
 from ganbench.records import Method, Use
 from ganbench.schedules import plain_critic_steps, plain_scalar
 
@@ -139,6 +142,65 @@ class MethodTable(Table):
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
         return dataclasses.replace(base, **changes)
+
+
+def _condition(text: str) -> str:
+    return str(parse(text))
+
+
+class SuccessTable(Table):
+    """When a trial of a dataset is a success: a metric value beyond a threshold, a condition, or both."""
+
+    dataset: Name = Field(description="The name (or label) of a [[dataset]].")
+    metric: Name | None = Field(default=None, description='The name of a metric\'s value, such as "fid".')
+    at: Literal["final", "best"] = "final"
+    thresholds: Annotated[tuple[Number, ...], Some] = Field(
+        default=(), description="Of rising difficulty, as in [90, 60, 40]."
+    )
+    primary: Number | None = Field(default=None, description="The one threshold that tests of significance are about.")
+    condition: Annotated[str, Field(strict=True), AfterValidator(_condition)] | None = Field(
+        default=None,
+        description='What must hold beside every threshold, or alone, as in "modes >= 8 and high-quality > 0.8".',
+    )
+    compare: tuple[tuple[Name, Name], ...] = Field(default=(), description='Pairs of methods, as in [["a", "b"]].')
+    allow_trivial: bool = Field(
+        default=False, strict=True, description="Go on although a sampler that nobody trained passes a threshold."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_threshold(cls, given: Any) -> Any:
+        thresholds = given.get("thresholds") if isinstance(given, Mapping) else None
+        if isinstance(thresholds, list | tuple) and len(thresholds) == 1:
+            return {"primary": thresholds[0]} | dict(given)
+        return given
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if found := list(self._gaps()):
+            raise Complaints(found)
+        return self
+
+    def _gaps(self) -> Iterator[Complaint]:
+        """Find what is missing of a rule, and thresholds that are no ladder."""
+        if self.metric is None and self.condition is None:
+            reason = "missing. Name a metric's value, or write a condition in place of metric and thresholds."
+            yield Complaint(("metric",), None, reason)
+        elif self.metric is None:
+            for key in ("thresholds", "primary"):
+                if value := getattr(self, key):
+                    yield Complaint((key,), value, "of what? Name a metric, or leave it out: a condition needs none.")
+        elif not self.thresholds:
+            yield Complaint(("thresholds",), None, "missing. Of rising difficulty, as in [90, 60, 40].")
+        elif self.primary is None:
+            yield Complaint(("primary",), None, "missing. The one threshold that tests of significance are about.")
+        elif self.primary not in self.thresholds:
+            reason = f"not among the thresholds. Choose one of {list(self.thresholds)}, or add it."
+            yield Complaint(("primary",), self.primary, reason)
+        steps = [later - earlier for earlier, later in pairwise(self.thresholds)]
+        if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+            reason = "they must all rise or all fall. Put them in the order of rising difficulty."
+            yield Complaint(("thresholds",), list(self.thresholds), reason)
 
 
 class OutcomesTable(Table):

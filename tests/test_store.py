@@ -46,10 +46,12 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         "device": "cpu",
     }
     assert row == expected
-    assert frames.scores[["step", "name", "value", "direction", "samples"]].values.tolist() == [
-        [50, "fid", 2.5, "lower", 500],
-        [100, "fid", 1.5, "lower", 500],
+    assert frames.scores[["step", "name", "value", "direction", "samples", "fresh"]].values.tolist() == [
+        [50, "fid", 2.5, "lower", 500, False],
+        [100, "fid", 1.5, "lower", 500, False],
+        [100, "fid", 1.5, "lower", 500, True],
     ]
+    assert frames.series[["step", "fresh"]].values.tolist() == [[50, False], [100, False]]
     assert frames.suite == "question = 'why?'"
     assert (tmp_path / "suite.toml").read_text() == "question = 'why?'"
 
@@ -57,7 +59,7 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
 def test_nan_and_infinities_survive_in_scores_and_signals(tmp_path: Path) -> None:
     odd = [NAN, INF, -INF, 5e-324, -1.5]
     frames = results(tmp_path, [record(trial(), odd, signals={"k": ([1, 2, 3, 4, 5], odd)})])
-    for found in (frames.scores["value"].tolist(), frames.signals["value"].tolist()):
+    for found in (frames.series["value"].tolist(), frames.signals["value"].tolist()):
         assert math.isnan(found[0])
         assert found[1:] == odd[1:]
     assert frames.signals["step"].tolist() == [1, 2, 3, 4, 5]

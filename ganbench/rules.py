@@ -1,0 +1,64 @@
+"""Success rules held against what their datasets are measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ganbench import conditions
+from ganbench.errors import GanbenchError, unknown
+from ganbench.outcomes import SPREAD
+from ganbench.records import Direction, Metric
+from ganbench.tables import SuccessTable
+
+
+def check(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
+    """Refuse a rule that no trial of its dataset could answer; `metrics` holds, by value, what it is measured by.
+
+    Raises GanbenchError that begins with `place`: unknown values, neutral ones with thresholds, thresholds against the
+    metric's direction, and a condition on a value that is not measured where the best is chosen.
+    """
+    directions = {name: metric.values[name] for name, metric in metrics.items()}
+    if rule.metric is not None:
+        check_thresholds(rule, rule.metric, directions, place)
+    if rule.condition is not None:
+        names = conditions.parse(rule.condition).names
+        known: dict[str, Direction] = {**directions, SPREAD: "neutral"}
+        for name in names:
+            if name not in known:
+                raise unknown("metric value", name, known, f"{place}, condition")
+        if rule.at == "best":
+            chooser = rule.metric or next((name for name in names if known[name] != "neutral"), None)
+            check_choice(chooser, names, {name for name, metric in metrics.items() if metric.final}, snapshots, place)
+
+
+def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, Direction], place: str) -> None:
+    """Refuse a metric that the dataset does not yield, and thresholds against the metric's direction."""
+    if metric not in directions:
+        raise unknown("metric value", metric, directions, place)
+    direction = directions[metric]
+    if direction == "neutral":
+        raise GanbenchError(
+            f"{place}: {metric!r} has no better direction, so no threshold can be success. "
+            f'A condition may name it, as in condition = "{metric} > 1".'
+        )
+    ordered = sorted(rule.thresholds, reverse=direction == "lower")
+    if list(rule.thresholds) != ordered:
+        raise GanbenchError(
+            f"{place}: thresholds {list(rule.thresholds)} must rise in difficulty; for {metric!r} {direction} "
+            f"is better, so write {ordered}."
+        )
+
+
+def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], snapshots: int, place: str) -> None:
+    """Refuse at = "best" where no value says which is best, or where a condition's value may not be measured there."""
+    if chooser is None:
+        raise GanbenchError(
+            f'{place}, condition: at = "best" needs a value that has a best, and {names[0]!r} has none. '
+            'Name one with a better direction, or write at = "final".'
+        )
+    missed = next((name for name in names if name in late), None)
+    if missed is not None and chooser not in late and snapshots > 1:
+        raise GanbenchError(
+            f"{place}, condition: {missed!r} is measured at the end only, but the best {chooser!r} may come before. "
+            'Write at = "final", or leave it out.'
+        )

@@ -1,0 +1,150 @@
+"""Where every trial of a dataset stands: its final and best value, whether it lived, and whether it succeeded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ganbench import conditions
+from ganbench.courses import outcome_table
+from ganbench.errors import GanbenchError
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+At = Literal["final", "best"]
+WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}
+"""What a trial that did not live to its end scores; of a neutral value nothing is worst, so it is unknown."""
+
+NEVER = -1
+"""The step of a snapshot that there is not."""
+
+
+class SuccessRule(Protocol):
+    """What a suite declares to be success (suite.Success)."""
+
+    @property
+    def dataset(self) -> str: ...  # noqa: D102
+    @property
+    def metric(self) -> str | None: ...  # noqa: D102
+    @property
+    def at(self) -> At: ...  # noqa: D102
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def primary(self) -> float | None: ...  # noqa: D102
+    @property
+    def condition(self) -> str | None: ...  # noqa: D102
+    @property
+    def compare(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
+
+
+def standings(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
+    """Give final and best value of every trial of a dataset that was measured, or that never will be.
+
+    Columns beside those of `frames.trials`: final, best (WORST if the trial did not live); final_step, best_step (NEVER
+    where there is none); fresh (whether best is of fresh samples); direction; diverged (by its outcomes, or with a
+    final value that is not finite); alive; holds (no condition yet: True); unit. `best` is chosen on the series and is
+    the value of fresh samples at that step, WORST where none were drawn; of a metric measured at one snapshot it is the
+    final value. Missing trials, and living ones that this metric was never measured on, are left out. `measurement` may
+    be left out where there is one: protocols never mix.
+    """
+    trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
+    rows = protocol(frames.scores[frames.scores["key"].isin(trials["key"])], dataset, metric, measurement)
+    direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
+    table = trials.join(extremes(rows, direction), on="key").assign(direction=direction, holds=True)
+    table = table.assign(
+        diverged=table["key"].map(outcome_table(frames)["diverged"]).astype("bool"),
+        fresh=table["fresh"].eq(True),
+        **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
+    )
+    table = table[(table["final_step"] != NEVER) | (table["status"] != "ok") | table["diverged"]]
+    diverged = table["diverged"] | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
+    alive = (table["status"] == "ok") & ~diverged
+    one_architecture = trials["architecture"].nunique() <= 1
+    return table.assign(
+        diverged=diverged,
+        alive=alive,
+        final=table["final"].where(alive, WORST[direction]),
+        best=table["best"].where(alive & np.isfinite(table["best"]), WORST[direction]),
+        unit=table["seed"].astype("str") if one_architecture else table["architecture"],
+    )
+
+
+def protocol(rows: pd.DataFrame, dataset: str, name: str, measurement: str | None = None) -> pd.DataFrame:
+    """Give a value's scores, measured in this way or in the only one; GanbenchError where there are several."""
+    rows = rows[rows["name"] == name]
+    known = sorted(set(rows["measurement"]))
+    if measurement is None and len(known) > 1:
+        raise GanbenchError(f"{name!r} on {dataset!r} was measured in {len(known)} ways: name one: {known}.")
+    return rows[rows["measurement"] == (measurement or "".join(known))]
+
+
+def extremes(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Give the ends of each trial's series by key: final, best, their steps, and whether best is of fresh samples.
+
+    It is where there was anything to choose from: not of a metric that was measured at one snapshot only.
+    """
+    series = rows[~rows["fresh"]].sort_values("step", kind="stable")
+    table = series.drop_duplicates("key", keep="last").set_index("key")[["value", "step"]]
+    table.columns = pd.Index(["final", "final_step"])
+    ranked = series[np.isfinite(series["value"])].sort_values("value", kind="stable", ascending=direction != "higher")
+    first = ranked.drop_duplicates("key").set_index("key")["step"]
+    table["fresh"] = series.groupby("key").size() > 1
+    table["best_step"] = first.reindex(table.index).fillna(NEVER).astype("int64")
+    best = values_at(rows, table.reset_index(), "best")
+    return table.assign(best=np.nan if direction == "neutral" else best)
+
+
+def values_at(rows: pd.DataFrame, standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
+    """Give one value's scores at the final or the best snapshot of each trial, NaN where there is none."""
+    fresh = standing["fresh"] if at == "best" else np.zeros(len(standing), bool)
+    asked = pd.DataFrame({"key": standing["key"], "step": standing[f"{at}_step"], "fresh": fresh})
+    return asked.merge(rows[["key", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
+
+
+def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
+    """Give the standings by a rule's metric, with `holds`: whether the rule's condition holds at the same snapshot.
+
+    Of a condition alone, the first of its values with a better direction takes the metric's place. Each value has a
+    measurement of its own; GanbenchError where the trials that count have one in two.
+    """
+    standing = standings(frames, rule.dataset, headline(frames, rule), measurement)
+    if rule.condition is None:
+        return standing
+    counted = frames.scores["key"].isin(standing.loc[standing["final_step"] != NEVER, "key"])
+    holds = np.ones(len(standing), bool)
+    for comparison in conditions.parse(rule.condition).comparisons:
+        rows = protocol(frames.scores[counted], rule.dataset, comparison.name)
+        holds &= comparison(values_at(rows, standing, rule.at))
+    return standing.assign(holds=holds)
+
+
+def headline(frames: Frames, rule: SuccessRule) -> str:
+    """Give the value that best is chosen by: a rule's metric, or its condition's first with a better direction."""
+    if rule.metric is not None:
+        return rule.metric
+    names = conditions.parse(rule.condition or "").names
+    keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
+    rows = frames.scores[frames.scores["name"].isin(names) & frames.scores["key"].isin(keys)]
+    directed = set(rows.loc[rows["direction"] != "neutral", "name"])
+    return next((name for name in names if name in directed), names[0])
+
+
+def steps_of(rule: SuccessRule) -> tuple[float | None, ...]:
+    """Give a rule's thresholds from the easiest on; for a condition alone, one step without."""
+    return rule.thresholds or (None,)
+
+
+def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArray[np.bool_]:
+    """Say which trials succeed: alive, beyond the threshold (strictly, if any), and meeting the rule's condition."""
+    fit = standing["alive"].to_numpy(bool) & standing["holds"].to_numpy(bool)
+    if threshold is None:
+        return fit
+    if (standing["direction"] == "neutral").any() and standing["alive"].any():
+        raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
+    values = standing[at].to_numpy(float)
+    return fit & np.where(standing["direction"] == "lower", values < threshold, values > threshold)
