@@ -16,9 +16,10 @@ from ganbench import registry, suite
 from ganbench.errors import GanbenchError
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
-from ganbench.trials import Event, Finished, Lost, Record
+from ganbench.trials import Calibrating, Calibration, Event, Finished, Lost, Record
 
 if TYPE_CHECKING:
+    from ganbench.calibration import Protocol
     from ganbench.frames import Frames
     from ganbench.plan import Plan, Todo
     from ganbench.registry import Registry
@@ -58,7 +59,8 @@ class Session:
     folder: Path
 
 
-Watch = Callable[[Session, Event], None]
+News = Event | Calibrating
+Watch = Callable[[Session, News], None]
 
 
 def run(
@@ -117,8 +119,14 @@ def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings
     return plan.missing(made, known, settings.retry)
 
 
-def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, Event | None]]:
-    """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet."""
+def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, News | None]]:
+    """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet.
+
+    Then come untrained samplers that were never scored by this protocol; a success rule that one of them passes is a
+    GanbenchError before anything of the run is stored or trained.
+    """
+    from ganbench.calibration import protocols
+
     folder = folder_of(asked, settings)
     plugins, made = plan_of(asked, settings)
     with Store(folder) as store:
@@ -130,8 +138,13 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, Event | 
             todo=left_of(made, store.known(), settings),
             folder=folder,
         )
-        store.begin_run(asked.text, made.trials, facts())
         yield session, None
+        judged = protocols(made.batches, plugins)
+        with closing(calibrated(judged, plugins, store)) as scored:
+            for news in scored:
+                yield session, news
+        refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
+        store.begin_run(asked.text, made.trials, facts(), {label: each.key for label, each in judged.items()})
         with closing(events(session)) as told:  # whatever ends this, the workers end too
             for event in told:
                 if isinstance(event, Lost):
@@ -139,6 +152,39 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, Event | 
                 if isinstance(event, Finished):
                     store.append(event.records)
                 yield session, event
+
+
+def calibrated(judged: Mapping[str, Protocol], plugins: Registry, store: Store) -> Generator[Calibrating, None, None]:
+    """Score the untrained samplers of every protocol that is not stored yet, telling each before its turn.
+
+    A dataset that cannot be built, or not be drawn from, is told with its error: its trials will fail with the same.
+    """
+    from ganbench.calibration import Bench, one_thread
+
+    with one_thread():
+        for label, protocol in judged.items():
+            if store.calibrations(protocol.key):
+                continue
+            rows: list[Calibration] = []
+            try:
+                bench = Bench(protocol, plugins)
+                for sampler in bench.samplers:
+                    yield Calibrating(label, sampler.name)
+                    rows += bench.scores(sampler)
+            except Exception as error:
+                yield Calibrating(label, error=str(error) or type(error).__name__)
+            else:
+                store.calibrate(protocol.key, rows)
+
+
+def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
+    """Raise GanbenchError for the first success rule that an untrained sampler passes, unless that is allowed."""
+    from ganbench.trivial import passed, refusal
+
+    for rule in asked.success:
+        passes = [] if rule.allow_trivial else passed(rule, rows.get(rule.dataset, ()))
+        if passes:
+            raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {refusal(rule, passes)}")
 
 
 def events(session: Session) -> Generator[Event, None, None]:

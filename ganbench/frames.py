@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from ganbench.schema import BATCHES, PLAN, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,14 @@ TRIAL_COLUMNS = (
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
+CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
+
+
+def uncalibrated() -> pd.DataFrame:
+    """Give the frame of no calibration."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=["dataset", *CALIBRATED])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +46,8 @@ class Frames:
     are no part of a trial's course: they score its best snapshots on samples that did not choose them (`series` is
     without them).
     `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
+    `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: what samplers score that no
+    method trained, the ceiling (not `trivial`) first; by the newest run's protocols.
     `suite` is the text of the newest run's suite.
     """
 
@@ -43,6 +55,7 @@ class Frames:
     scores: pd.DataFrame
     signals: pd.DataFrame
     suite: str = ""
+    calibration: pd.DataFrame = field(default_factory=uncalibrated)
 
     @cached_property
     def series(self) -> pd.DataFrame:
@@ -61,6 +74,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
         scores=scores_frame(connection, keys),
         signals=signals_frame(connection, keys if signals else keys[:0]),
         suite=suite,
+        calibration=calibration_frame(connection, newest, everything),
     )
 
 
@@ -135,6 +149,24 @@ def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
         fresh=frame["fresh"].astype("bool"),
     )
     return frame[["key", "step", "name", "value", "direction", "measurement", "samples", "fresh"]]
+
+
+def calibration_frame(connection: Connection, newest: int | None, everything: bool) -> pd.DataFrame:
+    """What untrained samplers score by the newest run's protocols; with `everything`, by those of older runs too."""
+    joined = PROTOCOLS.join(CALIBRATIONS, CALIBRATIONS.c.protocol == PROTOCOLS.c.protocol)
+    wanted = select(PROTOCOLS.c.dataset, *CALIBRATIONS.c[CALIBRATED]).select_from(joined)
+    if not everything:
+        wanted = wanted.where(PROTOCOLS.c.run == newest)
+    order = (PROTOCOLS.c.run.desc(), PROTOCOLS.c.dataset, CALIBRATIONS.c.position)
+    frame = query(connection, wanted.order_by(*order)).drop_duplicates(["dataset", "sampler", "name", "measurement"])
+    return frame.astype({"value": "float64"}).reset_index(drop=True)
+
+
+def stored_calibration(connection: Connection, protocol: str) -> list[Calibration]:
+    """What untrained samplers score under one protocol."""
+    wanted = select(*CALIBRATIONS.c[CALIBRATED]).where(CALIBRATIONS.c.protocol == protocol)
+    rows = connection.execute(wanted.order_by(CALIBRATIONS.c.position)).mappings()
+    return [Calibration(**{**row, "value": math.nan if row["value"] is None else row["value"]}) for row in rows]
 
 
 def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:

@@ -103,6 +103,31 @@ SIGNALS = Table(
 )
 """A whole series in one row, packed little-endian: int64 steps, float64 values."""
 
+CALIBRATIONS = Table(
+    "calibrations",
+    METADATA,
+    Column("protocol", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    text("sampler"),
+    Column("trivial", Boolean, nullable=False),
+    text("name"),
+    Column("value", Float),
+    text("direction"),
+    text("measurement"),
+    number("samples"),
+    sqlite_with_rowid=False,
+)
+"""What untrained samplers score under a protocol, the ceiling first; a NULL value is a NaN."""
+
+PROTOCOLS = Table(
+    "protocols",
+    METADATA,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    text("protocol"),
+)
+"""By which protocol each run judged a dataset, by what tables call it."""
+
 
 def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:
     """Pack int64 (`q`) or float64 (`d`) values little-endian."""

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ganbench import schedules
-from ganbench.trials import Batch, Event, Finished, Record, Started
+from ganbench.trials import Batch, Calibrating, Event, Finished, Record, Started
 from ganbench.trials import Progress as Step
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Screen:
         self.started = self.spoken = monotonic()
         self.wins: Counter[str] = Counter()
         self.tried: Counter[str] = Counter()
-        self.rule = ""
+        self.rule = self.preparing = ""
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
         self.task = self.bar.add_task("", total=1.0)
         self.live = Live(console=self.console, get_renderable=self.page, refresh_per_second=4, transient=True)
@@ -70,12 +70,16 @@ class Screen:
         self.started = self.spoken = monotonic()
         kept = len(session.plan.trials) - self.trials
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
-        for sentence, methods in session.plan.cautions.items():
-            self.say(f"caution ({', '.join(methods)}): {sentence}")
+        for sentence in session.plan.warnings:
+            self.say(sentence)
         self.say(f"{self.trials} trials to train{stale}, {kept} already stored in {session.folder}")
 
-    def watch(self, session: Session, event: Event) -> None:
+    def watch(self, session: Session, event: Event | Calibrating) -> None:
         """Take in one event and show where things stand."""
+        if isinstance(event, Calibrating):
+            self.calibrate(event)
+            return
+        self.preparing = ""
         if isinstance(event, Started):
             self.running[event.batch.key] = (event.batch, 0.0)
         elif isinstance(event, Step):
@@ -89,6 +93,18 @@ class Screen:
         if not self.console.is_terminal and monotonic() - self.spoken >= PLAIN_SECONDS:
             self.spoken = monotonic()
             self.say(f"{self.headline()}; {self.standing()}" if self.standing() else self.headline())
+
+    def calibrate(self, event: Calibrating) -> None:
+        """Say what is scored before the training; the training's clock begins after it."""
+        about = f"calibrating {event.dataset}: {event.sampler}"
+        if event.error:
+            self.say(f"{event.dataset}: no untrained sampler could be scored: {event.error}")
+        elif not self.preparing.startswith(f"calibrating {event.dataset}:"):
+            self.say(f"calibrating {event.dataset}: scoring untrained samplers, once for this dataset and its metrics")
+        elif not self.console.is_terminal and monotonic() - self.spoken >= PLAIN_SECONDS:
+            self.say(about)
+            self.spoken = monotonic()
+        self.preparing, self.started = about, monotonic()
 
     def count(self, session: Session, record: Record) -> None:
         """Count a record's success by the suite's first rule, at its primary threshold; tables have the last word."""
@@ -135,7 +151,7 @@ class Screen:
         page.add_row(self.bar)
         for batch, share in list(self.running.values())[:8]:
             page.add_row(f"  [dim]{share:4.0%}[/] {escape(batch.label)}")
-        page.add_row(escape(self.standing()))
+        page.add_row(escape(self.preparing or self.standing()))
         return page
 
     def say(self, text: str) -> None:

@@ -27,12 +27,14 @@ from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine,
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ganbench.errors import GanbenchError
-from ganbench.frames import Frames, build_frames
+from ganbench.frames import Frames, build_frames, stored_calibration
 from ganbench.schema import (
     BATCHES,
+    CALIBRATIONS,
     META,
     METADATA,
     PLAN,
+    PROTOCOLS,
     RECORDS,
     RUNS,
     SCHEMA,
@@ -46,7 +48,7 @@ from ganbench.schema import (
     signal_rows,
     trial_row,
 )
-from ganbench.trials import Record, Trial, canonical
+from ganbench.trials import Calibration, Record, Trial, canonical
 
 REMEDIES = {
     "SQLITE_NOTADB": "The file is damaged: move it away and run the suite again, or put a copy back.",
@@ -99,8 +101,14 @@ class Store:
         """Let go of the database and of the lock; closing twice does nothing."""
         self._undo.close()
 
-    def begin_run(self, suite_text: str, plan: Sequence[Trial], facts: Mapping[str, Any]) -> int:
-        """Store a run's suite, its plan in order, and its facts; give the run's number."""
+    def begin_run(
+        self,
+        suite_text: str,
+        plan: Sequence[Trial],
+        facts: Mapping[str, Any],
+        protocols: Mapping[str, str] | None = None,
+    ) -> int:
+        """Store a run's suite, its plan in order, its facts, and each dataset's protocol; give the run's number."""
         write_file(self.folder / "suite.toml", suite_text.encode())
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
@@ -112,6 +120,8 @@ class Store:
                 for position, trial in enumerate(plan)
             ]
             execute(connection, insert(PLAN).values(trial=TRIAL), rows)
+            judged = [{"run": run, "dataset": name, "protocol": key} for name, key in (protocols or {}).items()]
+            execute(connection, insert(PROTOCOLS), judged)
         return run
 
     def append(self, records: Iterable[Record]) -> None:
@@ -134,6 +144,18 @@ class Store:
             execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
+
+    def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
+        """Store what untrained samplers score under a protocol, all of it or nothing, in place of what was there."""
+        numbered = [{"protocol": protocol, "position": i, **vars(row)} for i, row in enumerate(rows)]
+        with self._transaction() as connection:
+            connection.execute(delete(CALIBRATIONS).where(CALIBRATIONS.c.protocol == protocol))
+            execute(connection, insert(CALIBRATIONS), numbered)
+
+    def calibrations(self, protocol: str) -> list[Calibration]:
+        """Give what untrained samplers score under a protocol; empty if it is not known."""
+        with self._transaction() as connection:
+            return stored_calibration(connection, protocol)
 
     def known(self) -> dict[str, tuple[str, str]]:
         """Give (code, status) of every recorded trial by key, for the planner."""

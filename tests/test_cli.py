@@ -37,6 +37,7 @@ dataset = "ring"
 metric = "modes"
 thresholds = [0, 7]
 primary = 7
+allow_trivial = true
 compare = [["ns-gan", "wgan-gp"]]
 """
 

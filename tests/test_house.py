@@ -31,6 +31,9 @@ FLOORS = {
     "options": 1,
     "sources": 1,
     "complaints": 1,
+    "places": 1,
+    "guard": 1,
+    "rescue": 1,
     "conditions": 1,
     "tables": 1,
     "store": 1,
@@ -39,6 +42,9 @@ FLOORS = {
     "rules": 2,
     "engine": 2,
     "evaluate": 2,
+    "calibration": 2,
+    "trivial": 2,
+    "judge": 2,
     "worker": 2,
     "outcomes": 2,
     "inference": 2,
@@ -58,7 +64,7 @@ FLOORS = {
 DOOR = "ganbench"
 BEHIND_THE_DOOR = {"errors", "hookspecs", "records"}
 BEHIND_THE_DOOR_WHEN_ASKED = {"driver", "store"}
-TORCH_AT_IMPORT = {"engine", "evaluate", "testing"}
+TORCH_AT_IMPORT = {"calibration", "engine", "evaluate", "testing"}
 HEAVY = {"torchvision", "torch_fidelity", "sklearn", "ot", "scipy", "pandas", "matplotlib", "pebble"}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 320, 60
 ONE_PAGE = {CORE / "records.py"}  # every record of the public door, read together: may be longer

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ganbench import trivial
 from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
 from ganbench.statistics import SuccessRule, rate_table, standings, success_table
+from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
+
+BAND = (
+    "band low, band high: with 95% a method's whole curve, over all thresholds at once, lies within (Kolmogorov's "
+    "band, at the effective sample size)."
+)
 
 
 def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
@@ -55,7 +62,7 @@ def rates(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterato
         yield Table(
             title=f"Success rates on {rule.dataset}: {criterion(rule, standing)}",
             frame=frame,
-            notes=(*rule_notes(standing, measurement), interval_note(standing)),
+            notes=(*rule_notes(standing, measurement), interval_note(standing), BAND, *trivial_notes(frames, rule)),
             headings={"rate": "success rate"},
             intervals={"rate": ("rate_low", "rate_high")},
         )
@@ -85,11 +92,13 @@ def comparison(
             f"Every row counts the n pairs of equal architecture and seed. {size_note(standing)}",
             *rule_notes(standing, measurement),
             interval_note(standing),
+            difference_note(a, b, clustered),
+            *trivial_notes(frames, rule),
             test,
             "Other thresholds describe; they test nothing.",
         ),
         headings=side_headings("a", a) | side_headings("b", b),
-        intervals={"rate_a": ("rate_a_low", "rate_a_high"), "rate_b": ("rate_b_low", "rate_b_high")},
+        intervals={name: (f"{name}_low", f"{name}_high") for name in ("rate_a", "rate_b", "difference")},
     )
 
 
@@ -112,8 +121,20 @@ def rule_notes(standing: pd.DataFrame, measurement: str | None) -> tuple[str, ..
     return ("A success is alive to the end and strictly beyond the threshold.", stale_note(standing) + how)
 
 
+def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:
+    """Which of the rule's thresholds a sampler passes that nobody trained."""
+    own = frames.calibration[frames.calibration["dataset"] == rule.dataset].drop(columns="dataset")
+    return trivial.notes(rule, [Calibration(*row) for row in own.itertuples(index=False, name=None)])
+
+
 def interval_note(standing: pd.DataFrame) -> str:
     """By which interval rates are surrounded."""
     clustered = standing.groupby("method")["unit"].apply(lambda units: units.duplicated().any()).any()
     size = " at the effective sample size, as seeds of one architecture resemble each other" if clustered else ""
     return f"In brackets: Wilson's 95% interval{size}."
+
+
+def difference_note(a: str, b: str, clustered: bool) -> str:
+    """Which way the difference of rates goes, and by which interval it is surrounded."""
+    size = ", at the effective sample sizes and with the correlation over architectures" * clustered
+    return f"difference: success of {a} less that of {b}, with the 95% interval of Newcombe (1998, method 10){size}."
