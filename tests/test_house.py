@@ -55,6 +55,7 @@ FLOORS = {
     "statistics": 2,
     "summary": 2,
     "robustness": 2,
+    "forecast": 2,
     "driver": 3,
     "report": 3,
     "screen": 3,
