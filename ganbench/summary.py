@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ganbench.courses import outcome_table
-from ganbench.inference import median_interval, quantile
+from ganbench.inference import Interval, median_interval, quantile
 from ganbench.outcomes import OUTCOMES
-from ganbench.statistics import standings
+from ganbench.statistics import SuccessRule, judged, standings, successes
+from ganbench.variation import share_within
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
 
-COSTS = ("generator_steps", "critic_updates", "generator_updates", "samples", "seconds_train", "seconds_evaluate")
+COSTS = (
+    *("generator_steps", "critic_updates", "generator_updates", "samples", "flops"),
+    *("seconds_train", "seconds_evaluate"),
+)
 
 
-def summary_table(frames: Frames) -> pd.DataFrame:
+class MedianInterval(Protocol):
+    """How the interval of a median is found: `inference.median_interval` or `bootstrap.bootstrap_median`."""
+
+    def __call__(self, values: ArrayLike, units: ArrayLike) -> Interval: ...  # noqa: D102
+
+
+def summary_table(frames: Frames, interval: MedianInterval = median_interval) -> pd.DataFrame:
     """Summarise every metric of every method on every dataset, one row per way of measuring.
 
     `final` and `best` are medians over all trials, with those that did not live counted as worst (+inf if lower is
     better), each with the 95% interval of the median (`_low`, `_high`); `q25` and `q75` the quartiles of final;
-    `survivors` the median final of those alive, to be read beside `finite` of `n`. No neutral value has a best.
+    `survivors` the median final of those alive, to be read beside `finite` of `n`. No neutral value has a best. The
+    interval is Woodruff's (`inference.median_interval`), which covers better at few units than the BCa bootstrap over
+    architectures (docs/statistics.md); `interval=bootstrap_median` gives that one.
     """
+    return pd.DataFrame([names | summarise(group, interval) for names, group in measured_groups(frames)])
+
+
+def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Give the standings of every method by every metric that was measured on its dataset, with the names of it all."""
     scored = frames.scores.drop_duplicates(["name", "measurement"])
-    rows: list[dict[str, Any]] = []
     for dataset in frames.trials["dataset"].drop_duplicates():
         for metric, measurement, samples in scored[["name", "measurement", "samples"]].itertuples(index=False):
             standing = standings(frames, dataset, metric, measurement)
@@ -34,8 +52,25 @@ def summary_table(frames: Frames) -> pd.DataFrame:
                 continue
             for method, group in standing.groupby("method", sort=False):
                 names = {"dataset": dataset, "method": method, "metric": metric}
-                rows.append({**names, "measurement": measurement, "samples_measured": samples, **summarise(group)})
-    return pd.DataFrame(rows)
+                yield names | {"measurement": measurement, "samples_measured": samples}, group
+
+
+def spread_over_seeds(frames: Frames) -> pd.DataFrame:
+    """Give how much of the spread of final scores is luck of the seed, not the architecture, for each method.
+
+    `luck`, from 0 to 1, is the share of the variation of their ranks that lies between seeds of one architecture, with
+    its 95% interval `luck_low`, `luck_high` (an analysis of variance and its jackknife over architectures: `variation.
+    share_within`); the dead rank last. Columns besides: dataset, method, metric, measurement, architectures, seeds, n,
+    finite. One row per metric with a better direction, where there are several architectures and seeds.
+    """
+    rows: list[dict[str, Any]] = []
+    for names, group in measured_groups(frames):
+        architectures, seeds = group["architecture"].nunique(), group["seed"].nunique()
+        if group["direction"].iloc[0] != "neutral" and architectures > 1 and seeds > 1:
+            luck, (low, high) = share_within(group["final"], group["architecture"])
+            found = {"luck": luck, "luck_low": low, "luck_high": high, "architectures": architectures, "seeds": seeds}
+            rows.append({**names, **found, "n": len(group), "finite": int(group["alive"].sum())})
+    return pd.DataFrame(rows).drop(columns="samples_measured") if rows else pd.DataFrame()
 
 
 def fate_table(frames: Frames) -> pd.DataFrame:
@@ -66,13 +101,51 @@ def cost_table(frames: Frames) -> pd.DataFrame:
     """Give what a trial of each method cost: the budget in every unit that is known, and wall seconds; medians.
 
     `samples` are real rows shown to the critic; `seconds_*` the batch's divided by its members, `members` how many
-    those were. FLOPs are not counted yet.
+    those were; `flops` NaN where they were not counted.
     """
-    trials = frames.trials[frames.trials["status"] != "missing"]
+    trials = trained(frames)
     groups = trials.groupby(["dataset", "method"], sort=False)
-    costs = groups[list(COSTS)].median().assign(flops=float("nan"), n=groups.size())
+    costs = groups[list(COSTS)].median().assign(n=groups.size())
     together = {name: groups[name].agg(listed).astype("str") for name in ("members", "mode", "device")}
     return costs.assign(**together).reset_index()
+
+
+def success_cost_table(frames: Frames, rules: Sequence[SuccessRule]) -> pd.DataFrame:
+    """Give what a success cost each method: the costs of all its trials, dead ones too, over its successes.
+
+    A success is one by the primary threshold of the dataset's first rule; of several ways of measuring, by the one that
+    most trials have. Without a success the cost is inf, and NaN where it is not known of any trial; of a trial that it
+    is not known of, it is taken to be the dearest trial's. Columns: dataset, method, successes, n, then the costs.
+    """
+    first: dict[str, SuccessRule] = {}
+    for rule in rules:
+        first.setdefault(rule.dataset, rule)
+    rows: list[dict[str, Any]] = []
+    for (dataset, method), group in trained(frames).groupby(["dataset", "method"], sort=False):
+        asked = first.get(str(dataset))
+        if asked is not None:
+            standing = judged(frames, asked, usual_measurement(frames, asked))
+            won = int(successes(standing[standing["method"] == method], asked.at, asked.primary).sum())
+            costs = group[list(COSTS)]
+            total = costs.fillna(costs.max()).sum(min_count=1)
+            spent = total / won if won else total.where(total.isna(), np.inf)
+            row = {"dataset": dataset, "method": method, "successes": won, "n": len(group)}
+            rows.append(row | {name: float(spent[name]) for name in COSTS})
+    return pd.DataFrame(rows)
+
+
+def trained(frames: Frames) -> pd.DataFrame:
+    """The trials that there are records of, with every cost; NaN where a cost was never counted."""
+    trials = frames.trials[frames.trials["status"] != "missing"]
+    return trials.assign(**{name: np.nan for name in COSTS if name not in trials})
+
+
+def usual_measurement(frames: Frames, rule: SuccessRule) -> str | None:
+    """The way in which a rule's metric was measured on most trials of its dataset, the first by name of equals."""
+    keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
+    scores = frames.scores[(frames.scores["name"] == rule.metric) & frames.scores["key"].isin(keys)]
+    counts = scores.groupby("measurement")["key"].nunique()
+    return str(counts.idxmax()) if len(counts) else None
 
 
 def listed(values: pd.Series[Any]) -> str:
@@ -93,9 +166,9 @@ def measured_keys(frames: Frames, metric: str, measurement: str) -> pd.Series[st
     return scores[(scores["name"] == metric) & (scores["measurement"] == measurement)]["key"]
 
 
-def summarise(group: pd.DataFrame) -> dict[str, Any]:
+def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:
     """Summarise the standings of one method."""
-    final, best = median_interval(group["final"], group["unit"]), median_interval(group["best"], group["unit"])
+    final, best = interval(group["final"], group["unit"]), interval(group["best"], group["unit"])
     return {
         "direction": group["direction"].iloc[0],
         "n": len(group),

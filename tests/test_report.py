@@ -41,7 +41,9 @@ def test_the_tables_of_a_suite_and_their_order(tmp_path: Path) -> None:
         "Success rates on ring: final fid below threshold",
         "a against b on ring: final fid below threshold",
         "Scores on ring",
+        "Paired scores on ring: fid",
         "Budget and cost of a trial",
+        "Cost of a success",
     ]
 
 

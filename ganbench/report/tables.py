@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ganbench.courses import asked
 from ganbench.outcomes import OUTCOMES, Thresholds
 from ganbench.report.scores import score_tables
+from ganbench.report.spread import paired_scores, seed_spread, success_costs
 from ganbench.report.successes import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.statistics import SuccessRule
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
-    """Make every table of a suite: the trials' fates, successes, scores by dataset, costs, failures."""
+    """Make every table of a suite: fates, successes, scores and how they differ, costs, failures."""
     return [
         fates(frames),
         *success_tables(frames, success_rules),
         *score_tables(frames),
+        *paired_scores(frames, success_rules),
+        *seed_spread(frames),
         costs(frames),
+        *success_costs(frames, success_rules),
         *failures(frames),
     ]
 
