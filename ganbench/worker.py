@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ganbench import evaluate, registry
 from ganbench.engine import device as devices
-from ganbench.engine.train import Snapshot, Training, prepare
+from ganbench.engine.train import Snapshot, prepare
 from ganbench.errors import GanbenchError
+from ganbench.judge import Judge
 from ganbench.records import Metric, Source
 from ganbench.registry import Registry
 from ganbench.trials import Batch, Part, Record, Score, canonical
@@ -76,37 +77,22 @@ class Job:
         training = prepare(self.batch, self.plugins, self.device)
         metrics = [(part, self._metric(part)) for part in self.batch.measurement.metrics]
         reference = reference_of(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
+        judge = Judge(training, self.batch.measurement.samples, metrics, reference)
         for snapshot in training.run(report):
             devices.synchronize(self.device)
             self.seconds["train"] += perf_counter() - began
             began = perf_counter()
-            self.judge(training, snapshot, metrics, reference)
+            for own, found in zip(self.scores, judge.scores(snapshot), strict=True):
+                own += found
             self.last = snapshot
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
+        for member, again in judge.fresh():
+            self.scores[member] += again
+        self.seconds["evaluate"] += perf_counter() - began
 
     def _metric(self, part: Part) -> Metric:
         return self.plugins.build("metrics", part.name, part.options)
-
-    def judge(
-        self,
-        training: Training,
-        snapshot: Snapshot,
-        metrics: Sequence[tuple[Part, Metric]],
-        reference: evaluate.Reference,
-    ) -> None:
-        """Score every member of a snapshot."""
-        samples = training.samples(snapshot, self.batch.measurement.samples)
-        for i, own in enumerate(self.scores):
-            sight = evaluate.Sight(
-                samples[i],
-                reference,
-                networks=snapshot.ensemble.networks,
-                generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
-                critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
-            )
-            own += evaluate.judge(metrics, sight, step=snapshot.step, final=snapshot.final)
-            own.append(evaluate.spread(sight, step=snapshot.step))
 
     def records(self) -> list[Record]:
         """Give one record for each trial."""

@@ -85,16 +85,22 @@ class Chance:
 
 
 def evaluation_latent(
-    program: Program, networks: Networks, members: Sequence[Member], rows: int, steps: int, data: Data
+    program: Program,
+    networks: Networks,
+    members: Sequence[Member],
+    rows: int,
+    steps: int,
+    data: Data,
+    stream: str = "evaluation",
 ) -> Tensor:
-    """Draw the latents that a model is judged on, [S, steps, rows, width]: the same at every snapshot."""
+    """Draw the latents that a model is judged on, [S, steps, rows, width]: of one stream the same at every snapshot."""
     parts = []
     for name, draw in latent_laws(program, networks).items():
         fill = law(draw, size_of(draw, rows, ()), data.device, data.dtype)
         generator = torch.Generator(data.device)
         each = []
         for member in members:
-            generator.manual_seed(member.stream_seed(f"evaluation.{name}"))
+            generator.manual_seed(member.stream_seed(f"{stream}.{name}"))
             each.append(fill(generator, steps).flatten(2))
         parts.append(torch.stack(each))
     return torch.cat(parts, -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,16 +34,37 @@ Trace = dict[str, tuple[list[int], Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A batch at one evaluation point: `generators` [S, ...] by name, and how it went so far."""
+    """A batch, or some `members` of it, at one evaluation point: `generators` [S, ...] by name, how it went so far."""
 
     step: int
     final: bool
+    members: tuple[int, ...]
     ensemble: Ensemble
     generators: Stacked
     average: Stacked | None
     died: list[int]
     signals: Trace
     updates: Mapping[str, int]
+
+    def only(self, members: Sequence[int]) -> Snapshot:
+        """Give these members' share in tensors of its own, which stay as they are while training goes on."""
+        rows = [self.members.index(member) for member in members]
+
+        def own(stacked: Stacked) -> Stacked:
+            return {name: tensor.detach()[rows] for name, tensor in stacked.items()}  # a list of rows copies them
+
+        whole, generators = self.ensemble, own(self.generators)
+        critics = own(whole.parameters["critic"])
+        buffers = {player: own(held) for player, held in whole.buffers.items()}
+        return replace(
+            self,
+            members=tuple(members),
+            ensemble=Ensemble(whole.networks, {"generator": generators, "critic": critics}, buffers),
+            generators=generators,
+            average=None if self.average is None else own(self.average),
+            died=[self.died[row] for row in rows],
+            signals={},
+        )
 
     def generator_file(self, member: int) -> bytes:
         """Give one member's generator as safetensors: `generator.*`, `buffer.*`, and `average.*` where kept."""
@@ -196,6 +217,7 @@ class Training:
         return Snapshot(
             step=step,
             final=step == self.budget.generator_steps,
+            members=tuple(range(len(self.members))),
             ensemble=game.ensemble,
             generators={name: p.clone() for name, p in own.items()},
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
@@ -205,8 +227,11 @@ class Training:
         )
 
     @torch.no_grad()
-    def samples(self, snapshot: Snapshot, count: int) -> Tensor:
-        """Give `count` samples of each member, [S, count, *shape], on the CPU in float32.
+    def samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
+        """Give `count` samples of each of a snapshot's members, [S, count, *shape], on the CPU in float32.
+
+        Latents come from the stream of that name: of one stream they are the same at every snapshot, of two
+        independent.
 
         They come in batches of the training size, because batch statistics belong to the generator; averaged weights
         are used where the recipe keeps them. Labels of a conditional generator go round the classes.
@@ -214,7 +239,8 @@ class Training:
         rows = self.budget.batch_size
         chunks = -(-count // rows)
         networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
-        latent = evaluation_latent(self.program, networks, self.members, rows, chunks, self.data)
+        members = [self.members[i] for i in snapshot.members]
+        latent = evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
         labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
 
         def member(g: Stacked, own: Stacked, z: Tensor) -> Tensor:

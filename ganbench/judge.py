@@ -1,0 +1,99 @@
+"""Judges a batch's snapshots: their scores as training goes on, and the best ones again on samples that chose nothing.
+
+The best of k noisy scores lies, by chance alone, where the best of k draws of the noise lies. So the snapshot is chosen
+on one set of samples and reported on another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ganbench import evaluate
+from ganbench.records import Metric
+from ganbench.trials import Part, Score
+
+if TYPE_CHECKING:
+    from ganbench.engine.train import Snapshot, Training
+
+FRESH = "evaluation.fresh"
+"""The stream of latents that the best snapshots are reported on, independent of the series' own."""
+
+
+class Judge:
+    """Scores snapshots one after another; `kept` are those where some value of some member is best so far.
+
+    Values with a better direction are followed, but for those of `final` metrics, which leave nothing to choose.
+    Values of metrics on networks need no second look: they are told again as they were.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        samples: int,
+        metrics: Sequence[tuple[Part, Metric]],
+        reference: evaluate.Reference,
+    ) -> None:
+        self.training, self.samples, self.metrics, self.reference = training, samples, metrics, reference
+        going = [(part, metric) for part, metric in metrics if not metric.final]
+        self.sampled = [(part, metric) for part, metric in going if metric.needs != "networks"]
+        self.followed = {name for _, metric in going for name in metric.values}
+        self.exact = self.followed - {name for _, metric in self.sampled for name in metric.values}
+        self.seen: list[list[list[Score]]] = []
+        self.best: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
+        self.kept: Mapping[int, Snapshot] = {}
+
+    def scores(self, snapshot: Snapshot) -> list[list[Score]]:
+        """Give the scores of every member of a snapshot, and keep of it what is the best so far."""
+        found = self._scores(snapshot, self.metrics, "evaluation", snapshot.final)
+        self.seen.append(found)
+        for best, own in zip(self.best, found, strict=True):
+            for score in own:
+                if score.name in self.followed and better(score, best.get((score.name, score.measurement))):
+                    best[score.name, score.measurement] = score
+        wanted = {
+            step: [i for i, best in enumerate(self.best) if step in {score.step for score in best.values()}]
+            for step in (*self.kept, snapshot.step)
+        }
+        self.kept = {
+            step: one if step in self.kept and list(one.members) == wanted[step] else one.only(wanted[step])
+            for step, one in {**self.kept, snapshot.step: snapshot}.items()
+            if wanted[step]
+        }
+        return found
+
+    def fresh(self) -> Iterator[tuple[int, list[Score]]]:
+        """Give members and their fresh scores at each of their best snapshots; nothing where there was but one."""
+        for step, snapshot in self.kept.items() if len(self.seen) > 1 else ():
+            again = self._scores(snapshot, self.sampled, FRESH, final=False)
+            before = next(found for found in self.seen if found[0][0].step == step)
+            for member, own in zip(snapshot.members, again, strict=True):
+                exact = [score for score in before[member] if score.name in self.exact]
+                yield member, [replace(score, fresh=True) for score in (*own, *exact)]
+
+    def _scores(
+        self, snapshot: Snapshot, metrics: Sequence[tuple[Part, Metric]], stream: str, final: bool
+    ) -> list[list[Score]]:
+        """Score the members of a snapshot on samples from latents of this stream; one sampling for all metrics."""
+        samples = self.training.samples(snapshot, self.samples, stream)
+        found: list[list[Score]] = []
+        for i in range(len(snapshot.members)):
+            sight = evaluate.Sight(
+                samples[i],
+                self.reference,
+                networks=snapshot.ensemble.networks,
+                generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
+                critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
+            )
+            judged = evaluate.judge(metrics, sight, step=snapshot.step, final=final)
+            found.append([*judged, evaluate.spread(sight, step=snapshot.step)])
+        return found
+
+
+def better(score: Score, best: Score | None) -> bool:
+    """Say whether a score has a better direction and lies beyond the best so far; of equals the first stays."""
+    if score.direction == "neutral" or not math.isfinite(score.value):
+        return False
+    return best is None or (score.value > best.value if score.direction == "higher" else score.value < best.value)
