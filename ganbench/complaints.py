@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, nearest, shortened
 
 Path = tuple[str | int, ...]
 """Where something stands in a suite: keys, and the numbers of tables and items from 0."""
@@ -17,8 +16,15 @@ Path = tuple[str | int, ...]
 KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
 DOTTED = rf"{KEY}(?:\s*\.\s*{KEY})*"
 HEADER = re.compile(rf"\s*(\[\[?)\s*({DOTTED})\s*\]\]?\s*(?:#.*)?$")
+LONGEST_KEY = 40
 ASSIGNMENT = re.compile(rf"\s*({DOTTED})\s*=")
-LONGEST_VALUE = 80
+OURS = {
+    "model_type": "it should be a table",
+    "dict_type": "it should be a table",
+    "tuple_type": "it should be a list",
+    "list_type": "it should be a list",
+}
+"""Pydantic's complaints that speak of Python's types, as TOML has it."""
 
 
 class Complaint(NamedTuple):
@@ -47,14 +53,19 @@ def translated(error: ValidationError, tables: Mapping[str, type[BaseModel]], wh
     for path, value, reason in _complaints(error, tables):
         numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
         place = f"{where}:{numbers[0]}" if numbers else where
-        shown = "" if value is None else f" = {_shortened(value)}"
+        shown = "" if value is None else f" = {shortened(value)}"
         rows.append(f"{place}: {spelt(path)}{shown}: {reason}" if path else f"{place}: {reason}")
     return GanbenchError("\n".join(rows))
 
 
 def spelt(path: Path) -> str:
     """Give a path as in `method[0].constraints[1].weight`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
+
+
+def _key(name: str) -> str:
+    """Give a key as it is, or quoted and shortened where it is longer than any key of ours or does not print."""
+    return name if name.isprintable() and len(name) <= LONGEST_KEY else shortened(name)
 
 
 def line_numbers(text: str) -> dict[Path, int]:
@@ -103,7 +114,8 @@ def _complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -
         elif one["type"] == "extra_forbidden":
             yield Complaint(path, one["input"], _unknown(path, tables))
         else:
-            reason = str(cause or one["msg"].replace("Input should", "it should"))
+            own = OURS.get(one["type"]) or one["msg"].replace("Input should", "it should")
+            reason = str(cause or own.replace("String should", "it should"))
             yield Complaint(path, one["input"], f"{reason}.")
 
 
@@ -129,12 +141,4 @@ def _unknown(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
     model = _model(path, tables)
     known = sorted(_known(model)) if model else []
     own = f" {_known(model).get('options', '')}" if model else ""
-    near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"no such key.{hint} Known: {', '.join(known)}.{own}".rstrip()
-
-
-def _shortened(value: Any) -> str:
-    """Give a value as text that fits in a line."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return f"no such key.{nearest(path[-1], known)} Known: {', '.join(known)}.{own}".rstrip()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
+
+LONGEST_VALUE = 80
+"""Characters of a value that a message shows."""
 
 
 class GanbenchError(Exception):
@@ -13,7 +17,22 @@ class GanbenchError(Exception):
 def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
     """The error for a name that nobody knows: the value, the nearest right name, all the names."""
     names = sorted(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     listing = ", ".join(names) or "none"
-    return GanbenchError(f"{where + ': ' if where else ''}no {kind} {str(name)!r}.{hint} Known: {listing}.")
+    place = f"{where}: " if where else ""
+    return GanbenchError(f"{place}no {kind} {shortened(str(name))}.{nearest(name, names)} Known: {listing}.")
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Ask for the nearest right name, as in " Did you mean 'hinge'?"; nothing where none is near."""
+    near = get_close_matches(str(name)[:200], known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def shortened(value: Any) -> str:
+    """Give a value as text that fits in a line and is safe in a terminal."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a table in a table in a table ...
+        text = f"<{type(value).__name__}>"
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

@@ -8,13 +8,12 @@ import json
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, nearest, shortened
 from ganbench.records import Scalar
 from ganbench.schedules import number, plain, plain_scalar
 from ganbench.sources import definition
@@ -61,17 +60,11 @@ class Options:
         """
         for name in given:
             if name not in self.parameters:
-                near = get_close_matches(str(name), self.parameters, n=1, cutoff=0.5)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise GanbenchError(f"{place}: no option {str(name)!r}.{hint} Options: {self}.")
+                said = f"{shortened(str(name))} (given {shortened(given[name])})"
+                raise GanbenchError(f"{place}: no option {said}.{nearest(name, self.parameters)} Options: {self}.")
+        pairs = ", ".join(f"{json.dumps(name)}: {_json(name, value, place)}" for name, value in given.items())
         try:
-            text = json.dumps(plain(given), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise GanbenchError(
-                f"{place}: {dict(given)!r}: {error}; options are numbers (no NaN), strings, booleans, lists, tables."
-            ) from None
-        try:
-            model = self._model.model_validate_json(text)
+            model = self._model.model_validate_json(f"{{{pairs}}}")
         except ValidationError as error:
             raise GanbenchError(f"{place}: {_complaint(error)}. Options: {self}.") from None
         return {self._fields[field]: getattr(model, field) for field in self._fields if field in model.model_fields_set}
@@ -80,6 +73,15 @@ class Options:
         """Give what differs from the defaults, as canonical plain JSON data. Raises GanbenchError."""
         values = self.values(given, place)
         return {name: plain(value) for name, value in values.items() if not _same(value, self.parameters[name].default)}
+
+
+def _json(name: str, value: Any, place: str) -> str:
+    """Give an option's value as strict JSON. Raises GanbenchError for what has none: NaN, a date."""
+    try:
+        return json.dumps(plain(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        forms = "an option is a number (no NaN), a string, a boolean, a list or a table"
+        raise GanbenchError(f"{place}: option {name!r} = {shortened(value)}: {forms}.") from None
 
 
 def _globals(build: Any) -> dict[str, Any]:
@@ -94,9 +96,10 @@ def _annotation(parameter: inspect.Parameter, namespace: dict[str, Any]) -> Any:
         return float if isinstance(parameter.default, float) else Any
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
+    holder = SimpleNamespace(__annotations__={"option": parameter.annotation})
     try:
-        return eval(parameter.annotation, namespace)  # the author's own code, as typing.get_type_hints does
-    except (NameError, AttributeError, TypeError):
+        return typing.get_type_hints(holder, namespace, include_extras=True)["option"]
+    except (NameError, AttributeError, TypeError, SyntaxError):
         return Any
 
 
@@ -163,7 +166,7 @@ def _complaint(error: ValidationError) -> str:
             told[name] = [f"option {name!r} is missing"]
             continue
         reason = str(one.get("ctx", {}).get("error", "")) or one["msg"].replace("Input should", "it should")
-        told.setdefault(name, [f"option {name!r} = {one['input']!r}"])
+        told.setdefault(name, [f"option {name!r} = {shortened(one['input'])}"])
         if reason not in told[name]:
             told[name].append(reason)
     return "; ".join(f"{words[0]}{': ' if words[1:] else ''}{' or '.join(words[1:])}" for words in told.values())

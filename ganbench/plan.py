@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from ganbench import schedules
+from ganbench import places, rules, schedules
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, unknown
 from ganbench.records import Direction, Method, Metric, Space, Spec, Use
-from ganbench.suite import DEFAULTS, BudgetTable, DatasetTable, SuccessTable, Suite
+from ganbench.suite import DEFAULTS, DatasetTable, Suite
 from ganbench.trials import Batch, Budget, Measurement, Mode, Part, Recipe, Trial, canonical, digest
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ STACK_FROM = 3
 MOST_MEMBERS = 32
 """Seeds of one batch at the most."""
 
+CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
+"""Kinds whose offers are built while planning, so that their own complaints come before anything trains."""
+
 FRUITLESS_DRAWS = 10_000
 """Draws in a row without a new spec after which a space is taken to be exhausted."""
 
@@ -34,13 +39,24 @@ class Plan:
     """Everything a suite asks for.
 
     `directions` says which way each measured value is better; `cautions` are the warnings of the literature, each
-    with the methods that it is about.
+    with the methods that it is about; `unruled` are the datasets that no success rule is about.
     """
 
     trials: tuple[Trial, ...]
     batches: tuple[Batch, ...]
     directions: Mapping[str, Direction]
     cautions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unruled: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before the suite runs, a line each."""
+        said = [f"caution ({', '.join(methods)}): {sentence}" for sentence, methods in self.cautions.items()]
+        return said + [
+            f"caution: dataset {name!r} has no success rule, so nothing says who succeeds. Add [[success]] with "
+            f'dataset = "{name}".'
+            for name in self.unruled
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +73,13 @@ def make(suite: Suite, registry: Registry) -> Plan:
     directions = planner.check_success()
     batches = tuple(planner.batches())
     trials = tuple(trial for batch in batches for trial in batch.trials)
-    return Plan(trials=trials, batches=batches, directions=directions, cautions=planner.cautions(batches))
+    return Plan(
+        trials=trials,
+        batches=batches,
+        directions=directions,
+        cautions=planner.cautions(batches),
+        unruled=planner.unruled(),
+    )
 
 
 def missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[str] = ()) -> Todo:
@@ -108,7 +130,7 @@ class Planner:
                             spec=spec,
                             recipe=recipe,
                             seed=seed,
-                            budget=budget(self.suite.budget, recipe, self.registry),
+                            budget=budget(self.suite, recipe, self.registry),
                             code=code,
                             labels={"method": label, "dataset": table.title, "architecture": named},
                         )
@@ -122,11 +144,16 @@ class Planner:
 
     # names to parts
 
-    def part(self, kind: str, use: Use, *, term: bool = False) -> Part:
+    def part(self, kind: str, use: Use, *, method: str = "", term: bool = False) -> Part:
         """Resolve one use of an offer: its version, and the options that differ from the defaults."""
-        offered = self.registry.get(kind, use.name, where=self.suite.where)
-        options = self.registry.options(kind, use.name, use.options, where=self.suite.where)
-        weight = schedules.plain_scalar(use.weight) if term else None
+        try:
+            offered = self.registry.get(kind, use.name)
+            options = self.registry.options(kind, use.name, use.options)
+            if kind in CHEAP:
+                self.registry.build(kind, use.name, options)
+            weight = schedules.plain_scalar(use.weight) if term else None
+        except GanbenchError as error:
+            raise GanbenchError(f"{places.place_of_use(self.suite, kind, use, method)}: {error}") from error
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
     def architecture(self) -> tuple[Part, list[Spec]]:
@@ -134,7 +161,8 @@ class Planner:
         table = self.suite.architectures
         part = self.part("architectures", Use(table.space, options=table.options))
         space: Space = self.registry.build("architectures", part.name, part.options)
-        return part, sample(space, table.sample, table.seed, f"{self.suite.where}: [architectures] {table.space!r}")
+        place = places.place(self.suite, "architectures")
+        return part, sample(space, table.sample, table.seed, place)
 
     def method(self, label: str) -> Method:
         """Give the recipe a suite calls by this label: a named one, one of its own, or one that starts from another."""
@@ -145,26 +173,34 @@ class Planner:
         if start != label and self.suite.method_table(start) is not None:
             base = self.method(start)
         else:
-            self.registry.get("methods", start, where=f"{self.suite.where}: methods")
+            if start not in recipes:
+                raise unknown("method", start, {*recipes, *self.suite.method_names} - {start}, self.place(label, start))
             base = self.registry.build("methods", start, {})
         return base if table is None else table.applied(base)
+
+    def place(self, label: str, start: str) -> str:
+        """Give the place where a method's start is named: in its table, if it is not the label itself."""
+        tables = [table.name for table in self.suite.method]
+        if start != label:
+            return places.place(self.suite, "method", tables.index(label), "from")
+        return places.place_of_method(self.suite, label)
 
     def recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Resolve a method for one architecture: constraints whose `where` does not fit it fall away."""
         for use in method.constraints:
             strange = next((key for key in use.where if key not in spec), None)
             if strange is not None:
-                place = f"{self.suite.where}: method {label!r}, constraint {use.name!r}, where"
+                place = f"{places.place_of_use(self.suite, 'constraints', use, label)}.where"
                 raise unknown("property of this architecture", strange, spec, place)
         fitting = [u for u in method.constraints if all(spec[key] == value for key, value in u.where.items())]
-        both = method.optimizer or Use(DEFAULTS["optimizer"])
+        both, part = method.optimizer or Use(DEFAULTS["optimizer"]), partial(self.part, method=label)
         return Recipe(
-            loss=self.part("losses", method.loss),
-            constraints=tuple(self.part("constraints", use, term=True) for use in fitting),
-            inputs=tuple(self.part("inputs", use, term=True) for use in method.inputs),
-            dynamics=self.part("dynamics", method.dynamics or Use(DEFAULTS["dynamics"])),
-            critic_optimizer=self.part("optimizers", method.critic_optimizer or both),
-            generator_optimizer=self.part("optimizers", method.generator_optimizer or both),
+            loss=part("losses", method.loss),
+            constraints=tuple(part("constraints", use, term=True) for use in fitting),
+            inputs=tuple(part("inputs", use, term=True) for use in method.inputs),
+            dynamics=part("dynamics", method.dynamics or Use(DEFAULTS["dynamics"])),
+            critic_optimizer=part("optimizers", method.critic_optimizer or both),
+            generator_optimizer=part("optimizers", method.generator_optimizer or both),
             critic_steps=schedules.plain_critic_steps(method.critic_steps),
             order=method.order,
             critic_norm=method.critic_norm,
@@ -184,6 +220,11 @@ class Planner:
             ("optimizers", recipe.generator_optimizer.name),
             ("architectures", architecture.name),
         ]
+
+    def unruled(self) -> tuple[str, ...]:
+        """Give the datasets that no success rule is about."""
+        ruled = {rule.dataset for rule in self.suite.success}
+        return tuple(table.title for table in self.suite.dataset if table.title not in ruled)
 
     def cautions(self, batches: Sequence[Batch]) -> dict[str, list[str]]:
         """Give what the offers in use warn of, with the methods concerned."""
@@ -209,7 +250,8 @@ class Planner:
     def measured(self, table: DatasetTable) -> Measurement:
         """Give the metrics of a dataset: the suite's, or else the dataset's own."""
         asked = self.suite.measurement
-        own = self.registry.get("datasets", table.name, where=self.suite.where).offer.metrics
+        place = places.place_of_use(self.suite, "datasets", Use(table.name, options=table.options))
+        own = self.registry.get("datasets", table.name, where=place).offer.metrics
         uses = [each.use() for each in asked.metrics] if asked.metrics else [Use(name) for name in own]
         return Measurement(metrics=tuple(self.part("metrics", use) for use in uses), samples=asked.samples)
 
@@ -217,30 +259,14 @@ class Planner:
         """Check every success rule against what its dataset is measured by; give the direction of every value."""
         directions: dict[str, Direction] = {}
         for table in self.suite.dataset:
-            own: dict[str, Direction] = {}
-            for part in self.measured(table).metrics:
-                metric: Metric = self.registry.build("metrics", part.name, part.options)
-                own |= metric.values
-            directions |= own
-            for rule in self.suite.success:
+            built = [self.registry.build("metrics", each.name, each.options) for each in self.measured(table).metrics]
+            metrics: dict[str, Metric] = {name: metric for metric in built for name in metric.values}
+            directions |= {name: metric.values[name] for name, metric in metrics.items()}
+            for i, rule in enumerate(self.suite.success):
                 if rule.dataset == table.title:
-                    self.check_rule(rule, own)
+                    place = f"{places.place(self.suite, 'success', i)} for {rule.dataset!r}"
+                    rules.check(rule, metrics, self.suite.budget.snapshots, place)
         return directions
-
-    def check_rule(self, rule: SuccessTable, own: Mapping[str, Direction]) -> None:
-        """Refuse a metric that the dataset does not yield, and thresholds against the metric's direction."""
-        place = f"{self.suite.where}: [[success]] for {rule.dataset!r}"
-        if rule.metric not in own:
-            raise unknown("metric value", rule.metric, own, place)
-        direction = own[rule.metric]
-        if direction == "neutral":
-            raise GanbenchError(f"{place}: {rule.metric!r} has no better direction, so no threshold can be success.")
-        ordered = sorted(rule.thresholds, reverse=direction == "lower")
-        if list(rule.thresholds) != ordered:
-            raise GanbenchError(
-                f"{place}: thresholds {list(rule.thresholds)} must rise in difficulty; for {rule.metric!r} {direction} "
-                f"is better, so write {ordered}."
-            )
 
 
 def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
@@ -251,7 +277,9 @@ def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
     rng, seen, fruitless = random.Random(seed), dict[str, Spec](), 0
     while len(seen) < count:
         if fruitless >= FRUITLESS_DRAWS or (space.size is not None and len(seen) >= space.size):
-            raise GanbenchError(f"{place}: sample = {count}, but this space has only {len(seen)} architectures.")
+            raise GanbenchError(
+                f"{place}: sample = {count}, but this space has only {len(seen)} architectures. Ask for so many."
+            )
         before = len(seen)
         spec = space.sample(rng)
         seen.setdefault(canonical(spec), spec)
@@ -259,14 +287,17 @@ def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
     return list(seen.values())
 
 
-def budget(table: BudgetTable, recipe: Recipe, registry: Registry) -> Budget:
-    """Turn a budget in any unit into generator steps of one method, the most that fit."""
+def budget(suite: Suite, recipe: Recipe, registry: Registry) -> Budget:
+    """Turn a suite's budget in any unit into generator steps of one method, the most that fit."""
+    table = suite.budget
     dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
     steps = affordable_steps(
         table.unit, table.amount, table.batch_size, canonical(recipe.critic_steps), dynamics.together
     )
     if steps < 1:
-        raise GanbenchError(f"[budget] {table.unit} = {table.amount} is less than one generator step takes.")
+        place = places.place(suite, "budget", table.unit)
+        steps_of = f"critic_steps = {canonical(recipe.critic_steps)}, batch_size = {table.batch_size}"
+        raise GanbenchError(f"{place} = {table.amount} is less than one generator step takes ({steps_of}). Give more.")
     snapshots = {max(1, round(steps * (i + 1) / table.snapshots)) for i in range(table.snapshots)}
     return Budget(generator_steps=steps, batch_size=table.batch_size, snapshots=tuple(sorted(snapshots)))
 
@@ -280,10 +311,12 @@ def affordable_steps(unit: str, amount: float, batch_size: int, critic_steps: st
     if unit == "generator_steps":
         return int(amount)
     course = schedules.critic_steps(1 if together else json.loads(critic_steps))
-    spent, steps = 0, 0
-    while True:
-        turns = course(steps)
-        price = turns + 1 if unit == "updates" else turns * batch_size
-        if spent + price > amount or price == 0:
-            return steps
-        spent, steps = spent + price, steps + 1
+
+    def spent(steps: int) -> int:
+        return course.total(steps) + steps if unit == "updates" else course.total(steps) * batch_size
+
+    limit = course.idle if unit == "samples" else math.inf  # steps that take no samples would never end
+    least, most = 0, 1
+    while spent(most) <= amount and most < limit:
+        least, most = most, 2 * most
+    return int(min(limit, least + bisect_right(range(least, most + 1), amount, key=spent) - 1))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, shortened
 
 Shape = Literal["linear", "cosine"]
 
 SCALAR_FORMS = "a number, or a schedule such as {linear = [0.1, 0.0], over = 0.5} or {cosine = [0.1, 0.0]}"
+MOST_STEPS = 10**9
 STEPS_FORMS = "an integer >= 0, or {steps = [[25, 100], [inf, 5]], every = [500, 100]}"
 
 
@@ -57,6 +58,32 @@ class CriticSteps:
         if self.period and step % self.period == 0:
             return self.periodic
         return next(steps for until, steps in self.phases if step < until)
+
+    @property
+    def idle(self) -> float:
+        """The first generator step before which the critic takes none; infinity if there is none."""
+        if self.period and not self.periodic:
+            return 0
+        start: float = 0
+        for until, steps in self.phases:
+            first = start + bool(self.period and start % self.period == 0)
+            if steps == 0 and first < until and self.period != 1:
+                return first
+            start = until
+        return math.inf
+
+    def total(self, steps: int) -> int:
+        """Give the critic's steps before the first `steps` generator steps, all together."""
+        start, found = 0, 0
+        for until, each in self.phases:
+            end = min(steps, until)
+            if end > start:
+                special = (
+                    len(range(-(-start // self.period) * self.period, int(end), self.period)) if self.period else 0
+                )
+                found += (int(end) - start - special) * each + special * self.periodic
+                start = int(end)
+        return found
 
 
 def number(value: Any) -> float:
@@ -169,5 +196,7 @@ def _pair(value: Any, whole: Any) -> tuple[float, float]:
 def _count(value: Any, least: int, whole: Any) -> int:
     """Give an integer of at least `least`; `whole` is the schedule that a complaint shows."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ScheduleError(f"{whole!r}: {value!r} is no integer >= {least}; critic_steps is {STEPS_FORMS}")
+        raise ScheduleError(f"{shortened(value)} is no integer >= {least}; critic_steps is {STEPS_FORMS}")
+    if value > MOST_STEPS:
+        raise ScheduleError(f"{shortened(value)} is over {MOST_STEPS}; critic_steps is {STEPS_FORMS}")
     return value

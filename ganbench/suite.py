@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
@@ -30,6 +31,9 @@ FOLDERS = (Path(__file__).parent / "suites", Path(__file__).parents[1] / "suites
 """Where our own suites lie: in an installed wheel, in a checkout."""
 
 MOST_SEEDS = 10_000
+MOST_TRIALS = 100_000
+MOST_SNAPSHOTS = 10_000
+MOST_SAMPLES = 10_000_000
 
 BUDGETS = ("generator_steps", "updates", "samples")
 
@@ -55,8 +59,10 @@ class BudgetTable(Table):
         default=None, description="Optimizer steps of both players: fair across critic steps."
     )
     samples: Count | None = Field(default=None, description="Real samples seen.")
-    batch_size: Count = 64
-    snapshots: Count = Field(default=5, description="How many times a model is evaluated, the last at the end.")
+    batch_size: Annotated[Count, Field(le=MOST_SAMPLES)] = 64
+    snapshots: Annotated[Count, Field(le=MOST_SNAPSHOTS)] = Field(
+        default=5, description="How many times a model is evaluated, the last at the end."
+    )
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
@@ -81,14 +87,14 @@ class ArchitecturesTable(Table):
 
     space: Name = DEFAULTS["architecture"]
     sample: Count = 1
-    seed: int = Field(default=0, strict=True, ge=0)
+    seed: int = Field(default=0, strict=True, ge=0, lt=2**63)
     options: dict[str, Any] = Field(default={}, description="The space's own options, as [architectures.options].")
 
 
 class MeasurementTable(Table):
     """How models are judged: by what, and on how many samples."""
 
-    samples: Annotated[int, Field(strict=True, ge=2)] = 2000
+    samples: Annotated[int, Field(strict=True, ge=2, le=MOST_SAMPLES)] = 2000
     metrics: Annotated[tuple[OfferTable, ...] | None, Some] = Field(
         default=None, description="In place of the datasets' own."
     )
@@ -268,6 +274,11 @@ def _misplaced(suite: Suite) -> Iterator[Complaint]:
     """Find a suite without methods, and tables that start from a later one."""
     if not suite.method_names:
         yield Complaint(("methods",), None, 'missing. Name a recipe, as in methods = ["ns-gan"], or add a [[method]].')
+    grid = len(suite.dataset), suite.architectures.sample, len(suite.method_names), len(suite.seed_list)
+    if prod(grid) > MOST_TRIALS:
+        said = "{} datasets x {} architectures x {} methods x {} seeds".format(*grid)
+        reason = f"{said} are {prod(grid)} trials, over {MOST_TRIALS}. Ask for fewer, or split the suite."
+        yield Complaint(("seeds",), None, reason)
     names = [table.name for table in suite.method]
     for i, table in enumerate(suite.method):
         if table.from_ in names[i + 1 :]:

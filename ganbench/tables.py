@@ -43,7 +43,7 @@ Some = BeforeValidator(_some)
 """Of a field that is a list: it is no lone table, and it is not empty."""
 
 Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 

@@ -163,7 +163,7 @@ def test_other_code_makes_a_record_stale_and_other_statuses_are_trained_again_wh
         ({"method": [{"name": "x", "from": "wgan-gp", "add_constraints": [{"name": "r3"}]}]}, "no constraint 'r3'"),
         (
             {"method": [{"name": "x", "from": "wgan-gp", "constraints": [{"name": "gradient-penalty", "tarjet": 2}]}]},
-            "no option 'tarjet'. Did you mean 'target'",
+            "no option 'tarjet' (given 2). Did you mean 'target'",
         ),
         ({"measurement": {"metrics": ["fdi"]}}, "no metric 'fdi'"),
         (

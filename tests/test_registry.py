@@ -187,7 +187,7 @@ def test_options_are_checked_in_the_place_where_they_stand() -> None:
     with pytest.raises(GanbenchError) as caught:
         HERE.options("losses", "mine", {"tarjet": 1}, where="suites/ring.toml")
     assert str(caught.value) == (
-        "suites/ring.toml: loss 'mine': no option 'tarjet'. Did you mean 'target'? "
+        "suites/ring.toml: loss 'mine': no option 'tarjet' (given 1). Did you mean 'target'? "
         "Options: target: Scalar = 1.0, power: int = 2."
     )
     assert canonical(HERE.options("losses", "mine", {"target": 2, "power": 2})) == '{"target":2.0}'

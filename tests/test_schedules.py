@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.schedules import critic_steps, plain_critic_steps, plain_scalar, scalar
+from ganbench.schedules import CriticSteps, critic_steps, plain_critic_steps, plain_scalar, scalar
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("value", [0, 3, 0.25, -1.0])
@@ -130,3 +132,13 @@ def test_wrong_critic_steps_are_refused_with_their_value_and_the_way_out(value: 
     with pytest.raises(GanbenchError) as caught:
         critic_steps(value)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+PHASES = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 4)), max_size=3, unique_by=lambda phase: phase[0])
+
+
+@given(PHASES, st.integers(0, 4), st.integers(0, 7), st.integers(0, 5), st.integers(0, 60))
+def test_totals_and_idle_steps_are_what_counting_gives(phases, last, period, periodic, steps):
+    course = CriticSteps((*sorted(phases), (math.inf, last)), period, periodic)
+    assert course.total(steps) == sum(map(course, range(steps)))
+    assert course.idle == next((step for step in range(100) if course(step) == 0), math.inf)

@@ -127,6 +127,13 @@ def make_space(
     return Space(sample=sample, networks=networks, size=size)
 
 
+def refuse_less_than_one(**sizes: int) -> None:
+    """Raise GanbenchError for a depth or a width that no perceptron has."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise GanbenchError(f"{name} = {size}: give an integer of 1 or more.")
+
+
 def refuse_nothing_to_normalise(name: str, depth: int, normalised: bool) -> None:
     """Raise GanbenchError for a normalised critic that has no layer to normalise: its spec would lie."""
     if normalised and depth < 2:
@@ -154,6 +161,7 @@ def build_mlp(
     `generator_normalised` is batch norm; what a normalised critic uses is the method's choice. `output="tanh"` is for
     data in [-1, 1].
     """
+    refuse_less_than_one(generator_width=generator_width, critic_width=critic_width, latent=latent)
     refuse_nothing_to_normalise("mlp", critic_depth, critic_normalised)
     spec = {
         "generator_activation": generator_activation,
@@ -181,6 +189,9 @@ def build_random_mlp(
 
     With the defaults it has 9,216 points, as many as the paper's; all are equally likely.
     """
+    if not (activations and depths and widths and normalised):
+        raise GanbenchError("an empty list: give at least one of each of activations, depths, widths, normalised.")
+    refuse_less_than_one(depths=min(depths), widths=min(widths), latent=latent)
     refuse_nothing_to_normalise("random-mlp", min(depths), True in normalised)
     factors = {"activation": activations, "depth": depths, "width": widths, "normalised": normalised}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from ganbench import Dynamics, Losses, Offer, Parameters, Scalar, hookimpl
+from ganbench import Dynamics, GanbenchError, Losses, Offer, Parameters, Scalar, hookimpl
 from torch import Tensor
 from torch.func import grad
 
@@ -57,6 +57,8 @@ def build(
     (the paper's demo starts from the critic's moments). The critic itself moves plainly, and `steps=0` is the plain
     game. The defaults are the demo's.
     """
+    if steps < 0:
+        raise GanbenchError(f"steps = {steps}: give an integer, 0 for the plain game.")
 
     def ahead(losses: Losses, g: Parameters, d: Parameters) -> Parameters:
         if inner == "sgd":

@@ -8,16 +8,28 @@ captures sets it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
-from ganbench import Offer, Scalar, hookimpl
+from ganbench import GanbenchError, Offer, Scalar, hookimpl
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 Factory = Callable[[Iterable[Tensor]], Optimizer]
 
 
+def check(lr: Scalar, eps: float = 1e-8, **shares: float) -> None:
+    """Raise GanbenchError for a number that no optimizer can work with; a schedule's tensor is the engine's affair."""
+    for name, value in {"lr": lr, "eps": eps}.items():
+        if not isinstance(value, Tensor) and not 0 <= value < inf:
+            raise GanbenchError(f"{name} = {value}: give a finite number, 0 or more.")
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise GanbenchError(f"{name} = {value}: give a number from 0 to below 1.")
+
+
 def adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8) -> Factory:
     """Make Adam in one fused kernel, 2.5 times as fast as a kernel per operation on a CPU."""
+    check(lr, eps, beta1=beta1, beta2=beta2)
     return lambda parameters: Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
@@ -25,6 +37,7 @@ def adamw(
     lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-2
 ) -> Factory:
     """Make Adam with decoupled decay: parameters shrink by lr * weight_decay a step, whatever their gradients."""
+    check(lr, eps, beta1=beta1, beta2=beta2)
     return lambda parameters: AdamW(
         parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=True
     )
@@ -32,11 +45,13 @@ def adamw(
 
 def rmsprop(lr: Scalar = 5e-5, alpha: float = 0.99, eps: float = 1e-8) -> Factory:
     """Make RMSprop with torch's smoothing (TensorFlow's alpha is .9); it has no fused kernel."""
+    check(lr, eps, alpha=alpha)
     return lambda parameters: RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, foreach=True)
 
 
 def sgd(lr: Scalar = 1e-2, momentum: float = 0.0) -> Factory:
     """Make gradient descent, with heavy-ball momentum if asked."""
+    check(lr, momentum=momentum)
     return lambda parameters: SGD(parameters, lr=lr, momentum=momentum, fused=True)
 
 

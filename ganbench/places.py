@@ -1,0 +1,73 @@
+"""Where in a suite something stands: what opens every complaint about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ganbench.complaints import Path, line_numbers, spelt
+from ganbench.records import Use
+
+if TYPE_CHECKING:
+    from ganbench.suite import Suite
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "loss": "losses",
+        "constraints": "constraints",
+        "add_constraints": "constraints",
+        "inputs": "inputs",
+        "dynamics": "dynamics",
+        "optimizer": "optimizers",
+        "critic_optimizer": "optimizers",
+        "generator_optimizer": "optimizers",
+    }
+)
+"""The kind of the offers that stand under a key of a [[method]] table."""
+
+
+def place(suite: Suite, *path: str | int) -> str:
+    """Give the place of a path as complaints write it: `suites/ring.toml:27: method[0].loss`."""
+    index = lines(suite._text)
+    numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
+    where = f"{suite.where}:{numbers[0]}" if numbers else suite.where
+    return f"{where}: {spelt(path)}"
+
+
+def place_of_use(suite: Suite, kind: str, use: Use, method: str = "") -> str:
+    """Give the place where a suite asks for this; what only a recipe asks for stands where its `method` does."""
+    found = next((path for path, its_kind, its_use in uses(suite) if (its_kind, its_use) == (kind, use)), None)
+    return place(suite, *found) if found else place_of_method(suite, method)
+
+
+def place_of_method(suite: Suite, name: str) -> str:
+    """Give the place where a suite asks for a method: in its list, else as a table."""
+    if name in suite.methods:
+        return place(suite, "methods", suite.methods.index(name))
+    tables = [table.name for table in suite.method]
+    return place(suite, "method", tables.index(name)) if name in tables else suite.where
+
+
+def uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
+    """Give every offer that a suite itself asks for: where, of which kind, and how."""
+    space = suite.architectures
+    yield ("architectures", "space"), "architectures", Use(space.space, options=space.options)
+    for i, dataset in enumerate(suite.dataset):
+        yield ("dataset", i), "datasets", Use(dataset.name, options=dataset.options)
+    for i, metric in enumerate(suite.measurement.metrics or ()):
+        yield ("measurement", "metrics", i), "metrics", metric.use()
+    for i, method in enumerate(suite.method):
+        for key, kind in KINDS.items():
+            asked = getattr(method, key)
+            if isinstance(asked, tuple):
+                yield from ((("method", i, key, k), kind, each.use()) for k, each in enumerate(asked))
+            elif asked is not None:
+                yield ("method", i, key), kind, asked.use()
+
+
+@lru_cache(maxsize=8)
+def lines(text: str) -> Mapping[Path, int]:
+    """Give the line of each table and key of a TOML text."""
+    return line_numbers(text)
