@@ -1,7 +1,7 @@
 """Does a conclusion survive another reading of the same results: another budget, final or best, metric, threshold?
 
-Every reading goes the way of the primary one, through `statistics.success_table` on frames and rules that differ in
-what is varied. All but the primary describe: nothing is corrected for their number.
+Every reading goes the way of the primary one, through the standings and the paired test of the comparison tables, on
+frames and rules that differ in what is varied. All but the primary describe: nothing is corrected for their number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ganbench.records import Direction
-from ganbench.statistics import At, SuccessRule, standings, success_table
+from ganbench.standings import NEVER, At, SuccessRule, headline, judged, successes
+from ganbench.statistics import contingency, pairs
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
@@ -42,14 +43,18 @@ Verdict = Literal["a", "b", "none", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """A success rule of one threshold. `share` is the share of all trials beyond it, where it was chosen for that."""
+    """A success rule of one threshold, or of a condition alone.
+
+    `share` is the share of all trials beyond the threshold, where it was chosen for that share.
+    """
 
     varied: str
     dataset: str
-    metric: str
+    metric: str | None
     measurement: str | None
     direction: Direction
-    primary: float
+    primary: float | None
+    condition: str | None = None
     at: At = "final"
     share: float = np.nan
     wanted: float = np.nan
@@ -57,8 +62,8 @@ class Yardstick:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The one."""
-        return (self.primary,)
+        """The one, if any."""
+        return () if self.primary is None else (self.primary,)
 
 
 def robustness_table(
@@ -73,21 +78,20 @@ def robustness_table(
     """Read one comparison in every way that differs from the primary in one thing; with `cross`, in all combinations.
 
     The first row is the primary. Columns: varied ("" there, else budget, at, metric, threshold, joined by +), budget,
-    at, metric, direction, measurement, threshold, share and wanted (of all trials beyond a threshold that was chosen
-    for it), step_a and step_b (the median generator step at which the trials are read; _low and _high), n, rate_a,
-    rate_b, difference (a less b), p, verdict (a or b better at 5%, none, or unknown without pairs), counted (it varies
-    something and is known), holds. `rules` are the suite's: another metric's threshold is its own rule's primary.
+    at, metric, condition, direction, measurement, threshold, share and wanted (of all trials beyond a threshold that
+    was chosen for it), step_a and step_b (the median generator step at which the trials are read; _low and _high), n,
+    rate_a, rate_b, difference (a less b), p, verdict (a or b better at 5%, none, or unknown without pairs), counted
+    (it varies something and is known), holds. `rules` are the suite's: another metric's threshold is its own rule's
+    primary. A trial that is cut short and has no fresh score of its best snapshot until then keeps the one of the
+    series.
     """
     own = of_pair(frames, rule.dataset, pair)
     budgets = {DECLARED: own, **equal_budgets(own)}
     measures = list(yardsticks(own, rule, pair, measurement, rules))
     rows: list[dict[str, Any]] = []
     for (budget, read), measure, at in product(budgets.items(), measures, ENDS):
-        varied = [
-            *["budget"] * (budget != DECLARED),
-            *["at"] * (at != rule.at),
-            *[measure.varied][: bool(measure.varied)],
-        ]
+        varied = [name for name, differs in (("budget", budget != DECLARED), ("at", at != rule.at)) if differs]
+        varied += [measure.varied] if measure.varied else []
         nothing_cut = budget != DECLARED and read is own
         if len(varied) <= 1 or (cross and not nothing_cut):
             row = reading(read, replace(measure, at=at), pair)
@@ -101,39 +105,33 @@ def robustness_table(
 
 def reading(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[str, Any]:
     """Compare two methods by one yardstick."""
-    row = success_table(frames, measure, pair, measure.measurement).iloc[0]
-    verdict: Verdict = "none" if row["n"] else "unknown"
-    if row["p"] < LEVEL:
-        verdict = "a" if row["rate_a"] > row["rate_b"] else "b"
+    a, b = pairs(judged(frames, measure, measure.measurement), frames, pair)
+    won_a, won_b = (successes(side, measure.at, measure.primary) for side in (a, b))
+    found = contingency(won_a, won_b, a["unit"])
+    verdict: Verdict = "none" if found["n"] else "unknown"
+    if found["p"] < LEVEL:
+        verdict = "a" if found["difference"] > 0 else "b"
     return {
         "at": measure.at,
-        "metric": measure.metric,
+        "metric": measure.metric or "",
+        "condition": measure.condition or "",
         "direction": measure.direction,
         "measurement": measure.measurement,
-        "threshold": measure.primary,
+        "threshold": np.nan if measure.primary is None else measure.primary,
         "share": measure.share,
         "wanted": measure.wanted,
-        **steps_read(frames, measure, pair),
-        "n": int(row["n"]),
-        "rate_a": row["rate_a"],
-        "rate_b": row["rate_b"],
-        "difference": row["rate_a"] - row["rate_b"],
-        "p": row["p"],
+        **steps_read(a, "step_a", measure.at),
+        **steps_read(b, "step_b", measure.at),
+        **{name: found[name] for name in ("n", "rate_a", "rate_b", "difference", "p")},
         "verdict": verdict,
     }
 
 
-def steps_read(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[str, float]:
-    """Give the generator steps of the last values of each method's trials: median, least and greatest."""
-    rows = frames.series[frames.series["name"] == measure.metric]
-    if measure.measurement is not None:
-        rows = rows[rows["measurement"] == measure.measurement]
-    steps = frames.trials["key"].map(rows.groupby("key")["step"].max())
-    found: dict[str, float] = {}
-    for side, method in zip("ab", pair, strict=True):
-        own = steps[frames.trials["method"] == method]
-        found |= {f"step_{side}": own.median(), f"step_{side}_low": own.min(), f"step_{side}_high": own.max()}
-    return found
+def steps_read(standing: pd.DataFrame, name: str, at: At) -> dict[str, float]:
+    """Give the generator steps of the snapshots that some trials are read at: median, least and greatest."""
+    steps = standing[f"{at}_step"]
+    read = steps[steps != NEVER]
+    return {name: read.median(), f"{name}_low": read.min(), f"{name}_high": read.max()}
 
 
 # the budget
@@ -190,7 +188,15 @@ def cut(frames: Frames, share: pd.Series[float]) -> Frames:
     lived_on = trials["died"] > last * updates.fillna(1.0)
     until = last.set_axis(trials["key"]).groupby(level=0).max()
     scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
-    return replace(frames, trials=trials.assign(died=trials["died"].mask(lived_on, -1)), scores=scores, signals=signals)
+    # The best snapshot until then may not be the one that was drawn afresh at the end.
+    drawn = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
+    fresh = pd.concat(drawn).drop_duplicates(["key", "name", "measurement", "step"])
+    return replace(
+        frames,
+        trials=trials.assign(died=trials["died"].mask(lived_on, -1)),
+        scores=pd.concat([scores[~scores["fresh"]], fresh], ignore_index=True),
+        signals=signals,
+    )
 
 
 # metric and threshold
@@ -202,23 +208,28 @@ def yardsticks(
     """Give the primary yardstick, then those of every other metric, then those of other thresholds."""
     rows = frames.series[frames.series["direction"] != "neutral"].drop_duplicates(["name", "measurement"])
     ways = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
-    mine = [way for way in ways if way[0] == rule.metric and measurement in (None, way[1])]
+    chooser = headline(frames, rule)
+    mine = [way for way in ways if way[0] == chooser and measurement in (None, way[1])]
     primary = Yardstick(
         varied="",
         dataset=rule.dataset,
         metric=rule.metric,
         measurement=measurement,
         direction=mine[0][2] if mine else "neutral",
+        condition=rule.condition,
         at=rule.at,
         primary=rule.primary,
     )
     yield primary
-    row = success_table(frames, primary, pair, measurement).iloc[0]
-    share = (row["rate_a"] + row["rate_b"]) / 2  # of pairs: both methods have as many
-    declared = {each.metric: each.primary for each in reversed(rules) if each.dataset == rule.dataset}
+    first = reading(frames, primary, pair)
+    share = (first["rate_a"] + first["rate_b"]) / 2  # of pairs: both methods have as many
+    bare = [each for each in rules if each.dataset == rule.dataset and each.condition is None]
+    declared = {each.metric: each.primary for each in reversed(bare)}
     for metric, how, direction in ways:
         if metric != rule.metric:
-            other = replace(primary, varied="metric", metric=metric, measurement=how, direction=direction)
+            other = replace(
+                primary, varied="metric", metric=metric, condition=None, measurement=how, direction=direction
+            )
             own = declared.get(metric)
             yield pooled_threshold(frames, other, share) if own is None else replace(other, primary=own)
     between = [(easier + harder) / 2 for easier, harder in pairwise(rule.thresholds)]
@@ -238,7 +249,7 @@ def pooled_threshold(frames: Frames, measure: Yardstick, share: float) -> Yardst
     Half-way between two neighbouring values; as near as ties allow, and as the dead do, which are never beyond. Neither
     all nor none, unless that is the share asked for or the values allow nothing else.
     """
-    standing = standings(frames, measure.dataset, measure.metric, measure.measurement)
+    standing = judged(frames, measure, measure.measurement)
     sign = -1 if measure.direction == "higher" else 1
     ordered = np.sort(sign * standing[measure.at].to_numpy("float64"))  # the best first, the dead last, at inf
     ends = np.append(ordered, np.inf)

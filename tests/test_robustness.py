@@ -69,6 +69,18 @@ def test_only_equal_cost_flips_what_twice_the_updates_bought(tmp_path: Path) -> 
     assert table.loc["equal samples", ["step_a", "step_b"]].tolist() == [100, 50]
 
 
+def test_a_condition_joins_the_primary_and_stands_alone(tmp_path: Path) -> None:
+    """A's FID is better, B's IS: with `is > 4.5` joined A loses its successes; alone, the condition is B's."""
+    frames = two_metrics(tmp_path, [[1, 2, 3, 4] * 2, [5, 6, 7, 8] * 2])
+    joined = verdicts(frames, Success(condition="is > 4.5"))
+    assert joined.loc["primary", ["rate_a", "rate_b", "verdict"]].tolist() == [0, 0, "none"]
+    alone = verdicts(frames, Success(metric=None, thresholds=(), primary=None, condition="is > 4.5"))
+    assert alone.loc["primary", ["rate_a", "rate_b", "verdict"]].tolist() == [0, 1, "b"]
+    assert alone.loc["fid", "verdict"] == "a"
+    (table,) = robustness_tables(frames, [Success(condition="is > 4.5")])
+    assert "final fid below 10 and is > 4.5" in table.notes[0]
+
+
 def test_what_cuts_nothing_is_not_counted(tmp_path: Path) -> None:
     table = verdicts(suite_of(tmp_path, [99, 99], [99, 1], updates=DEAR))
     assert not table.loc[["primary", "equal generator steps", "equal training seconds"], "counted"].any()

@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.report.successes import measurements
 from ganbench.report.table import Table, size_note
 from ganbench.robustness import DECLARED, robustness_table
-from ganbench.statistics import SuccessRule
+from ganbench.standings import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
@@ -94,8 +94,9 @@ def notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
     )
     yield (
         "An equal budget reads each trial at its last snapshot within what the cheaper method spent in all on that "
-        "architecture; cost is taken to be even over a run. step: the generator step read, the median over trials and "
-        "in brackets the least and the greatest."
+        "architecture; cost is taken to be even over a run. step: the generator step read, the median, with "
+        "the least and the greatest in brackets where they differ. Best within a smaller budget is, where no fresh "
+        "samples were drawn there, that of the samples which chose it."
     )
     if (found["budget"] != DECLARED).any() and ((found["varied"] == "budget") & ~found["counted"]).any():
         yield "as declared: the methods had that much in common, so nothing is varied and nothing counted."
@@ -114,7 +115,8 @@ def notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
 
 def value(row: dict[Any, Any]) -> str:
     """What a reading has in place of the primary's; of the primary, all of it."""
-    criterion = f"{row['metric']} {SIDES[row['direction']]} {row['threshold']:.4g}"
+    beyond = f"{row['metric']} {SIDES[row['direction']]} {row['threshold']:.4g}" if row["metric"] else ""
+    criterion = " and ".join(part for part in (beyond, row["condition"]) if part)
     whole = f"{row['at']} {criterion}, budget {row['budget']}"
     return {"budget": row["budget"], "at": row["at"], "metric": criterion, "threshold": criterion}.get(
         row["varied"], whole
