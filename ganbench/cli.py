@@ -91,8 +91,8 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
     asked, chosen = as_suite(suite), settings(out=out, files=plugin)
     made = plan_of(asked, chosen)[1]
     folder = folder_of(asked, chosen)
-    for sentence, methods in made.cautions.items():
-        typer.echo(plain(f"caution ({', '.join(methods)}): {sentence}"), err=True)
+    for sentence in made.warnings:
+        typer.echo(plain(sentence), err=True)
     known = {}
     if (folder / "results.sqlite").exists():
         with Store(folder, readonly=True) as store:
@@ -155,13 +155,14 @@ def table(
     all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer asks for.")] = False,
     out: Folder = None,
     plugin: Plugins = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="In their place: is every verdict robust?")] = False,
 ) -> None:
     """Print the tables of a results folder, or write each into a file."""
     from ganbench.report import write_tables, writer
     from ganbench.store import read
 
     how = writer(format, plugin or ())
-    tables = tables_of(read(results, everything=all))
+    tables = tables_of(read(results, everything=all), robustness)
     if out is None:
         typer.echo(how.page(tables), nl=False)
     else:
@@ -224,12 +225,13 @@ def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -
     return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
 
 
-def tables_of(frames: Frames) -> list[Table]:
-    """Make what the results say about the suite's question."""
+def tables_of(frames: Frames, robustness: bool = False) -> list[Table]:
+    """Make what the results say about the suite's question, or of how robust their verdicts are."""
     from ganbench import suite
-    from ganbench.report import make_tables
+    from ganbench.report import make_robustness_tables, make_tables
 
-    return make_tables(frames, suite.restore(frames.suite).success)
+    make = make_robustness_tables if robustness else make_tables
+    return make(frames, suite.restore(frames.suite).success)
 
 
 def said(files: Iterable[Path]) -> None:

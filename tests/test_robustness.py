@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from ganbench import cli
 from ganbench.frames import Frames
 from ganbench.report import render
 from ganbench.report.robustness import robustness_tables
 from ganbench.robustness import Yardstick, pooled_threshold, robustness_table
+from ganbench.store import Store
 
 from building import Success, record, results, scores, trial
 
@@ -249,3 +251,38 @@ def test_names_of_strangers_stay_text(tmp_path: Path) -> None:
     text = render(list(robustness_tables(results(tmp_path, made), [Success(compare=((evil, "b"),))])), "md")
     assert "<b>" not in text
     assert "\x1b" not in text
+
+
+SUITE = """question = "Why?"
+methods = ["a", "b"]
+budget = { generator_steps = 100 }
+[[dataset]]
+name = "ring"
+[[success]]
+dataset = "ring"
+metric = "fid"
+thresholds = [10]
+"""
+
+
+def test_the_command_line_prints_the_robustness_tables_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [record(trial(m, i), [v, v]) for m, v in (("a", 1.0), ("b", 99.0)) for i in range(8)]
+    with Store(tmp_path) as store:
+        store.begin_run(SUITE + 'compare = [["a", "b"]]', [each.trial for each in made], {})
+        store.append(made)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["table", str(tmp_path), "--robustness"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("## Robustness of a against b on ring\n")
+    assert printed.count("## ") == 1
+
+
+def test_without_a_comparison_the_way_out_is_said(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.begin_run(SUITE, [trial()], {})
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["table", str(tmp_path), "--robustness"])
+    assert ended.value.code == 2

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ganbench.errors import GanbenchError
 from ganbench.report.successes import measurements
 from ganbench.report.table import Table, size_note
 from ganbench.robustness import DECLARED, robustness_table
@@ -20,6 +21,14 @@ ENDS = ["step_a_low", "step_a_high", "step_b_low", "step_b_high"]
 ONE_BY_ONE = ("budget", "at", "metric", "threshold")
 TITLES = {"": "primary", "at": "final or best"}
 SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
+
+
+def make_robustness_tables(frames: Frames, rules: Sequence[SuccessRule]) -> list[Table]:
+    """Make a table for each comparison; GanbenchError where the suite makes none."""
+    made = list(robustness_tables(frames, rules))
+    if not made:
+        raise GanbenchError('no success rule compares methods. Add compare = [["A", "B"]] to one and run the suite.')
+    return made
 
 
 def robustness_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
