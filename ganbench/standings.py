@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -52,8 +53,15 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
     final value. Missing trials, and living ones that this metric was never measured on, are left out. `measurement` may
     be left out where there is one: protocols never mix.
     """
+    return stood(frames, dataset, metric, measurement).copy()
+
+
+@lru_cache(maxsize=32)
+def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
+    """Give `standings`, found once for all the tables that ask: nobody may change it."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
-    rows = protocol(frames.scores[frames.scores["key"].isin(trials["key"])], dataset, metric, measurement)
+    rows = frames.scores[frames.scores["name"] == metric]
+    rows = protocol(rows[rows["key"].isin(trials["key"])], dataset, metric, measurement)
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
     table = trials.join(extremes(rows, direction), on="key").assign(direction=direction, holds=True)
     table = table.assign(

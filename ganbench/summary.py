@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ganbench.courses import outcome_table
 from ganbench.inference import Interval, median_interval, quantile
 from ganbench.outcomes import OUTCOMES
-from ganbench.statistics import SuccessRule, judged, standings, successes
+from ganbench.standings import SuccessRule, headline, judged, standings, successes
 from ganbench.variation import share_within
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def summary_table(frames: Frames, interval: MedianInterval = median_interval) ->
 def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Give the standings of every method by every metric that was measured on its dataset, with the names of it all."""
     scored = frames.scores.drop_duplicates(["name", "measurement"])
+    measured = measurements_by_dataset(frames)
     for dataset in frames.trials["dataset"].drop_duplicates():
         for metric, measurement, samples in scored[["name", "measurement", "samples"]].itertuples(index=False):
-            standing = standings(frames, dataset, metric, measurement)
-            if not standing["key"].isin(measured_keys(frames, metric, measurement)).any():
+            if (dataset, metric, measurement) not in measured:
                 continue
+            standing = standings(frames, dataset, metric, measurement)
             for method, group in standing.groupby("method", sort=False):
                 names = {"dataset": dataset, "method": method, "metric": metric}
                 yield names | {"measurement": measurement, "samples_measured": samples}, group
@@ -117,15 +118,13 @@ def success_cost_table(frames: Frames, rules: Sequence[SuccessRule]) -> pd.DataF
     most trials have. Without a success the cost is inf, and NaN where it is not known of any trial; of a trial that it
     is not known of, it is taken to be the dearest trial's. Columns: dataset, method, successes, n, then the costs.
     """
-    first: dict[str, SuccessRule] = {}
-    for rule in rules:
-        first.setdefault(rule.dataset, rule)
+    trials, first = trained(frames), {rule.dataset: rule for rule in reversed(rules)}
     rows: list[dict[str, Any]] = []
-    for (dataset, method), group in trained(frames).groupby(["dataset", "method"], sort=False):
-        asked = first.get(str(dataset))
-        if asked is not None:
-            standing = judged(frames, asked, usual_measurement(frames, asked))
-            won = int(successes(standing[standing["method"] == method], asked.at, asked.primary).sum())
+    for dataset in (each for each in trials["dataset"].drop_duplicates() if each in first):
+        rule = first[dataset]
+        standing = judged(frames, rule, usual_measurement(frames, rule))
+        for method, group in trials[trials["dataset"] == dataset].groupby("method", sort=False):
+            won = int(successes(standing[standing["method"] == method], rule.at, rule.primary).sum())
             costs = group[list(COSTS)]
             total = costs.fillna(costs.max()).sum(min_count=1)
             spent = total / won if won else total.where(total.isna(), np.inf)
@@ -143,7 +142,7 @@ def trained(frames: Frames) -> pd.DataFrame:
 def usual_measurement(frames: Frames, rule: SuccessRule) -> str | None:
     """The way in which a rule's metric was measured on most trials of its dataset, the first by name of equals."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    scores = frames.scores[(frames.scores["name"] == rule.metric) & frames.scores["key"].isin(keys)]
+    scores = frames.scores[(frames.scores["name"] == headline(frames, rule)) & frames.scores["key"].isin(keys)]
     counts = scores.groupby("measurement")["key"].nunique()
     return str(counts.idxmax()) if len(counts) else None
 
@@ -160,10 +159,12 @@ def failure_table(frames: Frames) -> pd.DataFrame:
     return groups.size().rename("n").reset_index()
 
 
-def measured_keys(frames: Frames, metric: str, measurement: str) -> pd.Series[str]:
-    """The keys of the trials that have this score."""
-    scores = frames.scores
-    return scores[(scores["name"] == metric) & (scores["measurement"] == measurement)]["key"]
+def measurements_by_dataset(frames: Frames) -> set[tuple[str, str, str]]:
+    """Give what was measured of a recorded trial of each dataset: dataset, metric, measurement."""
+    trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
+    dataset = frames.scores["key"].map(trials.set_index("key")["dataset"])
+    table = frames.scores[["name", "measurement"]].assign(dataset=dataset).dropna().drop_duplicates()
+    return set(table[["dataset", "name", "measurement"]].itertuples(index=False, name=None))
 
 
 def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:
