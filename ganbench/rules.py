@@ -1,14 +1,16 @@
-"""Success rules held against what their datasets are measured by."""
+"""Success rules: held against what their datasets are measured by, told in words, and asked of one record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 
 from ganbench import conditions
 from ganbench.errors import GanbenchError, unknown
 from ganbench.outcomes import SPREAD
 from ganbench.records import Direction, Metric
 from ganbench.tables import SuccessTable
+from ganbench.trials import Record
 
 
 def check(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
@@ -62,3 +64,24 @@ def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], sn
             f"{place}, condition: {missed!r} is measured at the end only, but the best {chooser!r} may come before. "
             'Write at = "final", or leave it out.'
         )
+
+
+def words(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
+    """Give a rule at its primary threshold, as in `fid < 40 and recall > 0.5`."""
+    sides = {"lower": "<", "higher": ">", "neutral": "?"}
+    metric = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
+    return " and ".join(part for part in (metric, rule.condition) if part)
+
+
+def succeeds(record: Record, rule: SuccessTable, directions: Mapping[str, Direction]) -> bool:
+    """Say whether a trial that just ended succeeds at the primary threshold; what exploded is for tables to find."""
+    condition = conditions.parse(words(rule, directions))
+    chooser = next((name for name in condition.names if directions.get(name, "neutral") != "neutral"), "")
+    series = [score for score in record.scores if score.name == chooser and not score.fresh]
+    step, fresh = record.trial.budget.generator_steps, False
+    if rule.at == "best" and len(series) > 1:
+        finite = [score for score in series if isfinite(score.value)]
+        pick = max if directions[chooser] == "higher" else min
+        step, fresh = (pick(finite, key=lambda score: score.value).step if finite else -1), True
+    values = {score.name: score.value for score in record.scores if (score.step, score.fresh) == (step, fresh)}
+    return record.status == "ok" and record.died < 0 and condition.holds(values)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from ganbench import schedules
+from ganbench import rules, schedules
 from ganbench.trials import Batch, Calibrating, Event, Finished, Record, Started
 from ganbench.trials import Progress as Step
 
@@ -65,6 +65,8 @@ class Screen:
 
     def begin(self, session: Session) -> None:
         """Say what there is to do."""
+        if session.aside is not None:
+            self.say(f"starting afresh; what was there is kept as {session.aside}")
         left = session.todo.batches
         self.total, self.trials = sum(map(cost, left)), sum(len(batch.trials) for batch in left)
         self.started = self.spoken = monotonic()
@@ -118,14 +120,9 @@ class Screen:
         for rule in session.suite.success[:1]:
             if rule.dataset != record.trial.labels["dataset"]:
                 continue
-            direction = session.plan.directions[rule.metric]
-            values = [score.value for score in record.scores if score.name == rule.metric]
-            if rule.at == "final":
-                values = values[-1:]
-            won = any(v > rule.primary if direction == "higher" else v < rule.primary for v in values)
-            self.rule = f"{rule.metric} {'>' if direction == 'higher' else '<'} {rule.primary:g}"
+            self.rule = rules.words(rule, session.plan.directions)
             self.tried[record.trial.labels["method"]] += 1
-            self.wins[record.trial.labels["method"]] += won and record.status == "ok" and record.died < 0
+            self.wins[record.trial.labels["method"]] += rules.succeeds(record, rule, session.plan.directions)
 
     def fraction(self) -> float:
         """Give the share of the work that is done, running batches included."""

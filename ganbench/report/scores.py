@@ -32,7 +32,7 @@ def score_tables(frames: Frames) -> Iterator[Table]:
                 "where lower is better, -inf where higher is). q25, q75: quartiles of final. survivors: the median of "
                 "the finite trials alone. Of a neutral value nothing is best or worst.",
                 "In brackets: the median's 95% interval (Woodruff); none under six units.",
-                "best is chosen on the samples that it is reported on, so it flatters.",
+                "best: each trial's best snapshot, chosen on one set of samples and reported on a fresh one.",
                 stale_note(frame) + size_note(trials),
             ),
             headings={"finite": "finite of n", "survivors": "survivors only", "samples_measured": "samples"},

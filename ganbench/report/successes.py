@@ -10,7 +10,8 @@ import pandas as pd
 from ganbench import trivial
 from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.statistics import SuccessRule, rate_table, standings, success_table
+from ganbench.standings import SuccessRule, headline, judged
+from ganbench.statistics import rate_table, success_table
 from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tab
 
 
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
-    """The ways in which a rule's metric was measured on its dataset; [None] if it was not."""
+    """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    scores = frames.scores[(frames.scores["name"] == rule.metric) & frames.scores["key"].isin(keys)]
+    scores = frames.scores[(frames.scores["name"] == headline(frames, rule)) & frames.scores["key"].isin(keys)]
     return sorted(scores["measurement"].unique()) or [None]
 
 
@@ -58,11 +59,16 @@ def rates(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterato
     """Every method's success rates by one rule, if any trial was counted."""
     frame = rate_table(frames, rule, measurement)
     if len(frame):
-        standing = standings(frames, rule.dataset, rule.metric, measurement)
+        standing = judged(frames, rule, measurement)
         yield Table(
             title=f"Success rates on {rule.dataset}: {criterion(rule, standing)}",
-            frame=frame,
-            notes=(*rule_notes(standing, measurement), interval_note(standing), BAND, *trivial_notes(frames, rule)),
+            frame=laddered(rule, frame),
+            notes=(
+                *rule_notes(rule, standing, measurement),
+                interval_note(standing),
+                BAND,
+                *trivial_notes(frames, rule),
+            ),
             headings={"rate": "success rate"},
             intervals={"rate": ("rate_low", "rate_high")},
         )
@@ -73,29 +79,32 @@ def comparison(
 ) -> Table:
     """Two methods on pairs of equal architecture and seed."""
     a, b = pair
-    standing = standings(frames, rule.dataset, rule.metric, measurement)
+    standing = judged(frames, rule, measurement)
     standing = standing[standing["method"].isin(pair)]
     primary = frame[frame["primary"]].iloc[0]
     clustered = bool((frame["n"] != frame["units"]).any())
     name = "The exact sign-flip test over architectures" if clustered else "McNemar's exact test"
     undefined = primary["p"] == "undefined"
+    at, level = (
+        ("", "") if rule.primary is None else (f" at {rule.primary:g}", f", at the primary threshold {rule.primary:g}")
+    )
     test = (
-        f"{name} is undefined: no discordant pair at {rule.primary:g}."
+        f"{name} is undefined: no discordant pair{at}."
         if undefined
-        else f"p: {name}, two-sided, at the primary threshold {rule.primary:g}; "
+        else f"p: {name}, two-sided{level}; "
         f"p holm: adjusted for the suite's {family} comparison{'s' * (family > 1)} (Holm)."
     )
     return Table(
         title=f"{a} against {b} on {rule.dataset}: {criterion(rule, standing)}",
-        frame=frame.drop(columns="units"),
+        frame=laddered(rule, frame.drop(columns="units")),
         notes=(
             f"Every row counts the n pairs of equal architecture and seed. {size_note(standing)}",
-            *rule_notes(standing, measurement),
+            *rule_notes(rule, standing, measurement),
             interval_note(standing),
             difference_note(a, b, clustered),
             *trivial_notes(frames, rule),
             test,
-            "Other thresholds describe; they test nothing.",
+            *["Other thresholds describe; they test nothing."] * (len(rule.thresholds) > 1),
         ),
         headings=side_headings("a", a) | side_headings("b", b),
         intervals={name: (f"{name}_low", f"{name}_high") for name in ("rate_a", "rate_b", "difference")},
@@ -108,17 +117,26 @@ def side_headings(side: str, method: str) -> dict[str, str]:
     return {f"only_{side}": f"only {method}", **rate}
 
 
+def laddered(rule: SuccessRule, frame: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is shown: a condition alone has no thresholds to stand in it."""
+    return frame if rule.thresholds else frame.drop(columns=["threshold", "primary"])
+
+
 def criterion(rule: SuccessRule, standing: pd.DataFrame) -> str:
     """The rule in words."""
     direction = standing["direction"].iloc[0] if len(standing) else "neutral"
     side = {"lower": "below", "higher": "above", "neutral": "beyond"}[str(direction)]
-    return f"{rule.at} {rule.metric} {side} threshold"
+    threshold = f"{rule.metric} {side} threshold" if rule.metric is not None else ""
+    return f"{rule.at} {' and '.join(part for part in (threshold, rule.condition) if part)}"
 
 
-def rule_notes(standing: pd.DataFrame, measurement: str | None) -> tuple[str, ...]:
+def rule_notes(rule: SuccessRule, standing: pd.DataFrame, measurement: str | None) -> tuple[str, ...]:
     """What a success is, and how it was measured."""
+    beyond = ["strictly beyond the threshold"] * bool(rule.thresholds)
+    meets = ["meets the condition at the same snapshot"] * bool(rule.condition)
     how = "This metric was not measured." if measurement is None else f"Measurement {measurement[:8]}."
-    return ("A success is alive to the end and strictly beyond the threshold.", stale_note(standing) + how)
+    success = f"A success is {' and '.join(['alive to the end', *beyond, *meets])}."
+    return (success, stale_note(standing) + how)
 
 
 def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:
