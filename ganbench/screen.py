@@ -1,8 +1,9 @@
-"""What a person sees while a suite runs: how far, how long still, who succeeded so far."""
+"""What a person sees while a suite runs: how far, how long still, who succeeded so far, what went wrong, what runs."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Mapping
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from ganbench import rules, schedules
+from ganbench import rules
+from ganbench.courses import asked
+from ganbench.forecast import Forecast, pieces_of
+from ganbench.outcomes import DEFAULT, Course, Thresholds, steps_of
+from ganbench.status import Status, memory_of, printable
 from ganbench.trials import Batch, Calibrating, Event, Finished, Record, Started
 from ganbench.trials import Progress as Step
 
@@ -22,34 +27,32 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 5.0
 """Seconds between two lines where the output is no terminal."""
 
-
-def cost(batch: Batch) -> float:
-    """Give the work of a batch in player updates times members, for the ETA alone."""
-    trial = batch.trials[0]
-    steps = trial.budget.generator_steps
-    turns = schedules.critic_steps(trial.recipe.critic_steps)(steps // 2)
-    return steps * (turns + 1.0) * len(batch.trials)
-
-
-def clock(seconds: float) -> str:
-    """Give a span of time as people say it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+LOOK_SECONDS = 1.0
+"""Seconds between two forecasts and two looks at the memory: both take a while where batches are thousands."""
 
 
 class Screen:
-    """Follows the events of a run: a live display on a terminal, a line now and then elsewhere. Writes to stderr."""
+    """Follows the events of a run: a live display on a terminal, a line now and then elsewhere. Writes to stderr.
 
-    def __init__(self, console: Console | None = None) -> None:
+    `time` and `memory` are asked for seconds and bytes. On a terminal a second thread draws, so all that changes does
+    so under a lock.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        time: Callable[[], float] = monotonic,
+        memory: Callable[[], int] = memory_of,
+    ) -> None:
         self.console = console or Console(stderr=True)
-        self.running: dict[str, tuple[Batch, float]] = {}
-        self.trials = self.done = self.failed = 0
-        self.total = self.spent = 0.0
-        self.started = self.spoken = monotonic()
-        self.wins: Counter[str] = Counter()
-        self.tried: Counter[str] = Counter()
-        self.rule = self.preparing = ""
+        self.time, self.memory, self.lock = time, memory, RLock()
+        self.status, self.forecast = Status(), Forecast({})
+        self.limits: Thresholds = DEFAULT
+        self.labels: dict[str, str] = {}
+        self.preparing = ""
+        self.started = self.spoken = self.time()
+        self.looked = -LOOK_SECONDS
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
         self.task = self.bar.add_task("", total=1.0)
         self.live = Live(console=self.console, get_renderable=self.page, refresh_per_second=4, transient=True)
@@ -68,33 +71,38 @@ class Screen:
         if session.aside is not None:
             self.say(f"starting afresh; what was there is kept as {session.aside}")
         left = session.todo.batches
-        self.total, self.trials = sum(map(cost, left)), sum(len(batch.trials) for batch in left)
-        self.started = self.spoken = monotonic()
-        kept = len(session.plan.trials) - self.trials
+        with self.lock:
+            self.forecast = Forecast(pieces_of(left))
+            self.status.trials = sum(len(batch.trials) for batch in left)
+            self.limits, _ = asked(session.suite.text)
+            self.started = self.spoken = self.time()
+        kept = len(session.plan.trials) - self.status.trials
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
         for sentence in session.plan.warnings:
             self.say(sentence)
-        self.say(f"{self.trials} trials to train{stale}, {kept} already stored in {session.folder}")
+        self.say(f"{self.status.trials} trials to train{stale}, {kept} already stored in {session.folder}")
 
     def watch(self, session: Session, event: Event | Calibrating) -> None:
         """Take in one event and show where things stand."""
         if isinstance(event, Calibrating):
             self.calibrate(event)
             return
-        self.preparing = ""
-        if isinstance(event, Started):
-            self.running[event.batch.key] = (event.batch, 0.0)
-        elif isinstance(event, Step):
-            self.running[event.batch.key] = (event.batch, event.step / max(1, event.steps))
-        elif isinstance(event, Finished):
-            self.running.pop(event.batch.key, None)
-            self.spent += cost(event.batch)
-            self.done += len(event.records)
-            for record in event.records:
-                self.count(session, record)
-        if not self.console.is_terminal and monotonic() - self.spoken >= PLAIN_SECONDS:
-            self.spoken = monotonic()
-            self.say(f"{self.headline()}; {self.standing()}" if self.standing() else self.headline())
+        with self.lock:
+            self.preparing = ""
+            if isinstance(event, Started):
+                self.labels[event.batch.key] = event.batch.label
+                self.forecast.start(event.batch.key, self.time())
+            elif isinstance(event, Step):
+                self.forecast.advance(event.batch.key, event.step / max(1, event.steps), self.time())
+            elif isinstance(event, Finished):
+                self.end(session, event.batch, event.records)
+        self.speak(lambda: self.look().line())
+
+    def speak(self, text: Callable[[], str]) -> None:
+        """Print a line where there is no live display, unless there was one a moment ago."""
+        if not self.console.is_terminal and self.time() - self.spoken >= PLAIN_SECONDS:
+            self.spoken = self.time()
+            self.say(text())
 
     def calibrate(self, event: Calibrating) -> None:
         """Say what is scored before the training; the training's clock begins after it."""
@@ -103,55 +111,69 @@ class Screen:
             self.say(f"{event.dataset}: no untrained sampler could be scored: {event.error}")
         elif not self.preparing.startswith(f"calibrating {event.dataset}:"):
             self.say(f"calibrating {event.dataset}: scoring untrained samplers, once for this dataset and its metrics")
-        elif not self.console.is_terminal and monotonic() - self.spoken >= PLAIN_SECONDS:
-            self.say(about)
-            self.spoken = monotonic()
-        self.preparing, self.started = about, monotonic()
+        else:
+            self.speak(lambda: about)
+        self.preparing, self.started = about, self.time()
+
+    def end(self, session: Session, batch: Batch, records: tuple[Record, ...]) -> None:
+        """Take a batch off the work and count its records."""
+        self.labels.pop(batch.key, None)
+        self.forecast.end(batch.key, self.time(), whole=all(record.status == "ok" for record in records))
+        self.status.done += len(records)
+        self.looked = -LOOK_SECONDS
+        for record in records:
+            self.count(session, record)
 
     def count(self, session: Session, record: Record) -> None:
-        """Count a record's success by the suite's first rule, at its primary threshold; tables have the last word."""
+        """Count a record's outcome, and its success by the suite's first rule; tables have the last word."""
+        labels, status = record.trial.labels, self.status
         if record.status != "ok":
-            self.failed += 1
+            status.fates[record.status] += 1
             first = (record.error.splitlines() or ["no message"])[-1]
-            labels = record.trial.labels
             self.say(
                 f"{record.status}: {labels['method']}, {labels['architecture']}, seed {record.trial.seed}: {first}"
             )
+        elif diverged(record, self.limits):
+            status.fates["diverged"] += 1
         for rule in session.suite.success[:1]:
-            if rule.dataset != record.trial.labels["dataset"]:
-                continue
-            self.rule = rules.words(rule, session.plan.directions)
-            self.tried[record.trial.labels["method"]] += 1
-            self.wins[record.trial.labels["method"]] += rules.succeeds(record, rule, session.plan.directions)
+            if rule.dataset == labels["dataset"]:
+                status.rule = rules.words(rule, session.plan.directions)
+                status.tried[labels["method"]] += 1
+                won = not diverged(record, self.limits) and rules.succeeds(record, rule, session.plan.directions)
+                status.won[labels["method"]] += won
 
-    def fraction(self) -> float:
-        """Give the share of the work that is done, running batches included."""
-        under_way = sum(cost(batch) * share for batch, share in self.running.values())
-        return (self.spent + under_way) / self.total if self.total else 1.0
-
-    def headline(self) -> str:
-        """Say how far it is and how long it still takes."""
-        passed, share = monotonic() - self.started, self.fraction()
-        eta = f", {clock(passed * (1 - share) / share)} left" if share > 0.01 else ""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.done}/{self.trials} trials{failed}, {clock(passed)} passed{eta}"
-
-    def standing(self) -> str:
-        """Say who succeeded so far."""
-        counts = ", ".join(f"{method} {self.wins[method]}/{n}" for method, n in self.tried.items())
-        return f"success ({self.rule}) so far: {counts}" if counts else ""
+    def look(self) -> Status:
+        """Bring the status up to the moment."""
+        now = self.time()
+        with self.lock:
+            status, running = self.status, self.forecast.running
+            status.passed, status.share = now - self.started, self.forecast.share()
+            status.running = [(self.labels[key], each.share) for key, each in running.items() if key in self.labels]
+            if now - self.looked >= LOOK_SECONDS:
+                status.left, status.memory = self.forecast.left(now), self.memory()
+                self.looked = now
+            return status
 
     def page(self) -> Table:
         """Draw the live display."""
-        self.bar.update(self.task, completed=self.fraction(), description=escape(self.headline()))
-        page = Table.grid()
-        page.add_row(self.bar)
-        for batch, share in list(self.running.values())[:8]:
-            page.add_row(f"  [dim]{share:4.0%}[/] {escape(batch.label)}")
-        page.add_row(escape(self.preparing or self.standing()))
-        return page
+        with self.lock:
+            status = self.look()
+            self.bar.update(self.task, completed=status.share, description=escape(status.headline()))
+            page = Table.grid()
+            page.add_row(self.bar)
+            for line in (*status.at_work(), self.preparing or status.standing(), status.outcomes()):
+                if line:
+                    page.add_row(escape(printable(line)))
+            return page
 
     def say(self, text: str) -> None:
         """Print one line above the display, a stranger's markup and control characters made harmless."""
-        clean = "".join(c if c.isprintable() else " " for c in text)
-        self.console.print(clean, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def diverged(record: Record, limits: Thresholds) -> bool:
+    """Say whether a trial became non-finite or exploded."""
+    signals: Mapping[str, tuple[list[int], list[float]]] = record.signals
+    told = {name: series for name, series in signals.items() if name.startswith(("loss.", "weights."))}
+    steps = steps_of(Course(died=record.died, updates_per_step=1.0, signals=told), limits)
+    return any(steps[name] < float("inf") for name in ("non-finite", "exploded"))

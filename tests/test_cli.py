@@ -176,7 +176,8 @@ def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
     screen = Screen(Console(file=heard, width=200))
     for session, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0)):
         screen.begin(session) if event is None else screen.watch(session, event)
-    assert screen.fraction() == pytest.approx(1.0)
-    assert screen.headline().startswith("6/6 trials")
-    assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in screen.standing()
+    status = screen.look()
+    assert (status.share, status.left) == (pytest.approx(1.0), 0)
+    assert status.headline().startswith("6/6 trials")
+    assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in status.standing()
     assert screen.page().row_count == 2
