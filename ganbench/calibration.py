@@ -134,9 +134,8 @@ def samplers(source: Source, n: int) -> tuple[Sampler, ...]:
         few = rows[:MEMORISED]
     elif source.take is not None:
         chosen = torch.randperm(source.size, generator=generator)[:count]
-        first = torch.arange(min(ROWS, source.size))
-        first = first if source.labels is None else by_turns(first, source.labels(first))
-        rows, few, ceiling = source.take(chosen), source.take(first[:MEMORISED]), "real data"
+        turns = chosen if source.labels is None else by_turns(chosen, source.labels(chosen))
+        rows, few, ceiling = source.take(chosen), source.take(turns[:MEMORISED]), "real data"
     else:
         raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Give it one of them.")
     rows, few = rows.to("cpu", torch.float32), few.to("cpu", torch.float32)
