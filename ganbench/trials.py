@@ -61,6 +61,19 @@ class Recipe:
     ema: float = 0.0
 
 
+def offers_of(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
+    """Give (kind, name) of everything that shapes a training, but for the data."""
+    return [
+        ("losses", recipe.loss.name),
+        *(("constraints", part.name) for part in recipe.constraints),
+        *(("inputs", part.name) for part in recipe.inputs),
+        ("dynamics", recipe.dynamics.name),
+        ("optimizers", recipe.critic_optimizer.name),
+        ("optimizers", recipe.generator_optimizer.name),
+        ("architectures", architecture.name),
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """How long a trial trains: generator steps, rows per batch, and the generator steps at which it is evaluated."""
@@ -107,6 +120,29 @@ class Trial:
     def world(self) -> str:
         """The hash of dataset and architecture: with the seed, what every method of a suite shares."""
         return digest([self.asked["dataset"], self.asked["architecture"]])
+
+
+def trial_of(asked: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
+    """Give the trial that was asked for in these words (`Trial.asked`, as the store keeps it); it has the same key."""
+
+    def part(given: Mapping[str, Any]) -> Part:
+        return Part(**{name: value for name, value in given.items() if name != "spec"})
+
+    recipe = dict(asked["recipe"])
+    for name in ("loss", "dynamics", "critic_optimizer", "generator_optimizer"):
+        recipe[name] = part(recipe[name])
+    for name in ("constraints", "inputs"):
+        recipe[name] = tuple(map(part, recipe[name]))
+    budget = dict(asked["budget"])
+    return Trial(
+        dataset=part(asked["dataset"]),
+        architecture=part(asked["architecture"]),
+        spec=asked["architecture"]["spec"],
+        recipe=Recipe(**recipe),
+        seed=asked["seed"],
+        budget=Budget(**{**budget, "snapshots": tuple(budget["snapshots"])}),
+        labels=labels,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,201 @@
+"""Figures of a suite's success rules: success rates over all thresholds, and where the scores of each method lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganbench.folder import write_file
+from ganbench.inference import quantile
+from ganbench.report.canvas import FAINT, INK, PALE, colour, picture, readable
+from ganbench.report.cells import shown
+from ganbench.report.outputs import file_names, make_folder
+from ganbench.report.successes import measurements
+from ganbench.standings import SuccessRule, headline, judged
+from ganbench.statistics import success_curve
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from ganbench.frames import Frames
+
+Picture = tuple[str, Callable[[], bytes]]
+"""A file's name and what draws its content."""
+
+WIDE = 20.0
+"""A positive scale is logarithmic where its ends differ by more than this factor."""
+
+HIGH, LOW, CLOSE = 0.98, 0.55, 0.04
+"""Shares of an axis: where names of lines begin, one that stands close to its neighbour lower down."""
+
+BAND = 0.1
+"""The share of an axis that the dead take at its worst end."""
+
+
+def figures(frames: Frames, rules: Sequence[SuccessRule]) -> list[Picture]:
+    """Name the figures of these rules, two for each that has scores: success rates, and scores."""
+    drawn: list[tuple[str, Callable[[], bytes]]] = []
+    for rule in rules:
+        for measurement in measurements(frames, rule):
+            standing = judged(frames, rule, measurement)
+            if standing.empty:
+                continue
+            name = f"{rule.dataset} {headline(frames, rule)}"
+            if rule.metric is not None and (standing["direction"] != "neutral").all():
+                curve = success_curve(frames, rule, measurement)
+                lines = calibration(frames, rule, measurement)
+                drawn.append((f"{name} success", partial(picture, partial(draw_curve, rule, curve, lines))))
+            methods = standing["method"].nunique()
+            scores = partial(draw_scores, rule, headline(frames, rule), standing)
+            drawn.append((f"{name} scores", partial(picture, scores, height=1.3 + 0.42 * methods)))
+    names = file_names([name for name, _ in drawn])
+    return [(f"{name}.png", draw) for name, (_, draw) in zip(names, drawn, strict=True)]
+
+
+def write_pictures(pictures: Sequence[Picture], folder: Path) -> Iterator[Path]:
+    """Draw pictures into a folder, giving each file when it is there; GanbenchError where that cannot be."""
+    make_folder(folder)
+    for name, draw in pictures:
+        write_file(folder / name, draw())
+        yield folder / name
+
+
+def calibration(frames: Frames, rule: SuccessRule, measurement: str | None) -> pd.DataFrame:
+    """Give what untrained samplers score by a rule's metric: sampler, trivial, value; finite values alone."""
+    rows = frames.calibration
+    rows = rows[(rows["dataset"] == rule.dataset) & (rows["name"] == rule.metric)]
+    rows = rows[(rows["measurement"] == measurement) & np.isfinite(rows["value"].astype("float64"))]
+    return rows[["sampler", "trivial", "value"]]
+
+
+def draw_curve(rule: SuccessRule, curve: pd.DataFrame, untrained: pd.DataFrame, figure: Figure) -> None:
+    """Draw every method's success rate over all thresholds with its band, and what untrained samplers score."""
+    axes = figure.add_subplot()
+    direction = str(curve.attrs["direction"])
+    handles, labels = [], []
+    for place, (method, rows) in enumerate(curve.groupby("method", sort=False)):
+        x, look = rows["threshold"].to_numpy(float), colour(place)
+        (line,) = axes.plot(x, rows["rate"], drawstyle="steps-post", linewidth=1.6, zorder=3, **look)
+        axes.fill_between(x, rows["low"], rows["high"], step="post", color=look["color"], alpha=0.13, linewidth=0)
+        handles.append(line)
+        labels.append(f" {readable(str(method))}, n = {rows['n'].iloc[0]}")
+    scale(axes, [*curve["threshold"], *rule.thresholds], direction)
+    if rule.primary is not None:
+        axes.axvline(rule.primary, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=2)
+        mark(axes, rule.primary, f"primary {shown(rule.primary)}", INK, 0.02, "bottom")
+    beyond = draw_untrained(axes, untrained)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("share of trials that succeed")
+    axes.set_xlabel(f"threshold of {rule.at} {readable(str(rule.metric))} ({direction} is better){beyond}")
+    condition = f", where {readable(rule.condition)}" if rule.condition else ""
+    axes.set_title(f"Success rates on {readable(rule.dataset)}{condition}, with 95% bands over all thresholds")
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(handles), 4))
+
+
+def draw_untrained(axes: Axes, untrained: pd.DataFrame) -> str:
+    """Mark what untrained samplers score by thin lines; give a sentence on those beyond the axis."""
+    low, high = sorted(axes.get_xlim())
+    beyond, height, before = [], HIGH, -math.inf
+    ordered = untrained.sort_values("value", kind="stable")
+    for sampler, value in zip(ordered["sampler"], ordered["value"], strict=True):
+        if low <= value <= high:
+            axes.axvline(value, color=FAINT, linewidth=0.7, zorder=1)
+            at = axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0]
+            height = HIGH if at - before > CLOSE or height == LOW else LOW
+            before = at
+            mark(axes, value, readable(sampler), INK, height, "top")
+        else:
+            beyond.append(f"{readable(sampler)} {shown(value)}")
+    return f"\nuntrained, beyond the axis: {', '.join(beyond)}" if beyond else ""
+
+
+def mark(axes: Axes, value: float, text: str, ink: str, height: float, side: str) -> None:
+    """Write along a vertical line, at this share of the axis' height."""
+    from matplotlib.patheffects import withStroke
+
+    place = axes.get_xaxis_transform()
+    look: dict[str, Any] = {"rotation": 90, "ha": "right", "va": side, "fontsize": 7, "color": ink}
+    halo = [withStroke(linewidth=2, foreground="white")]
+    axes.text(value, height, text + " ", transform=place, path_effects=halo, zorder=4, **look)
+
+
+def draw_scores(rule: SuccessRule, metric: str, standing: pd.DataFrame, figure: Figure) -> None:
+    """Draw the scores of each method: living trials as points, quartiles and median of all, the dead counted.
+
+    Dead trials stand in a band at the worst end; a quartile that is one of theirs stands there too.
+    """
+    axes = figure.add_subplot()
+    direction = str(standing["direction"].iloc[0])
+    alive = standing["alive"].to_numpy(bool) & np.isfinite(standing[rule.at].to_numpy(float))
+    scale(axes, [*standing.loc[alive, rule.at], *rule.thresholds], direction)
+    edge = draw_band(axes, direction) if not alive.all() else 0.0
+    methods = list(dict.fromkeys(standing["method"]))
+    for place, method in enumerate(methods):
+        own, look = (standing["method"] == method).to_numpy(), colour(place)["color"]
+        values, count = standing.loc[own & alive, rule.at].to_numpy(float), int(own.sum())
+        axes.plot(values, place + jitter(len(values)), "o", color=look, markersize=3, alpha=0.55, markeredgewidth=0)
+        draw_quartiles(axes, standing.loc[own, rule.at], place, edge, look)
+        if dead := count - len(values):
+            axes.text(edge, place + 0.32, f"{dead} of {count}", ha="center", va="center", fontsize=7, color=INK)
+    if rule.primary is not None:
+        axes.axvline(rule.primary, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    counts = standing.groupby("method", sort=False).size()
+    axes.set_yticks(range(len(methods)), [f" {readable(str(m))}\nn = {counts[m]}" for m in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_xlabel(f"{rule.at} {readable(metric)}" + ("" if direction == "neutral" else f" ({direction} is better)"))
+    title = f"Scores on {readable(rule.dataset)}: every trial, quartiles and median of all"
+    axes.set_title(title + ("" if alive.all() else "; in grey, the dead"))
+
+
+def draw_band(axes: Axes, direction: str) -> float:
+    """Shade the band of the dead beyond the worst end of the axis; give its middle."""
+    best, worst = axes.get_xlim() if direction != "higher" else axes.get_xlim()[::-1]
+    log = axes.get_xscale() == "log"
+    to, back = (math.log, math.exp) if log else (float, float)
+    axes.set_xticks([tick for tick in axes.get_xticks() if min(best, worst) <= tick <= max(best, worst)])
+    axes.minorticks_off()
+    far = to(worst) + BAND * (to(worst) - to(best))
+    axes.axvspan(worst, back(far), color=PALE, linewidth=0, zorder=0)
+    axes.set_xlim(*sorted((best, back(far))))
+    return back((to(worst) + far) / 2)
+
+
+def draw_quartiles(axes: Axes, scores: pd.Series[float], place: int, edge: float, ink: str) -> None:
+    """Draw the quartiles of all trials as a bar and their median as a stroke, those that are dead at the edge."""
+    ends = [quantile(scores, share) for share in (0.25, 0.5, 0.75)]
+    if any(math.isnan(end) for end in ends):
+        return
+    low, middle, high = (end if math.isfinite(end) else edge for end in ends)
+    axes.plot([low, high], [place, place], "-", color=ink, linewidth=5, alpha=0.35, solid_capstyle="butt")
+    axes.plot([middle, middle], [place - 0.2, place + 0.2], "-", color=ink, linewidth=2.2)
+
+
+def jitter(count: int) -> NDArray[np.float64]:
+    """Give so many offsets in [-0.3, 0.3], spread evenly by the golden section: no chance in a figure."""
+    return np.array([(i * 0.6180339887498949 % 1.0 - 0.5) * 0.6 for i in range(count)])
+
+
+def scale(axes: Axes, values: Sequence[float], direction: str) -> None:
+    """Set the x axis for these values: logarithmic if they are positive and far apart, with plain numbers on it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    known = np.array([value for value in values if math.isfinite(value)] or [0.0, 1.0])
+    low, high = float(known.min()), float(known.max())
+    if low > 0 and high / low > WIDE:
+        axes.set_xscale("log")
+        axes.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        return
+    room = 0.03 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_xlim(low - room, high + room)

@@ -1,0 +1,115 @@
+"""How a sample sheet is drawn: images as strips, points over the data, an empty frame where there is no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganbench.report.canvas import COLOURS, FAINT, INK, readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float32]
+
+COLUMNS = 12
+"""Samples of each trial on a sheet of images."""
+
+NAME, REASON = 34, 90
+"""Characters of a line of a name, and of the reason for an empty frame, that are shown."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why there are none."""
+
+    name: str
+    samples: Array | None
+    reference: Array | None
+    reason: str = ""
+
+
+def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> None:
+    """Draw the first samples of each trial side by side, a row for each; all by the range of the data's values."""
+    axes = figure.add_subplot()
+    known = [strip for strip in strips if strip.samples is not None]
+    shape = next(strip.samples.shape[1:] for strip in known if strip.samples is not None)
+    rows = [row(strip, columns, shape) for strip in strips]
+    axes.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    height = len(rows[0])
+    middles = [place * height + (height - 1) / 2 for place in range(len(rows))]
+    for middle, strip in zip(middles, strips, strict=True):
+        if strip.samples is None:
+            axes.text(0, middle, readable(strip.reason, REASON), fontsize=6, color=INK, va="center")
+    axes.set_yticks(middles, [lines(strip.name) for strip in strips], fontsize=6)
+    bare(axes, title)
+
+
+def row(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
+    """Give a trial's first samples in one image [h + 1, columns * (w + 1), 3], in [0, 1]; white where there is none."""
+    channels, height, width = shape
+    canvas = np.ones((height + 1, columns * (width + 1), 3), np.float32)
+    if strip.samples is None or strip.reference is None:
+        return canvas
+    low, high = float(strip.reference.min()), float(strip.reference.max())
+    shades = np.clip((strip.samples[:columns] - low) / ((high - low) or 1.0), 0, 1)
+    for place, image in enumerate(np.nan_to_num(shades, nan=0.5)):
+        coloured = image if channels == 3 else image[:1].repeat(3, 0)
+        left = place * (width + 1)
+        canvas[:height, left : left + width] = coloured.transpose(1, 2, 0)
+    return canvas
+
+
+def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, figure: Figure) -> None:
+    """Draw each trial's first points over the data's, a panel for each, all to the scale of the data."""
+    panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
+    figure.suptitle(readable(title, REASON), x=0.02, ha="left", fontsize=10)
+    for place, axes in enumerate(panels):
+        if place >= len(strips):
+            axes.set_axis_off()
+            continue
+        strip = strips[place]
+        if strip.samples is None or strip.reference is None:
+            text = readable(strip.reason, REASON)
+            axes.text(0.5, 0.5, text, fontsize=6, color=INK, ha="center", va="center", wrap=True)
+        else:
+            data, made = plane(strip.reference[:count]), plane(strip.samples[:count])
+            dots: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "markeredgewidth": 0}
+            axes.plot(*data.T, color=FAINT, **dots)
+            axes.plot(*made.T, color=COLOURS[0], alpha=0.6, **dots)
+            middle, reach = (data.max(0) + data.min(0)) / 2, 0.65 * max(float(np.ptp(data, 0).max()), 1e-6)
+            axes.set_xlim(middle[0] - reach, middle[0] + reach)
+            axes.set_ylim(middle[1] - reach, middle[1] + reach)
+        axes.set_box_aspect(1)
+        bare(axes, "")
+        axes.set_title(lines(strip.name), fontsize=6, loc="center")
+        axes.set_yticks([])
+
+
+def plane(points: Array) -> Array:
+    """Give points [n, 2]: the first two coordinates, or, of a line, each number with its share of the ranks."""
+    flat = points.reshape(len(points), -1)
+    if flat.shape[1] > 1:
+        return flat[:, :2]
+    return np.stack([np.sort(flat[:, 0]), np.linspace(0, 1, len(flat), dtype=np.float32)], 1)
+
+
+def lines(name: str) -> str:
+    """Give a name as it is shown, line by line."""
+    return "\n".join(readable(line, NAME) for line in name.split("\n"))
+
+
+def bare(axes: Axes, title: str) -> None:
+    """Take an axis' ticks away and set its title."""
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color("0.85")
+    if title:
+        axes.set_title(readable(title, REASON))
