@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -164,13 +165,19 @@ def curve_half_width(values: ArrayLike, units: ArrayLike, level: float = 0.95) -
     over the thresholds over that of independent trials. With one value to a unit it is Kolmogorov's own band, which
     covers with `level` or, where values tie (all the dead tie), with more. NaN without units or if a value is NaN.
     """
-    from scipy.stats import kstwo
-
     sample, codes = np.asarray(values, float), pd.factorize(np.asarray(units))[0]
     n, k = len(sample), int(codes.max(initial=-1)) + 1
     if not k or np.isnan(sample).any():
         return np.nan
-    return float(kstwo.ppf(level, max(1, int(curve_size(sample, codes, n, k)))))
+    return kolmogorov(level, max(1, int(curve_size(sample, codes, n, k))))
+
+
+@lru_cache(maxsize=1024)
+def kolmogorov(level: float, n: int) -> float:
+    """Give the quantile of Kolmogorov's two-sided statistic for n values; it takes milliseconds, so it is kept."""
+    from scipy.stats import kstwo
+
+    return float(kstwo.ppf(level, n))
 
 
 def curve_size(sample: NDArray[np.float64], codes: NDArray[np.intp], n: int, k: int) -> float:

@@ -42,16 +42,11 @@ def rate(outcomes: NDArray[np.bool_], units: ArrayLike, name: str = "rate") -> d
 
 
 def contingency(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) -> dict[str, float]:
-    """Count the paired outcomes of A and B, with both rates, their difference (A's less B's) and the exact paired p.
+    """Count the paired outcomes of A and B, with both rates, their difference (A's less B's) and the p of `paired_p`.
 
-    The p is McNemar's exact test (Q. McNemar, Psychometrika 12, 1947) if every unit holds one pair, else the exact
-    sign-flip test over units (R. A. Fisher, The Design of Experiments, 1935, section 21) on the difference of each
-    unit's successes. Of a rate the interval is Wilson's, of the difference Newcombe's (`inference.paired_difference`).
+    Of a rate the interval is Wilson's, of the difference Newcombe's (`inference.paired_difference`).
     """
-    frame = pd.DataFrame({"difference": a.astype(int) - b.astype(int), "unit": np.asarray(units)})
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    single = not frame["unit"].duplicated().any()
-    by_unit = frame.groupby("unit")["difference"].sum().tolist()
     low, high = paired_difference(a, b, units)
     return {
         "only_a": only_a,
@@ -61,11 +56,23 @@ def contingency(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) ->
         "n": len(a),
         **rate(a, units, "rate_a"),
         **rate(b, units, "rate_b"),
-        "difference": float(frame["difference"].mean()),
+        "difference": (only_a - only_b) / len(a) if len(a) else np.nan,
         "difference_low": low,
         "difference_high": high,
-        "p": mcnemar_exact(only_a, only_b) if single else sign_flip_exact(by_unit),
+        "p": paired_p(a, b, units),
     }
+
+
+def paired_p(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) -> float:
+    """Give the two-sided p of the exact paired test of equal success; NaN without a discordant pair.
+
+    McNemar's (Psychometrika 12, 1947) if every unit holds one pair, else the sign-flip permutation test over units (R.
+    A. Fisher, The Design of Experiments, 1935, section 21) on the difference of each unit's successes.
+    """
+    codes = pd.factorize(np.asarray(units))[0]
+    if len(codes) == codes.max(initial=-1) + 1:
+        return mcnemar_exact(int((a & ~b).sum()), int((b & ~a).sum()))
+    return sign_flip_exact(np.bincount(codes, a.astype(float) - b.astype(float)).astype(int).tolist())
 
 
 def pairs(standing: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
