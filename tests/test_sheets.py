@@ -1,0 +1,186 @@
+"""Sample sheets show what was judged: the engine's own samples, bit for bit, and why there are none."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ganbench import GanbenchError, driver, plan, read, registry
+from ganbench.engine import device
+from ganbench.engine.revive import revive
+from ganbench.engine.train import prepare
+from ganbench.report.figures import write_pictures
+from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row
+from ganbench.sheets import Gallery, ranked, sheets, trial_sheet
+from ganbench.store import Store
+from ganbench.suite import parse
+from ganbench.trials import trial_of
+from matplotlib.figure import Figure
+
+from small import suite as small
+
+EVIL = "../../x$\\frac{<b>\u4e2d"
+SUITE = small(
+    seeds=2,
+    methods=["ns-gan"],
+    method=[{"name": EVIL, "from": "wgan-gp", "ema": 0.5}, {"name": "sn", "from": "hinge-sn"}],
+    architectures={
+        "space": "mlp",
+        "options": {"generator_width": 8, "critic_width": 8, "generator_normalised": True},
+    },
+    dataset=[{"name": "ring"}, {"name": "digits"}],
+    measurement={"samples": 40, "metrics": ["sliced-w1"]},
+    success=[{"dataset": "ring", "metric": "sliced-w1", "thresholds": [9], "primary": 9, "allow_trivial": True}],
+)
+PLUGINS = registry.load()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite of every kind of trial: points and images, averaged weights, batch statistics, spectral norm."""
+    out = tmp_path_factory.mktemp("sheets") / "results"
+    driver.run(SUITE, out=out, jobs=0, device="cpu")
+    return out
+
+
+def test_a_trial_is_what_was_asked_for(folder: Path) -> None:
+    frames = read(folder)
+    with Store(folder, readonly=True) as store:
+        for key in frames.trials["key"]:
+            assert trial_of(store.detail(key)["asked"], {}).key == key
+
+
+def test_sheets_show_what_the_engine_judged_bit_for_bit(folder: Path) -> None:
+    gallery = Gallery(folder, read(folder), PLUGINS)
+    batches = plan.make(parse(SUITE), PLUGINS).batches
+    assert {batch.trials[0].recipe.ema for batch in batches} == {0.0, 0.5}
+    for batch in batches:
+        training = prepare(batch, PLUGINS, device.settle("cpu"))
+        (*_, last) = training.run()
+        for trial, own in zip(batch.trials, training.samples(last, 40), strict=True):
+            shown = gallery.look(trial.key)
+            assert shown.reason == ""
+            assert torch.equal(torch.from_numpy(shown.samples), own), trial.labels
+            assert own.std() > 0
+
+
+def test_trials_stand_from_the_best_to_the_worst_and_the_failed_last(folder: Path, tmp_path: Path) -> None:
+    frames = read(folder)
+    trials = frames.trials[(frames.trials["dataset"] == "ring") & (frames.trials["method"] == "sn")]
+    series = frames.scores[(frames.scores["name"] == "sliced-w1") & ~frames.scores["fresh"]]
+    final = series.groupby("key")["value"].last()
+    order = ranked(frames, trials)
+    assert [key for key, _ in order] == sorted(trials["key"], key=lambda key: final[key])
+    assert order[0][1].endswith(
+        f"seed {trials.set_index('key')['seed'][order[0][0]]}\nsliced-w1 {final[order[0][0]]:.4g}"
+    )
+    trials = trials.assign(status=["failed", "ok"])
+    frames.trials.loc[trials.index, "status"] = trials["status"]
+    assert [key for key, _ in ranked(frames, trials)] == list(trials["key"][::-1])
+
+
+def test_sheets_stay_in_the_folder_and_have_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
+    frames = read(folder)
+    drawn = sheets(folder, frames, PLUGINS)
+    one = frames.trials["key"].iloc[0]
+    drawn.append(trial_sheet(folder, frames, PLUGINS, one[:10]))
+    before = set(tmp_path.rglob("*"))
+    made = list(write_pictures(drawn, tmp_path / "a" / "figures"))
+    assert len(made) == 2 * 3 + 1
+    assert made[-1].name == f"trial-{one[:12]}-samples.png"
+    assert set(tmp_path.rglob("*")) - before == {tmp_path / "a", tmp_path / "a" / "figures", *made}
+    again = sheets(folder, frames, PLUGINS)
+    for place in (0, 3):
+        assert again[place][0] == drawn[place][0]
+        assert again[place][1]() == made[place].read_bytes()
+
+
+def test_what_left_no_generator_is_an_empty_frame_with_its_reason(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    frames = read(folder)
+    lost, failed, missing = frames.trials["key"].iloc[[0, 2, 4]]
+    (copy / "networks" / f"{lost}.safetensors").write_bytes(b"changed")
+    (copy / "networks" / f"{failed}.safetensors").unlink()
+    with sqlite3.connect(copy / "results.sqlite") as link:
+        trial = "(SELECT id FROM trials WHERE key = ?)"
+        link.execute(
+            f"UPDATE records SET status = 'failed', error = 'boom', network = '' WHERE trial = {trial}", [failed]
+        )
+        link.execute(f"DELETE FROM records WHERE trial = {trial}", [missing])
+    gallery = Gallery(copy, read(copy), PLUGINS)
+    assert gallery.look(lost).reason.startswith("its generator is missing")
+    assert gallery.look(failed).reason == "boom"
+    assert gallery.look(missing).reason == "not trained yet"
+    assert all(draw()[:4] == b"\x89PNG" for _, draw in sheets(copy, read(copy), PLUGINS)[:2])
+    companion = frames.trials["key"].iloc[1]
+    assert gallery.look(companion).reason == "", "its neighbour's loss is not its own"
+    np.testing.assert_array_equal(
+        gallery.look(companion).samples, Gallery(folder, frames, PLUGINS).look(companion).samples
+    )
+    with pytest.raises(GanbenchError, match="left no generator"):
+        trial_sheet(copy, read(copy), PLUGINS, failed)
+
+
+def test_a_generator_that_does_not_fit_is_refused_in_words(folder: Path) -> None:
+    batches = plan.make(parse(SUITE), PLUGINS).batches
+    here, other = (next(b for b in batches if b.trials[0].labels["dataset"] == name) for name in ("ring", "digits"))
+    with Store(folder, readonly=True) as store:
+        files = [store.generator(trial.key) for trial in other.trials]
+    with pytest.raises(GanbenchError, match="does not fit the network"):
+        revive(prepare(here, PLUGINS, device.settle("cpu")), files)
+    with pytest.raises(GanbenchError, match="no member of this batch"):
+        revive(prepare(here, PLUGINS, device.settle("cpu")), [b"", b""])
+
+
+def images(channels: int) -> Strip:
+    """Four images of 2x3 pixels whose values tell channel, row and column."""
+    values = np.arange(4 * channels * 6, dtype=np.float32).reshape(4, channels, 2, 3)
+    return Strip("a\nb", values, values)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_images_stand_side_by_side_in_grey_or_colour_by_the_range_of_the_data(channels: int) -> None:
+    strip = images(channels)
+    shown = row(strip, 3, (channels, 2, 3))
+    assert shown.shape == (3, 3 * 4, 3)
+    scaled = strip.samples / strip.samples.max()
+    for place in range(3):
+        block = shown[:2, place * 4 : place * 4 + 3]
+        expected = scaled[place] if channels == 3 else scaled[place, :1].repeat(3, 0)
+        np.testing.assert_allclose(block, expected.transpose(1, 2, 0), rtol=0, atol=1e-7)
+    assert (shown[2] == 1).all()
+    assert (shown[:, 3::4] == 1).all(), "white between"
+
+
+def test_a_sheet_of_images_is_one_picture_with_nearest_pixels() -> None:
+    figure = Figure()
+    draw_images([images(1), Strip("dead", None, None, "boom")], "T", 3, figure)
+    (axes,) = figure.axes
+    assert axes.images[0].get_array().shape == (6, 12, 3)
+    assert axes.images[0].get_interpolation() == "nearest"
+    assert [text.get_text() for text in axes.texts] == ["boom"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a\nb", "dead"]
+
+
+def test_points_are_drawn_over_the_data_to_the_data_s_scale() -> None:
+    made, data = np.random.default_rng(0).normal(size=(2, 9, 2)).astype(np.float32)
+    figure = Figure()
+    draw_points([Strip("a", 99 * made, data), Strip("dead", None, None, "boom")], "T", 3, 5, figure)
+    first, second, unused = figure.axes
+    behind, front = first.lines
+    np.testing.assert_array_equal(behind.get_xydata(), data[:5])
+    np.testing.assert_array_equal(front.get_xydata(), 99 * made[:5])
+    assert first.get_xlim()[0] < data[:5, 0].min()
+    assert first.get_xlim()[1] < 99
+    assert [text.get_text() for text in second.texts] == ["boom"]
+    assert not second.lines
+    assert not unused.axison
+
+
+def test_numbers_on_a_line_are_drawn_as_their_distribution() -> None:
+    np.testing.assert_array_equal(plane(np.array([[3.0], [1.0], [2.0]])), [[1, 0], [2, 0.5], [3, 1]])
