@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +15,8 @@ from ganbench.errors import GanbenchError
 if TYPE_CHECKING:
     from ganbench.driver import Settings
     from ganbench.frames import Frames
-    from ganbench.registry import Offered
     from ganbench.report import Table
+    from ganbench.report.figures import Picture
 
 app = typer.Typer(
     name="ganbench",
@@ -41,6 +41,7 @@ Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results fold
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The results folder (default: results/<suite>).")]
 Format = Annotated[str, typer.Option(metavar="NAME", help="How to write the tables: md, csv, json, latex, ...")]
+Pictures = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder (default: RESULTS/figures).")]
 Folder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 
 
@@ -54,6 +55,7 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Keep a damaged database aside, and start another.")] = False,
     format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
@@ -63,17 +65,24 @@ def run(
     from ganbench.store import read
 
     chosen = settings(
-        out=out, device=device.value, jobs=jobs, timeout=timeout, files=plugin, retry=retry, keep_stale=keep_stale
+        out=out,
+        device=device.value,
+        jobs=jobs,
+        timeout=timeout,
+        files=plugin,
+        retry=retry,
+        keep_stale=keep_stale,
+        fresh=fresh,
     )
     asked, how = as_suite(suite), writer(format, plugin or ())
     folder = folder_of(asked, chosen)
     try:
         with Screen() as screen:
             screen.say(f"planning {asked.where} ...")
-            for session, event in follow(asked, chosen):
+            for session, event in follow(asked, chosen, screen.hear):
                 screen.begin(session) if event is None else screen.watch(session, event)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
+        typer.echo(plain(f"stopped; what is done is kept in {folder}. The same command goes on from there."), err=True)
         raise typer.Exit(130) from None
     frames = read(folder)
     typer.echo(how.page(tables_of(frames)), nl=False)
@@ -99,17 +108,16 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
             known = store.known()
     todo = left_of(made, known, chosen)
     left = sum(len(batch.trials) for batch in todo.batches)
-    typer.echo(f"{asked.question}\n" if asked.question else "", nl=False)
+    typer.echo(plain(asked.question))
     for batch in todo.batches:
         trial = batch.trials[0]
         steps = trial.budget.generator_steps
-        typer.echo(
-            f"{trial.key[:8]}  {batch.label}: {steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
-        )
-    typer.echo(
-        f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train, "
-        f"{len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"
+        about = f"{steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
+        typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
+    counts = (
+        f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train, {len(todo.stale)} of them stale"
     )
+    typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
 
 
 @app.command("list")
@@ -138,6 +146,7 @@ def list_(
 def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
     """Show an offer: its formula, its paper, its options, who provides it."""
     from ganbench import registry
+    from ganbench.descriptions import described
     from ganbench.errors import unknown
 
     plugins = registry.load(files=plugin or ())
@@ -145,7 +154,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
     if not found:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
         raise unknown("offer", name, names)
-    typer.echo("\n\n".join(described(offered) for offered in found))
+    typer.echo(plain("\n\n".join(described(offered) for offered in found), keep="\n"))
 
 
 @app.command()
@@ -167,6 +176,59 @@ def table(
         typer.echo(how.page(tables), nl=False)
     else:
         said(write_tables(tables, how, out))
+
+
+@app.command()
+def schema(plugin: Plugins = None) -> None:
+    """Print the JSON Schema of suites, with which editors complete and check them."""
+    import json
+
+    from ganbench import editor, registry
+
+    typer.echo(json.dumps(editor.schema(registry.load(files=plugin or ())), indent=2))
+
+
+@app.command()
+def figures(results: Results, out: Pictures = None) -> None:
+    """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
+    from ganbench import suite
+    from ganbench.report.figures import figures
+    from ganbench.store import read
+
+    frames = read(results)
+    draw(figures(frames, suite.restore(frames.suite).success), results, out)
+
+
+@app.command()
+def samples(
+    results: Results,
+    of: Annotated[str, typer.Option("--of", metavar="KEY", help="One trial's, by its key or the key's start.")] = "",
+    out: Pictures = None,
+    plugin: Plugins = None,
+) -> None:
+    """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
+    from ganbench import registry
+    from ganbench.sheets import sheets, trial_sheet
+    from ganbench.store import read
+
+    frames, plugins, folder = read(results), registry.load(files=plugin or ()), home(results)
+    draw([trial_sheet(folder, frames, plugins, of)] if of else sheets(folder, frames, plugins), results, out)
+
+
+@app.command()
+def watch(
+    results: Results,
+    once: Annotated[bool, typer.Option("--once", help="Look once, instead of until the run is complete.")] = False,
+) -> None:
+    """Watch a run from another terminal: how far it is, who succeeds, what runs now. Writes nothing."""
+    from rich.console import Console
+
+    from ganbench.lookout import follow
+
+    try:
+        follow(results, Console(), once=once)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -216,12 +278,8 @@ def doctor(plugin: Plugins = None) -> None:
 def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
     """Make the driver's settings of the command line's."""
     from ganbench.driver import Settings
-    from ganbench.errors import unknown
 
     statuses = tuple(each.strip() for each in retry.split(",") if each.strip())
-    for each in statuses:
-        if each not in ("failed", "timeout"):
-            raise unknown("status", each, ("failed", "timeout"), "--retry")
     return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
 
 
@@ -234,31 +292,28 @@ def tables_of(frames: Frames, robustness: bool = False) -> list[Table]:
     return make(frames, suite.restore(frames.suite).success)
 
 
+def home(results: Path) -> Path:
+    """Give the results folder, of the database in it too."""
+    return results.parent if results.is_file() else results
+
+
+def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
+    """Draw pictures into files and name them; what takes more than two seconds shows how far it is."""
+    from tqdm import tqdm
+
+    from ganbench.report.figures import write_pictures
+
+    if not pictures:
+        typer.echo("nothing to draw: no success rule has scores yet.", err=True)
+        return
+    drawn = write_pictures(pictures, out or home(results) / "figures")
+    said(tqdm(drawn, "drawing", len(pictures), leave=False, file=sys.stderr, disable=None, delay=2.0))
+
+
 def said(files: Iterable[Path]) -> None:
     """Name the files that were written, as they come."""
     for file in files:
         typer.echo(plain(str(file)))
-
-
-def described(offered: Offered) -> str:
-    """Give everything there is to say of an offer."""
-    from ganbench.tables import settings as recipe_of
-
-    offer = offered.offer
-    lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
-    if offer.formula:
-        lines.append(f"  formula: {offer.formula}")
-    if offer.reference:
-        lines.append(f"  paper: {offer.reference}")
-    if options := str(offered.options):
-        lines.append(f"  options: {options}")
-    if offered.kind == "methods":
-        lines += [f"  {setting}" for setting in recipe_of(offered.offer.build())]
-    for example in offer.examples:
-        given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
-        values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())
-        lines.append(f"  asserted: {given} gives {values} ({example.source})")
-    return plain("\n".join(lines), keep="\n")
 
 
 def plain(text: str, keep: str = "") -> str:

@@ -9,14 +9,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import registry, suite
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, unknown
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
-from ganbench.trials import Calibrating, Calibration, Event, Finished, Lost, Record
+from ganbench.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
 
 if TYPE_CHECKING:
     from ganbench.calibration import Protocol
@@ -28,13 +29,19 @@ REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "
 """Distributions whose versions every run's facts name."""
 
 
+MOST_JOBS = 1024
+RETRIED = ("failed", "timeout")
+"""Statuses that may be trained again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to run, never what: none of it is in a trial's key.
 
     `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
     per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
-    code as they are.
+    code as they are. `fresh` renames a database that cannot be used, and starts another. Raises GanbenchError for what
+    makes no sense.
     """
 
     out: str | Path | None = None
@@ -45,6 +52,21 @@ class Settings:
     offers: tuple[object, ...] = ()
     retry: tuple[str, ...] = ()
     keep_stale: bool = False
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could keep to."""
+        if self.jobs is not None and not 0 <= self.jobs <= MOST_JOBS:
+            raise GanbenchError(
+                f"--jobs = {self.jobs}: give 0 for this process, up to {MOST_JOBS} workers, or leave it out."
+            )
+        if self.timeout is not None and not 0 < self.timeout < inf:
+            raise GanbenchError(f"--timeout = {self.timeout:g}: give seconds above 0, or leave it out.")
+        if self.timeout is not None and self.jobs == 0:
+            raise GanbenchError(f"--timeout = {self.timeout:g}: this process cannot stop itself. Use --jobs 1 or more.")
+        for status in self.retry:
+            if status not in RETRIED:
+                raise unknown("status", status, RETRIED, "--retry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +79,7 @@ class Session:
     plan: Plan
     todo: Todo
     folder: Path
+    aside: Path | None = None
 
 
 News = Event | Calibrating
@@ -96,6 +119,8 @@ def as_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
 
 def folder_of(asked: Suite, settings: Settings) -> Path:
     """Give the results folder: the one asked for, else results/<the suite's name>."""
+    if not settings.out and asked.name in ("", ".", ".."):
+        raise GanbenchError(f"{asked.where}: {asked.name!r} can name no folder. Rename the suite, or give --out.")
     return Path(settings.out) if settings.out else Path("results") / asked.name
 
 
@@ -119,8 +144,12 @@ def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings
     return plan.missing(made, known, settings.retry)
 
 
-def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, News | None]]:
+def follow(
+    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None
+) -> Iterator[tuple[Session, News | None]]:
     """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet.
+
+    A batch that trains in this process cannot be told of by what it interrupts: `tell` hears its progress at once.
 
     Then come untrained samplers that were never scored by this protocol; a success rule that one of them passes is a
     GanbenchError before anything of the run is stored or trained.
@@ -129,7 +158,7 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, News | N
 
     folder = folder_of(asked, settings)
     plugins, made = plan_of(asked, settings)
-    with Store(folder) as store:
+    with Store(folder, fresh=settings.fresh) as store:
         session = Session(
             suite=asked,
             settings=settings,
@@ -137,6 +166,7 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, News | N
             plan=made,
             todo=left_of(made, store.known(), settings),
             folder=folder,
+            aside=store.aside,
         )
         yield session, None
         judged = protocols(made.batches, plugins)
@@ -145,7 +175,7 @@ def follow(asked: Suite, settings: Settings) -> Iterator[tuple[Session, News | N
                 yield session, news
         refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
         store.begin_run(asked.text, made.trials, facts(), {label: each.key for label, each in judged.items()})
-        with closing(events(session)) as told:  # whatever ends this, the workers end too
+        with closing(events(session, tell)) as told:  # whatever ends this, the workers end too
             for event in told:
                 if isinstance(event, Lost):
                     event = Finished(event.batch, tuple(lost(event)))
@@ -187,7 +217,7 @@ def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> N
             raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {refusal(rule, passes)}")
 
 
-def events(session: Session) -> Generator[Event, None, None]:
+def events(session: Session, tell: Callable[[Progress], None] | None = None) -> Generator[Event, None, None]:
     """Hand what is left to the executor."""
     from ganbench.worker import run_batch
 
@@ -205,7 +235,17 @@ def events(session: Session) -> Generator[Event, None, None]:
         raise GanbenchError("offers given in Python cannot travel to workers: use jobs=0, or files=[...] for a file.")
     work = partial(run_batch, files=settings.files, device=settings.device, plugins=plugins if here else None)
     execute = plugins.build("executors", name, plugins.options("executors", name, options))
-    yield from execute(work, session.todo.batches)
+    yield from execute(partial(aloud, work, tell) if here and tell else work, session.todo.batches)
+
+
+def aloud(
+    work: Callable[[Batch, Callable[[int, int], None]], list[Record]],
+    tell: Callable[[Progress], None],
+    batch: Batch,
+    _: Callable[[int, int], None],
+) -> list[Record]:
+    """Do the work of a batch, telling its progress directly and not through the executor."""
+    return work(batch, lambda step, steps: tell(Progress(batch, step, steps)))
 
 
 def lost(event: Lost) -> list[Record]:

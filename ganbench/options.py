@@ -12,6 +12,7 @@ from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from ganbench.errors import GanbenchError, nearest, shortened
 from ganbench.records import Scalar
@@ -68,6 +69,20 @@ class Options:
         except ValidationError as error:
             raise GanbenchError(f"{place}: {_complaint(error)}. Options: {self}.") from None
         return {self._fields[field]: getattr(model, field) for field in self._fields if field in model.model_fields_set}
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """Give the JSON Schema of an option; an empty one, which anything fits, where its type has none."""
+        field = next(field for field, option in self._fields.items() if option == name)
+        try:
+            kind: Any = self._model.model_fields[field].annotation
+            made = create_model("Option", option=(kind, ...)).model_json_schema()
+        except PydanticInvalidForJsonSchema:
+            return {}
+        found: dict[str, Any] = {key: value for key, value in made["properties"]["option"].items() if key != "title"}
+        if "$defs" in made:
+            return {}
+        floats = self._annotations[name] is float
+        return {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]} if floats else found
 
     def plain(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
         """Give what differs from the defaults, as canonical plain JSON data. Raises GanbenchError."""

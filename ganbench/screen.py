@@ -28,7 +28,7 @@ PLAIN_SECONDS = 5.0
 """Seconds between two lines where the output is no terminal."""
 
 LOOK_SECONDS = 1.0
-"""Seconds between two forecasts and two looks at the memory: both take a while where batches are thousands."""
+"""Seconds between two forecasts; fifty times as many as one took, where that is more: batches may be thousands."""
 
 
 class Screen:
@@ -51,8 +51,9 @@ class Screen:
         self.limits: Thresholds = DEFAULT
         self.labels: dict[str, str] = {}
         self.preparing = ""
+        self.session: Session
         self.started = self.spoken = self.time()
-        self.looked = -LOOK_SECONDS
+        self.looked, self.rest = -LOOK_SECONDS, LOOK_SECONDS
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
         self.task = self.bar.add_task("", total=1.0)
         self.live = Live(console=self.console, get_renderable=self.page, refresh_per_second=4, transient=True)
@@ -68,6 +69,7 @@ class Screen:
 
     def begin(self, session: Session) -> None:
         """Say what there is to do."""
+        self.session = session
         if session.aside is not None:
             self.say(f"starting afresh; what was there is kept as {session.aside}")
         left = session.todo.batches
@@ -98,6 +100,10 @@ class Screen:
                 self.end(session, event.batch, event.records)
         self.speak(lambda: self.look().line())
 
+    def hear(self, event: Event) -> None:
+        """Take in an event told in the middle of another, by a batch that trains in this process."""
+        self.watch(self.session, event)
+
     def speak(self, text: Callable[[], str]) -> None:
         """Print a line where there is no live display, unless there was one a moment ago."""
         if not self.console.is_terminal and self.time() - self.spoken >= PLAIN_SECONDS:
@@ -120,7 +126,6 @@ class Screen:
         self.labels.pop(batch.key, None)
         self.forecast.end(batch.key, self.time(), whole=all(record.status == "ok" for record in records))
         self.status.done += len(records)
-        self.looked = -LOOK_SECONDS
         for record in records:
             self.count(session, record)
 
@@ -149,9 +154,9 @@ class Screen:
             status, running = self.status, self.forecast.running
             status.passed, status.share = now - self.started, self.forecast.share()
             status.running = [(self.labels[key], each.share) for key, each in running.items() if key in self.labels]
-            if now - self.looked >= LOOK_SECONDS:
+            if now - self.looked >= self.rest:
                 status.left, status.memory = self.forecast.left(now), self.memory()
-                self.looked = now
+                self.looked, self.rest = now, max(LOOK_SECONDS, 50 * (self.time() - now))
             return status
 
     def page(self) -> Table:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,11 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, delete, event, insert, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from ganbench.errors import GanbenchError
+from ganbench import guard, rescue
+from ganbench.errors import GanbenchError, shortened
+from ganbench.folder import locked, make_folders, network_path, write_file, write_network
 from ganbench.frames import Frames, build_frames, stored_calibration
 from ganbench.schema import (
     BATCHES,
@@ -50,9 +49,13 @@ from ganbench.schema import (
 )
 from ganbench.trials import Calibration, Record, Trial, canonical
 
+DAMAGED = (
+    "The file is damaged: move it away and run the suite again, or put a copy back. "
+    "`ganbench run SUITE --fresh` keeps it under another name and starts afresh."
+)
 REMEDIES = {
-    "SQLITE_NOTADB": "The file is damaged: move it away and run the suite again, or put a copy back.",
-    "SQLITE_CORRUPT": "The file is damaged: move it away and run the suite again, or put a copy back.",
+    "SQLITE_NOTADB": DAMAGED,
+    "SQLITE_CORRUPT": DAMAGED,
     "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
     "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
     "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
@@ -66,13 +69,16 @@ class Store:
     """The results in `folder`: one writer at a time, readers any number.
 
     A context manager. `readonly=True` opens the database so that SQLite itself refuses to write. Everything that can
-    go wrong with a file raises `GanbenchError` naming it.
+    go wrong with a file raises `GanbenchError` naming it. `fresh=True` renames a database that cannot be used and
+    starts another; where it lies then is `aside`.
     """
 
-    def __init__(self, folder: str | Path, *, readonly: bool = False) -> None:
+    def __init__(self, folder: str | Path, *, readonly: bool = False, fresh: bool = False) -> None:
         self.folder = Path(folder)
         self.file = self.folder / "results.sqlite"
         self.readonly = readonly
+        self.fresh = fresh
+        self.aside: Path | None = None
         self._engine: Engine
         self._undo = ExitStack()
 
@@ -90,10 +96,14 @@ class Store:
             if not self.readonly:
                 make_folders(self.folder)
                 undo.enter_context(locked(self.folder))
+                self.aside = rescue.set_aside(self.file) if self.fresh else None
+            else:
+                guard.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)
             undo.callback(self._engine.dispose)
             with self._transaction() as connection:
                 check_schema(connection, self.file, self.readonly)
+                guard.refuse_foreign(connection, self.file)
             self._undo = undo.pop_all()
         return self
 
@@ -178,7 +188,8 @@ class Store:
             raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
         texts = ("asked", "seconds", "updates", "composition", "facts")
         hidden = ("id", "trial", "batch")
-        return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
+        with guard.understood(self.file):
+            return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
 
     def generator(self, key: str) -> bytes:
         """Give the final generator of a recorded trial as safetensors bytes, checked against its record."""
@@ -193,8 +204,10 @@ class Store:
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
-        with self._transaction() as connection:
-            return build_frames(connection, everything=everything, signals=signals)
+        with self._transaction() as connection, guard.understood(self.file):
+            found = build_frames(connection, everything=everything, signals=signals)
+        guard.refuse_odd_cells(found, self.file)
+        return found
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -210,8 +223,13 @@ class Store:
 
 
 def read(path: str | Path, *, everything: bool = False, signals: bool = True) -> Frames:
-    """Read a results folder (or the database in it) without writing a byte."""
+    """Read a results folder (or the database in it) without writing a byte.
+
+    The frames show themselves in a notebook: how many trials of each method are done, failed or missing.
+    """
     folder = Path(path)
+    if folder.is_file() and folder.name != "results.sqlite":
+        raise GanbenchError(f"{folder}: a file, not a results folder. Give the folder, or the results.sqlite in it.")
     with Store(folder.parent if folder.is_file() else folder, readonly=True) as store:
         return store.frames(everything=everything, signals=signals)
 
@@ -248,64 +266,12 @@ def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
     ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
     found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
     if found != str(SCHEMA):
+        version = found if isinstance(found, str) and found.isalnum() else shortened(found)
         raise GanbenchError(
-            f"{file}: its schema version is {found}, this ganbench reads {SCHEMA}. Open it with the ganbench that "
-            "wrote it, or run the suite into another folder."
+            f"{file}: its schema version is {version}, this ganbench reads {SCHEMA}. Open it "
+            "with the ganbench that wrote it, or run the suite into another folder; `ganbench run SUITE --fresh` keeps "
+            "it under another name and starts afresh."
         )
-
-
-def make_folders(folder: Path) -> None:
-    """Make the results folder and those in it."""
-    try:
-        for part in ("networks", "log"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GanbenchError(f"{folder}: cannot be written ({error.strerror}). Choose another folder.") from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
-    lock, sidecar = FileLock(folder / ".lock"), folder / ".holder"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        holder = sidecar.read_text(encoding="utf-8") if sidecar.is_file() else "another process"
-        raise GanbenchError(f"{folder}: {holder} writes here. Wait for it, or choose another folder.") from None
-    except OSError as error:
-        raise GanbenchError(f"{folder}: cannot be locked ({error.strerror}). Choose another folder.") from error
-    try:
-        sidecar.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
-    finally:
-        sidecar.unlink(missing_ok=True)
-        lock.release()
-
-
-def network_path(folder: Path, key: str) -> Path:
-    """Where the generator of this key lies; refuses all but a full hexadecimal key."""
-    if not re.fullmatch("[0-9a-f]{64}", key):
-        raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
-    return folder / "networks" / f"{key}.safetensors"
-
-
-def write_network(folder: Path, key: str, content: bytes) -> str:
-    """Write a generator; give the SHA-256 that its record keeps."""
-    write_file(network_path(folder, key), content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever happens meanwhile."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
 
 
 def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:

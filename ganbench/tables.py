@@ -42,7 +42,8 @@ def _some(items: Any) -> Any:
 Some = BeforeValidator(_some)
 """Of a field that is a list: it is no lone table, and it is not empty."""
 
-Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
+_NAMED: dict[str, Any] = {"minLength": 1, "maxLength": 100, "pattern": r"^\S(.*\S)?$"}
+Name = Annotated[str, Field(strict=True, json_schema_extra=_NAMED), AfterValidator(_name)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 

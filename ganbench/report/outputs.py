@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ganbench import registry
 from ganbench.errors import GanbenchError, unknown
+from ganbench.folder import write_file
 from ganbench.report.table import Table
 from ganbench.report.writers import FORMATS
-from ganbench.store import write_file
 from ganbench.text import slug
 
 

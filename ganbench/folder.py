@@ -1,0 +1,72 @@
+"""A results folder as files: its lock, and what is written there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ganbench import guard
+from ganbench.errors import GanbenchError
+
+
+def make_folders(folder: Path) -> None:
+    """Make the results folder and those in it."""
+    guard.refuse_links(folder)
+    try:
+        for part in ("networks", "log"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GanbenchError(f"{folder}: cannot be written ({error.strerror}). Choose another folder.") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
+    lock, sidecar = FileLock(folder / ".lock"), folder / ".holder"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = sidecar.read_text(encoding="utf-8", errors="replace")[:80] if sidecar.is_file() else "another process"
+        raise GanbenchError(f"{folder}: {holder} writes here. Wait for it, or choose another folder.") from None
+    except OSError as error:
+        raise GanbenchError(f"{folder}: cannot be locked ({error.strerror}). Choose another folder.") from error
+    try:
+        sidecar.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        sidecar.unlink(missing_ok=True)
+        lock.release()
+
+
+def network_path(folder: Path, key: str) -> Path:
+    """Where the generator of this key lies; refuses all but a full hexadecimal key."""
+    if not re.fullmatch("[0-9a-f]{64}", key):
+        raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
+    return folder / "networks" / f"{key}.safetensors"
+
+
+def write_network(folder: Path, key: str, content: bytes) -> str:
+    """Write a generator; give the SHA-256 that its record keeps."""
+    write_file(network_path(folder, key), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, whatever happens meanwhile."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.unlink(missing_ok=True)  # whatever a kill left there, or a stranger: a link would lead elsewhere
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error

@@ -1,0 +1,113 @@
+"""What a stranger's results folder could do to its reader, and what stops it: it is data, never code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from ganbench.errors import GanbenchError, shortened
+from ganbench.schema import METADATA
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+
+OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "log", ".lock", ".holder")
+"""Names in a results folder under which a run writes."""
+
+WRITE_AHEAD = b"\x02\x02"
+"""Bytes 18 and 19 of a database in write-ahead mode (sqlite.org/fileformat2.html, 1.3.3)."""
+
+WORDS = {"key", "dataset", "architecture", "method", "status", "error", "code", "mode", "device", "name", "direction"}
+WORDS |= {"measurement", "sampler"}
+CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "status": frozenset({"ok", "failed", "timeout", "missing"}),
+        "direction": frozenset({"higher", "lower", "neutral"}),
+    }
+)
+NOT_OURS = "Open it with what made it, or let ganbench write into another folder."
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise GanbenchError for a link under which a run would write outside of its folder."""
+    for name in OURS:
+        if (folder / name).is_symlink():
+            raise GanbenchError(
+                f"{folder / name}: a link, and a run writes nowhere but into its own folder. Remove the link, or "
+                "choose another folder."
+            )
+
+
+def refuse_write_ahead(file: Path) -> None:
+    """Raise GanbenchError for a database that not even a reader could open without making files beside it."""
+    try:
+        with file.open("rb") as content:
+            header = content.read(20)
+    except OSError as error:
+        raise GanbenchError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
+    if header.startswith(b"SQLite format 3") and header[18:20] == WRITE_AHEAD:
+        raise GanbenchError(
+            f"{file}: in write-ahead mode, which ganbench never uses: reading it would write beside it. "
+            "Make a copy and set PRAGMA journal_mode = DELETE in that."
+        )
+
+
+def refuse_foreign(connection: Connection, file: Path) -> None:
+    """Raise GanbenchError unless the database holds our tables with our columns, and nothing that acts by itself."""
+    rows = connection.exec_driver_sql("SELECT type, name, coalesce(sql, '') FROM sqlite_master").all()
+    for kind, name, text in rows:
+        virtual = kind == "table" and text.lstrip().upper().startswith("CREATE VIRTUAL")
+        if kind in ("trigger", "view") or virtual:
+            what = "virtual table" if virtual else kind
+            raise GanbenchError(f"{file}: holds a {what} {shortened(name)}, which ganbench never makes. {NOT_OURS}")
+    tables = {name for kind, name, _ in rows if kind == "table"}
+    for table in METADATA.sorted_tables:
+        if table.name not in tables:
+            raise GanbenchError(f"{file}: no table {table.name!r}, so ganbench did not write it. {NOT_OURS}")
+        found = {row[1] for row in connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')}
+        if gone := sorted(set(table.columns.keys()) - found):
+            raise GanbenchError(
+                f"{file}: table {table.name!r} has no column {gone[0]!r}, so ganbench did not write it. {NOT_OURS}"
+            )
+
+
+def refuse_odd_cells(frames: Frames, file: Path) -> None:
+    """Raise GanbenchError for cells that ganbench never writes: bytes for words, words for numbers, keys that are none.
+
+    Words themselves may be anything: whoever shows them escapes them.
+    """
+    from pandas.api.types import infer_dtype
+
+    for name in ("trials", "scores", "signals", "calibration"):
+        frame = getattr(frames, name)
+        for column in frame.columns if len(frame) else ():
+            kind = infer_dtype(frame[column], skipna=False)
+            if (column in WORDS and kind != "string") or (
+                column not in WORDS and frame[column].dtype.kind not in "biuf"
+            ):
+                raise GanbenchError(f"{file}: {column} in {name} holds cells of the wrong type ({kind}). {NOT_OURS}")
+        for column, known in CHOICES.items():
+            odd = sorted(set(frame[column].unique()) - known) if column in frame.columns else []
+            if odd:
+                raise GanbenchError(f"{file}: {column} in {name} is {shortened(odd[0])}. {NOT_OURS}")
+    for key in frames.trials["key"].unique():
+        if not re.fullmatch("[0-9a-f]{64}", key):
+            raise GanbenchError(f"{file}: {shortened(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
+    if not isinstance(frames.suite, str):
+        raise GanbenchError(f"{file}: the stored suite is no text. {NOT_OURS}")
+
+
+@contextmanager
+def understood(file: Path) -> Iterator[None]:
+    """Turn what cells of wrong types and texts that are no JSON lead to into a GanbenchError that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        reason = shortened(f"{type(error).__name__}: {error}")
+        raise GanbenchError(f"{file}: holds what ganbench never writes ({reason}). {NOT_OURS}") from error
