@@ -203,3 +203,53 @@ def test_sampling_uses_no_generator_but_its_own(plugins):
     first = plan.sample(space, 5, 3, "")
     random.seed(2)
     assert plan.sample(space, 5, 3, "") == first
+
+
+def ruled(plugins, snapshots=2, metrics=("modes",), **rule):
+    budget = {"generator_steps": 4, "batch_size": 16, "snapshots": snapshots}
+    success = [{"dataset": "digits" if "fid" in metrics else "ring", **rule}]
+    dataset = [{"name": success[0]["dataset"]}]
+    measurement = {"samples": 50, "metrics": list(metrics)}
+    return made(plugins, budget=budget, dataset=dataset, success=success, measurement=measurement)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"condition": "high_quality > .8"}, "no metric value 'high_quality'. Did you mean 'high-quality'?"),
+        ({"metric": "modes", "thresholds": [7], "condition": "fid < 9"}, "condition: no metric value 'fid'"),
+        ({"at": "best", "condition": "spread > 0.5"}, "'spread' has none"),
+        ({"metric": "spread", "thresholds": [1]}, "no metric value 'spread'"),
+    ],
+)
+def test_a_condition_names_what_its_dataset_is_measured_by(plugins, rule, said):
+    with pytest.raises(GanbenchError) as raised:
+        ruled(plugins, **rule)
+    assert said in str(raised.value)
+    assert "s.toml" in str(raised.value)
+
+
+def test_a_condition_may_name_neutral_values(plugins):
+    assert ruled(plugins, condition="spread > 0.5").trials
+    assert ruled(plugins, at="best", condition="spread > 0.5 and modes >= 8").trials
+
+
+def test_best_is_refused_where_the_condition_is_measured_at_the_end_only(plugins):
+    rule = {"metric": "fid", "thresholds": [40], "condition": "recall > 0.5"}
+    metrics = ("fid", "precision-recall")
+    with pytest.raises(
+        GanbenchError, match=r"'recall' is measured at the end only, but the best 'fid' may come before"
+    ):
+        ruled(plugins, metrics=metrics, at="best", **rule)
+    assert ruled(plugins, metrics=metrics, at="final", **rule).trials
+    assert ruled(plugins, snapshots=1, metrics=metrics, at="best", **rule).trials
+    assert ruled(plugins, metrics=metrics, at="best", condition="recall > 0.5 and precision > 0.5").trials
+
+
+def test_a_dataset_without_a_success_rule_is_told_of(plugins):
+    assert made(plugins).warnings == []
+    several = made(plugins, dataset=[{"name": "ring"}, {"name": "grid"}])
+    assert several.unruled == ("grid",)
+    (said,) = several.warnings
+    assert "dataset 'grid' has no success rule" in said
+    assert 'Add [[success]] with dataset = "grid"' in said

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from ganbench.errors import GanbenchError
 from ganbench.inference import wilson
+from ganbench.standings import headline, judged
 from ganbench.statistics import contingency, rate_table, standings, success_table, successes
+from ganbench.trials import Score
 
-from building import Success, record, results, scores, trial
+from building import Success, record, rejudged, results, scores, trial
 
 NAN, INF = math.nan, math.inf
 
@@ -163,3 +166,81 @@ def test_scores_of_two_protocols_never_meet(tmp_path: Path) -> None:
     with pytest.raises(GanbenchError, match="measured in 2 ways"):
         standings(frames, "ring", "fid")
     assert standings(frames, "ring", "fid", "y")["final"].tolist() == [50.0]
+
+
+def joined(name: str, values: list[float], direction: str = "higher", **more: str) -> tuple[Score, ...]:
+    """A second value's scores, one per snapshot and the same once more on fresh samples."""
+    again = [replace(score, fresh=True) for score in scores(name, values, direction, **more)]
+    return (*scores(name, values, direction, **more), *again)
+
+
+def test_best_is_reported_on_fresh_samples_of_the_snapshot_that_was_chosen(tmp_path: Path) -> None:
+    """Of the least FID, 5, what its generator has on new samples is told; unknown, it counts as the worst."""
+    chosen = rejudged(scores("fid", [20, 5, 9]), 8.0)
+    stray = replace(scores("fid", [1])[0], fresh=True)
+    made = [
+        record(trial(seed=0), scores=(*chosen, stray)),
+        record(trial(seed=1), scores=tuple(scores("fid", [20, 5, 9]))),
+        record(trial(seed=2), scores=tuple(scores("fid", [7]))),
+    ]
+    table = standings(results(tmp_path, made), "ring", "fid")
+    assert table["best"].tolist() == [8, INF, 7]
+    assert table["final"].tolist() == [9, 9, 7]
+    assert table[["final_step", "best_step"]].values.tolist() == [[150, 100], [150, 100], [50, 50]]
+
+
+def test_a_condition_holds_at_the_snapshot_that_is_counted(tmp_path: Path) -> None:
+    """Final: the last one; best: that of the least FID, on fresh samples, whatever the others had."""
+    made = [
+        record(trial(seed=0), scores=(*rejudged(scores("fid", [5, 8])), *joined("recall", [0.1, 0.9]))),
+        record(trial(seed=1), scores=(*rejudged(scores("fid", [5, 8])), *joined("recall", [0.9, 0.1]))),
+        record(trial(seed=2), scores=(*rejudged(scores("fid", [5, 8])), *joined("recall", [0.9, NAN]))),
+        record(trial(seed=3), scores=tuple(rejudged(scores("fid", [5, 8])))),
+        record(trial(seed=4), status="failed"),
+    ]
+    frames = results(tmp_path, made)
+    for at, wins in (("final", [True, False, False, False, False]), ("best", [False, True, True, False, False])):
+        rule = Success(at=at, condition="recall > 0.5")  # type: ignore[arg-type]
+        assert successes(judged(frames, rule), rule.at, 10.0).tolist() == wins
+    assert successes(judged(frames, Success()), "final", 10.0).tolist() == [True] * 4 + [False]
+
+
+def test_a_condition_alone_is_one_yes_or_no_as_strict_as_it_is_written(tmp_path: Path) -> None:
+    values = {"a": [(8, 0.9), (8, 0.8), (9, 0.81)], "b": [(7, 0.9), (8, 0.81), (7, 0.9)]}
+    made = [
+        record(trial(m, seed=i), scores=(*scores("modes", [n], "higher"), *scores("hq", [q], "higher")))
+        for m, own in values.items()
+        for i, (n, q) in enumerate(own)
+    ]
+    rule = Success(metric=None, thresholds=(), primary=None, condition="modes >= 8 and hq > .8")
+    frames = results(tmp_path, made)
+    rows = rate_table(frames, rule).to_dict("records")
+    assert [(row["method"], row["successes"], row["n"], row["primary"]) for row in rows] == [
+        ("a", 2, 3, True),
+        ("b", 1, 3, True),
+    ]
+    (row,) = success_table(frames, rule, ("a", "b")).to_dict("records")
+    assert (row["only_a"], row["only_b"], row["both"], row["neither"], row["p"]) == (2, 1, 0, 0, 1.0)
+
+
+def test_a_condition_alone_is_chosen_by_its_first_value_with_a_direction(tmp_path: Path) -> None:
+    own = (*joined("norm", [1.0, 2.0], "neutral"), *joined("modes", [8, 3]), *joined("hq", [0.2, 0.9]))
+    rule = Success(metric=None, thresholds=(), primary=None, condition="norm < 1.5 and modes > 7 and hq > 0.1")
+    frames = results(tmp_path, [record(trial(), scores=own)])
+    assert headline(frames, rule) == "modes"
+    assert judged(frames, replace(rule, at="best"))["holds"].tolist() == [True]
+    assert judged(frames, rule)["holds"].tolist() == [False]
+
+
+def test_a_conditions_value_measured_in_two_ways_is_refused_unless_the_metric_tells_them_apart(tmp_path: Path) -> None:
+    made = [
+        record(trial(seed=i), scores=(*scores("fid", [5.0], measurement=m), *scores("is", [9.0], "higher", n)))
+        for i, (m, n) in enumerate([("x", "p"), ("y", "q"), ("y", "q")])
+    ]
+    rule = Success(condition="is > 8")
+    frames = results(tmp_path / "two", made)
+    assert judged(frames, rule, "x")["holds"].tolist() == [True]
+    assert judged(frames, rule, "y")["holds"].tolist() == [True, True]
+    mixed = record(trial(seed=3), scores=(*scores("fid", [5.0], measurement="y"), *scores("is", [9.0], "higher", "p")))
+    with pytest.raises(GanbenchError, match=r"'is' on 'ring' was measured in 2 ways"):
+        judged(results(tmp_path / "mixed", [*made, mixed]), rule, "y")

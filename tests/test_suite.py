@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Method, Use
-from ganbench.suite import Suite, available, load, parse, schema
+from ganbench.suite import Suite, available, load, parse, restore, schema
 
 TEXT = """\
 question = "Does the critic's constraint decide whether a random architecture trains?"
@@ -100,6 +100,17 @@ def test_seeds_are_a_number_or_a_list() -> None:
 def test_a_lone_threshold_is_primary() -> None:
     suite = parse(SMALL | {"success": [{"dataset": "ring", "metric": "modes", "thresholds": [7]}]})
     assert suite.success[0].primary == 7.0
+
+
+def test_a_rule_is_thresholds_or_a_condition_or_both_and_there_may_be_several() -> None:
+    ladder = {"dataset": "ring", "metric": "modes", "thresholds": [7]}
+    joined, alone = ladder | {"condition": "high-quality>.8"}, {"dataset": "ring", "condition": "modes >= 8.0 and w1<1"}
+    suite = parse(SMALL | {"success": [ladder, joined, alone]})
+    assert [(rule.thresholds, rule.primary) for rule in suite.success] == [((7,), 7), ((7,), 7), ((), None)]
+    assert [rule.condition for rule in suite.success] == [None, "high-quality > 0.8", "modes >= 8 and w1 < 1"]
+    assert restore(suite.text) == suite
+    with pytest.raises(GanbenchError, match=r"success\[1\].dataset.*twice"):
+        parse(SMALL | {"success": [alone, alone]})
 
 
 WGAN_GP = Method(
@@ -214,6 +225,11 @@ def test_a_suite_is_frozen() -> None:
         ('"wgan-gp-strong"]]', '"wgan-gp-week"]]', ["s.toml:46: success[0].compare[0]", "Did you mean 'wgan-gp"]),
         ('"wgan-gp-strong"]]', '"ns-gan"]]', ["s.toml:46: success[0].compare[0]", "against itself"]),
         ('"wgan-gp-strong"]]', '"wgan-gp", "x"]]', ["s.toml:46: success[0].compare[0]"]),
+        ('metric = "fid"', "", ["s.toml:41: success[0].metric: missing", "a condition in place of metric"]),
+        ('metric = "fid"', 'condition = "fid < 3"', ["s.toml:44: success[0].thresholds", "of what? Name a metric"]),
+        ("thresholds = [90, 60, 40, 25]", "", ["s.toml:41: success[0].thresholds: missing", "as in [90, 60, 40]"]),
+        ("primary = 40", 'primary = 40\ncondition = "is > "', ["s.toml:46: success[0].condition", "at character 6"]),
+        ("primary = 40", "primary = 40\ncondition = 5", ["s.toml:46: success[0].condition = 5", "string"]),
         ("[[success]]", "[success]", ["s.toml:41: success = ", "two brackets"]),
         ("[budget]", "[buget]", ["s.toml: budget: missing", "s.toml:5: buget = ", "Did you mean 'budget'?"]),
         ("seeds = 2", "seeds 2", ["s.toml: not TOML", "line 2, column 7"]),
