@@ -165,6 +165,7 @@ class Pace:
                 sizes[group] += lesson.piece.size * lesson.share
         self.rates = {group: seconds[group] / sizes[group] for group in sizes}
         self.names = sorted({name for lesson in lessons for name in lesson.piece.traits})
+        self.places = {name: i for i, name in enumerate(self.names)}
         self.centre, self.slope, self.scale = np.zeros(len(self.names)), np.zeros(len(self.names)), 1.0
         self.fit(lessons)
 
@@ -190,7 +191,11 @@ class Pace:
 
     def row(self, piece: Piece) -> NDArray[np.float64]:
         """Give a piece's traits in the order of their names."""
-        return np.array([piece.traits.get(name, 0.0) for name in self.names])
+        found = np.zeros(len(self.names))
+        for name, value in piece.traits.items():
+            if name in self.places:
+                found[self.places[name]] = value
+        return found
 
 
 def remaining(running: Running, now: float, expected_: float) -> float:

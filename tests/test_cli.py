@@ -174,7 +174,7 @@ def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
 
     heard = StringIO()
     screen = Screen(Console(file=heard, width=200))
-    for session, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0)):
+    for session, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0), screen.hear):
         screen.begin(session) if event is None else screen.watch(session, event)
     status = screen.look()
     assert (status.share, status.left) == (pytest.approx(1.0), 0)

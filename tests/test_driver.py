@@ -50,7 +50,7 @@ def train(tmp_path, question=None, **settings):
 
 
 def final(frames, name):
-    last = frames.scores[frames.scores["name"] == name].groupby("key").last()["value"]
+    last = frames.series[frames.series["name"] == name].groupby("key").last()["value"]
     return frames.trials.assign(value=frames.trials["key"].map(last)).set_index(["method", "seed"])["value"]
 
 
@@ -194,3 +194,17 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(tmp_path):
         after.scores.sort_values(["key", "name", "step"], ignore_index=True),
         undisturbed.scores.sort_values(["key", "name", "step"], ignore_index=True),
     )
+
+
+def test_progress_in_this_process_is_told_before_its_batch_ends(tmp_path):
+    heard, order = [], []
+
+    def hear(event):
+        heard.append((event.step, event.steps))
+        order.append("progress")
+
+    for _, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0), hear):
+        order.append(type(event).__name__)
+    assert heard == [(step, 4) for step in (1, 2, 3, 4)] * 2
+    assert "Progress" not in order, "nothing is told twice"
+    assert order.index("progress") < order.index("Finished")

@@ -14,7 +14,7 @@ Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 def build() -> Callable[[Work, Iterable[Batch]], Iterator[Event]]:
     """Run batches in the calling thread, so that breakpoints, profilers and Ctrl-C reach the training itself.
 
-    A batch's progress is told when it has ended: one thread cannot train and tell at once.
+    A batch's progress comes when it has ended: one thread cannot train and yield at once.
     """
     return run
 
