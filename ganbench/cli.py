@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganbench.frames import Frames
     from ganbench.report import Table
     from ganbench.report.figures import Picture
+    from ganbench.suite import Suite
 
 app = typer.Typer(
     name="ganbench",
@@ -85,7 +86,7 @@ def run(
         typer.echo(plain(f"stopped; what is done is kept in {folder}. The same command goes on from there."), err=True)
         raise typer.Exit(130) from None
     frames = read(folder)
-    typer.echo(how.page(tables_of(frames)), nl=False)
+    typer.echo(how.page(tables_of(frames, folder)), nl=False)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
         typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
         raise typer.Exit(1)
@@ -171,7 +172,7 @@ def table(
     from ganbench.store import read
 
     how = writer(format, plugin or ())
-    tables = tables_of(read(results, everything=all), robustness)
+    tables = tables_of(read(results, everything=all), results, robustness)
     if out is None:
         typer.echo(how.page(tables), nl=False)
     else:
@@ -191,12 +192,11 @@ def schema(plugin: Plugins = None) -> None:
 @app.command()
 def figures(results: Results, out: Pictures = None) -> None:
     """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
-    from ganbench import suite
     from ganbench.report.figures import figures
     from ganbench.store import read
 
     frames = read(results)
-    draw(figures(frames, suite.restore(frames.suite).success), results, out)
+    draw(figures(frames, asked_in(results, frames).success), results, out)
 
 
 @app.command()
@@ -283,13 +283,22 @@ def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -
     return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
 
 
-def tables_of(frames: Frames, robustness: bool = False) -> list[Table]:
-    """Make what the results say about the suite's question, or of how robust their verdicts are."""
+def asked_in(results: Path, frames: Frames) -> Suite:
+    """Give the suite that a results folder holds; a complaint about it names the folder."""
     from ganbench import suite
+
+    try:
+        return suite.restore(frames.suite)
+    except GanbenchError as error:
+        raise GanbenchError(f"{results}: {error}") from error
+
+
+def tables_of(frames: Frames, results: Path, robustness: bool = False) -> list[Table]:
+    """Make what the results say about the suite's question, or of how robust their verdicts are."""
     from ganbench.report import make_robustness_tables, make_tables
 
     make = make_robustness_tables if robustness else make_tables
-    return make(frames, suite.restore(frames.suite).success)
+    return make(frames, asked_in(results, frames).success)
 
 
 def home(results: Path) -> Path:

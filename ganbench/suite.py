@@ -242,7 +242,11 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
 
 def restore(text: str) -> Suite:
     """Read a suite back from `Suite.text`, as the store keeps it."""
-    return parse(json.loads(text) if text.startswith("{") else text, "the stored suite")
+    where = "the stored suite"
+    try:
+        return parse(json.loads(text) if text.startswith("{") else text, where)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise GanbenchError(f"{where}: not JSON: {error}. Run the suite again.") from None
 
 
 def schema() -> dict[str, Any]:
