@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, func, select
 
 from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+from ganbench.text import html_table
 from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ TRIAL_COLUMNS = (
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
+FRAMES = "Frames: .trials, .scores, .signals, .calibration; tables: ganbench.report.make_tables."
 CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
 
 
@@ -61,6 +63,18 @@ class Frames:
     def series(self) -> pd.DataFrame:
         """The scores of every trial's course: one value of a metric at a snapshot."""
         return self.scores[~self.scores["fresh"]]
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what became of the trials of each method, as a plain HTML table."""
+        trials = self.trials.assign(**{"non-finite": (self.trials["status"] == "ok") & (self.trials["died"] >= 0)})
+        counts = {name: trials["status"] == name for name in ("ok", "failed", "timeout", "missing")}
+        shown = trials[["dataset", "method", "non-finite"]].assign(trials=1, **counts)
+        columns = ["trials", "ok", "non-finite", "failed", "timeout", "missing"]
+        table = shown.groupby(["dataset", "method"], sort=False)[columns].sum().reset_index().astype("str")
+        units = f"{trials['architecture'].nunique()} architectures, {trials['seed'].nunique()} seeds"
+        scores = ", ".join(self.scores["name"].drop_duplicates())
+        notes = (f"{units}. non-finite: of those that are ok. Scores: {scores or 'none yet'}.", FRAMES)
+        return html_table("ganbench results", list(table.columns), table.to_numpy().tolist(), notes)
 
 
 def build_frames(connection: Connection, *, everything: bool, signals: bool) -> Frames:

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import torch
-from ganbench import Dynamics, Method, Metric, Networks, Objective, Offer, Source, Space, Use
+from ganbench import Dynamics, Method, Metric, Networks, Objective, Offer, Report, Source, Space, Use
 from ganbench.trials import Finished, Started
 from torch import Tensor, nn
 from torch.func import grad
@@ -234,6 +234,38 @@ EXECUTORS = (
     Planted("executors", Offer("lets failures through", lambda: raises, "Runs."), "give a Lost event instead"),
 )
 
+
+def report(wrong: str, says: str, render, suffix: str = ".txt") -> Planted:
+    """Plant a report."""
+    return Planted("reports", Offer(wrong, lambda: Report(suffix=suffix, render=render), "Writes."), says)
+
+
+def lines(table, write=ascii) -> str:
+    """Write a table, rightly but for what is planted."""
+    head = [[table.title], [table.heading(column) for column in table.columns]]
+    return "\n".join(", ".join(map(ascii, row)) for row in [*head, *table.cells(write), table.notes])
+
+
+def spoils(table) -> str:
+    table.frame.index = table.frame.index + 1
+    return lines(table)
+
+
+def counts(table, seen=[]) -> str:  # noqa: B006
+    seen.append(table.title)
+    return lines(table) + str(len(seen))
+
+
+REPORTS = (
+    report("a suffix with a path", "its suffix is '/../x'", lines, "/../x"),
+    report("gives a list", "`render` gives list", lambda table: [lines(table)]),
+    report("needs a row", "IndexError", lambda table: lines(table) + str(table.frame.iloc[0])),
+    report("leaves notes out", "differ in a note", lambda table: lines(table).rpartition("\n")[0]),
+    report("changes the table", "changes the table's frame", spoils),
+    report("keeps count", "differently the second time", counts),
+    report("escapes nothing", "reaches the output", lambda table: lines(table) + table.title),
+)
+
 ANYTHING = (
     Planted("losses", Offer("a bare option", lambda margin: Objective(None, None), "A loss."), "have no default"),
     Planted("losses", Offer("no summary", lambda: Objective(None, None), " "), "has no summary"),
@@ -241,4 +273,4 @@ ANYTHING = (
     Planted("losses", Offer("no objective", lambda: (1, 2), "A loss."), "It must give an Objective"),
 )
 
-ELSEWHERE = (*ARCHITECTURES, *DATASETS, *METRICS, *OPTIMIZERS, *DYNAMICS, *METHODS, *EXECUTORS, *ANYTHING)
+ELSEWHERE = (*ARCHITECTURES, *DATASETS, *METRICS, *OPTIMIZERS, *DYNAMICS, *METHODS, *EXECUTORS, *REPORTS, *ANYTHING)

@@ -214,3 +214,19 @@ def test_a_table_shows_itself_in_a_notebook_with_strangers_words_as_text() -> No
     said = [(tag, text.strip()) for tag, text in seen.texts if tag in ("caption", "th", "td", "p")]
     cells = [("th", harmless.replace("_", " ")), ("th", "n"), ("td", harmless), ("td", "2"), ("td", "b"), ("td", "")]
     assert said == [("caption", harmless), *cells, ("p", harmless)]
+
+
+def test_results_show_themselves_in_a_notebook_with_every_trial_counted(tmp_path: Path) -> None:
+    plan = [trial(EVIL, i) for i in range(5)]
+    made = [record(plan[0], [1]), record(plan[1], [math.nan], died=7), record(plan[2], status="failed", error=EVIL)]
+    seen = Seen(results(tmp_path, [*made, record(plan[3], status="timeout")], plan)._repr_html_())
+    harmless = EVIL.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
+    assert seen.elements == TABLE_ELEMENTS
+    assert [text for tag, text in seen.texts if tag == "td"] == ["ring", harmless, *"521111"]
+    assert [text.strip() for tag, text in seen.texts if tag == "th"][2:] == [
+        *("trials", "ok", "non-finite", "failed", "timeout", "missing")
+    ]
+
+
+def test_no_results_show_themselves_too(tmp_path: Path) -> None:
+    assert "none yet" in results(tmp_path, [], plan=[])._repr_html_()
