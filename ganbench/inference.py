@@ -169,7 +169,7 @@ def curve_half_width(values: ArrayLike, units: ArrayLike, level: float = 0.95) -
     n, k = len(sample), int(codes.max(initial=-1)) + 1
     if not k or np.isnan(sample).any():
         return np.nan
-    return kolmogorov(level, max(1, int(curve_size(sample, codes, n, k))))
+    return kolmogorov(level, max(1, int(curve_size(sample, codes, n, k) + 1e-9)))
 
 
 @lru_cache(maxsize=1024)

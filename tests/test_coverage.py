@@ -71,15 +71,15 @@ def cases() -> list[tuple[str, str, Floats]]:
     sizes = [(n, seeds) for n in (20, 48) for seeds in (1, 3)]
     for n, seeds in sizes:
         label, alone = f"{n} x {seeds}", seeds == 1
-        differences = simulating.exact_difference_coverage(n) if alone else simulating.difference_coverage(n, 3, 1000)
+        differences = simulating.exact_difference_coverage(n) if alone else simulating.difference_coverage(n, 3, 300)
         found.append((f"Newcombe, of a paired difference{', exactly' * alone}", label, differences))
-    for name, interval in (("Woodruff", median_interval), ("bootstrap, BCa", bootstrap_median)):
+    for name, interval in (("Woodruff", median_interval), ("bootstrap, BCa", SHORTER)):
         for n, seeds in [(6, 1), (6, 3), (10, 3), *sizes]:
             for dead in (0.0, 0.15):
-                coverage = simulating.median_coverage(n, seeds, 2000, interval, skewed=True, dead=dead)
+                coverage = simulating.median_coverage(n, seeds, 1000, interval, skewed=True, dead=dead)
                 found.append((f"{name}, of a median{', 15% dead' * (dead > 0)}", f"{n} x {seeds}", coverage))
-    found += [("Kolmogorov, of a whole curve", f"{n} x {s}", simulating.curve_coverage(n, s, 2000)) for n, s in sizes]
-    found += [("jackknife, of luck", f"{n} x 3", simulating.luck_coverage(n, 3, 1000)) for n in (12, 20, 48)]
+    found += [("Kolmogorov, of a whole curve", f"{n} x {s}", simulating.curve_coverage(n, s, 1000)) for n, s in sizes]
+    found += [("jackknife, of luck", f"{n} x 3", simulating.luck_coverage(n, 3, 300)) for n in (12, 20, 48)]
     return found
 
 

@@ -6,10 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 from ganbench.inference import (
+    curve_half_width,
     effective_size,
     holm,
     mcnemar_exact,
     median_interval,
+    paired_difference,
     quantile,
     sign_flip_exact,
     wilson,
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 NAN, INF = math.nan, math.inf
 
@@ -116,3 +118,55 @@ def test_quantiles_pass_through_infinity() -> None:
     assert quantile([-INF, -INF, 3, 4], 0.5) == -INF
     assert math.isnan(quantile([], 0.5))
     assert math.isnan(quantile([1, NAN, 2], 0.5))
+
+
+def pairs_of(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    counts = [both, only_a, only_b, neither]
+    return np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high"),
+    [
+        ((36, 12, 2, 0), 0.0569, 0.3404),  # Newcombe 1998, Table III
+        ((14, 5, 0, 22), 0.011, 0.226),  # Altman et al., Statistics with Confidence (2000), ch. 6
+    ],
+)
+def test_paired_differences_are_newcombes(table: tuple[int, int, int, int], low: float, high: float) -> None:
+    a, b = pairs_of(*table)
+    found = paired_difference(a, b, np.arange(len(a)))
+    digits = 5e-5 if low == 0.0569 else 5e-4
+    assert found == pytest.approx((low, high), abs=digits)
+
+
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_without_correlation_paired_differences_are_those_of_independent_rates(x: int, y: int) -> None:
+    """9 x 9 pairs that cross every outcome of A with every one of B: phi is 0, and statsmodels has that method."""
+    a, b = np.repeat(np.arange(9) < x, 9), np.tile(np.arange(9) < y, 9)
+    expected = confint_proportions_2indep(9 * x, 81, 9 * y, 81, method="newcomb", compare="diff")
+    assert paired_difference(a, b, np.arange(81)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20), st.integers(1, 3))
+def test_a_paired_difference_lies_in_its_interval_and_turns_with_the_sides(
+    won: list[tuple[bool, bool]], seeds: int
+) -> None:
+    a, b = np.repeat(np.array(won), seeds, axis=0).T
+    units = np.repeat(np.arange(len(won)), seeds)
+    low, high = paired_difference(a, b, units)
+    assert -1 <= low <= a.mean() - b.mean() <= high <= 1
+    assert paired_difference(b, a, units) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_with_one_value_to_a_unit_the_band_is_kolmogorovs() -> None:
+    """Critical values .294 at n = 20 and .409 at n = 10 (F. J. Massey, JASA 46, 1951: .29 and .41)."""
+    assert curve_half_width(np.arange(20), np.arange(20)) == pytest.approx(0.294, abs=5e-4)
+    assert curve_half_width(np.arange(10), np.arange(10)) == pytest.approx(0.409, abs=5e-4)
+
+
+def test_copies_of_a_unit_hardly_narrow_the_band() -> None:
+    """The effective size of 20 units of equal values is 19: one less for estimating the mean."""
+    values, units = np.repeat(np.arange(20), 4), np.repeat(np.arange(20), 4)
+    assert curve_half_width(values, units) == curve_half_width(np.arange(19), np.arange(19))
+    assert math.isnan(curve_half_width([1, NAN], [0, 1]))
+    assert math.isnan(curve_half_width([], []))

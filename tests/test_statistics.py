@@ -9,9 +9,18 @@ from typing import Literal
 import numpy as np
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.inference import wilson
+from ganbench.inference import curve_half_width, paired_difference, wilson
 from ganbench.standings import headline, judged
-from ganbench.statistics import contingency, rate_table, standings, success_table, successes
+from ganbench.statistics import (
+    contingency,
+    median_differences,
+    paired_p,
+    rate_table,
+    standings,
+    success_curve,
+    success_table,
+    successes,
+)
 from ganbench.trials import Score
 
 from building import Success, record, rejudged, results, scores, trial
@@ -244,3 +253,60 @@ def test_a_conditions_value_measured_in_two_ways_is_refused_unless_the_metric_te
     mixed = record(trial(seed=3), scores=(*scores("fid", [5.0], measurement="y"), *scores("is", [9.0], "higher", "p")))
     with pytest.raises(GanbenchError, match=r"'is' on 'ring' was measured in 2 ways"):
         judged(results(tmp_path / "mixed", [*made, mixed]), rule, "y")
+
+
+def test_a_comparison_tells_the_difference_of_rates_with_its_interval(tmp_path: Path) -> None:
+    made = [record(trial("a", i), [1.0 if i < 8 else 99.0]) for i in range(10)]
+    made += [record(trial("b", i), [1.0 if i < 3 else 99.0]) for i in range(10)]
+    (row,) = success_table(results(tmp_path, made), Success(), ("a", "b")).to_dict("records")
+    assert row["difference"] == pytest.approx(0.8 - 0.3)
+    a, b = np.arange(10) < 8, np.arange(10) < 3
+    assert (row["difference_low"], row["difference_high"]) == paired_difference(a, b, np.arange(10))
+    assert row["p"] == contingency(a, b, np.arange(10))["p"] == paired_p(a, b, np.arange(10))
+
+
+def test_the_curve_has_every_distinct_score_and_one_just_beyond_the_worst(tmp_path: Path) -> None:
+    made = [record(trial("a", i), [value]) for i, value in enumerate([3.0, 1.0, 2.0, 2.0, NAN])]
+    curve = success_curve(results(tmp_path, made), Success())
+    assert curve["threshold"].tolist() == [math.nextafter(3, INF), 3, 2, 1]
+    assert curve["rate"].tolist() == [0.8, 0.6, 0.2, 0.0]
+    half = curve_half_width(range(5), range(5))
+    assert curve["high"].tolist() == pytest.approx([1.0, 1.0, 0.2 + half, half])
+    assert curve["low"].tolist() == pytest.approx([0.8 - half, max(0, 0.6 - half), 0, 0])
+    assert (curve.attrs["direction"], curve["n"].tolist(), curve["units"].tolist()) == ("lower", [5] * 4, [5] * 4)
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher"])
+def test_at_each_of_its_scores_the_curve_is_the_table_of_rates_with_its_band(
+    tmp_path: Path, direction: Literal["lower", "higher"]
+) -> None:
+    values = np.round(np.random.default_rng(0).normal(10, 3, (2, 7, 3)), 1)
+    made = [
+        record(trial(method, i, seed), scores=tuple(scores("fid", [values[side, i, seed]], direction)))
+        for side, method in enumerate("ab")
+        for i, seed in product(range(7), range(3))
+    ]
+    frames = results(tmp_path, made)
+    curve = success_curve(frames, Success())
+    table = rate_table(frames, Success(thresholds=tuple(curve["threshold"].unique()), primary=10.0))
+    assert curve["rate"].tolist() == table["rate"].tolist()
+    assert curve["low"].tolist() == pytest.approx(table["band_low"].tolist())
+    assert curve["high"].tolist() == pytest.approx(table["band_high"].tolist())
+
+
+def test_a_condition_alone_has_no_curve(tmp_path: Path) -> None:
+    rule = Success(metric=None, thresholds=(), primary=None, condition="fid < 10")
+    frames = results(tmp_path, [record(trial(), [1.0])])
+    assert success_curve(frames, rule).empty
+    assert math.isnan(rate_table(frames, rule)["band_low"].iloc[0])
+
+
+def test_paired_differences_of_scores_know_the_dead(tmp_path: Path) -> None:
+    """Only A dead: inf; only B dead: -inf; both: 0; so the five differences here are -inf, -2, 0, 1, inf."""
+    finals = {"a": [NAN, 1.0, NAN, 4.0, 2.0], "b": [5.0, NAN, NAN, 3.0, 4.0]}
+    made = [record(trial(method, i), [v]) for method, values in finals.items() for i, v in enumerate(values)]
+    final, best = median_differences(results(tmp_path, made), Success(), ("a", "b")).to_dict("records")
+    assert (final["at"], final["difference"], final["n"], final["units"]) == ("final", 0.0, 5, 5)
+    assert (final["median_a"], final["median_b"]) == (4.0, 5.0)
+    assert math.isnan(final["difference_low"]), "none under six units"
+    assert best["at"] == "best"

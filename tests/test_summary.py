@@ -6,8 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ganbench.statistics import rate_table
-from ganbench.summary import cost_table, failure_table, fate_table, summary_table
+from ganbench.bootstrap import bootstrap_median
+from ganbench.statistics import median_differences, rate_table, success_table
+from ganbench.summary import (
+    cost_table,
+    failure_table,
+    fate_table,
+    spread_over_seeds,
+    success_cost_table,
+    summary_table,
+)
 from ganbench.trials import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,14 +103,23 @@ def test_every_planned_trial_has_a_fate(tmp_path: Path) -> None:
 
 
 def headline(made: Sequence[Record], direction: str) -> dict[str, float]:
-    """The headline numbers, signed so that more is better."""
+    """The headline numbers of method a, against one whose scores are all -1, signed so that more is better."""
+    rivals = [record(trial("b", architecture=i), scores=tuple(scores("fid", [-1, -1], direction))) for i in range(9)]
     with TemporaryDirectory() as folder:
-        frames = results(Path(folder), made)
+        frames = results(Path(folder), [*made, *rivals])
     rule = Success(thresholds=(0.0,), primary=0.0, at="best")
-    (row,) = summary_table(frames).to_dict("records")
+    row, _ = summary_table(frames).to_dict("records")
     sign = 1 if direction == "higher" else -1
-    rates = {at: rate_table(frames, replace(rule, at=at))["rate"].iloc[0] for at in ("final", "best")}
-    return {**rates, **{name + " median": sign * row[name] for name in ("final", "best", "q25", "q75")}}
+    found = {name + " median": sign * row[name] for name in ("final", "best", "q25", "q75")}
+    apart = median_differences(frames, rule, ("a", "b"))["difference"]
+    found |= {"final apart": sign * apart[0], "best apart": sign * apart[1]}
+    for at in ("final", "best"):
+        asked = replace(rule, at=at)
+        cost = success_cost_table(frames, [asked]).set_index("method").loc["a"]
+        found |= {f"{name} per success {at}": -cost[name] for name in ("generator_steps", "samples", "seconds_train")}
+        found[f"{at} rate"] = rate_table(frames, asked)["rate"].iloc[0]
+        found[f"{at} rate apart"] = success_table(frames, asked, ("a", "b"))["difference"].iloc[0]
+    return found
 
 
 @settings(max_examples=15, deadline=None)
@@ -132,3 +149,60 @@ def test_killing_a_methods_worst_trials_never_improves_a_headline(
     before = headline(made, direction)
     for name, value in headline(after, direction).items():
         assert value <= before[name], name
+
+
+def test_a_success_costs_what_all_trials_cost_over_the_successes(tmp_path: Path) -> None:
+    """Two of four succeed; the failed one's updates are not known, so they are taken to be the dearest's."""
+    made = [
+        *(record(trial(seed=s), [fid]) for s, fid in enumerate([1.0, 2.0])),
+        record(trial(seed=2), [50.0], updates={"critic": 900, "generator": 100}),
+        record(trial(seed=3), status="failed", updates={}),
+        record(trial("b"), [50.0]),
+    ]
+    frames = results(tmp_path, made)
+    costs = success_cost_table(frames, [Success()]).set_index("method")
+    assert costs["successes"].tolist() == [2, 0]
+    assert costs["n"].tolist() == [4, 1]
+    assert costs.loc["a", "generator_steps"] == 400 / 2
+    assert costs.loc["a", "critic_updates"] == (500 + 500 + 900 + 900) / 2
+    assert costs.loc["a", "samples"] == 32 * costs.loc["a", "critic_updates"]
+    assert costs.loc["a", "seconds_train"] == 4 * 2.0 / 2
+    assert costs.loc["b", "generator_steps"] == INF
+    assert success_cost_table(frames, []).empty
+
+
+def test_flops_are_read_where_they_were_counted(tmp_path: Path) -> None:
+    frames = results(tmp_path, [record(trial(seed=s), [1.0]) for s in range(3)])
+    counted = replace(frames, trials=frames.trials.assign(flops=[2e9, 4e9, NAN]))
+    assert success_cost_table(counted, [Success()])["flops"].tolist() == [(2e9 + 4e9 + 4e9) / 3]
+    assert cost_table(counted)["flops"].tolist() == [3e9]
+    unknown = replace(frames, trials=frames.trials.drop(columns="flops", errors="ignore"))
+    assert math.isnan(success_cost_table(unknown, [Success()])["flops"].iloc[0])
+
+
+def test_the_luck_of_the_seed_is_told_where_there_are_several_seeds(tmp_path: Path) -> None:
+    """Of `a` the architecture decides alone, of `b` the seed; the dead rank last."""
+    finals = {"a": lambda i, s: i, "b": lambda i, s: NAN if s == 2 else s}
+    made = [
+        record(trial(method, i, s), [final(i, s)])
+        for method, final in finals.items()
+        for i in range(4)
+        for s in range(3)
+    ]
+    table = spread_over_seeds(results(tmp_path, made)).set_index("method")
+    assert table["luck"].to_dict() == {"a": 0.0, "b": 1.0}
+    assert table["finite"].to_dict() == {"a": 12, "b": 8}
+    assert (table["architectures"] == 4).all()
+    assert (table["seeds"] == 3).all()
+
+
+def test_one_seed_or_one_architecture_or_a_neutral_value_tells_nothing_of_luck(tmp_path: Path) -> None:
+    made = [record(trial("a", i), [i]) for i in range(3)] + [record(trial("b", 0, s), [s]) for s in range(3)]
+    made += [record(trial("c", i, s), scores=tuple(scores("norm", [i], "neutral"))) for i in range(3) for s in range(2)]
+    assert spread_over_seeds(results(tmp_path, made)).empty
+
+
+def test_the_summary_takes_the_bootstraps_interval_if_it_is_asked_to(tmp_path: Path) -> None:
+    frames = results(tmp_path, [record(trial(architecture=i), [i]) for i in range(20)])
+    (row,) = summary_table(frames, bootstrap_median).to_dict("records")
+    assert (row["final_low"], row["final_high"]) == bootstrap_median(range(20), range(20))
