@@ -77,6 +77,25 @@ def test_several_seeds_are_tested_over_architectures_and_say_so(tmp_path: Path) 
     assert "effective sample size" in " ".join(table.notes)
 
 
+def test_the_difference_of_rates_stands_in_a_comparison_with_its_interval_and_source(tmp_path: Path) -> None:
+    table = titled(make_tables(frames_of(tmp_path, {"a": [1] * 6, "b": [50] * 6}), [Success()]), "a against b")
+    assert table.frame["difference"].tolist() == [1.0]
+    assert table.intervals["difference"] == ("difference_low", "difference_high")
+    assert "difference: success of a less that of b" in " ".join(table.notes)
+    assert "Newcombe (1998, method 10)" in " ".join(table.notes)
+
+
+def test_the_band_of_a_whole_curve_stands_beside_each_rate(tmp_path: Path) -> None:
+    table = titled(make_tables(frames_of(tmp_path, {"a": [1] * 6}), [Success(compare=())]), "Success rates")
+    assert table.frame[["band_low", "band_high"]].values.tolist() == [[pytest.approx(1 - 0.51926, abs=1e-5), 1.0]]
+    assert "Kolmogorov" in " ".join(table.notes)
+
+
+def test_the_luck_of_the_seed_has_a_table_where_there_are_seeds(tmp_path: Path) -> None:
+    table = titled(make_tables(frames_of(tmp_path, {"a": [1, 2, 3]}, seeds=2)), "Luck of the seed")
+    assert table.frame["luck"].tolist() == [0.0]
+
+
 def test_one_architecture_is_named_as_the_limit_that_it_is(tmp_path: Path) -> None:
     table = titled(make_tables(frames_of(tmp_path, {"a": [1], "b": [50]}, seeds=3), [Success()]), "a against b")
     assert "The seed is the unit, as there is one architecture" in table.notes[0]
