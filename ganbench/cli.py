@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganbench.arguments import Device, Folder, Format, Out, Pictures, Plugins, Results, SuiteName, home
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
@@ -27,23 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Device(StrEnum):
-    """Where to train."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's TOML file, or the name of a shipped suite.")]
-Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The results folder (default: results/<suite>).")]
-Format = Annotated[str, typer.Option(metavar="NAME", help="How to write the tables: md, csv, json, latex, ...")]
-Pictures = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder (default: RESULTS/figures).")]
-Folder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 
 
 @app.command()
@@ -112,8 +95,7 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
     typer.echo(plain(asked.question))
     for batch in todo.batches:
         trial = batch.trials[0]
-        steps = trial.budget.generator_steps
-        about = f"{steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
+        about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
         typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
     counts = (
         f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train, {len(todo.stale)} of them stale"
@@ -195,8 +177,7 @@ def figures(results: Results, out: Pictures = None) -> None:
     from ganbench.report.figures import figures
     from ganbench.store import read
 
-    frames = read(results)
-    draw(figures(frames, asked_in(results, frames).success), results, out)
+    draw(figures(frames := read(results), asked_in(results, frames).success), results, out)
 
 
 @app.command()
@@ -211,8 +192,8 @@ def samples(
     from ganbench.sheets import sheets, trial_sheet
     from ganbench.store import read
 
-    frames, plugins, folder = read(results), registry.load(files=plugin or ()), home(results)
-    draw([trial_sheet(folder, frames, plugins, of)] if of else sheets(folder, frames, plugins), results, out)
+    known = home(results), read(results), registry.load(files=plugin or ())
+    draw([trial_sheet(*known, of)] if of else sheets(*known), results, out)
 
 
 @app.command()
@@ -301,11 +282,6 @@ def tables_of(frames: Frames, results: Path, robustness: bool = False) -> list[T
     return make(frames, asked_in(results, frames).success)
 
 
-def home(results: Path) -> Path:
-    """Give the results folder, of the database in it too."""
-    return results.parent if results.is_file() else results
-
-
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
     """Draw pictures into files and name them; what takes more than two seconds shows how far it is."""
     from tqdm import tqdm
@@ -316,7 +292,7 @@ def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
         typer.echo("nothing to draw: no success rule has scores yet.", err=True)
         return
     drawn = write_pictures(pictures, out or home(results) / "figures")
-    said(tqdm(drawn, "drawing", len(pictures), leave=False, file=sys.stderr, disable=None, delay=2.0))
+    said(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))
 
 
 def said(files: Iterable[Path]) -> None:

@@ -65,6 +65,7 @@ FLOORS = {
     "sheets": 3,
     "status": 3,
     "lookout": 3,
+    "arguments": 4,
     "cli": 4,
     "testing": 4,
 }
@@ -75,7 +76,7 @@ TORCH_AT_IMPORT = {"calibration", "engine", "evaluate", "testing"}
 HEAVY = {"torchvision", "torch_fidelity", "sklearn", "ot", "scipy", "pandas", "matplotlib", "pebble"}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 320, 60
 ONE_PAGE = {CORE / "records.py"}  # every record of the public door, read together: may be longer
-COINCIDENCES = {("schedules", "linear")}  # a schedule's shape that shares its name with an architecture
+COINCIDENCES = {("schedules", "linear"), ("editor", "linear")}  # a schedule's shape that shares its name with an architecture
 
 
 class Import(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,19 +68,17 @@ def test_sheets_show_what_the_engine_judged_bit_for_bit(folder: Path) -> None:
             assert own.std() > 0
 
 
-def test_trials_stand_from_the_best_to_the_worst_and_the_failed_last(folder: Path, tmp_path: Path) -> None:
+def test_trials_stand_from_the_best_to_the_worst_and_the_failed_last(folder: Path) -> None:
     frames = read(folder)
     trials = frames.trials[(frames.trials["dataset"] == "ring") & (frames.trials["method"] == "sn")]
     series = frames.scores[(frames.scores["name"] == "sliced-w1") & ~frames.scores["fresh"]]
     final = series.groupby("key")["value"].last()
     order = ranked(frames, trials)
     assert [key for key, _ in order] == sorted(trials["key"], key=lambda key: final[key])
-    assert order[0][1].endswith(
-        f"seed {trials.set_index('key')['seed'][order[0][0]]}\nsliced-w1 {final[order[0][0]]:.4g}"
-    )
-    trials = trials.assign(status=["failed", "ok"])
-    frames.trials.loc[trials.index, "status"] = trials["status"]
-    assert [key for key, _ in ranked(frames, trials)] == list(trials["key"][::-1])
+    best = order[0][0]
+    assert order[0][1].endswith(f"seed {trials.set_index('key')['seed'][best]}\nsliced-w1 {final[best]:.4g}")
+    failing = frames.trials.assign(status=frames.trials["status"].where(frames.trials["key"] != best, "failed"))
+    assert [key for key, _ in ranked(replace(frames, trials=failing), trials)][-1] == best
 
 
 def test_sheets_stay_in_the_folder_and_have_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
@@ -184,3 +183,38 @@ def test_points_are_drawn_over_the_data_to_the_data_s_scale() -> None:
 
 def test_numbers_on_a_line_are_drawn_as_their_distribution() -> None:
     np.testing.assert_array_equal(plane(np.array([[3.0], [1.0], [2.0]])), [[1, 0], [2, 0.5], [3, 1]])
+
+
+def test_the_commands_write_beside_the_results_and_say_what_is_wrong(folder: Path, tmp_path: Path, capsys) -> None:
+    from ganbench import cli
+
+    def ganbench(*words: object) -> tuple[int, str, str]:
+        try:
+            cli.main([str(word) for word in words])
+        except SystemExit as ended:
+            return int(ended.code or 0), *capsys.readouterr()
+        return 0, *capsys.readouterr()
+
+    names = ["ring-sliced-w1-success.png", "ring-sliced-w1-scores.png"]
+    code, out, err = ganbench("figures", folder)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [str(folder / "figures" / name) for name in names]
+    key = read(folder).trials["key"].iloc[0]
+    code, out, _ = ganbench("samples", folder / "results.sqlite", "--of", key[:12], "--out", tmp_path)
+    assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"trial-{key[:12]}-samples.png"]
+    (tmp_path / "file").touch()
+    for words, said in [
+        (("samples", folder, "--of", "zz"), "'zz' is no key"),
+        (("samples", folder, "--of", "0" * 64), "no record with key"),
+        (("figures", tmp_path), "no results here"),
+        (("figures", folder, "--out", tmp_path / "file" / "x"), "Choose another with --out"),
+        (("table", folder, "--format", "latx"), "Did you mean 'latex'?"),
+    ]:
+        code, out, err = ganbench(*words)
+        assert (code, out) == (2, "")
+        assert said in err
+    code, out, _ = ganbench("table", folder, "--format", "latex")
+    assert code == 0
+    assert out.isascii()
+    assert out.count(r"\begin{table}") == out.count(r"\end{table}") >= 4
