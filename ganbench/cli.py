@@ -97,9 +97,7 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
         trial = batch.trials[0]
         about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
         typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
-    counts = (
-        f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train, {len(todo.stale)} of them stale"
-    )
+    counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
     typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
 
 
