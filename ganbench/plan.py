@@ -16,7 +16,7 @@ from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, unknown
 from ganbench.records import Direction, Method, Metric, Space, Spec, Use
 from ganbench.suite import DEFAULTS, DatasetTable, Suite
-from ganbench.trials import Batch, Budget, Measurement, Mode, Part, Recipe, Trial, canonical, digest
+from ganbench.trials import Batch, Budget, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry
@@ -209,18 +209,6 @@ class Planner:
 
     # what goes with a trial
 
-    def offers_of(self, recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
-        """Give (kind, name) of everything that shapes the training of a trial."""
-        return [
-            ("losses", recipe.loss.name),
-            *(("constraints", part.name) for part in recipe.constraints),
-            *(("inputs", part.name) for part in recipe.inputs),
-            ("dynamics", recipe.dynamics.name),
-            ("optimizers", recipe.critic_optimizer.name),
-            ("optimizers", recipe.generator_optimizer.name),
-            ("architectures", architecture.name),
-        ]
-
     def unruled(self) -> tuple[str, ...]:
         """Give the datasets that no success rule is about."""
         ruled = {rule.dataset for rule in self.suite.success}
@@ -230,7 +218,7 @@ class Planner:
         """Give what the offers in use warn of, with the methods concerned."""
         found: dict[str, list[str]] = {}
         for trial in (batch.trials[0] for batch in batches):
-            for kind, name in self.offers_of(trial.recipe, trial.architecture):
+            for kind, name in offers_of(trial.recipe, trial.architecture):
                 caution = self.registry.get(kind, name).offer.caution
                 for sentence in caution(trial.recipe, trial.spec) if caution else ():
                     methods = found.setdefault(sentence, [])
@@ -240,12 +228,12 @@ class Planner:
 
     def code(self, recipe: Recipe, architecture: Part, dataset: Part) -> str:
         """Give the hash of the code that answers a trial: its providers' sources and the engine's numerics."""
-        used = sorted({*self.offers_of(recipe, architecture), ("datasets", dataset.name)})
+        used = sorted({*offers_of(recipe, architecture), ("datasets", dataset.name)})
         return digest([ENGINE_NUMERICS, [[kind, name, self.registry.code(kind, name)] for kind, name in used]])
 
     def stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Tell whether every offer of a trial can be mapped over seeds."""
-        return all(self.registry.get(kind, name).offer.stackable for kind, name in self.offers_of(recipe, architecture))
+        return all(self.registry.get(kind, name).offer.stackable for kind, name in offers_of(recipe, architecture))
 
     def measured(self, table: DatasetTable) -> Measurement:
         """Give the metrics of a dataset: the suite's, or else the dataset's own."""

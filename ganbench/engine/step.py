@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganbench.engine.ensemble import Ensemble, Run
+from ganbench.engine.ensemble import Ensemble, Run, Stacked
 from ganbench.engine.functional import each
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
+from ganbench.engine.tape import Rehearsed
 from ganbench.records import Networks, Parameters, State
 
 Memory = dict[str, Any]
 """What a loss leaves behind: `state` of every stateful plugin by name, and the `loss` itself."""
+
+Held = tuple[Any, ...]
+"""What lies still in memory while its numbers change: parameters, buffers, states, progress, schedules' dials."""
+
+Computation = Callable[[Any], tuple[Stacked, Memory]]
+"""From a step's chance to gradients and memory."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,14 @@ class Game:
         optimizers: Mapping[str, torch.optim.Optimizer],
         state: dict[str, dict[str, Tensor]],
         progress: Tensor,
+        dials: Sequence[Tensor] = (),
+        taped: bool = False,
     ) -> None:
         self.program, self.ensemble, self.run = program, ensemble, run
         self.optimizers, self.state, self.progress = optimizers, state, progress
+        own = ensemble.detached
+        self.held = (own["generator"], own["critic"], ensemble.buffers, state, progress, ensemble.within, tuple(dials))
+        self.taped, self.computations = taped, dict[tuple[str, frozenset[str]], Computation]()
         any_leaf = next(p for own in ensemble.parameters.values() for p in own.values())
         self.members = any_leaf.shape[0]
         self.taken = {"critic": 0, "generator": 0}
@@ -91,9 +104,25 @@ class Game:
 
     def gradients(self, player: str, chance: Mapping[str, Any]) -> dict[str, Tensor]:
         """Give the gradients of one player's parameters for all members, and take in what plugins remember."""
-        move = getattr(self.program.dynamics, player)
-        ensemble, count = self.ensemble, self.taken[player]
+        count = self.taken[player]
         due = frozenset(link.name for link in self.program.terms if count % link.part.every == 0)
+        out, memory = self._computation(player, due)(chance)
+        self._remember(player, memory)
+        return out
+
+    def _computation(self, player: str, due: frozenset[str]) -> Computation:
+        """Give the function of a step's chance, recorded once it is worth it."""
+        if (player, due) not in self.computations:
+            function = partial(self.differentiate, player, due)
+            plain: Computation = partial(function, self.held)
+            self.computations[player, due] = Rehearsed(function, self.held) if self.taped else plain
+        return self.computations[player, due]
+
+    def differentiate(self, player: str, due: frozenset[str], held: Held, chance: Any) -> tuple[Stacked, Memory]:
+        """Give the gradients of one player's parameters for all members, and what is to be remembered: pure."""
+        move = getattr(self.program.dynamics, player)
+        g, d, buffers, state, *_ = held
+        ensemble = self.ensemble
 
         def member(g: Parameters, d: Parameters, buffers: Any, given: Any, state: Any) -> Any:
             game = MemberLosses(
@@ -101,17 +130,17 @@ class Game:
             )
             return move(game, g, d) if move else getattr(game, player)(g, d)
 
-        free = ensemble.parameters[player]
-        players = {**ensemble.detached, player: free} if move is None else ensemble.detached
-        with torch.set_grad_enabled(move is None):
-            out, memory = self.run(member)(
-                players["generator"], players["critic"], ensemble.buffers, chance, self.state
-            )
-            if move is None:  # plain dynamics: one summed backward; each member's gradient stays its own
-                grads = torch.autograd.grad(out.sum(), list(free.values()), allow_unused=True, materialize_grads=True)
-                out = dict(zip(free, grads, strict=True))
-        self._remember(player, each(torch.detach, memory))
-        return out
+        if move is not None:
+            with torch.no_grad():
+                out, memory = self.run(member)(g, d, buffers, chance, state)
+            return out, each(torch.detach, memory)
+        players = {"generator": g, "critic": d}
+        free = {name: p.detach().requires_grad_() for name, p in players[player].items()}
+        players[player] = free
+        with torch.enable_grad():  # plain dynamics: one summed backward; each member's gradient stays its own
+            value, memory = self.run(member)(players["generator"], players["critic"], buffers, chance, state)
+            grads = torch.autograd.grad(value.sum(), list(free.values()), allow_unused=True, materialize_grads=True)
+        return dict(zip(free, grads, strict=True)), each(torch.detach, memory)
 
     def _remember(self, player: str, memory: Memory) -> None:
         for name, own in memory["state"].items():

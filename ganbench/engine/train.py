@@ -17,13 +17,16 @@ from ganbench.engine.functional import call
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
 from ganbench.engine.step import Game
 from ganbench.records import OptimizerFactory, Source, Space
-from ganbench.trials import Batch, Budget, Mode
+from ganbench.trials import Batch, Budget, Mode, offers_of
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry
 
 ENGINE_NUMERICS = 1
 """Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""
+
+TAPE_FROM = 100
+"""Generator steps from which a step is recorded and replayed: recording takes as long as some fifty steps."""
 
 TRACE_POINTS = 200
 """Signals are kept at about this many generator steps of a run."""
@@ -87,6 +90,7 @@ class Training:
     budget: Budget
     mode: Mode = "stack"
     critic_norm: str = "layer"
+    recordable: bool = False
     dials: Dials | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
@@ -121,7 +125,10 @@ class Training:
             if ensemble.parameters[player]
         }
         state = before.state if before is not None else self.first_state(ensemble)
-        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress)
+        assert self.dials is not None
+        dials = [dial for dial, _ in self.dials.dials]
+        taped = self.recordable and self.budget.generator_steps >= TAPE_FROM
+        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, taped)
         if before is not None:
             game.taken, game.clock, game.died = before.taken, before.clock, before.died
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
@@ -265,6 +272,7 @@ def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch
     trial = batch.trials[0]
     recipe, dials = trial.recipe, Dials(device, dtype)
     build = registry.build
+    pure = all(registry.get(*offer).offer.stackable for offer in offers_of(recipe, trial.architecture))
     return Training(
         program=assemble(recipe, registry, dials),
         space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=dials),
@@ -278,6 +286,7 @@ def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch
         budget=trial.budget,
         mode=batch.mode,
         critic_norm=recipe.critic_norm,
+        recordable=pure and (batch.mode == "stack" or len(batch.trials) == 1),
         dials=dials,
         device=device,
         dtype=dtype,
