@@ -1,0 +1,96 @@
+"""Commands about what is installed: list, show, schema, check, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ganbench.cli.arguments import Plugins
+from ganbench.cli.printing import plain
+
+
+def list_(
+    kind: Annotated[str, typer.Argument(help="losses, constraints, methods, ... (default: all)")] = "",
+    plugin: Plugins = None,
+) -> None:
+    """List what is installed, and by whom."""
+    from ganbench import registry
+    from ganbench.errors import unknown
+
+    plugins = registry.load(files=plugin or ())
+    if kind and kind not in plugins.kinds:
+        raise unknown("kind", kind, plugins.kinds)
+    for each in [kind] if kind else plugins.kinds:
+        typer.echo(f"{each}:")
+        offers = plugins.offers(each)
+        width = max((len(offered.offer.name) for offered in offers), default=0)
+        for offered in offers:
+            typer.echo(plain(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]"))
+    for problem in plugins.problems:
+        typer.echo(plain(f"not loaded: {problem}"), err=True)
+
+
+def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
+    """Show an offer: its formula, its paper, its options, who provides it."""
+    from ganbench import registry
+    from ganbench.descriptions import described
+    from ganbench.errors import unknown
+
+    plugins = registry.load(files=plugin or ())
+    found = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.offer.name == name]
+    if not found:
+        names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
+        raise unknown("offer", name, names)
+    typer.echo(plain("\n\n".join(described(offered) for offered in found), keep="\n"))
+
+
+def schema(plugin: Plugins = None) -> None:
+    """Print the JSON Schema of suites, with which editors complete and check them."""
+    import json
+
+    from ganbench import editor, registry
+
+    typer.echo(json.dumps(editor.schema(registry.load(files=plugin or ())), indent=2))
+
+
+def check(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME_OR_FILE", help="Offers, distributions or plugin files (default: everything)."),
+    ] = None,
+) -> None:
+    """Run the contract tests on plugins: what the engine relies on, rule by rule."""
+    from ganbench.testing.check import check
+
+    verdicts, problems = check(what or ())
+    for verdict in verdicts:
+        typer.echo(plain(str(verdict), keep="\n"))
+    problems = () if what else problems
+    for problem in problems:
+        typer.echo(plain(f"not loaded: {problem}"), err=True)
+    broken = sum(bool(verdict.broken) for verdict in verdicts)
+    typer.echo(f"{len(verdicts)} checked, {broken} with broken rules")
+    if broken or problems:
+        raise typer.Exit(1)
+
+
+def doctor(plugin: Plugins = None) -> None:
+    """Say what is installed here, what it runs on, and which plugins do not load."""
+    from ganbench import driver, registry
+
+    known = driver.facts()
+    plugins = registry.load(files=plugin or ())
+    import torch
+
+    typer.echo(f"python {known['python']} on {known['system']}, {known['cores']} cores")
+    for name, version in known["versions"].items():
+        typer.echo(f"{name} {version}")
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    typer.echo(f"CUDA device: {cuda}")
+    counts = ", ".join(f"{len(plugins.offers(kind))} {kind}" for kind in plugins.kinds)
+    typer.echo(f"plugins: {counts}")
+    for problem in plugins.problems:
+        typer.echo(plain(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
+    if plugins.problems:
+        raise typer.Exit(1)

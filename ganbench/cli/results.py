@@ -1,0 +1,93 @@
+"""Commands that read a results folder: table, figures, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ganbench.cli.arguments import Folder, Format, Pictures, Plugins, Results, home
+from ganbench.cli.printing import said
+from ganbench.errors import GanbenchError
+
+if TYPE_CHECKING:
+    from ganbench.frames import Frames
+    from ganbench.report import Table
+    from ganbench.report.figures import Picture
+    from ganbench.suite import Suite
+
+
+def table(
+    results: Results,
+    format: Format = "md",
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer asks for.")] = False,
+    out: Folder = None,
+    plugin: Plugins = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="In their place: is every verdict robust?")] = False,
+) -> None:
+    """Print the tables of a results folder, or write each into a file."""
+    from ganbench.report import write_tables, writer
+    from ganbench.store import read
+
+    how = writer(format, plugin or ())
+    tables = tables_of(read(results, everything=all), results, robustness)
+    if out is None:
+        typer.echo(how.page(tables), nl=False)
+    else:
+        said(write_tables(tables, how, out))
+
+
+def figures(results: Results, out: Pictures = None) -> None:
+    """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
+    from ganbench.report.figures import figures
+    from ganbench.store import read
+
+    draw(figures(frames := read(results), asked_in(results, frames).success), results, out)
+
+
+def samples(
+    results: Results,
+    of: Annotated[str, typer.Option("--of", metavar="KEY", help="One trial's, by its key or the key's start.")] = "",
+    out: Pictures = None,
+    plugin: Plugins = None,
+) -> None:
+    """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
+    from ganbench import registry
+    from ganbench.sheets import sheets, trial_sheet
+    from ganbench.store import read
+
+    known = home(results), read(results), registry.load(files=plugin or ())
+    draw([trial_sheet(*known, of)] if of else sheets(*known), results, out)
+
+
+def asked_in(results: Path, frames: Frames) -> Suite:
+    """Give the suite that a results folder holds; a complaint about it names the folder."""
+    from ganbench import suite
+
+    try:
+        return suite.restore(frames.suite)
+    except GanbenchError as error:
+        raise GanbenchError(f"{results}: {error}") from error
+
+
+def tables_of(frames: Frames, results: Path, robustness: bool = False) -> list[Table]:
+    """Make what the results say about the suite's question, or of how robust their verdicts are."""
+    from ganbench.report import make_robustness_tables, make_tables
+
+    make = make_robustness_tables if robustness else make_tables
+    return make(frames, asked_in(results, frames).success)
+
+
+def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
+    """Draw pictures into files and name them; what takes more than two seconds shows how far it is."""
+    from tqdm import tqdm
+
+    from ganbench.report.figures import write_pictures
+
+    if not pictures:
+        typer.echo("nothing to draw: no success rule has scores yet.", err=True)
+        return
+    drawn = write_pictures(pictures, out or home(results) / "figures")
+    said(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))

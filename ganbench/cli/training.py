@@ -1,0 +1,108 @@
+"""Commands that train, or look at a training: run, plan, watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
+from ganbench.cli.printing import plain
+from ganbench.cli.results import tables_of
+
+if TYPE_CHECKING:
+    from ganbench.driver import Settings
+
+
+def run(
+    suite: SuiteName,
+    out: Out = None,
+    device: Annotated[Device, typer.Option(help="Where to train; auto takes CUDA where there is one.")] = Device.auto,
+    jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers; 0: in this process.")] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
+    plugin: Plugins = None,
+    retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
+    keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Keep a damaged database aside, and start another.")] = False,
+    format: Format = "md",
+) -> None:
+    """Train what is missing of a suite, then print its tables."""
+    from ganbench.driver import as_suite, folder_of, follow
+    from ganbench.report import writer
+    from ganbench.screen import Screen
+    from ganbench.store import read
+
+    chosen = settings(
+        out=out,
+        device=device.value,
+        jobs=jobs,
+        timeout=timeout,
+        files=plugin,
+        retry=retry,
+        keep_stale=keep_stale,
+        fresh=fresh,
+    )
+    asked, how = as_suite(suite), writer(format, plugin or ())
+    folder = folder_of(asked, chosen)
+    try:
+        with Screen() as screen:
+            screen.say(f"planning {asked.where} ...")
+            for session, event in follow(asked, chosen, screen.hear):
+                screen.begin(session) if event is None else screen.watch(session, event)
+    except KeyboardInterrupt:
+        typer.echo(plain(f"stopped; what is done is kept in {folder}. The same command goes on from there."), err=True)
+        raise typer.Exit(130) from None
+    frames = read(folder)
+    typer.echo(how.page(tables_of(frames, folder)), nl=False)
+    if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
+        typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
+        raise typer.Exit(1)
+
+
+def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
+    """Say what a run would train, without training anything."""
+    from ganbench.driver import as_suite, folder_of, left_of, plan_of
+    from ganbench.store import Store
+
+    asked, chosen = as_suite(suite), settings(out=out, files=plugin)
+    made = plan_of(asked, chosen)[1]
+    folder = folder_of(asked, chosen)
+    for sentence in made.warnings:
+        typer.echo(plain(sentence), err=True)
+    known = {}
+    if (folder / "results.sqlite").exists():
+        with Store(folder, readonly=True) as store:
+            known = store.known()
+    todo = left_of(made, known, chosen)
+    left = sum(len(batch.trials) for batch in todo.batches)
+    typer.echo(plain(asked.question))
+    for batch in todo.batches:
+        trial = batch.trials[0]
+        about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
+        typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
+    counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
+    typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
+
+
+def watch(
+    results: Results,
+    once: Annotated[bool, typer.Option("--once", help="Look once, instead of until the run is complete.")] = False,
+) -> None:
+    """Watch a run from another terminal: how far it is, who succeeds, what runs now. Writes nothing."""
+    from rich.console import Console
+
+    from ganbench.lookout import follow
+
+    try:
+        follow(results, Console(), once=once)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
+    """Make the driver's settings of the command line's."""
+    from ganbench.driver import Settings
+
+    statuses = tuple(each.strip() for each in retry.split(",") if each.strip())
+    return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
