@@ -6,14 +6,14 @@ import os
 import platform
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry, suite
+from ganbench import registry, selection, suite
 from ganbench.errors import GanbenchError, unknown
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
@@ -40,8 +40,9 @@ class Settings:
 
     `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
     per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
-    code as they are. `fresh` renames a database that cannot be used, and starts another. Raises GanbenchError for what
-    makes no sense.
+    code as they are. `fresh` renames a database that cannot be used, and starts another; with `yes` also a sound one.
+    `only` (as in "method=wgan-gp") and `limit` narrow what is trained now, never the plan. Raises GanbenchError for
+    what makes no sense.
     """
 
     out: str | Path | None = None
@@ -53,6 +54,9 @@ class Settings:
     retry: tuple[str, ...] = ()
     keep_stale: bool = False
     fresh: bool = False
+    yes: bool = False
+    only: tuple[str, ...] = ()
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no run could keep to."""
@@ -67,11 +71,14 @@ class Settings:
         for status in self.retry:
             if status not in RETRIED:
                 raise unknown("status", status, RETRIED, "--retry")
+        if self.fresh and self.only:
+            raise GanbenchError("--fresh starts everything anew, --only would leave the rest out. Give one of them.")
+        selection.check(self.only, self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A suite, planned, with what is left of it to do."""
+    """A suite, planned, with what is left of it to do; `later` counts trials that are left for another run."""
 
     suite: Suite
     settings: Settings
@@ -80,6 +87,7 @@ class Session:
     todo: Todo
     folder: Path
     aside: Path | None = None
+    later: int = 0
 
 
 News = Event | Calibrating
@@ -144,6 +152,13 @@ def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings
     return plan.missing(made, known, settings.retry)
 
 
+def now_of(todo: Todo, made: Plan, settings: Settings) -> tuple[Todo, int]:
+    """Give what of the work that is left is done in this run, and how many trials are left for another."""
+    chosen = selection.select(todo.batches, made, settings.only, settings.limit)
+    left = sum(len(batch.trials) for batch in todo.batches) - sum(len(batch.trials) for batch in chosen)
+    return replace(todo, batches=chosen), left
+
+
 def follow(
     asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None
 ) -> Iterator[tuple[Session, News | None]]:
@@ -158,15 +173,17 @@ def follow(
 
     folder = folder_of(asked, settings)
     plugins, made = plan_of(asked, settings)
-    with Store(folder, fresh=settings.fresh) as store:
+    with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
+        todo, later = now_of(left_of(made, store.known(), settings), made, settings)
         session = Session(
             suite=asked,
             settings=settings,
             registry=plugins,
             plan=made,
-            todo=left_of(made, store.known(), settings),
+            todo=todo,
             folder=folder,
             aside=store.aside,
+            later=later,
         )
         yield session, None
         judged = protocols(made.batches, plugins)

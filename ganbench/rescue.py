@@ -30,26 +30,35 @@ def fault(file: Path) -> str:
     return "" if version == str(SCHEMA) else f"schema-{known[:20]}"
 
 
-def set_aside(file: Path) -> Path | None:
+def is_sound(file: Path) -> bool:
+    """Say whether there is a database that can be used."""
+    return file.is_file() and file.stat().st_size > 0 and not fault(file)
+
+
+def set_aside(file: Path, sound: bool = False) -> Path | None:
     """Rename a database that cannot be used, journal and all, to `<its name>.<what is wrong>-<n>`; give its new path.
 
-    None where there is nothing to rename. The caller holds the folder's lock. Raises GanbenchError for a sound
-    database: nobody loses results by a flag.
+    With `sound` also one that can, to `<its name>.replaced-<n>`, and with it the generators that belong to it. None
+    where there is nothing to rename. The caller holds the folder's lock. Raises GanbenchError for a sound database
+    otherwise: nobody loses results by a flag.
     """
+    if not file.is_file() or not file.stat().st_size:
+        return None
     found = fault(file)
-    if not found:
-        if not file.is_file() or not file.stat().st_size:
-            return None
+    if not found and not sound:
         raise GanbenchError(
-            f"{file}: sound, so nothing here has to start afresh. Leave --fresh out, or choose another folder by --out."
+            f"{file}: sound, so nothing here has to start afresh. Leave --fresh out, or add --yes: what is there is "
+            "kept under another name, and everything is trained anew."
         )
     n = 1
-    while (kept := file.with_name(f"{file.name}.{found}-{n}")).exists():
+    while (kept := file.with_name(f"{file.name}.{found or 'replaced'}-{n}")).exists():
         n += 1
     try:
-        journal = file.with_name(f"{file.name}-journal")
+        journal, networks = file.with_name(f"{file.name}-journal"), file.with_name("networks")
         if journal.exists():
             journal.rename(kept.with_name(f"{kept.name}-journal"))
+        if not found and networks.is_dir():
+            networks.rename(kept.with_name(kept.name.replace(file.name, networks.name, 1)))
         file.rename(kept)
     except OSError as error:
         raise GanbenchError(f"{file}: cannot be renamed ({error.strerror}). Choose another folder by --out.") from error

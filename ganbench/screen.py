@@ -78,11 +78,12 @@ class Screen:
             self.status.trials = sum(len(batch.trials) for batch in left)
             self.limits, _ = asked(session.suite.text)
             self.started = self.spoken = self.time()
-        kept = len(session.plan.trials) - self.status.trials
+        kept = len(session.plan.trials) - self.status.trials - session.later
+        later = f", {session.later} left for another run" if session.later else ""
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
         for sentence in session.plan.warnings:
             self.say(sentence)
-        self.say(f"{self.status.trials} trials to train{stale}, {kept} already stored in {session.folder}")
+        self.say(f"{self.status.trials} trials to train{stale}{later}, {kept} already stored in {session.folder}")
 
     def watch(self, session: Session, event: Event | Calibrating) -> None:
         """Take in one event and show where things stand."""

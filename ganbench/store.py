@@ -70,14 +70,14 @@ class Store:
 
     A context manager. `readonly=True` opens the database so that SQLite itself refuses to write. Everything that can
     go wrong with a file raises `GanbenchError` naming it. `fresh=True` renames a database that cannot be used and
-    starts another; where it lies then is `aside`.
+    starts another, with `sound=True` also one that can; where it lies then is `aside`.
     """
 
-    def __init__(self, folder: str | Path, *, readonly: bool = False, fresh: bool = False) -> None:
+    def __init__(self, folder: str | Path, *, readonly: bool = False, fresh: bool = False, sound: bool = False) -> None:
         self.folder = Path(folder)
         self.file = self.folder / "results.sqlite"
         self.readonly = readonly
-        self.fresh = fresh
+        self.fresh, self.sound = fresh, sound
         self.aside: Path | None = None
         self._engine: Engine
         self._undo = ExitStack()
@@ -96,7 +96,8 @@ class Store:
             if not self.readonly:
                 make_folders(self.folder)
                 undo.enter_context(locked(self.folder))
-                self.aside = rescue.set_aside(self.file) if self.fresh else None
+                self.aside = rescue.set_aside(self.file, self.sound) if self.fresh else None
+                make_folders(self.folder)  # generators may have been put aside too
             else:
                 guard.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)

@@ -41,6 +41,8 @@ FLOORS = {
     "store": 1,
     "frames": 1,
     "plan": 2,
+    "selection": 2,
+    "budgets": 2,
     "rules": 2,
     "editor": 2,
     "engine": 2,

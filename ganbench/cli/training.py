@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
 from ganbench.cli.printing import plain
 from ganbench.cli.results import tables_of
+from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.driver import Settings
@@ -24,7 +27,15 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Keep a damaged database aside, and start another.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TRAIT=VALUE", help="Train these now: method, dataset, architecture, seed or key."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Keep what is there aside, and train everything anew.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether sound results go aside.")] = False,
     format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
@@ -41,10 +52,15 @@ def run(
         files=plugin,
         retry=retry,
         keep_stale=keep_stale,
+        only=tuple(only or ()),
+        limit=limit,
         fresh=fresh,
+        yes=yes,
     )
     asked, how = as_suite(suite), writer(format, plugin or ())
     folder = folder_of(asked, chosen)
+    if fresh and not yes:
+        chosen = replace(chosen, yes=agreed(folder))
     try:
         with Screen() as screen:
             screen.say(f"planning {asked.where} ...")
@@ -98,6 +114,18 @@ def watch(
         follow(results, Console(), once=once)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def agreed(folder: Path) -> bool:
+    """Ask whether sound results may be put aside; GanbenchError where nobody can be asked, or they may not."""
+    from ganbench.rescue import is_sound
+
+    if not is_sound(folder / "results.sqlite") or not sys.stdin.isatty():
+        return False  # opening the store then says what is amiss, and names --yes
+    question = f"{plain(str(folder))} holds sound results. Keep them under another name, and train everything anew?"
+    if not typer.confirm(question, err=True):
+        raise GanbenchError("nothing was changed.")
+    return True
 
 
 def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
