@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ganbench.history import Run, runs
 from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
 from ganbench.text import html_table
 from ganbench.trials import Calibration
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 LABELS = ("dataset", "architecture", "method")
 TRIAL_COLUMNS = (
     *("key", *LABELS, "seed", "planned", "status", "error", "died", "stale", "code"),
-    *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples"),
+    *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples", "flops"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
 FRAMES = "Frames: .trials, .scores, .signals, .calibration; tables: ganbench.report.make_tables."
@@ -42,15 +43,15 @@ class Frames:
 
     `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is ok, failed, timeout, or missing where nothing is
     recorded yet; `died` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
-    plan's made the record; `samples` the real rows shown to the critic; `seconds_*` the batch's wall times divided by
-    its members.
+    plan's made the record; `samples` the real rows shown to the critic; `flops` as torch counts them (engine.flops);
+    `seconds_*` the batch's wall times divided by its members.
     `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
     are no part of a trial's course: they score its best snapshots on samples that did not choose them (`series` is
     without them).
     `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: what samplers score that no
     method trained, the ceiling (not `trivial`) first; by the newest run's protocols.
-    `suite` is the text of the newest run's suite.
+    `suite` is the text of the newest run's suite, `runs` the folder's history (`ganbench.history`), the oldest first.
     """
 
     trials: pd.DataFrame
@@ -58,11 +59,26 @@ class Frames:
     signals: pd.DataFrame
     suite: str = ""
     calibration: pd.DataFrame = field(default_factory=uncalibrated)
+    runs: tuple[Run, ...] = ()
 
     @cached_property
     def series(self) -> pd.DataFrame:
         """The scores of every trial's course: one value of a metric at a snapshot."""
         return self.scores[~self.scores["fresh"]]
+
+    @cached_property
+    def keys(self) -> pd.Index[str]:
+        """The distinct keys of `trials`; a key's place in it is the trial's number, quicker to compare than the key."""
+        import pandas as pd
+
+        return pd.Index(self.trials["key"].unique())
+
+    @cached_property
+    def measured(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """The scores by name and measurement, each with the `number` of its trial, -1 of one that is not among them."""
+        scores = self.scores.assign(number=self.keys.get_indexer(self.scores["key"]))
+        groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
+        return groups
 
     def _repr_html_(self) -> str:
         """Show in a notebook what became of the trials of each method, as a plain HTML table."""
@@ -89,6 +105,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
         signals=signals_frame(connection, keys if signals else keys[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
+        runs=runs(connection),
     )
 
 
@@ -112,10 +129,9 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
 
 def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
     """Fill in what stands in JSON cells, in the batch, or in the comparison of plan and record."""
-    seconds = [json.loads(cell) if isinstance(cell, str) else {} for cell in frame["seconds"]]
-    updates = [json.loads(cell) if isinstance(cell, str) else {} for cell in frame["updates"]]
+    seconds, updates = parsed(frame["seconds"]), parsed(frame["updates"])
     batches = {key: batch(composition, facts) for key, composition, facts in connection.execute(select(BATCHES))}
-    shared: list[dict[str, Any]] = [batches.get(key, {}) for key in frame["batch"]]
+    shared: list[dict[str, Any]] = [batches.get(key, {}) for key in frame["batch"].to_numpy()]
     known = frame["status"].notna()
     return frame.assign(
         planned=frame["planned"].notna(),
@@ -127,12 +143,19 @@ def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
         critic_updates=column(updates, "critic"),
         generator_updates=column(updates, "generator"),
         samples=column(updates, "critic") * frame["batch_size"],
+        flops=column(updates, "flops"),
         seconds_train=column(seconds, "train"),
         seconds_evaluate=column(seconds, "evaluate"),
         mode=[facts.get("mode", "") for facts in shared],
         members=column(shared, "members"),
         device=[facts.get("device", "") for facts in shared],
     )
+
+
+def parsed(cells: pd.Series[Any]) -> list[dict[str, Any]]:
+    """Each cell's JSON, every text read once; nothing of a cell that is none."""
+    known = {cell: json.loads(cell) for cell in cells.unique() if isinstance(cell, str)}
+    return [known.get(cell, {}) for cell in cells.to_numpy()]
 
 
 def column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
@@ -208,7 +231,5 @@ def query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
 
     result = connection.execute(statement)
     names = list(result.keys())
-    columns = list(zip(*result.all(), strict=True)) or [()] * len(
-        names
-    )  # pandas takes columns ten times faster than rows
-    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+    columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))  # ten times faster than from rows

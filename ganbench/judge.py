@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganbench import evaluate
+from ganbench.engine.snapshot import pack, unpack
 from ganbench.records import Metric
 from ganbench.trials import Part, Score
 
 if TYPE_CHECKING:
-    from ganbench.engine.train import Snapshot, Training
+    from torch import Tensor
+
+    from ganbench.engine.snapshot import Snapshot
+    from ganbench.engine.train import Training
 
 FRESH = "evaluation.fresh"
 """The stream of latents that the best snapshots are reported on, independent of the series' own."""
@@ -48,11 +52,7 @@ class Judge:
     def scores(self, snapshot: Snapshot) -> list[list[Score]]:
         """Give the scores of every member of a snapshot, and keep of it what is the best so far."""
         found = self._scores(snapshot, self.metrics, "evaluation", snapshot.final)
-        self.seen.append(found)
-        for best, own in zip(self.best, found, strict=True):
-            for score in own:
-                if score.name in self.followed and better(score, best.get((score.name, score.measurement))):
-                    best[score.name, score.measurement] = score
+        self.follow(found)
         wanted = {
             step: [i for i, best in enumerate(self.best) if step in {score.step for score in best.values()}]
             for step in (*self.kept, snapshot.step)
@@ -63,6 +63,32 @@ class Judge:
             if wanted[step]
         }
         return found
+
+    def follow(self, found: list[list[Score]]) -> None:
+        """Take in the scores of a snapshot: which of them are the best so far."""
+        self.seen.append(found)
+        for best, own in zip(self.best, found, strict=True):
+            for score in own:
+                if score.name in self.followed and better(score, best.get((score.name, score.measurement))):
+                    best[score.name, score.measurement] = score
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Give what has been judged and kept so far, as tensors by name and plain numbers."""
+        tensors, kept = dict[str, Tensor](), []
+        for snapshot in self.kept.values():
+            own, numbers = pack(snapshot, self.training.built)
+            tensors |= {f"{snapshot.step}/{name}": tensor for name, tensor in own.items()}
+            kept.append(numbers)
+        return tensors, {"seen": [[list(map(vars, own)) for own in found] for found in self.seen], "kept": kept}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Take over what another judge of this training has judged and kept."""
+        for found in numbers["seen"]:
+            self.follow([[Score(**score) for score in own] for own in found])
+        for one in numbers["kept"]:
+            prefix = f"{one['step']}/"
+            own = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+            self.kept = {**self.kept, one["step"]: unpack(own, one, self.training.built)}
 
     def fresh(self) -> Iterator[tuple[int, list[Score]]]:
         """Give members and their fresh scores at each of their best snapshots; nothing where there was but one."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 import random
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ganbench import places, rules, schedules
+from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, unknown
 from ganbench.records import Direction, Method, Metric, Space, Spec, Use
 from ganbench.suite import DEFAULTS, DatasetTable, Suite
-from ganbench.trials import Batch, Budget, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
+from ganbench.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry
@@ -100,9 +98,14 @@ def missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[st
         if len(open_) == len(batch.trials):
             left.append(batch)
         elif open_:
-            mode: Mode = "stack" if batch.mode == "stack" and len(open_) >= STACK_FROM else "loop"
-            left.append(replace(batch, trials=tuple(open_), mode=mode))
+            left.append(portion(batch, open_))
     return Todo(batches=tuple(left), stale=frozenset(stale))
+
+
+def portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
+    """Give some of a batch's trials as a batch of their own."""
+    mode: Mode = "stack" if batch.mode == "stack" and len(trials) >= STACK_FROM else "loop"
+    return replace(batch, trials=tuple(trials), mode=mode)
 
 
 @dataclass(frozen=True)
@@ -123,19 +126,18 @@ class Planner:
                     recipe = self.recipe(label, method, spec)
                     code = self.code(recipe, architecture, dataset)
                     named = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
-                    trials = [
-                        Trial(
-                            dataset=dataset,
-                            architecture=architecture,
-                            spec=spec,
-                            recipe=recipe,
-                            seed=seed,
-                            budget=budget(self.suite, recipe, self.registry),
-                            code=code,
-                            labels={"method": label, "dataset": table.title, "architecture": named},
-                        )
-                        for seed in self.suite.seed_list
-                    ]
+                    first = Trial(
+                        dataset=dataset,
+                        architecture=architecture,
+                        spec=spec,
+                        recipe=recipe,
+                        seed=self.suite.seed_list[0],
+                        budget=UNKNOWN,
+                        code=code,
+                        labels={"method": label, "dataset": table.title, "architecture": named},
+                    )
+                    first = replace(first, budget=budget(self.suite, first, self.registry))
+                    trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
                     stackable = self.stackable(recipe, architecture)
                     for start in range(0, len(trials), MOST_MEMBERS):
                         members = tuple(trials[start : start + MOST_MEMBERS])
@@ -273,38 +275,3 @@ def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
         seen.setdefault(canonical(spec), spec)
         fruitless = 0 if len(seen) > before else fruitless + 1
     return list(seen.values())
-
-
-def budget(suite: Suite, recipe: Recipe, registry: Registry) -> Budget:
-    """Turn a suite's budget in any unit into generator steps of one method, the most that fit."""
-    table = suite.budget
-    dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
-    steps = affordable_steps(
-        table.unit, table.amount, table.batch_size, canonical(recipe.critic_steps), dynamics.together
-    )
-    if steps < 1:
-        place = places.place(suite, "budget", table.unit)
-        steps_of = f"critic_steps = {canonical(recipe.critic_steps)}, batch_size = {table.batch_size}"
-        raise GanbenchError(f"{place} = {table.amount} is less than one generator step takes ({steps_of}). Give more.")
-    snapshots = {max(1, round(steps * (i + 1) / table.snapshots)) for i in range(table.snapshots)}
-    return Budget(generator_steps=steps, batch_size=table.batch_size, snapshots=tuple(sorted(snapshots)))
-
-
-@cache
-def affordable_steps(unit: str, amount: float, batch_size: int, critic_steps: str, together: bool) -> int:
-    """Give the most generator steps that a budget pays for; `critic_steps` is canonical JSON, so that this is cached.
-
-    An update is one optimizer step of one player; a sample is one real row shown to the critic.
-    """
-    if unit == "generator_steps":
-        return int(amount)
-    course = schedules.critic_steps(1 if together else json.loads(critic_steps))
-
-    def spent(steps: int) -> int:
-        return course.total(steps) + steps if unit == "updates" else course.total(steps) * batch_size
-
-    limit = course.idle if unit == "samples" else math.inf  # steps that take no samples would never end
-    least, most = 0, 1
-    while spent(most) <= amount and most < limit:
-        least, most = most, 2 * most
-    return int(min(limit, least + bisect_right(range(least, most + 1), amount, key=spent) - 1))

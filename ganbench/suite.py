@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_valid
 
 from ganbench.complaints import Complaint, Complaints, translated
 from ganbench.errors import GanbenchError, unknown
-from ganbench.tables import Count, MethodTable, Name, OfferTable, OutcomesTable, Some, SuccessTable, Table
+from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, OutcomesTable, Some, SuccessTable, Table
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ MOST_TRIALS = 100_000
 MOST_SNAPSHOTS = 10_000
 MOST_SAMPLES = 10_000_000
 
-BUDGETS = ("generator_steps", "updates", "samples")
+BUDGETS = ("generator_steps", "updates", "samples", "flops")
 
 
 class DatasetTable(OfferTable):
@@ -52,13 +52,16 @@ class DatasetTable(OfferTable):
 
 
 class BudgetTable(Table):
-    """How long each trial trains, in one of three units."""
+    """How long each trial trains, in one of four units."""
 
     generator_steps: Count | None = Field(default=None, description="The papers' convention.")
     updates: Count | None = Field(
         default=None, description="Optimizer steps of both players: fair across critic steps."
     )
     samples: Count | None = Field(default=None, description="Real samples seen.")
+    flops: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="Floating-point operations of both players, as in 1e12: fair across methods."
+    )
     batch_size: Annotated[Count, Field(le=MOST_SAMPLES)] = 64
     snapshots: Annotated[Count, Field(le=MOST_SNAPSHOTS)] = Field(
         default=5, description="How many times a model is evaluated, the last at the end."
@@ -77,9 +80,9 @@ class BudgetTable(Table):
         return next(unit for unit in BUDGETS if getattr(self, unit) is not None)
 
     @property
-    def amount(self) -> int:
+    def amount(self) -> float:
         """How many of the unit."""
-        return int(getattr(self, self.unit))
+        return float(getattr(self, self.unit))
 
 
 class ArchitecturesTable(Table):
@@ -109,7 +112,7 @@ class Suite(Table):
     method: Annotated[tuple[MethodTable, ...], Some] = Field(
         default=(), description="Methods of the suite's own, as [[method]] tables."
     )
-    budget: BudgetTable = Field(description="A table [budget] with generator_steps, updates or samples.")
+    budget: BudgetTable = Field(description="A table [budget] with generator_steps, updates, samples or flops.")
     architectures: ArchitecturesTable = ArchitecturesTable()
     dataset: Annotated[tuple[DatasetTable, ...], Some] = Field(
         description="At least one table [[dataset]] with a name."

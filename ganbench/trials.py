@@ -208,8 +208,9 @@ class Record:
     """What the store keeps of a trial.
 
     `died` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
-    name to (generator steps, values). `seconds` are the batch's wall times divided by its members. `generator` is the
-    final one as safetensors bytes (`generator.*`, and `average.*` where weights are averaged).
+    name to (generator steps, values). `updates` counts each player's, and `flops` their floating-point operations.
+    `seconds` are the batch's wall times divided by its members. `generator` is the final one as safetensors bytes
+    (`generator.*`, and `average.*` where weights are averaged).
     """
 
     trial: Trial

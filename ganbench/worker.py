@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from ganbench import evaluate, registry
+from ganbench import checkpoints, evaluate, plan, registry
+from ganbench.checkpoints import Checkpoint, Kept, branch
+from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
-from ganbench.engine.train import Snapshot, prepare
+from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.judge import Judge
 from ganbench.records import Metric, Source
@@ -39,18 +44,40 @@ def run_batch(
     files: tuple[str, ...] = (),
     device: str = "auto",
     plugins: Registry | None = None,
+    folder: str | None = None,
+    every: float = checkpoints.EVERY,
 ) -> list[Record]:
     """Train and judge a batch; give one record for each trial, whatever happened.
 
     `plugins` is the registry of this process (offers given in Python); without it the worker loads its own. An
-    exception in training makes failed records that keep the scores measured until then.
+    exception in training makes failed records that keep the scores measured until then. In a results `folder` a long
+    batch is kept every so many seconds, and goes on from there. A batch that takes more memory than there is, is
+    trained in two halves, each as a batch of its own.
     """
-    job = Job(batch, plugins or installed(files), devices.settle(device))
+    known = plugins or installed(files)
+    job = Job(batch, known, devices.settle(device), folder, every)
     try:
         job.run(report)
     except Exception as error:
-        job.error = message(error)
-    return job.records()
+        job.error, full = message(error), out_of_memory(error)
+    else:
+        full = False
+    if not full or len(batch.trials) == 1:
+        return job.records()
+    logging.getLogger("ganbench").warning("%s: out of memory; it goes on in two halves", batch.label)
+    del job
+    gc.collect()
+    devices.let_go()
+    half = len(batch.trials) // 2
+    parts = [plan.portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
+    return [each for part in parts for each in run_batch(part, report, device=device, plugins=known)]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Tell whether an exception says that memory ran out: Python's own, CUDA's, or that of torch's CPU allocator."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
 
 
 def message(error: Exception) -> str:
@@ -63,8 +90,16 @@ def message(error: Exception) -> str:
 class Job:
     """A batch in the making: its scores, clocks and final generators so far."""
 
-    def __init__(self, batch: Batch, plugins: Registry, device: torch.device) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        plugins: Registry,
+        device: torch.device,
+        folder: str | None = None,
+        every: float = checkpoints.EVERY,
+    ) -> None:
         self.batch, self.plugins, self.device = batch, plugins, device
+        self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.seconds = {"train": 0.0, "evaluate": 0.0}
         self.last: Snapshot | None = None
@@ -74,10 +109,7 @@ class Job:
     def run(self, report: Report) -> None:
         """Train to the end, judging every snapshot; training and judging have clocks of their own."""
         began = perf_counter()
-        training = prepare(self.batch, self.plugins, self.device)
-        metrics = [(part, self._metric(part)) for part in self.batch.measurement.metrics]
-        reference = reference_of(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
-        judge = Judge(training, self.batch.measurement.samples, metrics, reference)
+        training, judge = self.begin()
         for snapshot in training.run(report):
             devices.synchronize(self.device)
             self.seconds["train"] += perf_counter() - began
@@ -87,9 +119,49 @@ class Job:
             self.last = snapshot
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
+            if not snapshot.final:
+                self.checkpoint.keep(lambda: self.state(training, judge))
         for member, again in judge.fresh():
             self.scores[member] += again
         self.seconds["evaluate"] += perf_counter() - began
+
+    def begin(self) -> tuple[Training, Judge]:
+        """Build the training and its judge: at the start, or where the checkpoint of this very work was made."""
+        kept = self.checkpoint.read()
+        training, judge = self.built()
+        if kept is not None:
+            try:
+                self.restore(training, judge, kept)
+            except (LookupError, ValueError, TypeError, RuntimeError) as error:
+                self.checkpoint.ignore(f"not of this training ({error})")
+                training, judge = self.built()
+        return training, judge
+
+    def built(self) -> tuple[Training, Judge]:
+        """Build the training and its judge from the batch's names."""
+        training = prepare(self.batch, self.plugins, self.device)
+        metrics = [(part, self._metric(part)) for part in self.batch.measurement.metrics]
+        reference = reference_of(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
+        return training, Judge(training, self.batch.measurement.samples, metrics, reference)
+
+    def state(self, training: Training, judge: Judge) -> Kept:
+        """Give all that a checkpoint keeps."""
+        tensors: dict[str, torch.Tensor] = {}
+        numbers: dict[str, object] = {"seconds": self.seconds}
+        for name, (own, plain) in {"training": checkpoint.state(training), "judge": judge.state()}.items():
+            tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in own.items()}
+            numbers[name] = plain
+        return tensors, numbers
+
+    def restore(self, training: Training, judge: Judge, kept: Kept) -> None:
+        """Set a training, its judge and this job to what a checkpoint kept."""
+        tensors, numbers = kept
+        checkpoint.restore(training, branch(tensors, "training"), numbers["training"])
+        judge.restore(branch(tensors, "judge"), numbers["judge"])
+        assert training.now is not None
+        self.last = training.snapshot(training.now.done, training.now.game)
+        self.scores = [[score for found in judge.seen for score in found[i]] for i in range(len(self.scores))]
+        self.seconds = dict(numbers["seconds"])
 
     def _metric(self, part: Part) -> Metric:
         return self.plugins.build("metrics", part.name, part.options)

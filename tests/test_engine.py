@@ -45,14 +45,14 @@ def test_one_step_in_float32_is_the_same_stacked_and_looped():
 def test_a_member_that_turns_nan_leaves_its_neighbours_bitwise_alone(program):
     def final(poison: bool):
         run = training(program(), mlp(critic_norm=True), ring(), steps=20, dtype=torch.float32)
-        opened = run._open
+        opened = run.open
 
         def spoilt(ensemble, before):
             if poison:
                 next(iter(ensemble.detached["critic"].values()))[1].fill_(torch.nan)
             return opened(ensemble, before)
 
-        run._open = spoilt
+        run.open = spoilt
         *_, last = run.run()
         return last
 

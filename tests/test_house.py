@@ -40,6 +40,7 @@ FLOORS = {
     "descriptions": 2,
     "store": 1,
     "frames": 1,
+    "history": 1,
     "plan": 2,
     "selection": 2,
     "budgets": 2,

@@ -13,7 +13,7 @@ import pytest
 import torch
 from ganbench import Metric, Networks, Source
 from ganbench.engine.ensemble import Ensemble
-from ganbench.engine.train import Snapshot
+from ganbench.engine.snapshot import Snapshot
 from ganbench.evaluate import Reference
 from ganbench.judge import FRESH, Judge
 from ganbench.standings import standings

@@ -12,7 +12,8 @@ import torch
 from ganbench import Constraint, Input, Space
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.program import Link, Program
-from ganbench.engine.train import Snapshot, Training
+from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.train import Training
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import interpolate
@@ -206,7 +207,7 @@ def test_the_sinkhorn_divergence_is_zero_on_equal_batches_and_falls_in_training(
     value = last.signals["loss.generator"][1]
     assert (value[:, :3].mean(1) > 10).all()
     assert (value[:, -3:].mean(1) < 2).all()
-    assert last.updates == {"critic": 0, "generator": 80}
+    assert (last.updates["critic"], last.updates["generator"]) == (0, 80)
 
 
 # What changes the critic's function
@@ -236,14 +237,14 @@ def test_virtual_batch_norm_lets_no_row_see_another_and_keeps_its_reference() ->
 
 def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:
     run, opened = rehearse("growing", "stack", steps=6), []
-    open_ = run._open
+    open_ = run.open
 
     def spy(ensemble: Ensemble, before: object) -> object:
         held = {name: p.detach().clone() for name, p in ensemble.parameters["generator"].items()}
         opened.append((ensemble, held))
         return open_(ensemble, before)
 
-    run._open = spy
+    run.open = spy
     run.budget = replace(run.budget, snapshots=(3, 6))
     middle, last = run.run()
     (_, _), (grown, born) = opened
@@ -275,6 +276,6 @@ def test_a_stage_prepares_its_data_by_its_own_progress() -> None:
 
     run = training(Program(objective=NS), replace(space, networks=networks), images(), seeds=(0,), mode="loop", steps=8)
     final(run)
-    # twice to learn the shape, once for each player, then in each of the critic's four steps
-    assert [at for at in seen if at[0] == (1, 2, 2)] == [((1, 2, 2), t) for t in (0, 0, 0, 0.25, 0.5, 0.75)]
-    assert [at for at in seen if at[0] == (1, 4, 4)] == [((1, 4, 4), t) for t in (0, 0, 0, 0.25, 0.5, 0.75)]
+    # once to learn the shape, then in each of the critic's four steps
+    assert [at for at in seen if at[0] == (1, 2, 2)] == [((1, 2, 2), t) for t in (0, 0, 0.25, 0.5, 0.75)]
+    assert [at for at in seen if at[0] == (1, 4, 4)] == [((1, 4, 4), t) for t in (0, 0, 0.25, 0.5, 0.75)]

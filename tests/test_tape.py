@@ -12,8 +12,9 @@ import torch
 from ganbench import plan, registry, suite
 from ganbench.engine import step
 from ganbench.engine.shortcuts import simplify
+from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.tape import Rehearsed, record
-from ganbench.engine.train import TAPE_FROM, Snapshot, prepare
+from ganbench.engine.train import TAPE_FROM, prepare
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -59,13 +60,13 @@ def train(plugins: registry.Registry, method: str, seeds: int, taped: bool) -> t
     training = prepare(batch, plugins, torch.device("cpu"))
     assert training.recordable
     games: list[step.Game] = []
-    opened = training._open
+    opened = training.open
 
     def open_(*given: Any) -> step.Game:
         games.append(opened(*given))
         return games[-1]
 
-    training._open = open_  # type: ignore[method-assign]
+    training.open = open_  # type: ignore[method-assign]
     training.recordable = taped
     *_, last = training.run()
     return last, games

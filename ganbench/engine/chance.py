@@ -67,6 +67,18 @@ class Chance:
             if getattr(link.part, player) is not None or program.dynamics.generator is not None
         }
 
+    @property
+    def taken(self) -> int:
+        """Steps drawn so far: the same of every stream, and all that it takes to draw on from here."""
+        return self.latent["noise"].taken
+
+    @taken.setter
+    def taken(self, steps: int) -> None:
+        groups = [self.latent, *self.views.values(), *self.draws.values()]
+        for drawn in (*(each for group in groups for each in group.values()), self.real):
+            if drawn is not None:
+                drawn.taken, drawn.buffer = steps, None
+
     def next(self) -> dict[str, Any]:
         """Draw one step."""
         drawn: dict[str, Any] = {"latent": {name: each.next() for name, each in self.latent.items()}}

@@ -39,6 +39,12 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {"device": device.type, "device_name": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
+def let_go() -> None:
+    """Give memory that torch keeps for later back to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock read now tells the truth."""
     if device.type == "cuda":

@@ -9,7 +9,8 @@ from safetensors.torch import load
 from torch import Tensor
 
 from ganbench.engine.ensemble import Stacked, stages
-from ganbench.engine.train import Snapshot, Training
+from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganbench.engine.ensemble import Ensemble, Run, Stacked
+from ganbench.engine.flops import Counter
 from ganbench.engine.functional import each
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
@@ -95,6 +96,7 @@ class Game:
         own = ensemble.detached
         self.held = (own["generator"], own["critic"], ensemble.buffers, state, progress, ensemble.within, tuple(dials))
         self.taped, self.computations = taped, dict[tuple[str, frozenset[str]], Computation]()
+        self.prices, self.flops = dict[tuple[str, frozenset[str]], int](), 0
         any_leaf = next(p for own in ensemble.parameters.values() for p in own.values())
         self.members = any_leaf.shape[0]
         self.taken = {"critic": 0, "generator": 0}
@@ -104,11 +106,20 @@ class Game:
 
     def gradients(self, player: str, chance: Mapping[str, Any]) -> dict[str, Tensor]:
         """Give the gradients of one player's parameters for all members, and take in what plugins remember."""
-        count = self.taken[player]
-        due = frozenset(link.name for link in self.program.terms if count % link.part.every == 0)
-        out, memory = self._computation(player, due)(chance)
+        due = self.due(self.taken[player])
+        if (player, due) in self.prices:
+            out, memory = self._computation(player, due)(chance)
+        else:
+            with Counter() as counter:
+                out, memory = self.differentiate(player, due, self.held, chance)
+            self.prices[player, due] = counter.total // self.members
+        self.flops += self.prices[player, due]
         self._remember(player, memory)
         return out
+
+    def due(self, count: int) -> frozenset[str]:
+        """Give the terms that a player's update counts after so many."""
+        return frozenset(link.name for link in self.program.terms if count % link.part.every == 0)
 
     def _computation(self, player: str, due: frozenset[str]) -> Computation:
         """Give the function of a step's chance, recorded once it is worth it."""

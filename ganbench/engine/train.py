@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from ganbench.engine.chance import Chance, evaluation_latent
@@ -15,8 +16,9 @@ from ganbench.engine.draws import Data, Member
 from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
 from ganbench.engine.functional import call
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
+from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
-from ganbench.records import OptimizerFactory, Source, Space
+from ganbench.records import Networks, OptimizerFactory, Source, Space
 from ganbench.trials import Batch, Budget, Mode, offers_of
 
 if TYPE_CHECKING:
@@ -31,50 +33,16 @@ TAPE_FROM = 100
 TRACE_POINTS = 200
 """Signals are kept at about this many generator steps of a run."""
 
-Trace = dict[str, tuple[list[int], Tensor]]
-"""Signals by name: generator steps and values [S, T]."""
 
+@dataclass(kw_only=True)
+class Stage:
+    """A stage of a run as it stands: its generator steps, how many of the run's are `done`, players and chance."""
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A batch, or some `members` of it, at one evaluation point: `generators` [S, ...] by name, how it went so far."""
-
-    step: int
-    final: bool
-    members: tuple[int, ...]
-    ensemble: Ensemble
-    generators: Stacked
-    average: Stacked | None
-    died: list[int]
-    signals: Trace
-    updates: Mapping[str, int]
-
-    def only(self, members: Sequence[int]) -> Snapshot:
-        """Give these members' share in tensors of its own, which stay as they are while training goes on."""
-        rows = [self.members.index(member) for member in members]
-
-        def own(stacked: Stacked) -> Stacked:
-            return {name: tensor.detach()[rows] for name, tensor in stacked.items()}  # a list of rows copies them
-
-        whole, generators = self.ensemble, own(self.generators)
-        critics = own(whole.parameters["critic"])
-        buffers = {player: own(held) for player, held in whole.buffers.items()}
-        return replace(
-            self,
-            members=tuple(members),
-            ensemble=Ensemble(whole.networks, {"generator": generators, "critic": critics}, buffers),
-            generators=generators,
-            average=None if self.average is None else own(self.average),
-            died=[self.died[row] for row in rows],
-            signals={},
-        )
-
-    def generator_file(self, member: int) -> bytes:
-        """Give one member's generator as safetensors: `generator.*`, `buffer.*`, and `average.*` where kept."""
-        kept = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
-        if self.average is not None:
-            kept["average"] = self.average
-        return save({f"{of}.{n}": t[member].cpu().contiguous() for of, own in kept.items() for n, t in own.items()})
+    number: int
+    steps: range
+    done: int
+    game: Game
+    chances: Mapping[str, Chance]
 
 
 @dataclass(kw_only=True)
@@ -101,23 +69,41 @@ class Training:
         self.progress = torch.zeros((), device=self.device, dtype=self.dtype)
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
         self.average: Stacked | None = None
+        self.now: Stage | None = None
+
+    @cached_property
+    def built(self) -> list[Ensemble]:
+        """The stages of the architecture for all members; untrained but for those that have begun."""
+        ask = self.program.ask(self.source, self.critic_norm)
+        return stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
 
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
-        """Train to the end of the budget; `report(step, steps)` is called after each generator step."""
-        ask = self.program.ask(self.source, self.critic_norm)
-        built = stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
-        total, begun, share, before = self.budget.generator_steps, 0, 0.0, None
-        game: Game | None = None
-        for stage, ensemble in enumerate(built):
-            share += ensemble.networks.share
-            ends = total if ensemble is built[-1] else round(total * share / sum(e.networks.share for e in built))
-            if before is not None:
-                ensemble.inherit(before)
-            game, before = self._open(ensemble, game), ensemble
-            yield from self._stage(game, stage, range(begun, ends), report)
-            begun = ends
+        """Train to the end of the budget; `report(step, steps)` is called after each generator step.
 
-    def _open(self, ensemble: Ensemble, before: Game | None) -> Game:
+        A restored training (`engine.checkpoint`) goes on from where it was kept.
+        """
+        now = self.now or self.begin(0)
+        yield from self._stage(now, report)
+        for number in range(now.number + 1, len(self.built)):
+            yield from self._stage(self.begin(number), report)
+
+    def begin(self, number: int) -> Stage:
+        """Open a stage, which takes over what the one before has learnt."""
+        ensemble, before = self.built[number], self.now.game if self.now else None
+        if before is not None:
+            ensemble.inherit(before.ensemble)
+        game, steps = self.open(ensemble, before), self.span(number)
+        chances = self.chances(ensemble.networks, number)
+        self.now = Stage(number=number, steps=steps, done=steps.start, game=game, chances=chances)
+        return self.now
+
+    def span(self, number: int) -> range:
+        """Give the generator steps of a stage, by its share."""
+        total, shares = self.budget.generator_steps, [ensemble.networks.share for ensemble in self.built]
+        ends = [*(round(total * share / sum(shares)) for share in accumulate(shares[:-1])), total]
+        return range(ends[number - 1] if number else 0, ends[number])
+
+    def open(self, ensemble: Ensemble, before: Game | None) -> Game:
         """Begin a stage: new optimizers (as ProGAN's code does), the states of the plugins carried by name."""
         optimizers = {
             player: make(ensemble.parameters[player].values())
@@ -130,7 +116,7 @@ class Training:
         taped = self.recordable and self.budget.generator_steps >= TAPE_FROM
         game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, taped)
         if before is not None:
-            game.taken, game.clock, game.died = before.taken, before.clock, before.died
+            game.taken, game.clock, game.died, game.flops = before.taken, before.clock, before.died, before.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
 
@@ -152,24 +138,29 @@ class Training:
             for name, every in states.items()
         }
 
-    def _stage(self, game: Game, stage: int, steps: range, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
-        networks, total = game.ensemble.networks, self.budget.generator_steps
-        players = {
-            player: Chance(self.program, networks, self.data, self.members, player, self.shape(networks), stage)
-            for player in ("critic", "generator")
-        }
+    def _stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
+        total, game, steps = self.budget.generator_steps, stage.game, stage.steps
         dice, points = GlobalChance(), max(1, total // TRACE_POINTS)
-        for t in steps:
+        for t in range(stage.done, steps.stop):
             self.turn(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            self.iterate(t, game, players)
+            self.iterate(t, game, stage.chances)
             if (t + 1) % points == 0 or t == 0:
                 self.trace.append((t + 1, self.signals(game)))
+            stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
                 dice.check("training")
                 yield self.snapshot(t + 1, game)
 
-    def shape(self, networks: Any) -> tuple[int, ...]:
+    def chances(self, networks: Networks, stage: int) -> dict[str, Chance]:
+        """Open the streams that each player's steps of a stage draw from."""
+        shape = self.shape(networks)
+        return {
+            player: Chance(self.program, networks, self.data, self.members, player, shape, stage)
+            for player in ("critic", "generator")
+        }
+
+    def shape(self, networks: Networks) -> tuple[int, ...]:
         """Give the shape of a sample in this stage."""
         if networks.prepare is None:
             return self.source.shape
@@ -230,7 +221,7 @@ class Training:
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
             died=game.died.tolist(),
             signals={n: (at, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
-            updates=dict(game.taken),
+            updates={**game.taken, "flops": game.flops},
         )
 
     @torch.no_grad()
