@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     courses: dict[str, Course] = {}
-    for key, died, updates in zip(trials["key"], trials["died"], ratio, strict=True):
+    for key, died, updates in zip(trials["key"].to_numpy(), trials["died"].to_numpy(), ratio.to_numpy(), strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
         courses[key] = Course(
             died=int(died),
@@ -105,7 +106,8 @@ def split(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], 
     order = np.argsort(group, kind="stable")
     cuts = np.flatnonzero(np.diff(group[order])) + 1
     starts = order[np.concatenate([[0], cuts])]
-    names = rows[by].iloc[starts].itertuples(index=False, name=None)
-    steps, values = (np.split(rows[name].to_numpy()[order], cuts) for name in ("step", "value"))
-    for name, at, value in zip(names, steps, values, strict=True):
-        yield name, (at, value)
+    names = zip(*(rows[name].to_numpy()[starts].tolist() for name in by), strict=True)
+    steps, values = (rows[name].to_numpy()[order] for name in ("step", "value"))
+    bounds = pairwise([0, *cuts.tolist(), len(order)])
+    for name, (start, end) in zip(names, bounds, strict=True):
+        yield name, (steps[start:end], values[start:end])

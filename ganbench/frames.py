@@ -68,15 +68,21 @@ class Frames:
 
     @cached_property
     def keys(self) -> pd.Index[str]:
-        """The distinct keys of `trials`; a key's place in it is the trial's number, quicker to compare than the key."""
+        """The distinct keys of `trials`, in their order."""
         import pandas as pd
 
         return pd.Index(self.trials["key"].unique())
 
+    def numbers(self, keys: pd.Series[str]) -> NDArray[np.intp]:
+        """The numbers of trials, faster to compare than keys: a key's place in `keys`, -1 where it is not there."""
+        import pandas as pd
+
+        return self.keys.get_indexer(pd.Index(keys))
+
     @cached_property
     def measured(self) -> dict[tuple[str, str], pd.DataFrame]:
         """The scores by name and measurement, each with the `number` of its trial, -1 of one that is not among them."""
-        scores = self.scores.assign(number=self.keys.get_indexer(self.scores["key"]))
+        scores = self.scores.assign(number=self.numbers(self.scores["key"]))
         groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
         return groups
 

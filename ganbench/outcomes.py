@@ -86,7 +86,7 @@ def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degra
     0 or less has no factor, so then None: of a neutral metric too.
     """
     values = np.asarray(metric[1], float)
-    if direction == "neutral" or not np.isfinite(values).any():
+    if direction == "neutral" or len(values) < 2 or not np.isfinite(values).any():
         return None
     signed = np.where(np.isfinite(values), values, np.inf if direction == "lower" else -np.inf)
     best = float(signed.min() if direction == "lower" else signed.max())

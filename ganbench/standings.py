@@ -60,10 +60,10 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
 def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
     """Give `standings`, found once for all the tables that ask: nobody may change it."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
-    rows = frames.scores[frames.scores["name"] == metric]
-    rows = protocol(rows[rows["key"].isin(trials["key"])], dataset, metric, measurement)
+    rows = protocol(frames, trials["key"], dataset, metric, measurement)
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
-    table = trials.join(extremes(rows, direction), on="key").assign(direction=direction, holds=True)
+    found = extremes(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
+    table = trials.join(found).assign(direction=direction, holds=True)
     table = table.assign(
         diverged=table["key"].map(outcome_table(frames)["diverged"]).astype("bool"),
         fresh=table["fresh"].eq(True),
@@ -82,36 +82,46 @@ def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) ->
     )
 
 
-def protocol(rows: pd.DataFrame, dataset: str, name: str, measurement: str | None = None) -> pd.DataFrame:
-    """Give a value's scores, measured in this way or in the only one; GanbenchError where there are several."""
-    rows = rows[rows["name"] == name]
-    known = sorted(set(rows["measurement"]))
-    if measurement is None and len(known) > 1:
-        raise GanbenchError(f"{name!r} on {dataset!r} was measured in {len(known)} ways: name one: {known}.")
-    return rows[rows["measurement"] == (measurement or "".join(known))]
+def ways(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
+    """Give these trials' scores of one value by the way in which it was measured, in the ways' order."""
+    asked = np.zeros(len(frames.keys) + 1, bool)  # the last place is that of -1, of no trial
+    asked[frames.numbers(keys)] = True
+    asked[-1] = False
+    found = {way: rows[asked[rows["number"]]] for (known, way), rows in frames.measured.items() if known == name}
+    return {way: found[way] for way in sorted(found) if len(found[way])}
+
+
+def protocol(
+    frames: Frames, keys: pd.Series[str], dataset: str, name: str, measurement: str | None = None
+) -> pd.DataFrame:
+    """Give these trials' scores measured in this way or in the only one; GanbenchError where there are several."""
+    found = ways(frames, name, keys)
+    if measurement is None and len(found) > 1:
+        raise GanbenchError(f"{name!r} on {dataset!r} was measured in {len(found)} ways: name one: {list(found)}.")
+    return found.get(measurement or "".join(found), frames.scores[:0].assign(number=-1))
 
 
 def extremes(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Give the ends of each trial's series by key: final, best, their steps, and whether best is of fresh samples.
+    """Give the ends of each trial's series by number: final, best, their steps, and whether best is of fresh samples.
 
     It is where there was anything to choose from: not of a metric that was measured at one snapshot only.
     """
     series = rows[~rows["fresh"]].sort_values("step", kind="stable")
-    table = series.drop_duplicates("key", keep="last").set_index("key")[["value", "step"]]
+    table = series.drop_duplicates("number", keep="last").set_index("number")[["value", "step"]]
     table.columns = pd.Index(["final", "final_step"])
     ranked = series[np.isfinite(series["value"])].sort_values("value", kind="stable", ascending=direction != "higher")
-    first = ranked.drop_duplicates("key").set_index("key")["step"]
-    table["fresh"] = series.groupby("key").size() > 1
+    first = ranked.drop_duplicates("number").set_index("number")["step"]
+    table["fresh"] = series.groupby("number").size() > 1
     table["best_step"] = first.reindex(table.index).fillna(NEVER).astype("int64")
-    best = values_at(rows, table.reset_index(), "best")
+    best = values_at(rows, table.index.to_numpy(), table, "best")
     return table.assign(best=np.nan if direction == "neutral" else best)
 
 
-def values_at(rows: pd.DataFrame, standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
+def values_at(rows: pd.DataFrame, numbers: NDArray[np.intp], standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
     """Give one value's scores at the final or the best snapshot of each trial, NaN where there is none."""
     fresh = standing["fresh"] if at == "best" else np.zeros(len(standing), bool)
-    asked = pd.DataFrame({"key": standing["key"], "step": standing[f"{at}_step"], "fresh": fresh})
-    return asked.merge(rows[["key", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
+    asked = pd.DataFrame({"number": numbers, "step": standing[f"{at}_step"].to_numpy(), "fresh": np.asarray(fresh)})
+    return asked.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
 
 
 def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
@@ -123,11 +133,12 @@ def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) ->
     standing = standings(frames, rule.dataset, headline(frames, rule), measurement)
     if rule.condition is None:
         return standing
-    counted = frames.scores["key"].isin(standing.loc[standing["final_step"] != NEVER, "key"])
+    counted = standing.loc[standing["final_step"] != NEVER, "key"]
+    numbers = frames.numbers(standing["key"])
     holds = np.ones(len(standing), bool)
     for comparison in conditions.parse(rule.condition).comparisons:
-        rows = protocol(frames.scores[counted], rule.dataset, comparison.name)
-        holds &= comparison(values_at(rows, standing, rule.at))
+        rows = protocol(frames, counted, rule.dataset, comparison.name)
+        holds &= comparison(values_at(rows, numbers, standing, rule.at))
     return standing.assign(holds=holds)
 
 
@@ -137,9 +148,12 @@ def headline(frames: Frames, rule: SuccessRule) -> str:
         return rule.metric
     names = conditions.parse(rule.condition or "").names
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    rows = frames.scores[frames.scores["name"].isin(names) & frames.scores["key"].isin(keys)]
-    directed = set(rows.loc[rows["direction"] != "neutral", "name"])
-    return next((name for name in names if name in directed), names[0])
+    return next((name for name in names if directed_ways(frames, name, keys)), names[0])
+
+
+def directed_ways(frames: Frames, name: str, keys: pd.Series[str]) -> list[str]:
+    """Give the ways in which a value with a better direction was measured on these trials."""
+    return [way for way, rows in ways(frames, name, keys).items() if (rows["direction"] != "neutral").any()]
 
 
 def steps_of(rule: SuccessRule) -> tuple[float | None, ...]:

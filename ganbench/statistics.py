@@ -77,9 +77,10 @@ def paired_p(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) -> fl
 
 def pairs(standing: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the standings of two methods, side by side: in the same order of architecture and seed."""
+    methods = set(frames.trials["method"].unique())
     for method in pair:
-        if method not in set(frames.trials["method"]):
-            raise unknown("method", method, set(frames.trials["method"]), "success.compare")
+        if method not in methods:
+            raise unknown("method", method, methods, "success.compare")
     a, b = (standing[standing["method"] == method].set_index(["architecture", "seed"]) for method in pair)
     shared = a.index.intersection(b.index).drop_duplicates()
     a, b = (side[~side.index.duplicated()].loc[shared] for side in (a, b))

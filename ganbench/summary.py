@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ganbench.courses import outcome_table
 from ganbench.inference import Interval, median_interval, quantile
 from ganbench.outcomes import OUTCOMES
-from ganbench.standings import SuccessRule, headline, judged, standings, successes
+from ganbench.standings import SuccessRule, headline, judged, standings, successes, ways
 from ganbench.variation import share_within
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def summary_table(frames: Frames, interval: MedianInterval = median_interval) ->
 
 def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Give the standings of every method by every metric that was measured on its dataset, with the names of it all."""
-    scored = frames.scores.drop_duplicates(["name", "measurement"])
     measured = measurements_by_dataset(frames)
     for dataset in frames.trials["dataset"].drop_duplicates():
-        for metric, measurement, samples in scored[["name", "measurement", "samples"]].itertuples(index=False):
+        for (metric, measurement), rows in frames.measured.items():
             if (dataset, metric, measurement) not in measured:
                 continue
+            samples = int(rows["samples"].iloc[0])
             standing = standings(frames, dataset, metric, measurement)
             for method, group in standing.groupby("method", sort=False):
                 names = {"dataset": dataset, "method": method, "metric": metric}
@@ -142,14 +142,13 @@ def trained(frames: Frames) -> pd.DataFrame:
 def usual_measurement(frames: Frames, rule: SuccessRule) -> str | None:
     """The way in which a rule's metric was measured on most trials of its dataset, the first by name of equals."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    scores = frames.scores[(frames.scores["name"] == headline(frames, rule)) & frames.scores["key"].isin(keys)]
-    counts = scores.groupby("measurement")["key"].nunique()
-    return str(counts.idxmax()) if len(counts) else None
+    counts = {way: rows["number"].nunique() for way, rows in ways(frames, headline(frames, rule), keys).items()}
+    return max(counts, key=counts.__getitem__, default=None)
 
 
 def listed(values: pd.Series[Any]) -> str:
     """The distinct values of a column as one text."""
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in sorted(set(values.dropna())))
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in sorted(values.dropna().unique()))
 
 
 def failure_table(frames: Frames) -> pd.DataFrame:
@@ -162,9 +161,12 @@ def failure_table(frames: Frames) -> pd.DataFrame:
 def measurements_by_dataset(frames: Frames) -> set[tuple[str, str, str]]:
     """Give what was measured of a recorded trial of each dataset: dataset, metric, measurement."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
-    dataset = frames.scores["key"].map(trials.set_index("key")["dataset"])
-    table = frames.scores[["name", "measurement"]].assign(dataset=dataset).dropna().drop_duplicates()
-    return set(table[["dataset", "name", "measurement"]].itertuples(index=False, name=None))
+    return {
+        (str(dataset), name, way)
+        for dataset, keys in trials.groupby("dataset")["key"]
+        for name in {name for name, _ in frames.measured}
+        for way in ways(frames, name, keys)
+    }
 
 
 def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.report.table import Table
+from ganbench.standings import directed_ways
 from ganbench.statistics import SuccessRule, median_differences
 from ganbench.summary import spread_over_seeds, success_cost_table
 
@@ -20,11 +21,11 @@ def paired_scores(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tabl
     found: dict[tuple[str, str, str], list[pd.DataFrame]] = {}
     for rule in rules:
         trials = frames.trials[frames.trials["dataset"] == rule.dataset]
-        scores = frames.scores[(frames.scores["name"] == rule.metric) & (frames.scores["direction"] != "neutral")]
-        for measurement in sorted(scores.loc[scores["key"].isin(trials["key"]), "measurement"].unique()):
+        methods = set(trials["method"].unique())
+        for measurement in directed_ways(frames, str(rule.metric), trials["key"]):
             parts = found.setdefault((rule.dataset, str(rule.metric), measurement), [])
             for pair in rule.compare:
-                if set(trials["method"]).issuperset(pair):
+                if methods.issuperset(pair):
                     frame = median_differences(frames, rule, pair, measurement)
                     parts.append(pd.DataFrame({"a": pair[0], "b": pair[1]}, index=frame.index).join(frame))
     for (dataset, metric, measurement), parts in found.items():

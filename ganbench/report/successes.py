@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench import trivial
 from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.standings import SuccessRule, headline, judged
+from ganbench.standings import SuccessRule, headline, judged, ways
 from ganbench.statistics import rate_table, success_table
 from ganbench.trials import Calibration
 
@@ -42,8 +42,7 @@ def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tab
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
     """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    scores = frames.scores[(frames.scores["name"] == headline(frames, rule)) & frames.scores["key"].isin(keys)]
-    return sorted(scores["measurement"].unique()) or [None]
+    return [*ways(frames, headline(frames, rule), keys)] or [None]
 
 
 def tested(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
