@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import registry, selection, suite
+from ganbench.checkpoints import EVERY
 from ganbench.errors import GanbenchError, unknown
+from ganbench.folder import forget_checkpoint
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
 from ganbench.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
@@ -41,6 +43,7 @@ class Settings:
     `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
     per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
     code as they are. `fresh` renames a database that cannot be used, and starts another; with `yes` also a sound one.
+    `checkpoint` seconds of work of a batch are kept at its next snapshot (inf: never).
     `only` (as in "method=wgan-gp") and `limit` narrow what is trained now, never the plan. Raises GanbenchError for
     what makes no sense.
     """
@@ -57,6 +60,7 @@ class Settings:
     yes: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
+    checkpoint: float = EVERY
 
     def __post_init__(self) -> None:
         """Refuse what no run could keep to."""
@@ -66,6 +70,8 @@ class Settings:
             )
         if self.timeout is not None and not 0 < self.timeout < inf:
             raise GanbenchError(f"--timeout = {self.timeout:g}: give seconds above 0, or leave it out.")
+        if not self.checkpoint >= 0:
+            raise GanbenchError(f"checkpoint = {self.checkpoint:g}: give seconds, 0 or more.")
         if self.timeout is not None and self.jobs == 0:
             raise GanbenchError(f"--timeout = {self.timeout:g}: this process cannot stop itself. Use --jobs 1 or more.")
         for status in self.retry:
@@ -191,13 +197,16 @@ def follow(
             for news in scored:
                 yield session, news
         refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
-        store.begin_run(asked.text, made.trials, facts(), {label: each.key for label, each in judged.items()})
+        here = facts()
+        here["run"] = store.begin_run(asked.text, made.trials, here, {name: each.key for name, each in judged.items()})
         with closing(events(session, tell)) as told:  # whatever ends this, the workers end too
             for event in told:
                 if isinstance(event, Lost):
-                    event = Finished(event.batch, tuple(lost(event)))
+                    event = Finished(event.batch, tuple(lost(event)), event.attempts)
                 if isinstance(event, Finished):
-                    store.append(event.records)
+                    own = {**here, "attempts": event.attempts}
+                    store.append([replace(each, facts={**own, **each.facts}) for each in event.records])
+                    forget_checkpoint(folder, event.batch.key)
                 yield session, event
 
 
@@ -250,7 +259,14 @@ def events(session: Session, tell: Callable[[Progress], None] | None = None) -> 
         options["timeout"] = settings.timeout
     if settings.offers and not here:
         raise GanbenchError("offers given in Python cannot travel to workers: use jobs=0, or files=[...] for a file.")
-    work = partial(run_batch, files=settings.files, device=settings.device, plugins=plugins if here else None)
+    work = partial(
+        run_batch,
+        files=settings.files,
+        device=settings.device,
+        plugins=plugins if here else None,
+        folder=str(session.folder),
+        every=settings.checkpoint,
+    )
     execute = plugins.build("executors", name, plugins.options("executors", name, options))
     yield from execute(partial(aloud, work, tell) if here and tell else work, session.todo.batches)
 

@@ -27,6 +27,7 @@ from ganbench import guard, rescue
 from ganbench.errors import GanbenchError, shortened
 from ganbench.folder import locked, make_folders, network_path, write_file, write_network
 from ganbench.frames import Frames, build_frames, stored_calibration
+from ganbench.history import Run, runs
 from ganbench.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -119,13 +120,18 @@ class Store:
         facts: Mapping[str, Any],
         protocols: Mapping[str, str] | None = None,
     ) -> int:
-        """Store a run's suite, its plan in order, its facts, and each dataset's protocol; give the run's number."""
+        """Store a run's suite, its plan in order, its facts, and each dataset's protocol; give the run's number.
+
+        How many of the plan's trials have a record by now is kept among the facts, as "stored".
+        """
         write_file(self.folder / "suite.toml", suite_text.encode())
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
-            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical(dict(facts)))
-            run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
             add_trials(connection, plan)
+            recorded = set(connection.scalars(select(TRIALS.c.key).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)))
+            kept = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
+            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical(kept))
+            run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
             rows = [
                 {"run": run, "position": position, "key": trial.key, "code": trial.code, **names(trial)}
                 for position, trial in enumerate(plan)
@@ -191,6 +197,11 @@ class Store:
         hidden = ("id", "trial", "batch")
         with guard.understood(self.file):
             return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
+
+    def history(self) -> tuple[Run, ...]:
+        """Give the runs of this folder, the oldest first."""
+        with self._transaction() as connection, guard.understood(self.file):
+            return runs(connection)
 
     def generator(self, key: str) -> bytes:
         """Give the final generator of a recorded trial as safetensors bytes, checked against its record."""

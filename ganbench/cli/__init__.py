@@ -8,7 +8,7 @@ import typer
 
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.printing import plain
-from ganbench.cli.results import figures, samples, table
+from ganbench.cli.results import figures, history, samples, table
 from ganbench.cli.training import plan, run, watch
 from ganbench.errors import GanbenchError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (run, plan, list_, show, table, schema, figures, samples, watch, check, doctor):
+for command in (run, plan, list_, show, table, history, schema, figures, samples, watch, check, doctor):
     app.command(command.__name__.rstrip("_"))(command)
 
 

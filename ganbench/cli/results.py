@@ -1,4 +1,4 @@
-"""Commands that read a results folder: table, figures, samples."""
+"""Commands that read a results folder: table, history, figures, samples."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def table(
         typer.echo(how.page(tables), nl=False)
     else:
         said(write_tables(tables, how, out))
+
+
+def history(results: Results, format: Format = "md") -> None:
+    """Tell the runs of a results folder: when, what each planned and trained, and what changed between them."""
+    from ganbench.report import history_table, writer
+    from ganbench.store import Store
+
+    with Store(home(results), readonly=True) as store:
+        known = store.history()
+    typer.echo(writer(format).page([history_table(known)]), nl=False)
 
 
 def figures(results: Results, out: Pictures = None) -> None:

@@ -42,6 +42,7 @@ def run(
     from ganbench.driver import as_suite, folder_of, follow
     from ganbench.report import writer
     from ganbench.screen import Screen
+    from ganbench.stopping import Stopped, stoppable
     from ganbench.store import read
 
     chosen = settings(
@@ -62,13 +63,13 @@ def run(
     if fresh and not yes:
         chosen = replace(chosen, yes=agreed(folder))
     try:
-        with Screen() as screen:
+        with stoppable(), Screen() as screen:
             screen.say(f"planning {asked.where} ...")
             for session, event in follow(asked, chosen, screen.hear):
                 screen.begin(session) if event is None else screen.watch(session, event)
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         typer.echo(plain(f"stopped; what is done is kept in {folder}. The same command goes on from there."), err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(stopped.code) from None
     frames = read(folder)
     typer.echo(how.page(tables_of(frames, folder)), nl=False)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):

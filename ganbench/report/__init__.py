@@ -3,7 +3,16 @@
 from ganbench.report.outputs import write_tables, writer
 from ganbench.report.robustness import make_robustness_tables
 from ganbench.report.table import Table
-from ganbench.report.tables import make_tables
+from ganbench.report.tables import history_table, make_tables
 from ganbench.report.writers import FORMATS, render
 
-__all__ = ["FORMATS", "Table", "make_robustness_tables", "make_tables", "render", "write_tables", "writer"]
+__all__ = [
+    "FORMATS",
+    "Table",
+    "history_table",
+    "make_robustness_tables",
+    "make_tables",
+    "render",
+    "write_tables",
+    "writer",
+]

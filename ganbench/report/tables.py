@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ganbench.courses import asked
+from ganbench.history import extensions
 from ganbench.outcomes import OUTCOMES, Thresholds
 from ganbench.report.scores import score_tables
 from ganbench.report.spread import paired_scores, seed_spread, success_costs
@@ -16,6 +19,7 @@ from ganbench.summary import cost_table, failure_table, fate_table
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
+    from ganbench.history import Run
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
@@ -40,6 +44,7 @@ def fates(frames: Frames) -> Table:
         notes.append(f"{missing} of the planned trials without a record yet: counted here alone.")
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials stale: trained by other code than the plan's.")
+    notes += extensions(frames.runs)
     limits, _ = asked(frames.suite)
     notes += [
         "Diverged: non-finite or exploded. Such trials, failed and timed-out ones never succeed.",
@@ -60,6 +65,30 @@ def meaning(limits: Thresholds) -> str:
         f"critic-dead: in the end the generator's gradient has a norm under {limits.critic_dead:g}. "
         f"oscillating: a loss or that metric correlates with itself a period later by {limits.oscillating:g} or more."
     )
+
+
+def history_table(known: Sequence[Run]) -> Table:
+    """When the folder was run, and what came of it."""
+    rows = [
+        {
+            "run": run.number,
+            "started": run.started[:19].replace("T", " "),
+            "planned": run.planned,
+            "new": run.new,
+            "stored": run.stored,
+            "trained": run.trained,
+            "suite": "as before" if before is not None and before.suite == run.suite else "changed" if before else "",
+            "question": run.question,
+        }
+        for before, run in zip((None, *known), known, strict=False)
+    ]
+    columns = ["run", "started", "planned", "new", "stored", "trained", "suite", "question"]
+    notes = (
+        "started: UTC. planned: trials asked for; new: never planned before; stored: with a record when the run began; "
+        "trained: its records that no later run replaced. suite: its text, compared with the run before.",
+        *extensions(known),
+    )
+    return Table(title="Runs", frame=pd.DataFrame(rows, columns=columns, dtype=object), notes=notes)
 
 
 def costs(frames: Frames) -> Table:
