@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -52,15 +52,33 @@ def network_path(folder: Path, key: str) -> Path:
     return folder / "networks" / f"{key}.safetensors"
 
 
+def checkpoint_path(folder: Path, key: str) -> Path:
+    """Where the checkpoint of the batch with this key lies."""
+    return folder / "checkpoints" / f"{key}.safetensors"
+
+
+def forget_checkpoint(folder: Path, key: str) -> None:
+    """Remove a batch's checkpoint, and what a kill left of one; there need be none."""
+    path = checkpoint_path(folder, key)
+    for file in (path, part_of(path)):
+        with suppress(OSError):
+            file.unlink()
+
+
 def write_network(folder: Path, key: str, content: bytes) -> str:
     """Write a generator; give the SHA-256 that its record keeps."""
     write_file(network_path(folder, key), content)
     return hashlib.sha256(content).hexdigest()
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written before it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, whatever happens meanwhile."""
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = part_of(path)
     try:
         temporary.unlink(missing_ok=True)  # whatever a kill left there, or a stranger: a link would lead elsewhere
         with temporary.open("xb") as file:

@@ -17,7 +17,7 @@ from ganbench.schema import METADATA
 if TYPE_CHECKING:
     from ganbench.frames import Frames
 
-OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "log", ".lock", ".holder")
+OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "checkpoints", "log", ".lock", ".holder")
 """Names in a results folder under which a run writes."""
 
 WRITE_AHEAD = b"\x02\x02"

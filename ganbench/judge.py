@@ -74,7 +74,8 @@ class Judge:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Give what has been judged and kept so far, as tensors by name and plain numbers."""
-        tensors, kept = dict[str, Tensor](), []
+        tensors: dict[str, Tensor] = {}
+        kept = []
         for snapshot in self.kept.values():
             own, numbers = pack(snapshot, self.training.built)
             tensors |= {f"{snapshot.step}/{name}": tensor for name, tensor in own.items()}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from ganbench import places, rules, schedules
@@ -115,6 +115,16 @@ class Planner:
     suite: Suite
     registry: Registry
 
+    @cached_property
+    def recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
+        """Each method's resolved recipes with the constraints that fitted: a few, for however many architectures."""
+        return {}
+
+    @cached_property
+    def source(self) -> Callable[[str, str], str]:
+        """The hash of the sources behind an offer, read once for a plan."""
+        return cache(self.registry.code)
+
     def batches(self) -> Iterator[Batch]:
         """Give the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.method(label) for label in self.suite.method_names}
@@ -194,7 +204,15 @@ class Planner:
             if strange is not None:
                 place = f"{places.place_of_use(self.suite, 'constraints', use, label)}.where"
                 raise unknown("property of this architecture", strange, spec, place)
-        fitting = [u for u in method.constraints if all(spec[key] == value for key, value in u.where.items())]
+        fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
+        known = [recipe for uses, recipe in self.recipes.setdefault(label, []) if uses == fitting]
+        if not known:
+            known = [self.resolved(label, method, fitting)]
+            self.recipes[label].append((fitting, known[0]))
+        return known[0]
+
+    def resolved(self, label: str, method: Method, fitting: Sequence[Use]) -> Recipe:
+        """Resolve every name in a method, with those of its constraints that fit."""
         both, part = method.optimizer or Use(DEFAULTS["optimizer"]), partial(self.part, method=label)
         return Recipe(
             loss=part("losses", method.loss),
@@ -231,7 +249,7 @@ class Planner:
     def code(self, recipe: Recipe, architecture: Part, dataset: Part) -> str:
         """Give the hash of the code that answers a trial: its providers' sources and the engine's numerics."""
         used = sorted({*offers_of(recipe, architecture), ("datasets", dataset.name)})
-        return digest([ENGINE_NUMERICS, [[kind, name, self.registry.code(kind, name)] for kind, name in used]])
+        return digest([ENGINE_NUMERICS, [[kind, name, self.source(kind, name)] for kind, name in used]])
 
     def stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Tell whether every offer of a trial can be mapped over seeds."""

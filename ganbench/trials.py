@@ -31,8 +31,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+class Plain:
+    """A record that gives itself as plain data, found once: thousands of trials share parts, recipe and budget."""
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """Every field, those of records inside too. Shared by whoever asks: nobody may change it."""
+        return asdict(self)  # type: ignore[call-overload]
+
+
 @dataclass(frozen=True)
-class Part:
+class Part(Plain):
     """An offer as a trial uses it: its version and the options that differ from the defaults.
 
     `weight` and `every` only for terms. A weight or an option may be a schedule, written as in the suite.
@@ -46,7 +55,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Plain):
     """A method with everything resolved: what the engine trains by."""
 
     loss: Part
@@ -75,7 +84,7 @@ def offers_of(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Plain):
     """How long a trial trains: generator steps, rows per batch, and the generator steps at which it is evaluated."""
 
     generator_steps: int
@@ -104,11 +113,11 @@ class Trial:
         """What was asked for, as plain data."""
         return {
             "format": KEY_FORMAT,
-            "dataset": asdict(self.dataset),
-            "architecture": asdict(self.architecture) | {"spec": dict(self.spec)},
-            "recipe": asdict(self.recipe),
+            "dataset": self.dataset.plain,
+            "architecture": self.architecture.plain | {"spec": dict(self.spec)},
+            "recipe": self.recipe.plain,
             "seed": self.seed,
-            "budget": asdict(self.budget),
+            "budget": self.budget.plain,
         }
 
     @cached_property
@@ -253,10 +262,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A batch ended, one record for each of its trials."""
+    """A batch ended, one record for each of its trials; `attempts` counts the workers that it took."""
 
     batch: Batch
     records: tuple[Record, ...]
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -266,6 +276,7 @@ class Lost:
     batch: Batch
     status: Status
     error: str
+    attempts: int = 1
 
 
 Event = Started | Progress | Finished | Lost

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -38,6 +39,8 @@ Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 QUIET = 0.1
 """Seconds between two progress messages of a worker, and between two looks of the driver at what has ended."""
+ATTEMPTS = 2
+"""Workers that may die of a batch before it is lost: the kernel takes one for the memory that others hold."""
 TAIL = 2000
 """Characters of a worker's log that an error quotes."""
 
@@ -136,10 +139,11 @@ def labour(number: int, task: bytes) -> bytes:
 
 @dataclass
 class Task:
-    """A batch given to the pool, and the worker that has begun it (0: none yet)."""
+    """A batch given to the pool for the so-manieth time, and the worker that has begun it (0: none yet)."""
 
     batch: Batch
     future: Future[bytes]
+    attempts: int = 1
     worker: int = 0
 
 
@@ -149,8 +153,8 @@ def build(
     """Run `jobs` batches at a time (0: one per core), each for `timeout` seconds at most from its start.
 
     Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start when the
-    first event is asked for, and stop when the events end or their generator is closed. A worker that dies loses its
-    batch alone.
+    first event is asked for, and stop when the events end or their generator is closed. The batch of a worker that
+    dies is given to another, once; the death of that one loses the batch, and no other.
     """
     if jobs < 0:
         raise GanbenchError(f"executor 'local': jobs = {jobs}. Give a number of workers, or 0 for one per core.")
@@ -214,9 +218,13 @@ class Crew:
             broken = not self.pool.active
             for number in [number for number, task in self.tasks.items() if broken or task.future.done()]:
                 yield from self.heard()  # a worker tells before it ends
-                yield self.end(self.tasks.pop(number))
+                task = self.tasks.pop(number)
+                if task.attempts < ATTEMPTS and died(task.future):
+                    yield from self.give(number, work, task.batch, task.attempts + 1)
+                else:
+                    yield self.end(task)
 
-    def give(self, number: int, work: Work, batch: Batch) -> Iterator[Event]:
+    def give(self, number: int, work: Work, batch: Batch, attempts: int = 1) -> Iterator[Event]:
         """Hand a batch to the pool, to a new one if this one broke; give its loss if it cannot travel."""
         try:
             task = pickle.dumps((work, batch))
@@ -229,9 +237,9 @@ class Crew:
         try:
             future = self.pool.schedule(labour, args=(number, task), timeout=self.timeout)
         except RuntimeError as error:
-            yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}")
+            yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}", attempts)
         else:
-            self.tasks[number] = Task(batch, future)
+            self.tasks[number] = Task(batch, future, attempts)
 
     def heard(self, wait: float = 0.0) -> Iterator[Event]:
         """Give what the workers have told, waiting for the first word."""
@@ -250,17 +258,19 @@ class Crew:
         """Give how a task ended: with records, or why without."""
         from pebble import ProcessExpired
 
+        lost = partial(Lost, task.batch, "failed", attempts=task.attempts)
         if not task.future.done():
-            return Lost(task.batch, "failed", "the workers could not go on; the driver's own stderr may say why")
+            return lost("the workers could not go on; the driver's own stderr may say why")
         try:
             result: Any = pickle.loads(task.future.result())
         except TimeoutError:
-            return Lost(task.batch, "timeout", f"no end after {self.timeout:g} seconds" + self.tail(task.worker))
+            late = f"no end after {self.timeout:g} seconds" + self.tail(task.worker)
+            return Lost(task.batch, "timeout", late, task.attempts)
         except ProcessExpired as error:
-            return Lost(task.batch, "failed", death(error.pid, error.exitcode) + self.tail(error.pid))
+            return lost(death(error.pid, error.exitcode) + self.tail(error.pid))
         except Exception as error:
-            return Lost(task.batch, "failed", f"{type(error).__name__}: {error}" + self.tail(task.worker))
-        return Lost(task.batch, "failed", result) if isinstance(result, str) else Finished(task.batch, result)
+            return lost(f"{type(error).__name__}: {error}" + self.tail(task.worker))
+        return lost(result) if isinstance(result, str) else Finished(task.batch, result, task.attempts)
 
     def tail(self, worker: int) -> str:
         """Give the last that a worker wrote about its batch, on a line of its own."""
@@ -274,6 +284,13 @@ class Crew:
 def logfile(log: str, worker: int) -> Path:
     """Give the path of a worker's log."""
     return Path(log) / f"worker-{worker}.log"
+
+
+def died(future: Future[bytes]) -> bool:
+    """Say whether a task ended because its worker died."""
+    from pebble import ProcessExpired
+
+    return future.done() and not future.cancelled() and isinstance(future.exception(), ProcessExpired)
 
 
 def death(worker: int, code: int | None) -> str:
