@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganbench.courses import asked
 from ganbench.errors import GanbenchError
 from ganbench.frames import Frames
+from ganbench.kept import bring_back
 from ganbench.report.canvas import picture
 from ganbench.report.cells import shown
 from ganbench.report.figures import Picture
@@ -25,7 +26,6 @@ from ganbench.report.outputs import file_names
 from ganbench.report.sheet import COLUMNS, Strip, draw_images, draw_points
 from ganbench.standings import standings
 from ganbench.store import Store
-from ganbench.trials import Batch, Measurement, Trial, trial_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,46 +74,21 @@ class Gallery:
 
     def rebuilt(self, key: str) -> dict[str, Made]:
         """Rebuild the batch that a trial was trained in, and give what each of its members makes."""
-        from ganbench.engine import device as devices
-        from ganbench.engine.revive import revive
-        from ganbench.engine.train import prepare
-
         with Store(self.folder, readonly=True) as store:
-            detail = store.detail(key)
-            members = company(detail)
-            files = {member.key: stored(store, member.key) for member in members}
-        if not files.get(key):
-            told = detail["error"].strip().rpartition("\n")[2]
-            raise GanbenchError(told or "its generator is missing, or is not the file that was stored.")
-        composition = detail["composition"]
-        measurement = Measurement(metrics=(), samples=self.judged_on(key, members[0].budget.batch_size))
-        where = "auto" if composition.get("device") == "cuda" else "cpu"
-        batch = Batch(trials=members, mode=composition["mode"], measurement=measurement)
-        training = prepare(batch, self.plugins, devices.settle(where))
-        samples = training.samples(revive(training, list(files.values())), measurement.samples).numpy()
+            size = store.detail(key)["asked"]["budget"]["batch_size"]
+            kept = bring_back(store, key, self.plugins, self.judged_on(key, size))
+        training = kept.training
+        samples = training.samples(kept.snapshot, kept.batch.measurement.samples).numpy()
         reference = training.source.reference(POINTS).float().cpu().numpy()
-        return {name: Made(own, reference) for (name, file), own in zip(files.items(), samples, strict=True) if file}
+        return {
+            name: Made(own, reference) for (name, file), own in zip(kept.files.items(), samples, strict=True) if file
+        }
 
     def judged_on(self, key: str, otherwise: int) -> int:
         """Give on how many samples a trial was judged: their noise is drawn at once, so the first hang on them all."""
         scores = self.frames.scores
         counts = scores.loc[scores["key"] == key, "samples"]
         return int(counts.max()) if len(counts) else otherwise
-
-
-def company(detail: dict[str, Any]) -> tuple[Trial, ...]:
-    """Give the trials of a record's batch, itself among them: they differ in their seeds alone."""
-    labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
-    trial = trial_of(detail["asked"], labels)
-    return tuple(replace(trial, seed=seed) for seed in detail["composition"]["members"])
-
-
-def stored(store: Store, key: str) -> bytes:
-    """Give a trial's generator, nothing where there is none."""
-    try:
-        return store.generator(key)
-    except GanbenchError:
-        return b""
 
 
 def sheets(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:

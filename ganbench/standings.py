@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -128,7 +129,8 @@ def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) ->
     """Give the standings by a rule's metric, with `holds`: whether the rule's condition holds at the same snapshot.
 
     Of a condition alone, the first of its values with a better direction takes the metric's place. Each value has a
-    measurement of its own; GanbenchError where the trials that count have one in two.
+    measurement of its own; of several that all trials have, the one that they have most of; GanbenchError where some
+    trials have one, and others another.
     """
     standing = standings(frames, rule.dataset, headline(frames, rule), measurement)
     if rule.condition is None:
@@ -137,9 +139,17 @@ def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) ->
     numbers = frames.numbers(standing["key"])
     holds = np.ones(len(standing), bool)
     for comparison in conditions.parse(rule.condition).comparisons:
-        rows = protocol(frames, counted, rule.dataset, comparison.name)
+        own = measurement if comparison.name == headline(frames, rule) else None
+        way = own or usual(ways(frames, comparison.name, counted), len(counted))
+        rows = protocol(frames, counted, rule.dataset, comparison.name, way)
         holds &= comparison(values_at(rows, numbers, standing, rule.at))
     return standing.assign(holds=holds)
+
+
+def usual(found: Mapping[str, pd.DataFrame], trials: int) -> str | None:
+    """Give the way of measuring that all of so many trials have, with the most scores; None where there is none."""
+    whole = [way for way, rows in found.items() if rows["number"].nunique() == trials]
+    return max(whole, key=lambda way: len(found[way]), default=None)
 
 
 def headline(frames: Frames, rule: SuccessRule) -> str:

@@ -48,7 +48,7 @@ from ganbench.schema import (
     signal_rows,
     trial_row,
 )
-from ganbench.trials import Calibration, Record, Trial, canonical
+from ganbench.trials import Calibration, Record, Score, Trial, canonical
 
 DAMAGED = (
     "The file is damaged: move it away and run the suite again, or put a copy back. "
@@ -161,6 +161,15 @@ class Store:
             execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
+
+    def add_scores(self, scores: Mapping[str, Sequence[Score]]) -> None:
+        """Store further scores of recorded trials, by key: all of them or none; one measured in the same way goes."""
+        rows = [{"key": key, **vars(score)} for key, own in scores.items() for score in own]
+        recorded = self.known()
+        if unknown := [key for key in scores if key not in recorded]:
+            raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores need a record to belong to.")
+        with self._transaction() as connection:
+            execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
 
     def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
         """Store what untrained samplers score under a protocol, all of it or nothing, in place of what was there."""

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from ganbench.cli.again import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.printing import plain
 from ganbench.cli.results import figures, history, samples, table
@@ -21,7 +22,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (run, plan, list_, show, table, history, schema, figures, samples, watch, check, doctor):
+for command in (
+    run,
+    plan,
+    list_,
+    show,
+    table,
+    history,
+    schema,
+    figures,
+    samples,
+    rerun,
+    evaluate,
+    watch,
+    check,
+    doctor,
+):
     app.command(command.__name__.rstrip("_"))(command)
 
 

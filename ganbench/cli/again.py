@@ -1,0 +1,63 @@
+"""Commands that go back to what was trained: rerun, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from ganbench.cli.arguments import Plugins, Results, home
+from ganbench.cli.printing import plain
+
+
+def rerun(
+    results: Results,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A trial's key, or the start of it.")],
+    plugin: Plugins = None,
+) -> None:
+    """Train a recorded trial again, in its recorded company, and compare. Exit code 0 if it matches, 1 if not."""
+    from ganbench import registry
+    from ganbench.repetition import repeat
+
+    plugins = registry.load(files=plugin or ())
+    with bar("training") as tell:
+        found = repeat(home(results), key, plugins, tell)
+    for line in found.lines:
+        typer.echo(plain(line))
+    if found.verdict == "different":
+        raise typer.Exit(1)
+
+
+def evaluate(
+    results: Results,
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="A metric; `list metrics` names them.")],
+    samples: Annotated[
+        int | None, typer.Option("--samples", metavar="N", help="Of each model (default: as many as before).")
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Score the kept final generators by another protocol, without training; tables show both."""
+    from ganbench import registry
+    from ganbench.rescoring import rescore
+
+    plugins = registry.load(files=plugin or ())
+    with bar("scoring") as tell:
+        found = rescore(home(results), metric, plugins, samples, tell)
+    for line in found.lines:
+        typer.echo(plain(line))
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is on a terminal; gives the function that is told."""
+    from tqdm import tqdm
+
+    with tqdm(desc=title, leave=False, disable=None) as shown:
+
+        def tell(done: int, whole: int) -> None:
+            shown.total = whole
+            shown.update(done - shown.n)
+
+        yield tell

@@ -1,0 +1,73 @@
+"""Kept models brought back: a stored trial's batch rebuilt from what the store says of it, in its recorded company."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ganbench.errors import GanbenchError
+from ganbench.store import Store
+from ganbench.trials import Batch, Measurement, Trial, trial_of
+
+if TYPE_CHECKING:
+    from ganbench.engine.snapshot import Snapshot
+    from ganbench.engine.train import Training
+    from ganbench.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A batch with its final snapshot; `files` are its members' generators by key, empty where there is none."""
+
+    batch: Batch
+    training: Training
+    snapshot: Snapshot
+    files: Mapping[str, bytes]
+
+
+def company(detail: dict[str, Any]) -> tuple[Trial, ...]:
+    """Give the trials of a record's batch, itself among them: they differ in their seeds alone.
+
+    Raises GanbenchError for a record that came to no training, so that it had no company.
+    """
+    labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
+    trial = trial_of(detail["asked"], labels)
+    if "members" not in detail["composition"]:
+        reason = detail["error"].strip().rpartition("\n")[2]
+        raise GanbenchError(f"trial {detail['key'][:12]} never trained to an end ({detail['status']}: {reason}).")
+    return tuple(replace(trial, seed=seed) for seed in detail["composition"]["members"])
+
+
+def device_of(detail: dict[str, Any]) -> str:
+    """Give where a recorded trial is to be rebuilt: on CUDA if it was there and there is any, else on the CPU."""
+    return "auto" if detail["composition"].get("device") == "cuda" else "cpu"
+
+
+def stored(store: Store, key: str) -> bytes:
+    """Give a trial's generator, nothing where there is none."""
+    try:
+        return store.generator(key)
+    except GanbenchError:
+        return b""
+
+
+def bring_back(store: Store, key: str, plugins: Registry, samples: int) -> Kept:
+    """Rebuild the batch that a trial was trained in, to draw so many samples of each member.
+
+    Raises GanbenchError where the trial left no generator.
+    """
+    from ganbench.engine import device as devices
+    from ganbench.engine.revive import revive
+    from ganbench.engine.train import prepare
+
+    detail = store.detail(key)
+    members = company(detail)
+    files = {member.key: stored(store, member.key) for member in members}
+    if not files.get(key):
+        told = detail["error"].strip().rpartition("\n")[2]
+        raise GanbenchError(told or "its generator is missing, or is not the file that was stored.")
+    measurement = Measurement(metrics=(), samples=samples)
+    batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
+    training = prepare(batch, plugins, devices.settle(device_of(detail)))
+    return Kept(batch=batch, training=training, snapshot=revive(training, list(files.values())), files=files)
