@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ERROR_LINES = 12
 """Frames of a traceback that a failed record keeps, counted from where it was raised."""
 
+FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
+"""What torch's allocator says on Linux, and elsewhere, in a plain RuntimeError."""
+
 Report = Callable[[int, int], None]
 
 
@@ -77,7 +80,7 @@ def out_of_memory(error: Exception) -> bool:
     """Tell whether an exception says that memory ran out: Python's own, CUDA's, or that of torch's CPU allocator."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)
 
 
 def message(error: Exception) -> str:
@@ -103,7 +106,7 @@ class Job:
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.seconds = {"train": 0.0, "evaluate": 0.0}
         self.last: Snapshot | None = None
-        self.optimizers: dict[str, str] = {}
+        self.resumed: dict[str, int] = {}
         self.error = ""
 
     def run(self, report: Report) -> None:
@@ -162,6 +165,7 @@ class Job:
         self.last = training.snapshot(training.now.done, training.now.game)
         self.scores = [[score for found in judge.seen for score in found[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
+        self.resumed = {"resumed": training.now.done}
 
     def _metric(self, part: Part) -> Metric:
         return self.plugins.build("metrics", part.name, part.options)
@@ -185,6 +189,7 @@ class Job:
                 seconds={name: spent / members for name, spent in self.seconds.items()},
                 updates=last.updates if last else {},
                 composition=composition,
+                facts=self.resumed,
                 generator=b"" if self.error or last is None else last.generator_file(i),
             )
             for i, trial in enumerate(self.batch.trials)
