@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import registry, selection, suite
 from ganbench.checkpoints import EVERY
+from ganbench.clock import Clock
 from ganbench.errors import GanbenchError, unknown
 from ganbench.folder import forget_checkpoint
 from ganbench.store import Store
@@ -166,19 +167,21 @@ def now_of(todo: Todo, made: Plan, settings: Settings) -> tuple[Todo, int]:
 
 
 def follow(
-    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None
+    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None, clock: Clock | None = None
 ) -> Iterator[tuple[Session, News | None]]:
     """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet.
 
     A batch that trains in this process cannot be told of by what it interrupts: `tell` hears its progress at once.
+    `clock` counts where the time goes.
 
     Then come untrained samplers that were never scored by this protocol; a success rule that one of them passes is a
     GanbenchError before anything of the run is stored or trained.
     """
     from ganbench.calibration import protocols
 
-    folder = folder_of(asked, settings)
-    plugins, made = plan_of(asked, settings)
+    folder, clock = folder_of(asked, settings), clock or Clock()
+    with clock.phase("plan"):
+        plugins, made = plan_of(asked, settings)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         todo, later = now_of(left_of(made, store.known(), settings), made, settings)
         session = Session(
@@ -192,20 +195,25 @@ def follow(
             later=later,
         )
         yield session, None
-        judged = protocols(made.batches, plugins)
+        with clock.phase("calibrate"):
+            judged = protocols(made.batches, plugins)
         with closing(calibrated(judged, plugins, store)) as scored:
-            for news in scored:
+            for news in clock.each("calibrate", scored):
                 yield session, news
         refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
         here = facts()
-        here["run"] = store.begin_run(asked.text, made.trials, here, {name: each.key for name, each in judged.items()})
+        with clock.phase("store"):
+            keys = {name: each.key for name, each in judged.items()}
+            here["run"] = store.begin_run(asked.text, made.trials, here, keys)
         with closing(events(session, tell)) as told:  # whatever ends this, the workers end too
-            for event in told:
+            for event in clock.each("wait", told):
                 if isinstance(event, Lost):
                     event = Finished(event.batch, tuple(lost(event)), event.attempts)
                 if isinstance(event, Finished):
                     own = {**here, "attempts": event.attempts}
-                    store.append([replace(each, facts={**own, **each.facts}) for each in event.records])
+                    clock.work(event.records)
+                    with clock.phase("store"):
+                        store.append([replace(each, facts={**own, **each.facts}) for each in event.records])
                     forget_checkpoint(folder, event.batch.key)
                 yield session, event
 

@@ -12,10 +12,12 @@ import typer
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
 from ganbench.cli.printing import plain
 from ganbench.cli.results import tables_of
+from ganbench.clock import Clock, age, cores
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.driver import Settings
+    from ganbench.suite import Suite
 
 
 def run(
@@ -24,6 +26,9 @@ def run(
     device: Annotated[Device, typer.Option(help="Where to train; auto takes CUDA where there is one.")] = Device.auto,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers; 0: in this process.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
+    checkpoint: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Keep a batch at the next snapshot after so long.")
+    ] = None,
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
@@ -36,20 +41,21 @@ def run(
         bool, typer.Option("--fresh", help="Keep what is there aside, and train everything anew.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether sound results go aside.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say where the time went, after the tables.")] = False,
     format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
-    from ganbench.driver import as_suite, folder_of, follow
+    from ganbench.driver import as_suite, folder_of
     from ganbench.report import writer
-    from ganbench.screen import Screen
-    from ganbench.stopping import Stopped, stoppable
     from ganbench.store import read
 
+    clock = Clock(age())
     chosen = settings(
         out=out,
         device=device.value,
         jobs=jobs,
         timeout=timeout,
+        checkpoint=checkpoint,
         files=plugin,
         retry=retry,
         keep_stale=keep_stale,
@@ -62,19 +68,36 @@ def run(
     folder = folder_of(asked, chosen)
     if fresh and not yes:
         chosen = replace(chosen, yes=agreed(folder))
-    try:
-        with stoppable(), Screen() as screen:
-            screen.say(f"planning {asked.where} ...")
-            for session, event in follow(asked, chosen, screen.hear):
-                screen.begin(session) if event is None else screen.watch(session, event)
-    except Stopped as stopped:
-        typer.echo(plain(f"stopped; what is done is kept in {folder}. The same command goes on from there."), err=True)
-        raise typer.Exit(stopped.code) from None
+    workers = trained(asked, chosen, clock)
+    clock.enter("tables")
     frames = read(folder)
     typer.echo(how.page(tables_of(frames, folder)), nl=False)
+    for line in clock.lines(workers) if profile else ():
+        typer.echo(line, err=True)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
         typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
         raise typer.Exit(1)
+
+
+def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
+    """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
+    from ganbench.driver import folder_of, follow
+    from ganbench.screen import Screen
+    from ganbench.stopping import Stopped, stoppable
+
+    batches = 0
+    clock.enter("other")
+    try:
+        with stoppable(), Screen() as screen:
+            screen.say(f"planning {asked.where} ...")
+            for session, event in follow(asked, chosen, screen.hear, clock):
+                batches = len(session.todo.batches)
+                screen.begin(session) if event is None else screen.watch(session, event)
+    except Stopped as stopped:
+        kept = plain(str(folder_of(asked, chosen)))
+        typer.echo(f"stopped; what is done is kept in {kept}. The same command goes on from there.", err=True)
+        raise typer.Exit(stopped.code) from None
+    return min(cores() if chosen.jobs is None else chosen.jobs, batches)
 
 
 def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
@@ -130,8 +153,9 @@ def agreed(folder: Path) -> bool:
 
 
 def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
-    """Make the driver's settings of the command line's."""
+    """Make the driver's settings of the command line's; what was not given stays at its default."""
     from ganbench.driver import Settings
 
+    given = {name: value for name, value in rest.items() if value is not None}
     statuses = tuple(each.strip() for each in retry.split(",") if each.strip())
-    return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **rest)
+    return Settings(files=tuple(str(path) for path in files or ()), retry=statuses, **given)
