@@ -35,7 +35,7 @@ seeds = 3
 methods = ["ns-gan", "wgan-gp"]
 
 [budget]
-generator_steps = 300
+generator_steps = 120
 batch_size = 16
 snapshots = 6
 

@@ -70,6 +70,13 @@ def kill_me() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_the_first_time(sign: str) -> None:
+    """Die, unless another has died here before."""
+    if not Path(sign).exists():
+        Path(sign).touch()
+        kill_me()
+
+
 is_killed = partial(act_if_bad, kill_me)
 oversleeps = partial(act_if_bad, partial(time.sleep, 60))
 

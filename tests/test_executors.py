@@ -104,6 +104,15 @@ def test_a_worker_that_dies_loses_its_batch_alone_and_is_quoted(work: Any, says:
     assert fates(events) == {"good": "finished", "bad": "failed", "better": "finished", "best": "finished"}
     assert says in loss(events).error
     assert "a library complains" in loss(events).error
+    assert loss(events).attempts == 2, "another worker has tried it too"
+    assert sum(isinstance(event, Started) and works.name(event.batch) == "bad" for event in events) == 2
+
+
+def test_the_batch_of_a_worker_that_dies_once_is_finished_by_another(tmp_path: Path) -> None:
+    dies_once = partial(works.act_if_bad, partial(works.die_the_first_time, str(tmp_path / "sign")))
+    events = list(local.build(jobs=1)(dies_once, [batch("bad"), batch("good")]))
+    attempts = {works.name(end.batch): end.attempts for end in events if isinstance(end, Finished)}
+    assert attempts == {"bad": 2, "good": 1}
 
 
 def test_a_work_that_leaves_python_is_lost_and_its_worker_goes_on() -> None:
