@@ -130,12 +130,13 @@ def chaos(kills: int, seed: int, folder: Path) -> int:
     while True:
         run, last = start(suite, out), counts.total() >= kills
         while not last and run.poll() is None:
-            with_time = rng.uniform(0, whole)
+            after, victim = rng.uniform(0, whole), rng.choice(VICTIMS)
             try:
-                run.wait(with_time)
+                run.wait(after)
             except subprocess.TimeoutExpired:
-                victim = rng.choice(VICTIMS)
-                counts[victim] += kill(run, victim, out, rng)
+                if kill(run, victim, out, rng):
+                    counts[victim] += 1
+                    say(f"  {counts.total()}: {victim} killed after {after:.1f} s")
                 last = counts.total() >= kills
         said = run.communicate()[0]
         if run.returncode < 0 or (run.returncode == 1 and "--retry" in said):

@@ -94,7 +94,7 @@ def wait_until(what: Callable[[], Any], seconds: float = 120.0) -> Any:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    return list(folder.glob("checkpoints/*.safetensors"))
+    return [path for path in folder.glob("checkpoints/*.safetensors") if not path.name.startswith(".")]
 
 
 def facts(folder: Path) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_scores(
     tmp_path: Path,
 ) -> None:
     run = start("--jobs", "2", "--checkpoint", "0")
-    wait_until(lambda: checkpoints(tmp_path / "r"))
+    wait_until(lambda: checkpoints(tmp_path / "r") or run.poll() is not None)
     time.sleep(random.uniform(0, 1))
     children = psutil.Process(run.pid).children(recursive=True)
     (os.kill if victim == "driver" else os.killpg)(run.pid, signal.SIGKILL)
@@ -180,6 +180,7 @@ def test_a_stopped_run_keeps_what_is_done_and_says_how_to_go_on(
             return 0  # not there yet, or being written
 
     def at_work() -> bool:
+        assert run.poll() is None, run.communicate()[1]
         return any(log.read_text() for log in (tmp_path / "r").glob("log/worker-*.log"))
 
     wait_until(done if number == signal.SIGTERM else at_work)
