@@ -260,7 +260,8 @@ class Planner:
         asked = self.suite.measurement
         place = places.place_of_use(self.suite, "datasets", Use(table.name, options=table.options))
         own = self.registry.get("datasets", table.name, where=place).offer.metrics
-        uses = [each.use() for each in asked.metrics] if asked.metrics else [Use(name) for name in own]
+        named = table.metrics or asked.metrics
+        uses = [each.use() for each in named] if named else [Use(name) for name in own]
         return Measurement(metrics=tuple(self.part("metrics", use) for use in uses), samples=asked.samples)
 
     def check_success(self) -> dict[str, Direction]:

@@ -39,11 +39,12 @@ BUDGETS = ("generator_steps", "updates", "samples", "flops")
 
 
 class DatasetTable(OfferTable):
-    """A dataset; `label` tells two of one name apart."""
+    """A dataset; `label` tells two of one name apart, `metrics` replace its own and those of [measurement]."""
 
     TERMS_ONLY: ClassVar[frozenset[str]] = frozenset()
 
     label: Name | None = None
+    metrics: Annotated[tuple[OfferTable, ...] | None, Some] = None
 
     @property
     def title(self) -> str:

@@ -253,3 +253,11 @@ def test_a_dataset_without_a_success_rule_is_told_of(plugins):
     (said,) = several.warnings
     assert "dataset 'grid' has no success rule" in said
     assert 'Add [[success]] with dataset = "grid"' in said
+
+
+def test_a_dataset_may_be_judged_by_metrics_of_its_own(plugins):
+    datasets = [{"name": "ring", "metrics": ["w1"]}, {"name": "grid"}]
+    batches = made(plugins, dataset=datasets, success=None).batches
+    judged = {batch.trials[0].labels["dataset"]: batch.measurement for batch in batches}
+    assert [part.name for part in judged["ring"].metrics] == ["w1"]
+    assert [part.name for part in judged["grid"].metrics] == ["modes"]
