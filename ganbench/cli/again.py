@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from ganbench.cli.arguments import Plugins, Results, home
-from ganbench.cli.printing import plain
+from ganbench.cli.printing import bar, plain
 
 
 def rerun(
@@ -47,17 +45,3 @@ def evaluate(
         found = rescore(home(results), metric, plugins, samples, tell)
     for line in found.lines:
         typer.echo(plain(line))
-
-
-@contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is on a terminal; gives the function that is told."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, leave=False, disable=None) as shown:
-
-        def tell(done: int, whole: int) -> None:
-            shown.total = whole
-            shown.update(done - shown.n)
-
-        yield tell

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -17,3 +18,17 @@ def said(files: Iterable[Path]) -> None:
 def plain(text: str, keep: str = "") -> str:
     """Make a stranger's text harmless for a terminal."""
     return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is on a terminal; gives the function that is told."""
+    from tqdm import tqdm
+
+    with tqdm(desc=title, leave=False, disable=None) as shown:
+
+        def tell(done: int, whole: int) -> None:
+            shown.total = whole
+            shown.update(done - shown.n)
+
+        yield tell

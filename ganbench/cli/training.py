@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
-from ganbench.cli.printing import plain
+from ganbench.cli.printing import bar, plain
 from ganbench.cli.results import tables_of
 from ganbench.clock import Clock, age, cores
 from ganbench.errors import GanbenchError
@@ -100,20 +100,28 @@ def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
     return min(cores() if chosen.jobs is None else chosen.jobs, batches)
 
 
-def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
+def plan(
+    suite: SuiteName,
+    out: Out = None,
+    plugin: Plugins = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it takes, by past records or a few seconds' trial.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
+) -> None:
     """Say what a run would train, without training anything."""
     from ganbench.driver import as_suite, folder_of, left_of, plan_of
     from ganbench.store import Store
 
     asked, chosen = as_suite(suite), settings(out=out, files=plugin)
-    made = plan_of(asked, chosen)[1]
+    plugins, made = plan_of(asked, chosen)
     folder = folder_of(asked, chosen)
     for sentence in made.warnings:
         typer.echo(plain(sentence), err=True)
-    known = {}
+    known, frames = {}, None
     if (folder / "results.sqlite").exists():
         with Store(folder, readonly=True) as store:
-            known = store.known()
+            known, frames = store.known(), store.frames(signals=False)
     todo = left_of(made, known, chosen)
     left = sum(len(batch.trials) for batch in todo.batches)
     typer.echo(plain(asked.question))
@@ -123,6 +131,13 @@ def plan(suite: SuiteName, out: Out = None, plugin: Plugins = None) -> None:
         typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
     counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
     typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
+    if estimate:
+        from ganbench import estimate as estimates
+
+        with bar("trying") as tell:
+            workers = cores() if jobs is None else jobs
+            found = estimates.estimate(todo.batches, frames, folder, plugins, workers, tell)
+        typer.echo(plain(found.line))
 
 
 def watch(
