@@ -24,7 +24,7 @@ from ganbench.trials import Progress, Started
 
 SUITE = """
 question = "Does it go on?"
-seeds = 3
+seeds = 1
 methods = ["ns-gan"]
 
 [budget]
@@ -45,7 +45,7 @@ name = "grid"
 [measurement]
 samples = 50
 """
-"""NS-GAN for 1,000 steps: chaotic enough that a single other bit would show everywhere."""
+"""NS-GAN for 1,000 steps: chaotic enough that a single other bit would show everywhere. `make chaos` kills stacks."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def undisturbed(suite: Path) -> Frames:
 def same(one: Frames, other: Frames) -> None:
     """Assert that two results hold the same trials, scores and signals, bit for bit."""
     order = ["key", "name", "step", "fresh"]
-    assert list(one.trials["status"]) == list(other.trials["status"]) == ["ok"] * 6
+    assert list(one.trials["status"]) == list(other.trials["status"]) == ["ok"] * 2
     for name, by in (("scores", order), ("signals", order[:3])):
         left, right = (getattr(frames, name).sort_values(by, ignore_index=True) for frames in (one, other))
         pd.testing.assert_frame_equal(left, right, check_exact=True)
@@ -136,7 +136,7 @@ def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_scores(
     kept = len(checkpoints(tmp_path / "r"))
     frames = ganbench.run(suite, out=tmp_path / "r", jobs=jobs)
     same(frames, undisturbed)
-    assert sum("resumed" in each for each in facts(tmp_path / "r")) == 3 * kept
+    assert sum("resumed" in each for each in facts(tmp_path / "r")) == kept
     assert not checkpoints(tmp_path / "r")
 
 
@@ -163,7 +163,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_its_batch_goes_on(
     assert sorted(begun.values()) == [1, 2]
     (again,) = [step for (_, time_), step in first.items() if time_ == 2]
     assert again > 400, "it goes on from a snapshot"
-    assert sorted(each["attempts"] for each in facts(folder)) == [1, 1, 1, 2, 2, 2]
+    assert sorted(each["attempts"] for each in facts(folder)) == [1, 2]
     same(read(folder), undisturbed)
 
 
@@ -194,7 +194,7 @@ def test_a_stopped_run_keeps_what_is_done_and_says_how_to_go_on(
     assert "what is done is kept in" in said
     assert "The same command goes on from there." in said
     assert gone(children, 0.5)
-    assert done() == before == (3 if number == signal.SIGTERM else 0)
+    assert done() == before == (1 if number == signal.SIGTERM else 0)
 
 
 STUBBORN = """
