@@ -75,7 +75,8 @@ def schema(registry: Registry) -> Schema:
     parts["MethodTable"]["properties"]["critic_steps"] |= {"$ref": "#/$defs/critic_steps"}
     whole["methods"]["items"] = recipes
     whole["dataset"] |= {"minItems": 1, "items": {"$ref": "#/$defs/datasets"}}
-    kinds["datasets"] = {"anyOf": [*tables(registry, "datasets", label=parts["SuccessTable"]["properties"]["dataset"])]}
+    label, metrics = parts["SuccessTable"]["properties"]["dataset"], parts["MeasurementTable"]["properties"]["metrics"]
+    kinds["datasets"] = {"anyOf": [*tables(registry, "datasets", label=label, metrics=metrics)]}
     parts["ArchitecturesTable"] |= spaces(registry)
     parts["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
     parts["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGETS]

@@ -20,7 +20,9 @@ NAN, INF = math.nan, math.inf
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
-    frames = results(tmp_path, [record(trial(seed=3), [2.5, 1.5], status="timeout", error="too slow", died=7)])
+    updates = {"critic": 500, "generator": 100, "flops": 7_000_000_000}
+    known = {"status": "timeout", "error": "too slow", "died": 7, "updates": updates}
+    frames = results(tmp_path, [record(trial(seed=3), [2.5, 1.5], **known)])
     (row,) = frames.trials.to_dict("records")
     expected = {
         "key": trial(seed=3).key,
@@ -39,6 +41,7 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         "critic_updates": 500,
         "generator_updates": 100,
         "samples": 16000,
+        "flops": 7e9,
         "seconds_train": 2.0,
         "seconds_evaluate": 0.5,
         "mode": "stack",
