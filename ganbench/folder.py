@@ -18,8 +18,8 @@ from ganbench.errors import GanbenchError
 
 def make_folders(folder: Path) -> None:
     """Make the results folder and those in it."""
-    guard.refuse_links(folder)
     try:
+        guard.refuse_links(folder)
         for part in ("networks", "log"):
             (folder / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -79,7 +79,7 @@ def test_a_folder_without_the_right_to_write_is_an_error_with_the_way_out(tmp_pa
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(0o555)
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)
     words = [sys.executable, "-c", AS_NOBODY, str(folder / "results")]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60)

@@ -33,7 +33,8 @@ class Show:
             trials=[t for batch in batches for t in batch.trials], directions={"fid": "lower"}, warnings=[]
         )
         todo = SimpleNamespace(batches=batches, stale=())
-        self.session: Any = SimpleNamespace(suite=suite, plan=plan, todo=todo, folder=Path("results/x"), aside=None)
+        rest = {"folder": Path("results/x"), "aside": None, "later": 0}
+        self.session: Any = SimpleNamespace(suite=suite, plan=plan, todo=todo, **rest)
         self.screen.begin(self.session)
 
     def tell(self, now: float, event: Any) -> None:

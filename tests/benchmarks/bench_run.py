@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-METHODS, SEEDS, ROUNDS = ["ns-gan", "wgan-gp"], 16, 3
+METHODS, SEEDS, ROUNDS = ["ns-gan", "wgan-gp"], 16, 2
 LOOP = Path(__file__).with_name("plain_loop.py")
 SUITE = """
 question = "How long does it take?"
@@ -55,7 +55,7 @@ def seconds(processes: list[subprocess.Popen[bytes]], began: float) -> float:
     return time.perf_counter() - began
 
 
-@pytest.mark.parametrize(("width", "rows", "steps"), [(64, 64, 1000), (256, 256, 100)], ids=["3x64", "3x256"])
+@pytest.mark.parametrize(("width", "rows", "steps"), [(64, 64, 500), (256, 256, 50)], ids=["3x64", "3x256"])
 def test_a_whole_run(benchmark, tmp_path: Path, width: int, rows: int, steps: int, capsys) -> None:
     cores, taken = os.cpu_count() or 1, {"a": [], "b": [], "c": []}
     suite = tmp_path / "bench.toml"
