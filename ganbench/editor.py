@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ganbench import suite
+from ganbench import places, suite
 from ganbench.records import KINDS
 from ganbench.registry import Offered, Registry
 from ganbench.suite import BUDGETS
@@ -17,16 +17,6 @@ ABOUT = (
     "One question for ganbench: methods x datasets x architectures x seeds, a budget, and what counts as success. "
     "What a schema cannot say, `ganbench plan` does."
 )
-PLACES = {
-    "loss": "losses",
-    "constraints": "constraints",
-    "add_constraints": "constraints",
-    "inputs": "inputs",
-    "dynamics": "dynamics",
-    "optimizer": "optimizers",
-    "critic_optimizer": "optimizers",
-    "generator_optimizer": "optimizers",
-}
 TERMS = ("constraints", "inputs")
 
 PAIR: Schema = {"type": "array", "prefixItems": [{"type": "number"}] * 2, "minItems": 2, "maxItems": 2}
@@ -66,8 +56,9 @@ def schema(registry: Registry) -> Schema:
     """Give the JSON Schema (draft 2020-12) of suites that name what this registry offers."""
     made = without_null(suite.schema())
     parts, whole = made["$defs"], made["properties"]
-    kinds = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in {*PLACES.values(), "metrics"}}
-    for key, kind in PLACES.items():
+    named = {*places.KINDS.values(), "metrics"}
+    kinds = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in named}
+    for key, kind in places.KINDS.items():
         place(parts["MethodTable"]["properties"][key], kind)
     place(parts["MeasurementTable"]["properties"]["metrics"], "metrics")
     recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, parts["MethodTable"]["properties"]["name"]]}
