@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.engine.draws import Member
-from ganbench.engine.functional import each, first_leaf
+from ganbench.engine.functional import each, leaves
 from ganbench.errors import GanbenchError
 from ganbench.records import Ask, Networks, Space, Spec
 
@@ -114,7 +114,7 @@ def looped(member: Callable[..., Any]) -> Callable[..., Any]:
     """Call a member's function once for each seed and stack what it gives."""
 
     def run(*stacked: Any) -> Any:
-        count = first_leaf(stacked).shape[0]
+        count = next(leaves(stacked)).shape[0]
         if count == 1:  # a view, so that nothing is copied on the way back
             return each(lambda t: t.unsqueeze(0), member(*each(lambda t: t.squeeze(0), stacked)))
         parts = each(lambda t: list(t.unbind(0)), stacked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -50,9 +50,10 @@ def each(function: Callable[..., Any], *trees: Any) -> Any:
     return function(*trees)
 
 
-def first_leaf(tree: Any) -> Tensor:
-    """Give any leaf of a tree."""
-    while not isinstance(tree, Tensor):
-        branches = tree.values() if isinstance(tree, Mapping) else tree
-        tree = next(branch for branch in branches if isinstance(branch, Tensor) or len(branch))
-    return tree
+def leaves(tree: Any) -> Iterator[Tensor]:
+    """Give the tensors of a tree in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    else:
+        for branch in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from leaves(branch)

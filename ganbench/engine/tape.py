@@ -7,13 +7,14 @@ own time, and the work that autograd does on zeros (`engine.shortcuts`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from ganbench.engine.functional import each, leaves
 from ganbench.engine.shortcuts import simplify
 
 Function = Callable[[Any, Any], Any]
@@ -31,8 +32,7 @@ def record(function: Function, held: Any, given: Any) -> Callable[[Any], Any]:
     shape: list[Any] = []
 
     def flat(*tensors: Tensor) -> list[Tensor]:
-        these = iter(tensors)
-        out = function(like(held, these), like(given, these))
+        out = function(*refilled((held, given), tensors))
         shape[:] = [out]
         return list(leaves(out))
 
@@ -41,7 +41,7 @@ def record(function: Function, held: Any, given: Any) -> Callable[[Any], Any]:
 
     def play(now: Any) -> Any:
         with torch.no_grad():
-            return like(shape[0], iter(replay(*fixed, *leaves(now))))
+            return refilled(shape[0], replay(*fixed, *leaves(now)))
 
     return play
 
@@ -137,19 +137,7 @@ def last_users(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
     return found
 
 
-def leaves(tree: Any) -> Iterator[Tensor]:
-    """Give the tensors of a tree in order."""
-    if isinstance(tree, Tensor):
-        yield tree
-    else:
-        for branch in tree.values() if isinstance(tree, Mapping) else tree:
-            yield from leaves(branch)
-
-
-def like(tree: Any, tensors: Iterator[Tensor]) -> Any:
+def refilled(tree: Any, tensors: Iterable[Tensor]) -> Any:
     """Give a tree of this shape with other tensors."""
-    if isinstance(tree, Tensor):
-        return next(tensors)
-    if isinstance(tree, Mapping):
-        return {key: like(branch, tensors) for key, branch in tree.items()}
-    return tuple(like(branch, tensors) for branch in tree)
+    others = iter(tensors)
+    return each(lambda _: next(others), tree)
