@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -197,15 +197,15 @@ def follow(
         yield session, None
         with clock.phase("calibrate"):
             judged = protocols(made.batches, plugins)
-        with closing(calibrated(judged, plugins, store)) as scored:
-            for news in clock.each("calibrate", scored):
-                yield session, news
-        refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
-        here = facts()
-        with clock.phase("store"):
-            keys = {name: each.key for name, each in judged.items()}
-            here["run"] = store.begin_run(asked.text, made.trials, here, keys)
-        with closing(events(session, tell)) as told:  # whatever ends this, the workers end too
+        with executing(session, tell) as told:  # workers start while the samplers are scored
+            with closing(calibrated(judged, plugins, store)) as scored:
+                for news in clock.each("calibrate", scored):
+                    yield session, news
+            refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
+            here = facts()
+            with clock.phase("store"):
+                keys = {name: each.key for name, each in judged.items()}
+                here["run"] = store.begin_run(asked.text, made.trials, here, keys)
             for event in clock.each("wait", told):
                 if isinstance(event, Lost):
                     event = Finished(event.batch, tuple(lost(event)), event.attempts)
@@ -251,11 +251,13 @@ def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> N
             raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {refusal(rule, passes)}")
 
 
-def events(session: Session, tell: Callable[[Progress], None] | None = None) -> Generator[Event, None, None]:
-    """Hand what is left to the executor."""
+@contextmanager
+def executing(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
+    """Hand what is left to the executor, which gives what happens; whatever ends this ends it too."""
     from ganbench.worker import run_batch
 
     if not session.todo.batches:
+        yield iter(())
         return
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0
@@ -276,7 +278,12 @@ def events(session: Session, tell: Callable[[Progress], None] | None = None) -> 
         every=settings.checkpoint,
     )
     execute = plugins.build("executors", name, plugins.options("executors", name, options))
-    yield from execute(partial(aloud, work, tell) if here and tell else work, session.todo.batches)
+    told = iter(execute(partial(aloud, work, tell) if here and tell else work, session.todo.batches))
+    try:
+        yield told
+    finally:
+        if (close := getattr(told, "close", None)) is not None:
+            close()
 
 
 def aloud(

@@ -163,7 +163,8 @@ def ganbench_executors() -> Iterable[Offer]:
     """Yield ways to run batches; `build(**options)` gives `run(work, batches) -> Iterator[Event]`.
 
     `work(batch, report)` trains a batch and gives its records; `report(step, steps)` is called on the way. A failure is
-    an event, never an exception.
+    an event, never an exception. `run` may get ready when it is called, but trains nothing before its first event is
+    asked for; where what it gives has `close`, that is called when no more will be asked for.
 
     >>> from ganbench import Offer, hookimpl
     >>> def build():

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,30 @@ def test_closing_the_events_stops_the_workers() -> None:
     events.close()
     assert time.monotonic() - began < 2
     assert not any(map(alive, processes))
+
+
+def test_workers_start_when_the_executor_is_called_and_end_if_nothing_is_asked_of_them(tmp_path: Path) -> None:
+    events = local.build(jobs=2, log=str(tmp_path))(works.sleep, [batch("one")])
+    deadline = time.monotonic() + 30
+    while len(logs := list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes = [int(log.stem.removeprefix("worker-")) for log in logs]
+    assert len(processes) == 2
+    assert all(map(alive, processes))
+    events.close()
+    assert not any(map(alive, processes))
+    assert not any(log.read_text() for log in logs)
+
+
+def test_events_end_their_workers_when_batches_cannot_be_had() -> None:
+    def none() -> Iterator[Batch]:
+        raise ValueError("no such luck")
+        yield
+
+    events = local.build(jobs=1)(works.sleep, none())
+    with pytest.raises(ValueError, match="no such luck"):
+        next(events)
+    assert not active_children()
 
 
 DRIVER = """

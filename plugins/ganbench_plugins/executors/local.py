@@ -6,28 +6,22 @@ pickled fails here, as an event, and never inside the pool, which would hang on 
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import pickle
 import signal
-import sys
 import tempfile
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import connection, parent_process
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import GanbenchError, Offer, hookimpl
 from ganbench.trials import Batch, Event, Finished, Lost, Progress, Record, Started
+
+from ganbench_plugins.executors.process import Workers, labour, logfile, prepare
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -36,105 +30,12 @@ if TYPE_CHECKING:
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
-QUIET = 0.1
-"""Seconds between two progress messages of a worker, and between two looks of the driver at what has ended."""
+LOOK = 0.1
+"""Seconds between two looks of the driver at what has ended."""
 ATTEMPTS = 2
 """Workers that may die of a batch before it is lost: the kernel takes one for the memory that others hold."""
 TAIL = 2000
 """Characters of a worker's log that an error quotes."""
-
-_driver: Connection
-"""In a worker: where it tells its driver how far it is. Pebble hands nothing else over that lives as long."""
-
-
-class Worker(SpawnProcess):
-    """A process that starts with one thread for every numerical library and deaf to Ctrl-C."""
-
-    def start(self) -> None:
-        """Start with the environment it needs, for libraries read it once, when they are imported."""
-        with one_thread(), deaf():
-            super().start()
-
-    @property
-    def exitcode(self) -> int | None:
-        """Its exit code, None for 0: pebble takes 0 for a good end and would wait for the result for ever."""
-        return super().exitcode or None
-
-
-class Workers(SpawnContext):
-    """The spawn context whose processes are workers."""
-
-    Process = Worker
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Ask for one thread a process in the environment, and put it back as it was."""
-    names = [f"{library}_NUM_THREADS" for library in THREADS]
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def deaf() -> Iterator[None]:
-    """Block SIGINT in this thread: processes started meanwhile inherit that, and the driver alone decides."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def prepare(driver: Connection, log: str) -> None:
-    """Make a fresh process a worker: it writes to its own log, tells the driver, and ends with it."""
-    global _driver
-    _driver = driver
-    # Pebble's handler waits until Python runs again; a worker inside a long kernel must end at once too.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    file = os.open(logfile(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    faulthandler.enable()
-    threading.Thread(target=end_with_driver, daemon=True).start()
-
-
-def end_with_driver() -> None:
-    """End this worker as soon as its driver is gone, however that went."""
-    driver = parent_process()
-    if driver is not None:
-        connection.wait([driver.sentinel])
-        os._exit(1)
-
-
-def labour(number: int, task: bytes) -> bytes:
-    """Do one task in a worker; give the pickled records, or as text why there are none."""
-    # One small write to a pipe is atomic (POSIX): no lock is left behind by a worker that is killed while telling.
-    _driver.send((number, os.getpid()))
-    told = -QUIET
-
-    def report(step: int, steps: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= QUIET or step == steps:
-            told = now
-            _driver.send((number, step, steps))
-
-    try:
-        work, batch = pickle.loads(task)
-        sys.stderr.write(f"\n== {batch.label}\n")
-        return pickle.dumps(tuple(work(batch, report)))
-    except BaseException:
-        sys.stderr.write(text := traceback.format_exc(limit=-8))
-        return pickle.dumps(text)
 
 
 @dataclass
@@ -147,28 +48,46 @@ class Task:
     worker: int = 0
 
 
-def build(
-    jobs: int = 0, timeout: float | None = None, log: str = ""
-) -> Callable[[Work, Iterable[Batch]], Iterator[Event]]:
+def build(jobs: int = 0, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
     """Run `jobs` batches at a time (0: one per core), each for `timeout` seconds at most from its start.
 
-    Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start when the
-    first event is asked for, and stop when the events end or their generator is closed. The batch of a worker that
-    dies is given to another, once; the death of that one loses the batch, and no other.
+    Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start at once,
+    and stop when the events end or are closed. The batch of a worker that dies is given to another, once; the death of
+    that one loses the batch, and no other.
     """
     if jobs < 0:
         raise GanbenchError(f"executor 'local': jobs = {jobs}. Give a number of workers, or 0 for one per core.")
     if timeout is not None and timeout <= 0:
         raise GanbenchError(f"executor 'local': timeout = {timeout:g}. Give seconds above 0, or leave it out.")
 
-    def run(work: Work, batches: Iterable[Batch]) -> Iterator[Event]:
+    def run(work: Work, batches: Iterable[Batch]) -> Events:
         with ExitStack() as stack:
             folder = log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-"))
             Path(folder).mkdir(parents=True, exist_ok=True)
-            crew = stack.enter_context(Crew(jobs or cores(), timeout, folder))
-            yield from crew.events(work, iter(batches))
+            crew = stack.enter_context(Crew(jobs or cores(), timeout, folder, work))
+            return Events(crew.events(iter(batches)), stack.pop_all())
 
     return run
+
+
+class Events(Iterator[Event]):
+    """What happens to the batches, one event after another; `close` ends it early, even before the first."""
+
+    def __init__(self, told: Generator[Event, None, None], crew: ExitStack) -> None:
+        self.told, self.crew = told, crew
+
+    def __next__(self) -> Event:
+        """Give the next event; with the last one the workers end, and with an exception too."""
+        try:
+            return next(self.told)
+        except BaseException:
+            self.crew.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, whatever they do."""
+        self.told.close()
+        self.crew.close()
 
 
 def cores() -> int:
@@ -179,8 +98,8 @@ def cores() -> int:
 class Crew:
     """The workers of one run, and the tasks that they have in hand."""
 
-    def __init__(self, jobs: int, timeout: float | None, log: str) -> None:
-        self.jobs, self.timeout, self.log = jobs, timeout, log
+    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work) -> None:
+        self.jobs, self.timeout, self.log, self.work = jobs, timeout, log, work
         self.context = Workers()
         self.reader, self.writer = self.context.Pipe(duplex=False)
         self.pool = self.hire()
@@ -200,34 +119,42 @@ class Crew:
         self.writer.close()
 
     def hire(self) -> ProcessPool:
-        """Give a pool whose workers start with its first task."""
+        """Give a pool whose workers are on their way."""
         from pebble import ProcessPool
 
-        return ProcessPool(self.jobs, initializer=prepare, initargs=(self.writer, self.log), context=self.context)
+        try:
+            work = pickle.dumps(self.work)
+        except Exception:
+            work = b""  # every batch will be lost for it, and say so
+        start = (self.writer, self.log, work)
+        pool = ProcessPool(self.jobs, initializer=prepare, initargs=start, context=self.context)
+        with suppress(RuntimeError):  # the first task will tell
+            assert pool.active  # asking starts them
+        return pool
 
-    def events(self, work: Work, batches: Iterator[Batch]) -> Iterator[Event]:
+    def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
         """Give what happens until every batch has ended."""
         numbered = enumerate(batches)
         while True:
             # Two tasks a worker: the next one waits at its door, and a plan of thousands is not pickled at once.
             for number, batch in islice(numbered, 2 * self.jobs - len(self.tasks)):
-                yield from self.give(number, work, batch)
+                yield from self.give(number, batch)
             if not self.tasks:
                 return
-            yield from self.heard(QUIET)
+            yield from self.heard(LOOK)
             broken = not self.pool.active
             for number in [number for number, task in self.tasks.items() if broken or task.future.done()]:
                 yield from self.heard()  # a worker tells before it ends
                 task = self.tasks.pop(number)
                 if task.attempts < ATTEMPTS and died(task.future):
-                    yield from self.give(number, work, task.batch, task.attempts + 1)
+                    yield from self.give(number, task.batch, task.attempts + 1)
                 else:
                     yield self.end(task)
 
-    def give(self, number: int, work: Work, batch: Batch, attempts: int = 1) -> Iterator[Event]:
+    def give(self, number: int, batch: Batch, attempts: int = 1) -> Iterator[Event]:
         """Hand a batch to the pool, to a new one if this one broke; give its loss if it cannot travel."""
         try:
-            task = pickle.dumps((work, batch))
+            task = pickle.dumps((self.work, batch))
         except Exception as error:
             yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
             return
@@ -279,11 +206,6 @@ class Crew:
         except OSError:
             return ""
         return "\n" + text.rpartition("\n== ")[2][-TAIL:]
-
-
-def logfile(log: str, worker: int) -> Path:
-    """Give the path of a worker's log."""
-    return Path(log) / f"worker-{worker}.log"
 
 
 def died(future: Future[bytes]) -> bool:
