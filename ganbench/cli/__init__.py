@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -47,4 +48,10 @@ def main(words: list[str] | None = None) -> None:
         app(words, prog_name="ganbench")
     except GanbenchError as error:
         typer.echo(f"ganbench: {plain(str(error), keep=chr(10))}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = f"{plain(str(error.filename))}: " if error.filename else ""
+        typer.echo(f"ganbench: {where}no space is left to write to. Make room, and give the command again.", err=True)
         sys.exit(2)
