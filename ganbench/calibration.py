@@ -72,7 +72,7 @@ class Bench:
     """Where the samplers of one protocol are judged, by the metrics of its trials on as many samples.
 
     Metrics on networks are left out, and those on features where the dataset has no extractor; without any other there
-    are no `samplers`. A metric that fails on such samples gives NaN.
+    are no `samplers`. A metric that fails on such samples gives NaN, but for a GanbenchError.
     """
 
     def __init__(self, protocol: Protocol, plugins: Registry) -> None:
@@ -102,6 +102,8 @@ class Bench:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # metrics warn of what is singular, as a mean image is
                 return judge([(part, metric)], sight, step=0, final=True)
+        except GanbenchError:  # what the user can mend, as weights that could not be downloaded
+            raise
         except Exception:
             unknown = self._sight(torch.full_like(sight.samples, math.nan))
             return judge([(part, metric)], unknown, step=0, final=True)

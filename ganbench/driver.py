@@ -9,15 +9,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry, selection, suite
-from ganbench.checkpoints import EVERY
+from ganbench import places, registry, selection, suite
 from ganbench.clock import Clock
-from ganbench.errors import GanbenchError, unknown
-from ganbench.folder import forget_checkpoint
+from ganbench.errors import GanbenchError
+from ganbench.folder import checkpointed, forget_checkpoint
+from ganbench.settings import Settings
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
 from ganbench.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
@@ -30,57 +29,6 @@ if TYPE_CHECKING:
 
 REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
 """Distributions whose versions every run's facts name."""
-
-
-MOST_JOBS = 1024
-RETRIED = ("failed", "timeout")
-"""Statuses that may be trained again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to run, never what: none of it is in a trial's key.
-
-    `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
-    per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
-    code as they are. `fresh` renames a database that cannot be used, and starts another; with `yes` also a sound one.
-    `checkpoint` seconds of work of a batch are kept at its next snapshot (inf: never).
-    `only` (as in "method=wgan-gp") and `limit` narrow what is trained now, never the plan. Raises GanbenchError for
-    what makes no sense.
-    """
-
-    out: str | Path | None = None
-    device: str = "auto"
-    jobs: int | None = None
-    timeout: float | None = None
-    files: tuple[str, ...] = ()
-    offers: tuple[object, ...] = ()
-    retry: tuple[str, ...] = ()
-    keep_stale: bool = False
-    fresh: bool = False
-    yes: bool = False
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    checkpoint: float = EVERY
-
-    def __post_init__(self) -> None:
-        """Refuse what no run could keep to."""
-        if self.jobs is not None and not 0 <= self.jobs <= MOST_JOBS:
-            raise GanbenchError(
-                f"--jobs = {self.jobs}: give 0 for this process, up to {MOST_JOBS} workers, or leave it out."
-            )
-        if self.timeout is not None and not 0 < self.timeout < inf:
-            raise GanbenchError(f"--timeout = {self.timeout:g}: give seconds above 0, or leave it out.")
-        if not self.checkpoint >= 0:
-            raise GanbenchError(f"checkpoint = {self.checkpoint:g}: give seconds, 0 or more.")
-        if self.timeout is not None and self.jobs == 0:
-            raise GanbenchError(f"--timeout = {self.timeout:g}: this process cannot stop itself. Use --jobs 1 or more.")
-        for status in self.retry:
-            if status not in RETRIED:
-                raise unknown("status", status, RETRIED, "--retry")
-        if self.fresh and self.only:
-            raise GanbenchError("--fresh starts everything anew, --only would leave the rest out. Give one of them.")
-        selection.check(self.only, self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +122,8 @@ def follow(
     A batch that trains in this process cannot be told of by what it interrupts: `tell` hears its progress at once.
     `clock` counts where the time goes.
 
-    Then come untrained samplers that were never scored by this protocol; a success rule that one of them passes is a
-    GanbenchError before anything of the run is stored or trained.
+    Then come untrained samplers that were never scored by this protocol. A dataset that cannot be had, and a success
+    rule that one of the samplers passes, are a GanbenchError before anything of the run is stored or trained.
     """
     from ganbench.calibration import protocols
 
@@ -183,7 +131,8 @@ def follow(
     with clock.phase("plan"):
         plugins, made = plan_of(asked, settings)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
-        todo, later = now_of(left_of(made, store.known(), settings), made, settings)
+        left = left_of(made, store.known(), settings)
+        todo, later = now_of(left, made, settings)
         session = Session(
             suite=asked,
             settings=settings,
@@ -198,7 +147,7 @@ def follow(
         with clock.phase("calibrate"):
             judged = protocols(made.batches, plugins)
         with executing(session, tell) as told:  # workers start while the samplers are scored
-            with closing(calibrated(judged, plugins, store)) as scored:
+            with closing(calibrated(asked, judged, plugins, store)) as scored:
                 for news in clock.each("calibrate", scored):
                     yield session, news
             refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
@@ -206,6 +155,7 @@ def follow(
             with clock.phase("store"):
                 keys = {name: each.key for name, each in judged.items()}
                 here["run"] = store.begin_run(asked.text, made.trials, here, keys)
+                forget_checkpoints(folder, made, left)
             for event in clock.each("wait", told):
                 if isinstance(event, Lost):
                     event = Finished(event.batch, tuple(lost(event)), event.attempts)
@@ -218,10 +168,20 @@ def follow(
                 yield session, event
 
 
-def calibrated(judged: Mapping[str, Protocol], plugins: Registry, store: Store) -> Generator[Calibrating, None, None]:
+def forget_checkpoints(folder: Path, made: Plan, left: Todo) -> None:
+    """Remove checkpoints of batches that are stored whole: a kill came between the two. Those of no batch here stay."""
+    if kept := checkpointed(folder):
+        for key in (kept & {batch.key for batch in made.batches}) - {batch.key for batch in left.batches}:
+            forget_checkpoint(folder, key)
+
+
+def calibrated(
+    asked: Suite, judged: Mapping[str, Protocol], plugins: Registry, store: Store
+) -> Generator[Calibrating, None, None]:
     """Score the untrained samplers of every protocol that is not stored yet, telling each before its turn.
 
-    A dataset that cannot be built, or not be drawn from, is told with its error: its trials will fail with the same.
+    Raises GanbenchError where a dataset or a metric has one: every trial would fail with it. Another exception is told,
+    and left to the trials.
     """
     from ganbench.calibration import Bench, one_thread
 
@@ -235,6 +195,9 @@ def calibrated(judged: Mapping[str, Protocol], plugins: Registry, store: Store) 
                 for sampler in bench.samplers:
                     yield Calibrating(label, sampler.name)
                     rows += bench.scores(sampler)
+            except GanbenchError as error:
+                place = places.place(asked, "dataset", [table.title for table in asked.dataset].index(label))
+                raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)
             else:

@@ -14,6 +14,14 @@ class GanbenchError(Exception):
     """Something the user can mend; its message is all they are shown."""
 
 
+class WrongOption(GanbenchError):
+    """An option that an offer does not have, or not with this value; `option` is its name."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
     """The error for a name that nobody knows: the value, the nearest right name, all the names."""
     names = sorted(known)

@@ -57,6 +57,11 @@ def checkpoint_path(folder: Path, key: str) -> Path:
     return folder / "checkpoints" / f"{key}.safetensors"
 
 
+def checkpointed(folder: Path) -> set[str]:
+    """Give the keys of the batches that have a checkpoint."""
+    return {file.stem for file in checkpoint_path(folder, "").parent.glob("*.safetensors")}
+
+
 def forget_checkpoint(folder: Path, key: str) -> None:
     """Remove a batch's checkpoint, and what a kill left of one; there need be none."""
     path = checkpoint_path(folder, key)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from ganbench.errors import GanbenchError, nearest, shortened
+from ganbench.errors import GanbenchError, WrongOption, nearest, shortened
 from ganbench.records import Scalar
 from ganbench.schedules import number, plain, plain_scalar
 from ganbench.sources import definition
@@ -62,12 +62,14 @@ class Options:
         for name in given:
             if name not in self.parameters:
                 said = f"{shortened(str(name))} (given {shortened(given[name])})"
-                raise GanbenchError(f"{place}: no option {said}.{nearest(name, self.parameters)} Options: {self}.")
+                message = f"{place}: no option {said}.{nearest(name, self.parameters)} Options: {self}."
+                raise WrongOption(message, str(name))
         pairs = ", ".join(f"{json.dumps(name)}: {_json(name, value, place)}" for name, value in given.items())
         try:
             model = self._model.model_validate_json(f"{{{pairs}}}")
         except ValidationError as error:
-            raise GanbenchError(f"{place}: {_complaint(error)}. Options: {self}.") from None
+            first = str(error.errors(include_url=False)[0]["loc"][0])
+            raise WrongOption(f"{place}: {_complaint(error)}. Options: {self}.", first) from None
         return {self._fields[field]: getattr(model, field) for field in self._fields if field in model.model_fields_set}
 
     def schema(self, name: str) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def _json(name: str, value: Any, place: str) -> str:
         return json.dumps(plain(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         forms = "an option is a number (no NaN), a string, a boolean, a list or a table"
-        raise GanbenchError(f"{place}: option {name!r} = {shortened(value)}: {forms}.") from None
+        raise WrongOption(f"{place}: option {name!r} = {shortened(value)}: {forms}.", name) from None
 
 
 def _globals(build: Any) -> dict[str, Any]:

@@ -28,18 +28,22 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """The kind of the offers that stand under a key of a [[method]] table."""
 
 
-def place(suite: Suite, *path: str | int) -> str:
-    """Give the place of a path as complaints write it: `suites/ring.toml:27: method[0].loss`."""
+def place(suite: Suite, *path: str | int, option: str = "") -> str:
+    """Give the place of a path as complaints write it: `suites/ring.toml:27: method[0].loss`.
+
+    The line is that of an `option` of what stands there, where it has one of its own.
+    """
     index = lines(suite._text)
-    numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
+    nearest = [(*path, option), (*path[:1], "options", option), *(path[:end] for end in range(len(path), 0, -1))]
+    numbers = [index[each] for each in nearest if each in index]
     where = f"{suite.where}:{numbers[0]}" if numbers else suite.where
     return f"{where}: {spelt(path)}"
 
 
-def place_of_use(suite: Suite, kind: str, use: Use, method: str = "") -> str:
+def place_of_use(suite: Suite, kind: str, use: Use, method: str = "", option: str = "") -> str:
     """Give the place where a suite asks for this; what only a recipe asks for stands where its `method` does."""
     found = next((path for path, its_kind, its_use in uses(suite) if (its_kind, its_use) == (kind, use)), None)
-    return place(suite, *found) if found else place_of_method(suite, method)
+    return place(suite, *found, option=option) if found else place_of_method(suite, method)
 
 
 def place_of_method(suite: Suite, name: str) -> str:

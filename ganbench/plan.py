@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ganbench import places, rules, schedules
 from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
-from ganbench.errors import GanbenchError, unknown
+from ganbench.errors import GanbenchError, WrongOption, unknown
 from ganbench.records import Direction, Method, Metric, Space, Spec, Use
 from ganbench.suite import DEFAULTS, DatasetTable, Suite
 from ganbench.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
@@ -24,6 +25,10 @@ STACK_FROM = 3
 
 MOST_MEMBERS = 32
 """Seeds of one batch at the most."""
+
+FEW_BATCHES, CUT_TO = 8, 8
+"""A plan of fewer batches is cut into smaller ones, down to so many seeds, lest cores idle: whatever the machine, for a
+seed's company must not hang on it. Eight seeds 3 x 64 cost a quarter more each than sixteen, 3 x 256 nothing."""
 
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """Kinds whose offers are built while planning, so that their own complaints come before anything trains."""
@@ -108,6 +113,12 @@ def portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
     return replace(batch, trials=tuple(trials), mode=mode)
 
 
+def seeds_of_a_batch(seeds: int, groups: int) -> int:
+    """Give how many of `seeds` train together, where they do so for `groups` of method, dataset and architecture."""
+    parts = max(ceil(seeds / MOST_MEMBERS), min(ceil(FEW_BATCHES / groups), seeds // CUT_TO))
+    return ceil(seeds / parts)
+
+
 @dataclass(frozen=True)
 class Planner:
     """Resolves the names of a suite against what is installed; every complaint says where in the suite it arose."""
@@ -129,6 +140,7 @@ class Planner:
         """Give the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.method(label) for label in self.suite.method_names}
         architecture, specs = self.architecture()
+        most = seeds_of_a_batch(len(self.suite.seed_list), len(self.suite.dataset) * len(specs) * len(methods))
         for table in self.suite.dataset:
             dataset, measurement = self.part("datasets", Use(table.name, options=table.options)), self.measured(table)
             for spec in specs:
@@ -149,8 +161,8 @@ class Planner:
                     first = replace(first, budget=budget(self.suite, first, self.registry))
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
                     stackable = self.stackable(recipe, architecture)
-                    for start in range(0, len(trials), MOST_MEMBERS):
-                        members = tuple(trials[start : start + MOST_MEMBERS])
+                    for start in range(0, len(trials), most):
+                        members = tuple(trials[start : start + most])
                         mode: Mode = "stack" if stackable and len(members) >= STACK_FROM else "loop"
                         yield Batch(trials=members, mode=mode, measurement=measurement)
 
@@ -165,7 +177,8 @@ class Planner:
                 self.registry.build(kind, use.name, options)
             weight = schedules.plain_scalar(use.weight) if term else None
         except GanbenchError as error:
-            raise GanbenchError(f"{places.place_of_use(self.suite, kind, use, method)}: {error}") from error
+            option = error.option if isinstance(error, WrongOption) else ""
+            raise GanbenchError(f"{places.place_of_use(self.suite, kind, use, method, option)}: {error}") from error
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
     def architecture(self) -> tuple[Part, list[Spec]]:

@@ -79,6 +79,7 @@ class Screen:
             self.limits, _ = asked(session.suite.text)
             self.started = self.spoken = self.time()
         kept = len(session.plan.trials) - self.status.trials - session.later
+        self.status.since = "in this run" if kept else "so far"
         later = f", {session.later} left for another run" if session.later else ""
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
         for sentence in session.plan.warnings:

@@ -17,7 +17,8 @@ FATES = ("diverged", "failed", "timeout")
 
 @dataclass(kw_only=True)
 class Status:
-    """How far a run is. `won` and `tried` count trials by method, under the first success rule, which is `rule`.
+    """How far a run is. `won` and `tried` count trials by method, under the first success rule, which is `rule`, and as
+    long as `since` says.
 
     `left` and `passed` are seconds, None where nothing is known; `memory` bytes of all its processes. `running` are
     batches by their labels, with the share done (None: not known).
@@ -25,6 +26,7 @@ class Status:
 
     trials: int = 0
     done: int = 0
+    since: str = "so far"
     share: float = 0.0
     passed: float | None = None
     left: float | None = None
@@ -48,7 +50,7 @@ class Status:
     def standing(self) -> str:
         """Say who succeeded so far."""
         counts = ", ".join(f"{method} {self.won[method]}/{n}" for method, n in self.tried.items())
-        return f"success ({self.rule}) so far: {counts}" if counts else ""
+        return f"success ({self.rule}) {self.since}: {counts}" if counts else ""
 
     def outcomes(self) -> str:
         """Say what went wrong so far."""

@@ -65,11 +65,11 @@ RATE = "lr = 1e-3"
 NAMES = [
     case("methods = [", "metods = [", "s.toml:3: metods = [", "Did you mean 'methods'?"),
     case('"mine"]', '"mine", "ns-gna"]', "s.toml:3: methods[3]: no method", "mean 'ns-gan'?", schema=False),
-    case("modes = 8", "mode = 8", "s.toml:20: dataset[0]: dataset 'ring': no option 'mode' (given 8)", "'modes'?"),
+    case("modes = 8", "mode = 8", "s.toml:22: dataset[0]: dataset 'ring': no option 'mode' (given 8)", "'modes'?"),
     case("batch_size", "batchsize", "s.toml:7: budget.batchsize = 16", "Did you mean 'batch_size'?"),
     case('name = "ring"', 'name = "rign"', "no dataset 'ring'. Did you mean 'rign'?"),
     case('space = "mlp"', 'space = "mpl"', "s.toml:11: architectures.space: no architecture 'mpl'", "'mlp'?"),
-    case("generator_width", "generator_widht", "s.toml:11: architectures.space", "'generator_widht' (given 8)", "h'?"),
+    case("generator_width", "generator_widht", "s.toml:15: architectures.space", "'generator_widht' (given 8)", "h'?"),
     case("samples = 50", 'samples = 50\nmetrics = ["fdi"]', "s.toml:19: measurement.metrics[0]: no metric", "'fid'?"),
     case(
         '"wgan-gp"\ncon', '"wgan-pg"\ncon', "s.toml:26: method[0].from: no method 'wgan-pg'", "'wgan-gp'?", schema=False

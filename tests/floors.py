@@ -53,6 +53,7 @@ FLOORS = {
     "robustness": 2,
     "forecast": 2,
     "driver": 3,
+    "settings": 3,
     "report": 3,
     "screen": 3,
     "stopping": 3,

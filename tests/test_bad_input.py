@@ -5,27 +5,14 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from ganbench import cli
+from ganbench import read
 
 from bad_suites import SUITES, SYNTAX, TEXT, Case
 from building import record, results, trial
-
-
-def ganbench(*words: str, cwd: Path) -> tuple[int, str, str]:
-    """Run ganbench in this process; give the exit code, and what it wrote to stdout and stderr."""
-    out, err, code = StringIO(), StringIO(), 0
-    with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
-        try:
-            cli.main(list(words))
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-    return code, out.getvalue(), err.getvalue()
+from terminal import ganbench, process
 
 
 def harmless(text: str) -> bool:
@@ -33,9 +20,9 @@ def harmless(text: str) -> bool:
     return all(character.isprintable() or character == "\n" for character in text)
 
 
-def refused(answer: tuple[int, str, str], *said: str) -> None:
+def refused(answer: subprocess.CompletedProcess[str], *said: str) -> None:
     """Hold an answer to the rules: exit code 2, these words, no traceback, nothing that a terminal acts on."""
-    code, out, err = answer
+    code, out, err = answer.returncode, answer.stdout, answer.stderr
     assert code == 2, (code, err)
     assert not out
     assert all(fragment in err for fragment in said), err
@@ -59,21 +46,23 @@ def test_there_are_fifty_cases_and_more() -> None:
 def test_the_suite_that_they_are_made_from_is_right(tmp_path: Path) -> None:
     for content in (TEXT, "\ufeff" + TEXT, TEXT.replace("\n", "\r\n")):
         (tmp_path / "s.toml").write_bytes(content.encode())
-        code, out, _ = ganbench("plan", "s.toml", cwd=tmp_path)
-        assert (code, "6 trials in 3 batches" in out) == (0, True)
+        planned = ganbench("plan", "s.toml", cwd=tmp_path)
+        assert (planned.returncode, "6 trials in 3 batches" in planned.stdout) == (0, True)
 
 
 def test_a_question_with_escapes_and_markup_is_shown_harmless(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("Does it run?", "\\u001b[31m[bold]Really?[/bold]"))
-    code, out, _ = ganbench("plan", "s.toml", cwd=tmp_path)
-    assert (code, "[bold]Really?[/bold]" in out, harmless(out)) == (0, True, True)
+    planned = ganbench("plan", "s.toml", cwd=tmp_path)
+    assert planned.returncode == 0
+    assert "[bold]Really?[/bold]" in planned.stdout
+    assert harmless(planned.stdout)
 
 
 def test_a_method_may_be_called_what_no_file_may(tmp_path: Path) -> None:
     for name in ("../../x", "con", "[bold]x[/bold]", "n" * 100):
         (tmp_path / "s.toml").write_text(TEXT.replace('"mine"', f'"{name}"'))
-        code, out, err = ganbench("plan", "s.toml", cwd=tmp_path)
-        assert (code, f"{name} on ring" in out) == (0, True), err
+        planned = ganbench("plan", "s.toml", cwd=tmp_path)
+        assert (planned.returncode, f"{name} on ring" in planned.stdout) == (0, True), planned.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
 
 
@@ -140,9 +129,19 @@ def test_a_wrong_word_on_the_command_line_is_answered(tmp_path: Path, words: lis
     (tmp_path / "misspelt.py").write_text(
         "from ganbench import hookimpl\n@hookimpl\ndef ganbench_loses():\n    return []\n"
     )
-    code, out, err = ganbench("run", "s.toml", *words, cwd=tmp_path)
-    refused((code, out, err.replace("\u2500", "-")), *said)
+    answer = ganbench("run", "s.toml", *words, cwd=tmp_path)
+    answer.stderr = answer.stderr.replace("\u2500", "-")
+    refused(answer, *said)
     assert not (tmp_path / "results" / "s" / "results.sqlite").exists()
+
+
+def test_a_dataset_that_cannot_be_built_as_asked_is_refused_before_any_training(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(TEXT.replace("modes = 8", "modes = 0"))
+    said = ("s.toml:", "dataset[0]: dataset 'ring'", "modes = 0", "give modes >= 1")
+    answer = ganbench("run", "s.toml", "--jobs", "0", cwd=tmp_path)
+    answer.stderr = "".join(line for line in answer.stderr.splitlines(keepends=True) if "ganbench: " in line)
+    refused(answer, *said)
+    assert read(tmp_path / "results" / "s").trials.empty
 
 
 def test_results_that_are_none_are_told_with_the_way_out(tmp_path: Path) -> None:
@@ -175,6 +174,4 @@ def test_results_that_are_none_are_told_with_the_way_out(tmp_path: Path) -> None
 )
 def test_a_real_process_ends_with_code_2_and_no_traceback(tmp_path: Path, words: list[str], said: str) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("modes = 8", "mode = 8"))
-    command = [sys.executable, "-m", "ganbench.cli", *words]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    refused((ended.returncode, ended.stdout, ended.stderr), said)
+    refused(process(*words, cwd=tmp_path), said)

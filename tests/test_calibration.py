@@ -262,21 +262,42 @@ def test_a_strangers_dataset_is_calibrated_without_doing_anything(tmp_path: Path
 
 
 class Broken:
-    """A dataset that cannot be built."""
+    """A dataset and a metric that fail."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     @hookimpl
     def ganbench_datasets(self) -> Iterator[Offer]:
-        yield Offer("broken", failing_source, "Fails when it is built.", metrics=("sliced-w1",))
+        yield Offer("broken", lambda: self.fail(), "Fails when it is built.", metrics=("sliced-w1",))
+        undrawn = Source(shape=(2,), draw=self.fail, reference=self.fail)
+        yield Offer("undrawn", lambda: undrawn, "Fails when it is drawn from.", metrics=("sliced-w1",))
+
+    @hookimpl
+    def ganbench_metrics(self) -> Iterator[Offer]:
+        yield Offer("unmeasured", lambda: Metric(measure=self.fail, values={"f": "lower"}), "Fails when it measures.")
+
+    def fail(self, *_: Any) -> Any:
+        raise self.error
 
 
-def failing_source() -> Source:
-    raise GanbenchError("no data on this disk")
+def test_a_dataset_or_metric_that_the_user_can_mend_ends_a_run_before_any_training(tmp_path: Path) -> None:
+    broken = Broken(GanbenchError("no data on this disk"))
+    for dataset in ({"name": "broken"}, {"name": "undrawn"}, {"name": "ring", "metrics": ["unmeasured"]}):
+        asked = small(dataset=[{"name": "grid"}, dataset], success=None)
+        with pytest.raises(GanbenchError, match=r"suite: dataset\[1\]: .*no data on this disk"):
+            run(tmp_path, asked, offers=[broken])
+    frames = ganbench.read(tmp_path)
+    assert frames.trials.empty
+    _, told = run(tmp_path, small(dataset=[{"name": "grid"}], success=None))
+    assert told == []
 
 
-def test_a_dataset_that_cannot_be_built_is_told_and_its_trials_fail(tmp_path: Path) -> None:
-    asked = small(dataset=[{"name": "broken"}], success=None, methods=["ns-gan"])
-    frames, told = run(tmp_path, asked, offers=[Broken()])
-    assert told == [Calibrating("broken", error="dataset 'broken': no data on this disk")]
+def test_a_dataset_with_a_bug_is_told_and_its_trials_fail(tmp_path: Path) -> None:
+    asked = small(dataset=[{"name": "undrawn"}], success=None, methods=["ns-gan"])
+    frames, told = run(tmp_path, asked, offers=[Broken(ZeroDivisionError("no such luck"))])
+    assert [event.dataset for event in told] == ["undrawn"]
+    assert "no such luck" in told[0].error
     assert set(frames.trials["status"]) == {"failed"}
     assert frames.calibration.empty
 

@@ -182,6 +182,21 @@ def test_a_stored_batch_leaves_no_checkpoint_behind(tmp_path: Path) -> None:
     assert seen[-1] == 0
 
 
+def test_a_kill_between_the_store_and_the_checkpoints_end_leaves_none_for_long(tmp_path: Path) -> None:
+    ganbench.run(small.suite(), out=tmp_path, jobs=0, checkpoint=0.0)
+    [stored, other] = [checkpoint_path(tmp_path, key) for key in (batch_keys(small.suite())[0], "0" * 64)]
+    for path in (stored, other):
+        path.write_bytes(b"")
+    ganbench.run(small.suite(), out=tmp_path, jobs=0)
+    assert not stored.exists()
+    assert other.exists(), "an edited suite may come back"
+
+
+def batch_keys(question: dict[str, Any]) -> list[str]:
+    """Give the keys of a suite's batches."""
+    return [batch.key for batch in plan.make(suite.parse(question), registry.load()).batches]
+
+
 def corrupt(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1

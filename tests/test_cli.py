@@ -6,13 +6,12 @@ import json
 import resource
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import pytest
-from ganbench import cli
 from rich.console import Console
+
+from terminal import ganbench, process
 
 SUITE = """
 question = "Does it run?"
@@ -40,23 +39,6 @@ primary = 7
 allow_trivial = true
 compare = [["ns-gan", "wgan-gp"]]
 """
-
-
-def process(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run ganbench in a process of its own: dear, since it imports torch anew."""
-    command = [sys.executable, "-m", "ganbench.cli", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
-def ganbench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run ganbench in this process, from `main()` on."""
-    out, err, code = StringIO(), StringIO(), 0
-    with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
-        try:
-            cli.main(list(words))
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +149,9 @@ def test_help_is_quick_and_light(tmp_path):
 
 
 def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
-    from ganbench.driver import Settings, as_suite, follow
+    from ganbench.driver import as_suite, follow
     from ganbench.screen import Screen
+    from ganbench.settings import Settings
 
     from small import suite as small
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
-from ganbench.driver import Settings, as_suite, follow
+from ganbench.driver import as_suite, follow
+from ganbench.settings import Settings
 from ganbench.store import Store, read
 from safetensors.torch import load
 

@@ -16,8 +16,8 @@ from ganbench.suite import parse
 from ganbench.trials import Batch
 
 from small import suite as small
+from terminal import ganbench as command
 from test_cli import SUITE
-from test_cli import ganbench as command
 
 PLUGINS = registry.load()
 
@@ -56,7 +56,7 @@ def test_what_no_record_tells_of_is_tried_once_for_each_method(tmp_path: Path, m
     found = estimate(batches(seeds=40), None, tmp_path, PLUGINS, 1, lambda done, whole: told.append((done, whole)))
     assert tried == ["ns-gan", "wgan-gp"]
     assert told == [(0, 2), (1, 2), (2, 2)]
-    assert found.seconds == pytest.approx(70.0 * 40 / 32)
+    assert found.seconds == pytest.approx(70.0 * 40 / 10)
     assert found.disk == 80 * (estimates.ROW_BYTES + 1000)
     assert found.line.endswith("for 80 trials, from a short trial of 2 methods on their datasets")
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench.driver import Settings, as_suite, follow
+from ganbench.driver import as_suite, follow
 from ganbench.history import extensions
 from ganbench.report import make_tables
+from ganbench.settings import Settings
 from ganbench.store import Store, read
 
 from building import record, results, trial
 from small import suite as small
-from test_cli import ganbench as command
+from terminal import ganbench as command
 
 SPACE = {"space": "random-mlp", "seed": 1, "options": {"depths": [2], "widths": [8, 16]}}
 

@@ -21,6 +21,25 @@ def made(plugins, **changes):
     return plan.make(parse(small(**changes), "s.toml"), plugins)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "groups", "each"),
+    [
+        (1, 1, 1),
+        (5, 1, 5),
+        (15, 1, 15),
+        (16, 1, 8),
+        (20, 1, 10),
+        (16, 2, 8),
+        (16, 8, 16),
+        (64, 2, 16),
+        (40, 8, 20),
+        (64, 9, 32),
+    ],
+)
+def test_a_small_plan_is_cut_so_that_cores_do_not_idle(seeds: int, groups: int, each: int) -> None:
+    assert plan.seeds_of_a_batch(seeds, groups) == each
+
+
 def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
     grid = made(plugins, architectures={"space": "random-mlp", "sample": 4, "seed": 7})
     assert len(grid.trials) == 4 * 2 * 3
@@ -28,7 +47,8 @@ def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
     assert [len(batch.trials) for batch in grid.batches] == [3] * 8
     assert {batch.mode for batch in grid.batches} == {"stack"}
     assert {batch.mode for batch in made(plugins, seeds=1).batches} == {"loop"}
-    assert [len(batch.trials) for batch in made(plugins, seeds=40, methods=["ns-gan"], success=None).batches] == [32, 8]
+    alone = made(plugins, seeds=20, methods=["ns-gan"], success=None)
+    assert [len(batch.trials) for batch in alone.batches] == [10, 10]
 
 
 def test_architectures_are_drawn_without_replacement_and_a_larger_sample_begins_alike(plugins):

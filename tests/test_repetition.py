@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import tensor
 
 from small import suite as small
-from test_cli import ganbench as command
+from terminal import ganbench as command
 
 PLUGINS = registry.load()
 BUDGET = {"generator_steps": 120, "batch_size": 16, "snapshots": 3}

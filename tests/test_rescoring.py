@@ -13,7 +13,7 @@ from ganbench.trials import Score
 
 from building import record, results, trial
 from small import suite as small
-from test_cli import ganbench as command
+from terminal import ganbench as command
 
 PLUGINS = registry.load()
 

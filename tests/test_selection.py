@@ -8,11 +8,12 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import GanbenchError
-from ganbench.driver import Settings, as_suite, follow
+from ganbench.driver import as_suite, follow
+from ganbench.settings import Settings
 from ganbench.store import Store, read
 
 from small import suite as small
-from test_cli import ganbench as command
+from terminal import ganbench as command
 
 
 def trained(folder: Path, **settings: Any) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import plan, registry, sources
-from ganbench.driver import Settings, as_suite, follow
+from ganbench.driver import as_suite, follow
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.report import make_tables
+from ganbench.settings import Settings
 from ganbench.store import read
 
 from small import suite as small

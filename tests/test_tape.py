@@ -97,8 +97,30 @@ def test_short_runs_and_unstackable_offers_are_not_recorded(plugins: registry.Re
     *_, last = training.run()
     assert last.step == TAPE_FROM - 1
     twice = replace(batch, trials=batch.trials * 2)
-    assert training.recordable
+    assert not training.taped()
     assert not prepare(twice, plugins, torch.device("cpu")).recordable  # a loop over two seeds would be unrolled
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "players"),
+    [
+        ("wgan-gp", TAPE_FROM // 5, {"critic"}),  # five critic steps for each generator step
+        ("wgan-gp", TAPE_FROM // 5 - 1, set()),
+        ("wgan-gp", TAPE_FROM, {"critic", "generator"}),
+        ("wgan", 1, {"critic"}),  # a hundred at first
+    ],
+)
+def test_the_player_is_recorded_that_steps_often_enough(
+    plugins: registry.Registry, method: str, steps: int, players: set[str]
+) -> None:
+    asked = {
+        "question": "Is it worth it?",
+        "methods": [method],
+        "budget": {"generator_steps": steps, "batch_size": 8, "snapshots": 1},
+        "dataset": [{"name": "ring"}],
+    }
+    (batch,) = plan.make(suite.parse(asked), plugins).batches
+    assert prepare(batch, plugins, torch.device("cpu")).taped() == players
 
 
 def called(function: Callable[[Any, Any], Any], held: Any, given: list[Any]) -> tuple[Rehearsed, list[Any]]:

@@ -16,7 +16,7 @@ from ganbench.clock import Clock, age, cores
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
-    from ganbench.driver import Settings
+    from ganbench.settings import Settings
     from ganbench.suite import Suite
 
 
@@ -169,7 +169,7 @@ def agreed(folder: Path) -> bool:
 
 def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
     """Make the driver's settings of the command line's; what was not given stays at its default."""
-    from ganbench.driver import Settings
+    from ganbench.settings import Settings
 
     given = {name: value for name, value in rest.items() if value is not None}
     statuses = tuple(each.strip() for each in retry.split(",") if each.strip())

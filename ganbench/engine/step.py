@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,7 +89,7 @@ class Game:
         state: dict[str, dict[str, Tensor]],
         progress: Tensor,
         dials: Sequence[Tensor] = (),
-        taped: bool = False,
+        taped: Collection[str] = (),
     ) -> None:
         self.program, self.ensemble, self.run = program, ensemble, run
         self.optimizers, self.state, self.progress = optimizers, state, progress
@@ -126,7 +126,7 @@ class Game:
         if (player, due) not in self.computations:
             function = partial(self.differentiate, player, due)
             plain: Computation = partial(function, self.held)
-            self.computations[player, due] = Rehearsed(function, self.held) if self.taped else plain
+            self.computations[player, due] = Rehearsed(function, self.held) if player in self.taped else plain
         return self.computations[player, due]
 
     def differentiate(self, player: str, due: frozenset[str], held: Held, chance: Any) -> tuple[Stacked, Memory]:

@@ -28,7 +28,7 @@ ENGINE_NUMERICS = 1
 """Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""
 
 TAPE_FROM = 100
-"""Generator steps from which a step is recorded and replayed: recording takes as long as some fifty steps."""
+"""Updates of a player from which they are recorded and replayed: recording takes as long as some fifty of them."""
 
 TRACE_POINTS = 200
 """Signals are kept at about this many generator steps of a run."""
@@ -113,12 +113,18 @@ class Training:
         state = before.state if before is not None else self.first_state(ensemble)
         assert self.dials is not None
         dials = [dial for dial, _ in self.dials.dials]
-        taped = self.recordable and self.budget.generator_steps >= TAPE_FROM
-        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, taped)
+        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, self.taped())
         if before is not None:
             game.taken, game.clock, game.died, game.flops = before.taken, before.clock, before.died, before.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
+
+    def taped(self) -> frozenset[str]:
+        """Give the players whose updates are many enough to be recorded."""
+        steps = min(self.budget.generator_steps, TAPE_FROM)
+        critics = steps if self.program.dynamics.together else sum(map(self.program.critic_steps, range(steps)))
+        updates = {"critic": critics, "generator": steps} if self.recordable else {}
+        return frozenset(player for player, count in updates.items() if count >= TAPE_FROM)
 
     def first_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Give what every plugin with a memory remembers before the first step, [S, ...] by plugin and name."""

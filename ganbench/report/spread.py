@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.report.table import Table
-from ganbench.standings import directed_ways
-from ganbench.statistics import SuccessRule, median_differences
+from ganbench.standings import SuccessRule, directed_ways
+from ganbench.statistics import median_differences
 from ganbench.summary import spread_over_seeds, success_cost_table
 
 if TYPE_CHECKING:

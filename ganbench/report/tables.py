@@ -14,7 +14,7 @@ from ganbench.report.scores import score_tables
 from ganbench.report.spread import paired_scores, seed_spread, success_costs
 from ganbench.report.successes import success_tables
 from ganbench.report.table import Table, size_note
-from ganbench.statistics import SuccessRule
+from ganbench.standings import SuccessRule
 from ganbench.summary import cost_table, failure_table, fate_table
 
 if TYPE_CHECKING:
