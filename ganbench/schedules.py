@@ -91,10 +91,14 @@ def number(value: Any) -> float:
     if value in ("inf", "-inf"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScheduleError(f"{value!r} is no number")
-    if math.isnan(value):
+        raise ScheduleError(f"{shortened(value)} is no number")
+    try:
+        found = float(value)
+    except OverflowError:
+        raise ScheduleError(f"{shortened(value)} is beyond every float; write inf if you mean it") from None
+    if math.isnan(found):
         raise ScheduleError("NaN is no number to train with")
-    return float(value)
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -119,14 +123,14 @@ def scalar(value: Any) -> Callable[[float], float]:
     shapes: list[Shape] = [shape for shape in ("linear", "cosine") if shape in value]
     strange = sorted(set(map(str, value)) - {"linear", "cosine", "over"})
     if len(shapes) != 1 or strange:
-        raise ScheduleError(f"{dict(value)!r} is no schedule; a scalar is {SCALAR_FORMS}")
+        raise ScheduleError(f"{shortened(dict(value))} is no schedule; a scalar is {SCALAR_FORMS}")
     start, end = _pair(value[shapes[0]], value)
     over = number(value.get("over", 1.0))
     if not (math.isfinite(start) and math.isfinite(end)):
-        raise ScheduleError(f"{dict(value)!r}: a schedule needs finite ends; a scalar is {SCALAR_FORMS}")
+        raise ScheduleError(f"{shortened(dict(value))}: a schedule needs finite ends; a scalar is {SCALAR_FORMS}")
     if not 0.0 < over <= 1.0:
         raise ScheduleError(
-            f"{dict(value)!r}: over = {over} would end before it starts or after the run; 0 < over <= 1"
+            f"{shortened(dict(value))}: over = {over} would end before it starts or after the run; 0 < over <= 1"
         )
     return Ramp(start, end, over, shapes[0])
 
@@ -149,16 +153,18 @@ def critic_steps(value: Any) -> CriticSteps:
         return CriticSteps(((math.inf, _count(value, 0, value)),))
     strange = set(map(str, value)) - {"steps", "every"}
     if strange or not isinstance(value.get("steps"), list | tuple) or not value["steps"]:
-        raise ScheduleError(f"{value!r} is no schedule; critic_steps is {STEPS_FORMS}")
+        raise ScheduleError(f"{shortened(value)} is no schedule; critic_steps is {STEPS_FORMS}")
     phases: list[tuple[float, int]] = []
     for phase in value["steps"]:
         until, _ = _pair(phase, value)
         phases.append((until if until == math.inf else _count(phase[0], 1, value), _count(phase[1], 0, value)))
     ends = [until for until, _ in phases]
     if any(later <= earlier for earlier, later in pairwise(ends)):
-        raise ScheduleError(f"{value!r}: a phase ends before it starts; the first numbers of `steps` must rise")
+        raise ScheduleError(
+            f"{shortened(value)}: a phase ends before it starts; the first numbers of `steps` must rise"
+        )
     if ends[-1] != math.inf:
-        raise ScheduleError(f"{value!r} says nothing from step {ends[-1]} on; end `steps` with [inf, n]")
+        raise ScheduleError(f"{shortened(value)} says nothing from step {ends[-1]} on; end `steps` with [inf, n]")
     if "every" not in value:
         return CriticSteps(tuple(phases))
     _pair(value["every"], value)
@@ -186,11 +192,11 @@ def _constant(value: Any) -> float:
 def _pair(value: Any, whole: Any) -> tuple[float, float]:
     """Give both numbers of a pair; `whole` is the schedule that a complaint shows."""
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ScheduleError(f"{whole!r}: {value!r} is no pair of numbers")
+        raise ScheduleError(f"{shortened(whole)}: {shortened(value)} is no pair of numbers")
     try:
         return number(value[0]), number(value[1])
     except ScheduleError as error:
-        raise ScheduleError(f"{whole!r}: {error}") from None
+        raise ScheduleError(f"{shortened(whole)}: {error}") from None
 
 
 def _count(value: Any, least: int, whole: Any) -> int:

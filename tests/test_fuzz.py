@@ -116,7 +116,7 @@ def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
         other, place = draw(st.sampled_from(list(spots(suite))))
         part[key] = copy.deepcopy(other[place])
     else:
-        part[key] = draw(VALUES)
+        part[key] = copy.deepcopy(draw(VALUES))  # a value changed in place would be another the next time
 
 
 @st.composite
