@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import places, registry, selection, suite
-from ganbench.clock import Clock
+from ganbench.clock import Clock, cores
 from ganbench.errors import GanbenchError
 from ganbench.folder import checkpointed, forget_checkpoint
 from ganbench.settings import Settings
@@ -225,9 +225,7 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0
     name = DEFAULTS["executor here" if here else "executor"]
-    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log")}
-    if not here and settings.jobs is not None:
-        options["jobs"] = settings.jobs
+    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log"), "jobs": workers_of(session)}
     if not here and settings.timeout is not None:
         options["timeout"] = settings.timeout
     if settings.offers and not here:
@@ -247,6 +245,12 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
     finally:
         if (close := getattr(told, "close", None)) is not None:
             close()
+
+
+def workers_of(session: Session) -> int:
+    """Give the number of workers that a run starts: as many as asked for, or cores, but none that finds no work."""
+    jobs = cores() if session.settings.jobs is None else session.settings.jobs
+    return min(jobs, len(session.todo.batches))
 
 
 def aloud(

@@ -75,8 +75,8 @@ def start(suite: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pope
     """Start `ganbench run` in a process group of its own, as a shell would."""
     begun: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "ganbench.cli", "run", str(suite), "--out", str(tmp_path / "r"), *options]
+    def start(*options: str, asked: Path = suite) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "ganbench.cli", "run", str(asked), "--out", str(tmp_path / "r"), *options]
         begun.append(subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True))
         return begun[-1]
 
@@ -196,6 +196,23 @@ def test_a_stopped_run_keeps_what_is_done_and_says_how_to_go_on(
     assert "The same command goes on from there." in said
     assert gone(children, 0.5)
     assert done() == before == (1 if number == signal.SIGTERM else 0)
+
+
+def test_a_run_stopped_while_untrained_samplers_are_scored_leaves_no_worker(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    run = start("--jobs", "2", asked=Path(__file__).parents[1] / "suites" / "random_arch.toml")
+    wait_until(lambda: len(list((tmp_path / "r").glob("log/worker-*.log"))) == 2 or run.poll() is not None)
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert len(children) >= 2
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=20)
+    assert time.monotonic() - began < 2
+    assert run.returncode == 130
+    assert "calibrating digits" in said
+    assert gone(children, 0.5)
+    assert read(tmp_path / "r").trials.empty
 
 
 STUBBORN = """

@@ -81,23 +81,23 @@ def run(
 
 def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
     """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
-    from ganbench.driver import folder_of, follow
+    from ganbench.driver import folder_of, follow, workers_of
     from ganbench.screen import Screen
     from ganbench.stopping import Stopped, stoppable
 
-    batches = 0
+    workers = 0
     clock.enter("other")
     try:
         with stoppable(), Screen() as screen:
             screen.say(f"planning {asked.where} ...")
             for session, event in follow(asked, chosen, screen.hear, clock):
-                batches = len(session.todo.batches)
+                workers = workers_of(session)
                 screen.begin(session) if event is None else screen.watch(session, event)
     except Stopped as stopped:
         kept = plain(str(folder_of(asked, chosen)))
         typer.echo(f"stopped; what is done is kept in {kept}. The same command goes on from there.", err=True)
         raise typer.Exit(stopped.code) from None
-    return min(cores() if chosen.jobs is None else chosen.jobs, batches)
+    return workers
 
 
 def plan(
