@@ -54,19 +54,20 @@ def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course
     """Give how every recorded trial went, by key; `headlines` names the metric of a dataset."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
     names = frames.signals["name"]
-    told = names.str.startswith(("loss.", "weights.")) | (names == "gradient.generator")
+    needed = names.str.startswith(("loss.", "weights.")) | (names == "gradient.generator")
     signals: dict[str, dict[str, Series]] = {}
-    for (key, name), series in split(frames.signals[told], ["key", "name"]):
+    for (key, name), series in split(frames.signals[needed], ["key", "name"]):
         signals.setdefault(key, {})[name] = series
     spreads = {key: series for (key,), series in split(spread_rows(frames.series), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
+    told = zip(trials["key"], trials["died"], ratio.where(np.isfinite(ratio), 1.0), strict=True)
     courses: dict[str, Course] = {}
-    for key, died, updates in zip(trials["key"].to_numpy(), trials["died"].to_numpy(), ratio.to_numpy(), strict=True):
+    for key, died, updates in told:
         metric, direction = metrics.get(key, NO_METRIC)
         courses[key] = Course(
             died=int(died),
-            updates_per_step=float(updates) if np.isfinite(updates) else 1.0,
+            updates_per_step=float(updates),
             signals=signals.get(key, {}),
             spread=spreads.get(key),
             metric=metric,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def non_finite(died: int, updates_per_step: float = 1.0) -> int | None:
     `updates_per_step` are the optimizer steps of both players per generator step: their mean where a schedule changes
     them, and then so is the step given.
     """
-    return None if died < 0 else max(1, int(np.ceil(died / updates_per_step)))
+    return None if died < 0 else max(1, ceil(died / updates_per_step))
 
 
 def exploded(series: Series, times: float = DEFAULT.exploded, least: float = LEAST_LOSS) -> int | None:
@@ -85,8 +86,10 @@ def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degra
     Where higher is better: less than the best over the factor. A value that is no number is worse than any. A best of
     0 or less has no factor, so then None: of a neutral metric too.
     """
+    if direction == "neutral" or len(metric[1]) < 2:
+        return None
     values = np.asarray(metric[1], float)
-    if direction == "neutral" or len(values) < 2 or not np.isfinite(values).any():
+    if not np.isfinite(values).any():
         return None
     signed = np.where(np.isfinite(values), values, np.inf if direction == "lower" else -np.inf)
     best = float(signed.min() if direction == "lower" else signed.max())
@@ -111,9 +114,11 @@ def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int 
     has no such trough. None of a series that is shorter than `LEAST_POINTS` or not finite throughout.
     """
     steps, values = series
+    if len(values) < LEAST_POINTS:
+        return None
     level = np.asarray(values, float)
     longest = len(level) // periods
-    if len(level) < LEAST_POINTS or not np.isfinite(level).all():
+    if not np.isfinite(level).all():
         return None
     correlation = autocorrelation(detrended(level), longest + 1)
     inner = correlation[1:-1]
@@ -200,7 +205,8 @@ def steps_of(course: Course, limits: Thresholds = DEFAULT) -> dict[str, float]:
 
 def earliest(steps: Sequence[int | None]) -> float:
     """Give the smallest step; inf if all are None, NaN if there are none."""
-    return min((float("inf") if step is None else float(step) for step in steps), default=float("nan"))
+    told = [float(step) for step in steps if step is not None]
+    return min(told) if told else float("inf" if steps else "nan")
 
 
 def diverged(course: Course, limits: Thresholds = DEFAULT) -> bool:
