@@ -217,11 +217,11 @@ def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> N
 @contextmanager
 def executing(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
     """Hand what is left to the executor, which gives what happens; whatever ends this ends it too."""
-    from ganbench.worker import run_batch
-
     if not session.todo.batches:
         yield iter(())
         return
+    from ganbench.worker import run_batch
+
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0
     name = DEFAULTS["executor here" if here else "executor"]

@@ -129,7 +129,7 @@ class Crew:
         start = (self.writer, self.log, work)
         pool = ProcessPool(self.jobs, initializer=prepare, initargs=start, context=self.context)
         with suppress(RuntimeError):  # the first task will tell
-            assert pool.active  # asking starts them
+            _ = pool.active  # asking starts them
         return pool
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
