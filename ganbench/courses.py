@@ -61,9 +61,9 @@ def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course
     spreads = {key: series for (key,), series in split(spread_rows(frames.series), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
-    told = zip(trials["key"], trials["died"], ratio.where(np.isfinite(ratio), 1.0), strict=True)
+    told = (column.to_numpy() for column in (trials["key"], trials["died"], ratio.where(np.isfinite(ratio), 1.0)))
     courses: dict[str, Course] = {}
-    for key, died, updates in told:
+    for key, died, updates in zip(*told, strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
         courses[key] = Course(
             died=int(died),
