@@ -16,7 +16,8 @@ from ganbench.store import Store, read
 
 from building import record, results, trial
 from small import suite as small
-from test_bad_input import ganbench, harmless
+from terminal import ganbench
+from test_bad_input import harmless
 
 SUITE = """
 question = "What does it do to its reader?"
@@ -62,13 +63,15 @@ def test_labels_and_errors_of_strangers_are_shown_escaped_and_nothing_is_written
         store.append([record(asked, [3.0, 2.0], status="failed", error=payload)])
     before = everything_in(tmp_path)
     for form in ("md", "csv", "json", "latex"):
-        code, out, err = ganbench("table", "r", "--format", form, cwd=tmp_path)
+        ended = ganbench("table", "r", "--format", form, cwd=tmp_path)
+        code, out, err = ended.returncode, ended.stdout, ended.stderr
         assert code == 0, err
         assert harmless(out + err)
         assert "<script" not in out or form in ("csv", "latex")  # those are no HTML
         assert not any(line.startswith(("=", "+", "@")) for line in out.splitlines() if form == "csv")
     assert everything_in(tmp_path) == before
-    code, out, err = ganbench("table", "r", "--out", "there", cwd=tmp_path)
+    ended = ganbench("table", "r", "--out", "there", cwd=tmp_path)
+    code, out, err = ended.returncode, ended.stdout, ended.stderr
     assert code == 0, err
     assert {path.parts[0] for path in map(Path, everything_in(tmp_path).keys() - before.keys())} == {"there"}
     assert max(len(path.name) for path in (tmp_path / "there").iterdir()) < 120
@@ -121,7 +124,8 @@ def test_a_foreign_schema_is_refused_to_readers_and_to_runs(tmp_path: Path, said
 def test_cells_that_ganbench_never_writes_are_refused_by_name(tmp_path: Path, said: str, statement: str) -> None:
     folder = hostile(tmp_path / "r", statement)
     before = everything_in(folder)
-    code, out, err = ganbench("table", "r", cwd=tmp_path)
+    ended = ganbench("table", "r", cwd=tmp_path)
+    code, out, err = ended.returncode, ended.stdout, ended.stderr
     assert (code, out) == (2, ""), err
     assert "r/results.sqlite: " in err
     assert said in err
@@ -138,7 +142,8 @@ def test_a_stored_suite_that_is_none_is_refused_with_its_place(tmp_path: Path, s
     with sqlite3.connect(folder / "results.sqlite") as link:
         link.execute("UPDATE runs SET suite = ?", (suite,))
     link.close()
-    code, _, err = ganbench("table", "r", cwd=tmp_path)
+    ended = ganbench("table", "r", cwd=tmp_path)
+    code, err = ended.returncode, ended.stderr
     assert code == 2
     assert "ganbench: r: the stored suite: " in err
     assert harmless(err)
