@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ganbench.escaping import html_table
 from ganbench.history import Run, runs
 from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
-from ganbench.text import html_table
 from ganbench.trials import Calibration
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ganbench import GanbenchError, Offer, Report, hookimpl, registry
+from ganbench.escaping import slug
 from ganbench.report import FORMATS, Table, make_tables, write_tables, writer
 from ganbench.report.outputs import file_names
 from ganbench.testing.reports import EMPTY, HOSTILE, every_cell, hostile
-from ganbench.text import slug
 
 from building import Success, record, results, trial
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ganbench.text import visible
+from ganbench.escaping import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ganbench.escaping import html_table
 from ganbench.report.cells import missing, shown
-from ganbench.text import html_table
 
 
 @dataclass(frozen=True, kw_only=True)

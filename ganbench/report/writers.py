@@ -11,9 +11,9 @@ from numbers import Integral
 from typing import Any
 
 from ganbench.errors import unknown
+from ganbench.escaping import visible
 from ganbench.report.cells import FLAGS, missing, shown
 from ganbench.report.table import Table
-from ganbench.text import visible
 
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
