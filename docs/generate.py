@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from ganbench import cli, hookspecs, records, registry
+from ganbench import cli, registry
+from ganbench.api import hooks, training
 from ganbench.tables import settings
 from ganbench.testing import building, contracts
 
@@ -44,7 +45,7 @@ def formula(text: str) -> str:
 
 def hooks() -> Iterator[tuple[str, str]]:
     """Give each hook's name and its documentation, in the order in which they are defined."""
-    for name, hook in vars(hookspecs).items():
+    for name, hook in vars(hooks).items():
         if name.startswith("ganbench_"):
             yield name, inspect.getdoc(hook) or ""
 
@@ -73,7 +74,7 @@ def example(lines: list[str]) -> str:
 def offer_names() -> str:
     """Give the names on offer, a line for each kind."""
     known = registry.load()
-    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in records.KINDS]
+    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in training.KINDS]
     return table(("kind", "offers"), [row for row in rows if row[1]])
 
 
@@ -81,7 +82,7 @@ def offer_tables() -> str:
     """Give each offer with its options, its formula and its source, a table for each kind."""
     known = registry.load()
     parts = []
-    for kind in records.KINDS:
+    for kind in training.KINDS:
         offers = [known.get(kind, name).offer for name in known.names(kind)]
         rows = [
             (

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ganbench.errors import GanbenchError
-from ganbench.hookspecs import hookimpl
-from ganbench.records import (
+from ganbench.api.hooks import hookimpl
+from ganbench.api.training import (
     Ask,
     Constraint,
     Draw,
@@ -36,6 +35,7 @@ from ganbench.records import (
     Term,
     Use,
 )
+from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.driver import run

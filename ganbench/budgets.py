@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ganbench import places, schedules
+from ganbench import places
+from ganbench.api import schedules
+from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical
 from ganbench.errors import GanbenchError
 from ganbench.suite import Suite
-from ganbench.trials import Batch, Budget, Measurement, Trial, canonical
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry

@@ -20,11 +20,11 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
+from ganbench.api.training import Metric, Networks, Source
+from ganbench.api.trials import Batch, Calibration, Measurement, Part, Score, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluate import Reference, Sight, judge, spread
-from ganbench.records import Metric, Networks, Source
 from ganbench.registry import Registry
-from ganbench.trials import Batch, Calibration, Measurement, Part, Score, digest
 
 SAMPLERS = 1
 """Raised when the numbers of a sampler change; part of every protocol's key."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.trials import Batch, canonical
 from ganbench.folder import checkpoint_path, write_file
-from ganbench.trials import Batch, canonical
 
 if TYPE_CHECKING:
     from torch import Tensor

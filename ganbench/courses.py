@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ganbench.api.training import Direction
 from ganbench.outcomes import DEFAULT, OUTCOMES, SPREAD, Course, Series, Thresholds, spread_measurement, steps_of
-from ganbench.records import Direction
 from ganbench.tables import OutcomesTable
 
 if TYPE_CHECKING:

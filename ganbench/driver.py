@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import places, registry, selection, suite
+from ganbench.api.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
 from ganbench.clock import Clock, cores
 from ganbench.errors import GanbenchError
 from ganbench.folder import checkpointed, forget_checkpoint
 from ganbench.settings import Settings
 from ganbench.store import Store
 from ganbench.suite import DEFAULTS, Suite
-from ganbench.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
 
 if TYPE_CHECKING:
     from ganbench.calibration import Protocol

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganbench import places, suite
-from ganbench.records import KINDS
+from ganbench.api.training import KINDS
 from ganbench.registry import Offered, Registry
 from ganbench.suite import BUDGETS
 

@@ -9,9 +9,9 @@ from statistics import mean
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ganbench.api.trials import Batch
 from ganbench.forecast import Forecast, Piece, piece_of, pieces_of
 from ganbench.status import clock, size
-from ganbench.trials import Batch
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames

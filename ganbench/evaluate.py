@@ -9,10 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Extractor, Metric, Networks, Parameters, Source
+from ganbench.api.trials import Part, Score, digest
 from ganbench.errors import GanbenchError
 from ganbench.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
-from ganbench.records import Extractor, Metric, Networks, Parameters, Source
-from ganbench.trials import Part, Score, digest
 
 
 class Reference:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbench import schedules
-from ganbench.records import Spec
-from ganbench.trials import Batch
+from ganbench.api import schedules
+from ganbench.api.training import Spec
+from ganbench.api.trials import Batch
 
 Group = tuple[str, ...]
 

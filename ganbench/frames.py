@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ganbench.api.trials import Calibration
 from ganbench.escaping import html_table
 from ganbench.history import Run, runs
 from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
-from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
     import numpy as np

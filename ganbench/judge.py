@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ganbench import evaluate
+from ganbench.api.training import Metric
+from ganbench.api.trials import Part, Score
 from ganbench.engine.snapshot import pack, unpack
-from ganbench.records import Metric
-from ganbench.trials import Part, Score
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.trials import Batch, Measurement, Trial, trial_of
 from ganbench.errors import GanbenchError
 from ganbench.store import Store
-from ganbench.trials import Batch, Measurement, Trial, trial_of
 
 if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot

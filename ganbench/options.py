@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from ganbench.api.schedules import number, plain, plain_scalar
+from ganbench.api.training import Scalar
 from ganbench.errors import GanbenchError, WrongOption, nearest, shortened
-from ganbench.records import Scalar
-from ganbench.schedules import number, plain, plain_scalar
 from ganbench.sources import definition
 
 GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)

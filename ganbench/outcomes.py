@@ -13,8 +13,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbench.records import Direction
-from ganbench.trials import digest
+from ganbench.api.training import Direction
+from ganbench.api.trials import digest
 
 Series = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.float64]]
 

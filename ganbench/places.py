@@ -7,8 +7,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ganbench.api.training import Use
 from ganbench.complaints import Path, line_numbers, spelt
-from ganbench.records import Use
 
 if TYPE_CHECKING:
     from ganbench.suite import Suite

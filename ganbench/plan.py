@@ -9,13 +9,14 @@ from functools import cache, cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ganbench import places, rules, schedules
+from ganbench import places, rules
+from ganbench.api import schedules
+from ganbench.api.training import Direction, Method, Metric, Space, Spec, Use
+from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, unknown
-from ganbench.records import Direction, Method, Metric, Space, Spec, Use
 from ganbench.suite import DEFAULTS, DatasetTable, Suite
-from ganbench.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry

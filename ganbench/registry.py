@@ -19,15 +19,16 @@ from typing import Any
 
 import pluggy
 
-from ganbench import hookspecs, sources
+from ganbench import sources
+from ganbench.api import hooks
+from ganbench.api.schedules import scalar as schedule
+from ganbench.api.training import KINDS, NONE, Offer
 from ganbench.errors import GanbenchError, unknown
 from ganbench.options import Options
-from ganbench.records import KINDS, NONE, Offer
-from ganbench.schedules import scalar as schedule
 
 GROUP = "ganbench"
 PREFIX = "ganbench_"
-HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith(PREFIX)))
+HOOKS = tuple(sorted(name for name in vars(hooks) if name.startswith(PREFIX)))
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class _Shelf:
 
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager("ganbench")
-        self.manager.add_hookspecs(hookspecs)
+        self.manager.add_hookspecs(hooks)
         self.offered: dict[str, dict[str, Offered]] = {kind: {} for kind in KINDS if PREFIX + kind in HOOKS}
         self.problems: list[Problem] = []
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ganbench import suite
+from ganbench.api.trials import Batch, Measurement, Record, Trial
 from ganbench.driver import facts
 from ganbench.errors import GanbenchError
 from ganbench.kept import company, device_of, stored
 from ganbench.store import Store
-from ganbench.trials import Batch, Measurement, Record, Trial
 
 if TYPE_CHECKING:
     from ganbench.history import Run

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.trials import Part, Score
 from ganbench.errors import GanbenchError
 from ganbench.kept import Kept, bring_back
 from ganbench.store import Store
-from ganbench.trials import Part, Score
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ganbench.records import Metric
+    from ganbench.api.training import Metric
     from ganbench.registry import Registry
 
 Tell = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from ganbench.records import Direction
+from ganbench.api.training import Direction
 from ganbench.standings import NEVER, At, SuccessRule, headline, judged, successes
 from ganbench.statistics import contingency, pairs
 

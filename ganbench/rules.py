@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from math import isfinite
 
 from ganbench import conditions
+from ganbench.api.training import Direction, Metric
+from ganbench.api.trials import Record
 from ganbench.errors import GanbenchError, unknown
 from ganbench.outcomes import SPREAD
-from ganbench.records import Direction, Metric
 from ganbench.tables import SuccessTable
-from ganbench.trials import Record
 
 
 def check(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:

@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ganbench import rules
+from ganbench.api.trials import Batch, Calibrating, Event, Finished, Record, Started
+from ganbench.api.trials import Progress as Step
 from ganbench.courses import asked
 from ganbench.forecast import Forecast, pieces_of
 from ganbench.outcomes import DEFAULT, Course, Thresholds, steps_of
 from ganbench.status import Status, memory_of, printable
-from ganbench.trials import Batch, Calibrating, Event, Finished, Record, Started
-from ganbench.trials import Progress as Step
 
 if TYPE_CHECKING:
     from ganbench.driver import Session

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError, shortened, unknown
-from ganbench.trials import Batch, Trial
 
 if TYPE_CHECKING:
     from ganbench.plan import Plan

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine,
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ganbench import guard, rescue
+from ganbench.api.trials import Calibration, Record, Score, Trial, canonical
 from ganbench.errors import GanbenchError, shortened
 from ganbench.folder import locked, make_folders, network_path, write_file, write_network
 from ganbench.frames import Frames, build_frames, stored_calibration
@@ -50,7 +51,6 @@ from ganbench.schema import (
     signal_rows,
     trial_row,
 )
-from ganbench.trials import Calibration, Record, Score, Trial, canonical
 
 DAMAGED = (
     "The file is damaged: move it away and run the suite again, or put a copy back. "

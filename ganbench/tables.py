@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from ganbench.api.schedules import plain_critic_steps, plain_scalar
+from ganbench.api.training import Method, Use
 from ganbench.complaints import Complaint, Complaints
 from ganbench.conditions import parse
-from ganbench.records import Method, Use
-from ganbench.schedules import plain_critic_steps, plain_scalar
 
 
 def _name(name: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ganbench.api.trials import Calibration
 from ganbench.conditions import parse
-from ganbench.trials import Calibration
 
 DIGITS = 3
 

@@ -11,6 +11,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ganbench import checkpoints, evaluate, plan, registry
+from ganbench.api.training import Metric, Source
+from ganbench.api.trials import Batch, Part, Record, Score, canonical
 from ganbench.checkpoints import Checkpoint, Kept, branch
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
@@ -18,9 +20,7 @@ from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.judge import Judge
-from ganbench.records import Metric, Source
 from ganbench.registry import Registry
-from ganbench.trials import Batch, Part, Record, Score, canonical
 
 if TYPE_CHECKING:
     import torch

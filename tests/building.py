@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
 from ganbench.frames import Frames
 from ganbench.store import Store
-from ganbench.trials import Budget, Part, Recipe, Record, Score, Trial
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from ganbench import Ask, Constraint, Draw, Networks, Objective, Source, Space
+from ganbench.api.trials import Budget
 from ganbench.engine.chance import Chance
 from ganbench.engine.draws import Data, Member
 from ganbench.engine.program import Link, Program
 from ganbench.engine.train import Training
-from ganbench.trials import Budget
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganbench.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
+from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
 
 Report = Callable[[int, int], None]
 

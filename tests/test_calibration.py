@@ -11,12 +11,12 @@ import ganbench
 import pytest
 import torch
 from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, registry, suite
+from ganbench.api.trials import Calibrating, Calibration, Measurement, Part
 from ganbench.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
 from ganbench.frames import Frames
 from ganbench.registry import Registry
 from ganbench.report import make_tables, render
 from ganbench.store import Store, read
-from ganbench.trials import Calibrating, Calibration, Measurement, Part
 from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import digits, mixtures

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganbench import GanbenchError, Offer, cli, hookspecs, registry
+from ganbench import GanbenchError, Offer, cli, registry
+from ganbench.api import hooks
 from ganbench.testing.check import ALONE, check
 from ganbench.testing.contract import Contract
 from ganbench.testing.contracts import KINDS, contracts
@@ -39,7 +40,7 @@ def test_every_kind_that_is_offered_has_contracts() -> None:
 
 def examples() -> list[str]:
     """Give the code under each hook's documentation."""
-    docs = [inspect.getdoc(hook) or "" for name, hook in vars(hookspecs).items() if name.startswith("ganbench_")]
+    docs = [inspect.getdoc(hook) or "" for name, hook in vars(hooks).items() if name.startswith("ganbench_")]
     return ["\n".join(re.findall(r"^(?:>>> |\.\.\. )(.*)$", doc, re.MULTILINE)) for doc in docs if ">>>" in doc]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError
+from ganbench.api.trials import Score
 from ganbench.courses import outcome_table
 from ganbench.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
@@ -17,7 +18,6 @@ from ganbench.store import Store
 from ganbench.suite import parse
 from ganbench.summary import fate_table, summary_table
 from ganbench.tables import OutcomesTable
-from ganbench.trials import Score
 
 from building import record, results, scores, trial
 from small import suite as small

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from ganbench import Constraint, Draw, Dynamics, GanbenchError, Objective, Offer, hookimpl, registry
+from ganbench.api.trials import Part, Recipe
 from ganbench.engine.program import Dials, Link, Program, assemble
-from ganbench.trials import Part, Recipe
 
 from engine_cases import GP, NS, W, conv, images, mlp, ns_gan, outputs, plain_loop, ring, training, wgan_gp
 

@@ -10,10 +10,10 @@ import ganbench
 import pytest
 from ganbench import estimate as estimates
 from ganbench import plan, registry
+from ganbench.api.trials import Batch
 from ganbench.estimate import Tried, attempt, estimate
 from ganbench.store import Store, read
 from ganbench.suite import parse
-from ganbench.trials import Batch
 
 from small import suite as small
 from terminal import ganbench as command

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from ganbench import Evidence, Extractor, GanbenchError, Metric, Networks, Source
+from ganbench.api.trials import Part, digest
 from ganbench.evaluate import Reference, Sight, judge, spread
 from ganbench.outcomes import spread_measurement
-from ganbench.trials import Part, digest
 from torch import Tensor, nn
 
 NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=2)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError
-from ganbench.trials import Batch, Event, Finished, Lost, Progress, Started
+from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Started
 
 import executor_work as works
 from executor_work import batch

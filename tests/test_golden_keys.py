@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ganbench.trials import Budget, Part, Recipe, Trial
+from ganbench.api.trials import Budget, Part, Recipe, Trial
 
 import golden_keys
 

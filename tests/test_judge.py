@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 from ganbench import Metric, Networks, Source
+from ganbench.api.trials import Part, Score
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.snapshot import Snapshot
 from ganbench.evaluate import Reference
 from ganbench.judge import FRESH, Judge
 from ganbench.standings import standings
-from ganbench.trials import Part, Score
 from torch import nn
 
 from building import record, results, trial

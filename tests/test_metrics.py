@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from ganbench.api.trials import Part
 from ganbench.evaluate import Reference, Sight, judge
-from ganbench.trials import Part
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits

@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
+from ganbench.api.trials import Part
 from ganbench.evaluate import Reference, Sight, judge
-from ganbench.trials import Part
 
 from ganbench_plugins.datasets import curves, digits, dirac, mixtures
 from measuring import METRICS

@@ -6,8 +6,8 @@ import random
 
 import pytest
 from ganbench import GanbenchError, Space, plan, registry
+from ganbench.api.trials import canonical
 from ganbench.suite import parse
-from ganbench.trials import canonical
 
 from small import suite as small
 

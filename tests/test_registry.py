@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Objective, Offer, Scalar, hookimpl
+from ganbench.api.trials import canonical
 from ganbench.registry import Registry, load
-from ganbench.trials import canonical
 
 PLUGIN = """
 from ganbench import Objective, Offer, hookimpl

@@ -7,9 +7,9 @@ from pathlib import Path
 import ganbench
 import pytest
 from ganbench import GanbenchError, Metric, Offer, hookimpl, registry
+from ganbench.api.trials import Score
 from ganbench.rescoring import rescore
 from ganbench.store import Store, read
-from ganbench.trials import Score
 
 from building import record, results, trial
 from small import suite as small

@@ -16,12 +16,12 @@ import ganbench
 import pandas as pd
 import psutil
 import pytest
+from ganbench.api.trials import Progress, Started
 from ganbench.driver import as_suite, follow
 from ganbench.errors import GanbenchError
 from ganbench.frames import Frames
 from ganbench.settings import Settings
 from ganbench.store import Store, read
-from ganbench.trials import Progress, Started
 
 SUITE = """
 question = "Does it go on?"

@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 import pytest
+from ganbench.api.schedules import CriticSteps, critic_steps, plain_critic_steps, plain_scalar, scalar
 from ganbench.errors import GanbenchError
-from ganbench.schedules import CriticSteps, critic_steps, plain_critic_steps, plain_scalar, scalar
 from hypothesis import given
 from hypothesis import strategies as st
 

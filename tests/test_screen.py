@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ganbench.api.trials import Batch, Finished, Measurement, Progress, Started
 from ganbench.outcomes import DEFAULT
 from ganbench.screen import PLAIN_SECONDS, Screen, diverged
 from ganbench.status import Status, clock, memory_of, size
-from ganbench.trials import Batch, Finished, Measurement, Progress, Started
 from rich.console import Console
 
 from building import Success, record, trial

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ganbench import GanbenchError, driver, plan, read, registry
+from ganbench.api.trials import trial_of
 from ganbench.engine import device
 from ganbench.engine.revive import revive
 from ganbench.engine.train import prepare
@@ -18,7 +19,6 @@ from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row
 from ganbench.sheets import Gallery, ranked, sheets, trial_sheet
 from ganbench.store import Store
 from ganbench.suite import parse
-from ganbench.trials import trial_of
 from matplotlib.figure import Figure
 
 from small import suite as small

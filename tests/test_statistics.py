@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from ganbench.api.trials import Score
 from ganbench.errors import GanbenchError
 from ganbench.inference import curve_half_width, paired_difference, wilson
 from ganbench.standings import headline, judged
@@ -21,7 +22,6 @@ from ganbench.statistics import (
     success_table,
     successes,
 )
-from ganbench.trials import Score
 
 from building import Success, record, rejudged, results, scores, trial
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ganbench.api.trials import digest
 from ganbench.errors import GanbenchError
 from ganbench.schema import SCHEMA
 from ganbench.store import Store, read
-from ganbench.trials import digest
 
 from building import record, results, scores, trial
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ganbench.api.trials import Record
 from ganbench.bootstrap import bootstrap_median
 from ganbench.statistics import median_differences, rate_table, success_table
 from ganbench.summary import (
@@ -16,7 +17,6 @@ from ganbench.summary import (
     success_cost_table,
     summary_table,
 )
-from ganbench.trials import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

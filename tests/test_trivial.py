@@ -9,12 +9,12 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import GanbenchError
+from ganbench.api.training import Direction
+from ganbench.api.trials import Calibrating, Calibration
 from ganbench.frames import Frames
-from ganbench.records import Direction
 from ganbench.report import make_tables
 from ganbench.store import read
 from ganbench.suite import restore
-from ganbench.trials import Calibrating, Calibration
 from ganbench.trivial import harder_than, passed, refusal
 from hypothesis import given
 from hypothesis import strategies as st

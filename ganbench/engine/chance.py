@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Draw, Networks
 from ganbench.engine.draws import Data, Member, Stream, law, size_of, stream
 from ganbench.engine.program import Program
-from ganbench.records import Draw, Networks
 
 
 def latent_laws(program: Program, networks: Networks) -> dict[str, Draw]:

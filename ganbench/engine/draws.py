@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.records import Draw, Source
+from ganbench.api.training import Draw, Source
 
 BLOCK_STEPS = 64
 BLOCK_ELEMENTS = 1 << 16

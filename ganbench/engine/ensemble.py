@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganbench.api.training import Ask, Networks, Space, Spec
 from ganbench.engine.draws import Member
 from ganbench.engine.functional import each, leaves
 from ganbench.errors import GanbenchError
-from ganbench.records import Ask, Networks, Space, Spec
 
 Stacked = dict[str, Tensor]
 """Tensors with the seed axis in front, by name."""

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganbench.api.training import CriticFunction, Networks, Parameters, identity
 from ganbench.engine.functional import call
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError
-from ganbench.records import CriticFunction, Networks, Parameters, identity
 
 
 class lazy:

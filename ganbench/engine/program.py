@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ganbench import schedules
+from ganbench.api import schedules
+from ganbench.api.training import (
+    Ask,
+    Constraint,
+    CriticFunction,
+    Dynamics,
+    Input,
+    Objective,
+    OptimizerFactory,
+    Source,
+    Term,
+)
+from ganbench.api.trials import Part, Recipe
 from ganbench.errors import GanbenchError
-from ganbench.records import Ask, Constraint, CriticFunction, Dynamics, Input, Objective, OptimizerFactory, Source, Term
-from ganbench.trials import Part, Recipe
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Networks, Parameters, State
 from ganbench.engine.ensemble import Ensemble, Run, Stacked
 from ganbench.engine.flops import Counter
 from ganbench.engine.functional import each
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
 from ganbench.engine.tape import Rehearsed
-from ganbench.records import Networks, Parameters, State
 
 Memory = dict[str, Any]
 """What a loss leaves behind: `state` of every stateful plugin by name, and the `loss` itself."""

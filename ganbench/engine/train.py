@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Networks, OptimizerFactory, Source, Space
+from ganbench.api.trials import Batch, Budget, Mode, offers_of
 from ganbench.engine.chance import Chance, evaluation_latent
 from ganbench.engine.draws import Data, Member
 from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
@@ -18,8 +20,6 @@ from ganbench.engine.functional import call
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
-from ganbench.records import Networks, OptimizerFactory, Source, Space
-from ganbench.trials import Batch, Budget, Mode, offers_of
 
 if TYPE_CHECKING:
     from ganbench.registry import Registry

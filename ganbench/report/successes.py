@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench import trivial
+from ganbench.api.trials import Calibration
 from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
 from ganbench.standings import SuccessRule, headline, judged, ways
 from ganbench.statistics import rate_table, success_table
-from ganbench.trials import Calibration
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganbench.records import KINDS
+from ganbench.api.training import KINDS
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import no_global_chance
 

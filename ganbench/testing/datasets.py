@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganbench.records import Source
+from ganbench.api.training import Source
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import no_global_chance, same, unchanged
 

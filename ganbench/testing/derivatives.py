@@ -11,8 +11,8 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 from torch.utils._pytree import tree_leaves, tree_map
 
+from ganbench.api.training import Networks
 from ganbench.engine.ensemble import looped, mapped, stack
-from ganbench.records import Networks
 from ganbench.testing.contract import require, rule
 from ganbench.testing.guards import Capture, apart
 from ganbench.testing.networks import NUDGE, Case, answers, given, players, stages

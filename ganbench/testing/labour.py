@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ganbench.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
+from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
 
 
 def batch(name: str) -> Batch:

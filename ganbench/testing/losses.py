@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Objective, identity
 from ganbench.engine.ensemble import looped, mapped
-from ganbench.records import Objective, identity
 from ganbench.testing.building import dials
 from ganbench.testing.contract import TOLERANCE, Subject, require, rule
 from ganbench.testing.guards import Capture, apart, no_global_chance, numbers, same, unchanged

@@ -12,15 +12,15 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from ganbench.api.training import Ask, Direction, Extractor, Metric, Networks, Source, Space
+from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.evaluate import Reference, Sight, scores
-from ganbench.records import Ask, Direction, Extractor, Metric, Networks, Source, Space
 from ganbench.registry import Registry
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import no_global_chance, unchanged
 from ganbench.testing.networks import stages
 from ganbench.testing.scene import space
-from ganbench.trials import Part
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 SAMPLES, REFERENCE, CLASSES = 28, 60, 4

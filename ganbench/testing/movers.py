@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from ganbench.records import Constraint, Dynamics, Objective, OptimizerFactory
+from ganbench.api.training import Constraint, Dynamics, Objective, OptimizerFactory
 from ganbench.testing.building import dials
 from ganbench.testing.contract import TOLERANCE, Subject, require, rule
 from ganbench.testing.guards import Capture, apart, no_global_chance, same, unchanged

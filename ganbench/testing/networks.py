@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from ganbench.api.training import Ask, Networks, Space, Spec
 from ganbench.engine.ensemble import refuse_tied
 from ganbench.errors import GanbenchError
-from ganbench.records import Ask, Networks, Space, Spec
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import apart, no_global_chance, same
 

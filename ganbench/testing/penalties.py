@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from ganbench.records import Constraint
+from ganbench.api.training import Constraint
 from ganbench.testing.contract import TOLERANCE, require, rule
 from ganbench.testing.scene import DOUBLE, Scene, Slope, set_scene
 from ganbench.testing.terms import PLAYERS, Case

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from ganbench import schedules
+from ganbench.api import schedules
+from ganbench.api.training import Method, Use
+from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Started
 from ganbench.errors import GanbenchError
-from ganbench.records import Method, Use
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.labour import batch, fail, work
-from ganbench.trials import Batch, Event, Finished, Lost, Progress, Started
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.utils._pytree import tree_map
 
+from ganbench.api.training import Ask, Constraint, Dynamics, Networks, Objective, Parameters, Source, Space, Term
+from ganbench.api.trials import Budget, Mode
 from ganbench.engine.chance import Chance
 from ganbench.engine.draws import Data, Member
 from ganbench.engine.program import Link, Program
 from ganbench.engine.step import MemberLosses
 from ganbench.engine.train import Training
-from ganbench.records import Ask, Constraint, Dynamics, Networks, Objective, Parameters, Source, Space, Term
-from ganbench.trials import Budget, Mode
 
 NAME = "part"
 ROWS = 4

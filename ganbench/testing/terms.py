@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from ganbench.api.training import Constraint, Input, Term
 from ganbench.errors import GanbenchError
-from ganbench.records import Constraint, Input, Term
 from ganbench.testing.building import dials
 from ganbench.testing.contract import TOLERANCE, Subject, require, rule
 from ganbench.testing.guards import Capture, apart, no_global_chance, unchanged

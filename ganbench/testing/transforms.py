@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ganbench.records import Constraint, Input
+from ganbench.api.training import Constraint, Input
 from ganbench.testing.contract import TOLERANCE, require, rule
 from ganbench.testing.guards import apart
 from ganbench.testing.scene import NAME, train

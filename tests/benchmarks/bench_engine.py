@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 import torch
 from ganbench import plan, registry, suite
+from ganbench.api.trials import Batch
 from ganbench.engine.train import prepare
-from ganbench.trials import Batch
 
 SUITE = {
     "question": "What is stacking worth?",

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
 from ganbench.store import Store
-from ganbench.trials import Budget, Part, Recipe, Record, Score, Trial
 
 SECONDS, GIGABYTES = 20.0, 1.5
 DATASETS, METHODS, ARCHITECTURES, SEEDS = ("ring", "grid"), 5, 1250, 8

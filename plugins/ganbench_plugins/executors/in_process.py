@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 
 from ganbench import Offer, hookimpl
-from ganbench.trials import Batch, Event, Finished, Lost, Progress, Record, Started
+from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Record, Started
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import GanbenchError, Offer, hookimpl
-from ganbench.trials import Batch, Event, Finished, Lost, Progress, Record, Started
+from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Record, Started
 
 from ganbench_plugins.executors.process import Workers, labour, logfile, prepare
 

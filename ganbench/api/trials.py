@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ganbench.records import Direction
+from ganbench.api.training import Direction
 
 KEY_FORMAT = 1
 """Raised when the way a key is computed changes; part of every key."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from ganbench.records import Offer
+from ganbench.api.training import Offer
 
 hookspec = pluggy.HookspecMarker("ganbench")
 hookimpl = pluggy.HookimplMarker("ganbench")
