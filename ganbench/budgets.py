@@ -17,7 +17,7 @@ from ganbench.errors import GanbenchError
 from ganbench.suite import Suite
 
 if TYPE_CHECKING:
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 UNKNOWN = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
 """The budget of a trial whose price is still to be found."""

@@ -24,7 +24,7 @@ from ganbench.api.training import Metric, Networks, Source
 from ganbench.api.trials import Batch, Calibration, Measurement, Part, Score, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluate import Reference, Sight, judge, spread
-from ganbench.registry import Registry
+from ganbench.registry.registry import Registry
 
 SAMPLERS = 1
 """Raised when the numbers of a sampler change; part of every protocol's key."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ganbench.tables import settings
 
 if TYPE_CHECKING:
-    from ganbench.registry import Offered
+    from ganbench.registry.registry import Offered
 
 
 def described(offered: Offered) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ganbench.calibration import Protocol
     from ganbench.frames import Frames
     from ganbench.plan import Plan, Todo
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
 """Distributions whose versions every run's facts name."""

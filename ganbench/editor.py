@@ -7,7 +7,7 @@ from typing import Any
 
 from ganbench import places, suite
 from ganbench.api.training import KINDS
-from ganbench.registry import Offered, Registry
+from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import BUDGETS
 
 Schema = dict[str, Any]

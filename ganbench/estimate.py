@@ -15,7 +15,7 @@ from ganbench.status import clock, size
 
 if TYPE_CHECKING:
     from ganbench.frames import Frames
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 TRY_SECONDS = 3.0
 """How long each method is tried on each dataset."""

@@ -13,7 +13,7 @@ from ganbench.store import Store
 if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot
     from ganbench.engine.train import Training
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)

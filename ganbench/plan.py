@@ -19,7 +19,7 @@ from ganbench.errors import GanbenchError, WrongOption, unknown
 from ganbench.suite import DEFAULTS, DatasetTable, Suite
 
 if TYPE_CHECKING:
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 STACK_FROM = 3
 """Seeds from which stacking beats the loop form."""

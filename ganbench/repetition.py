@@ -17,7 +17,7 @@ from ganbench.store import Store
 
 if TYPE_CHECKING:
     from ganbench.history import Run
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
     from ganbench.worker import Report
 
 CLOSE = 1e-6

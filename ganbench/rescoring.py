@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ganbench.api.training import Metric
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 Tell = Callable[[int, int], None]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 MOST = 24
 """Trials on one sheet; of more, as many evenly over the ranks."""

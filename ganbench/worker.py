@@ -20,7 +20,7 @@ from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.judge import Judge
-from ganbench.registry import Registry
+from ganbench.registry.registry import Registry
 
 if TYPE_CHECKING:
     import torch

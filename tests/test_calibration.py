@@ -14,7 +14,7 @@ from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, regis
 from ganbench.api.trials import Calibrating, Calibration, Measurement, Part
 from ganbench.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
 from ganbench.frames import Frames
-from ganbench.registry import Registry
+from ganbench.registry.registry import Registry
 from ganbench.report import make_tables, render
 from ganbench.store import Store, read
 from torch import Generator, Tensor

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ganbench import plan, registry
 from ganbench.errors import GanbenchError
-from ganbench.registry import Registry
+from ganbench.registry.registry import Registry
 from ganbench.suite import load, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ganbench import registry
-from ganbench.registry import Offered, Registry
+from ganbench.registry.registry import Offered, Registry
 from ganbench.testing.contract import Contract, ContractError, Subject
 from ganbench.testing.contracts import contracts, of_offer
 

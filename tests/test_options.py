@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from ganbench import GanbenchError, Scalar
-from ganbench.options import Options
+from ganbench.registry.options import Options
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ganbench import GanbenchError, Objective, Offer, Scalar, hookimpl
 from ganbench.api.trials import canonical
-from ganbench.registry import Registry, load
+from ganbench.registry.registry import Registry, load
 
 PLUGIN = """
 from ganbench import Objective, Offer, hookimpl

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from ganbench.sources import code, definition, normalised, source_file
+from ganbench.registry.code_hash import code, definition, normalised, source_file
 
 WRITTEN = '''\
 # -*- coding: utf-8 -*-

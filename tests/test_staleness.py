@@ -9,9 +9,10 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench import plan, registry, sources
+from ganbench import plan, registry
 from ganbench.driver import as_suite, follow
 from ganbench.engine.train import ENGINE_NUMERICS
+from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.settings import Settings
 from ganbench.store import read
@@ -99,13 +100,13 @@ def test_the_engines_numerics_make_every_record_stale(tmp_path: Path, monkeypatc
 def test_an_edit_of_the_core_elsewhere_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of the core is read for a code hash, however the plugins reach it; those of the plugins are."""
     read_: set[Path] = set()
-    digest = sources._digest
+    digest = code_hash._digest
 
     def spy(file: Path, changed: int) -> str:
         read_.add(file)
         return digest(file, changed)
 
-    monkeypatch.setattr(sources, "_digest", spy)
+    monkeypatch.setattr(code_hash, "_digest", spy)
     plugins = registry.load()
     for kind in plugins.kinds:
         for offered in plugins.offers(kind):

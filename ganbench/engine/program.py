@@ -26,7 +26,7 @@ from ganbench.api.trials import Part, Recipe
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 
 class Dials:

@@ -22,7 +22,7 @@ from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
 
 if TYPE_CHECKING:
-    from ganbench.registry import Registry
+    from ganbench.registry.registry import Registry
 
 ENGINE_NUMERICS = 1
 """Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""

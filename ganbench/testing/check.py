@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganbench.errors import GanbenchError
-from ganbench.registry import Offered, Problem
+from ganbench.registry.registry import Offered, Problem
 
 ALONE = [
     "-p", "ganbench.testing.plugin", "--pyargs", "ganbench.testing.test_offers",

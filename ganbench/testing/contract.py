@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.errors import GanbenchError
-from ganbench.registry import Offered, Registry
+from ganbench.registry.registry import Offered, Registry
 
 TOLERANCE = 1e-9
 """In float64, of values near one: the engine's two ways to train a seed agree to this (ENGINE, rule 2)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ganbench.registry import Offered, Registry
+from ganbench.registry.registry import Offered, Registry
 from ganbench.testing import (
     building,
     datasets,

@@ -16,7 +16,7 @@ from ganbench.api.training import Ask, Direction, Extractor, Metric, Networks, S
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.evaluate import Reference, Sight, scores
-from ganbench.registry import Registry
+from ganbench.registry.registry import Registry
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import no_global_chance, unchanged
 from ganbench.testing.networks import stages

@@ -14,7 +14,7 @@ import pytest
 
 from ganbench import registry
 from ganbench.errors import unknown
-from ganbench.registry import Offered, Registry
+from ganbench.registry.registry import Offered, Registry
 from ganbench.testing.contract import Contract
 from ganbench.testing.contracts import contracts
 

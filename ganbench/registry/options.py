@@ -17,7 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from ganbench.api.schedules import number, plain, plain_scalar
 from ganbench.api.training import Scalar
 from ganbench.errors import GanbenchError, WrongOption, nearest, shortened
-from ganbench.sources import definition
+from ganbench.registry.code_hash import definition
 
 GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
 Number = Annotated[float, BeforeValidator(number)]

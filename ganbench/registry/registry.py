@@ -19,12 +19,12 @@ from typing import Any
 
 import pluggy
 
-from ganbench import sources
 from ganbench.api import hooks
 from ganbench.api.schedules import scalar as schedule
 from ganbench.api.training import KINDS, NONE, Offer
 from ganbench.errors import GanbenchError, unknown
-from ganbench.options import Options
+from ganbench.registry import code_hash
+from ganbench.registry.options import Options
 
 GROUP = "ganbench"
 PREFIX = "ganbench_"
@@ -136,7 +136,7 @@ class Registry:
         """Give the SHA-256 of the sources behind an offer; see `ganbench.sources`."""
         offered = self.get(kind, name)
         try:
-            return sources.code((offered.hook, offered.offer.build))
+            return code_hash.code((offered.hook, offered.offer.build))
         except (SyntaxError, tokenize.TokenError, OSError) as error:
             raise GanbenchError(f"{offered} of {offered.provider}: cannot read its source: {error}.") from error
 
@@ -189,7 +189,7 @@ class _Shelf:
         for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in hooks}:
             function = hooks[PREFIX + kind]
             for offer in _offers(function, provider):
-                self._take(Offered(kind, offer, provider, str(sources.source_file(function) or ""), function))
+                self._take(Offered(kind, offer, provider, str(code_hash.source_file(function) or ""), function))
 
     def _hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Give a plugin's hooks; raise GanbenchError for one that nobody would ever call."""
