@@ -43,7 +43,7 @@ def formula(text: str) -> str:
     return "`{}`".format(" ".join(text.split()).replace("|", r"\|")) if text else ""
 
 
-def hooks() -> Iterator[tuple[str, str]]:
+def hook_docs() -> Iterator[tuple[str, str]]:
     """Give each hook's name and its documentation, in the order in which they are defined."""
     for name, hook in vars(hooks).items():
         if name.startswith("ganbench_"):
@@ -52,13 +52,13 @@ def hooks() -> Iterator[tuple[str, str]]:
 
 def hook_table() -> str:
     """Give the hooks, a sentence each."""
-    return table(("hook", "what it does"), [(f"`{name}`", doc.partition("\n")[0]) for name, doc in hooks()])
+    return table(("hook", "what it does"), [(f"`{name}`", doc.partition("\n")[0]) for name, doc in hook_docs()])
 
 
 def hook_pages() -> str:
     """Give each hook's whole documentation, its example as a file that can be saved and run."""
     pages = []
-    for name, doc in hooks():
+    for name, doc in hook_docs():
         words = "\n".join(line for line in doc.splitlines() if not line.startswith((">>> ", "... ")))
         code = [line[4:] for line in doc.splitlines() if line.startswith((">>> ", "... "))]
         pages.append(f"## {name}\n\n{words.strip()}\n{example(code)}")

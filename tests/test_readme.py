@@ -80,9 +80,9 @@ def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
 
 def test_every_hook_has_its_heading() -> None:
     headings = (ROOT / "docs/hooks.md").read_text().splitlines()
-    hooks = [name for name in vars(hooks) if name.startswith("ganbench_")]
-    assert hooks
-    assert all(f"## {hook}" in headings for hook in hooks)
+    names = [name for name in vars(hooks) if name.startswith("ganbench_")]
+    assert names
+    assert all(f"## {hook}" in headings for hook in names)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

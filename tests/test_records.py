@@ -35,10 +35,10 @@ def test_a_record_is_frozen_and_built_by_keyword_beyond_its_first_words(name: st
 
 def test_the_promise_to_authors_stands_before_the_hooks() -> None:
     page = (Path(ganbench.__file__).parents[1] / "docs/hooks.md").read_text()
-    promise, hooks = page.partition("<!-- generated: hook-pages -->")[::2]
+    promise, pages = page.partition("<!-- generated: hook-pages -->")[::2]
     assert "## The promise to authors" in promise
     for word in ("only grow", "keyword", "`since`", "minor release", "frozen"):
         assert word in promise, word
     for name, words in POSITIONAL.items():
         assert f"`{name}({', '.join(words)})`" in promise
-    assert all(f"## {name}\n" in hooks for name in vars(hooks) if name.startswith("ganbench_"))
+    assert all(f"## {name}\n" in pages for name in vars(hooks) if name.startswith("ganbench_"))

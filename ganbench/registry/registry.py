@@ -180,14 +180,14 @@ class _Shelf:
         """Register a plugin and take its offers."""
         if self.manager.is_registered(plugin):
             return
-        hooks = dict(self._hooks(plugin, provider))
+        implemented = dict(self._hooks(plugin, provider))
         try:
             self.manager.register(plugin)
         except pluggy.PluginValidationError as error:
             reason = " ".join(str(error).split())
             raise GanbenchError(f"{provider}: {reason}. A hook that yields offers takes no arguments.") from error
-        for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in hooks}:
-            function = hooks[PREFIX + kind]
+        for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in implemented}:
+            function = implemented[PREFIX + kind]
             for offer in _offers(function, provider):
                 self._take(Offered(kind, offer, provider, str(code_hash.source_file(function) or ""), function))
 
