@@ -20,7 +20,7 @@ from typing import Any
 import typer
 from ganbench import cli, registry
 from ganbench.api import hooks, training
-from ganbench.tables import settings
+from ganbench.suite.methods import settings
 from ganbench.testing import building, contracts
 
 ROOT = Path(__file__).parents[1]

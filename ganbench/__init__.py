@@ -39,7 +39,7 @@ from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.driver import run
-    from ganbench.store import read
+    from ganbench.results.store import read
 
 __version__ = "0.1.0"
 
@@ -83,7 +83,7 @@ def __getattr__(name: str) -> Any:
 
         return run
     if name == "read":
-        from ganbench.store import read
+        from ganbench.results.store import read
 
         return read
     raise AttributeError(f"module 'ganbench' has no attribute {name!r}")

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ganbench import places
 from ganbench.api import schedules
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical
 from ganbench.errors import GanbenchError
-from ganbench.suite import Suite
+from ganbench.suite import locations
+from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -31,7 +31,7 @@ def budget(suite: Suite, trial: Trial, registry: Registry) -> Budget:
     steps_of = canonical(recipe.critic_steps)
     steps = affordable_steps(table.amount, critic, generator, steps_of, dynamics.together)
     if steps < 1:
-        place = places.place(suite, "budget", table.unit)
+        place = locations.place(suite, "budget", table.unit)
         of = f"critic_steps = {steps_of}, batch_size = {table.batch_size}"
         raise GanbenchError(f"{place} = {table.amount:g} is less than one generator step takes ({of}). Give more.")
     snapshots = {max(1, round(steps * (i + 1) / table.snapshots)) for i in range(table.snapshots)}

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, canonical
-from ganbench.folder import checkpoint_path, write_file
+from ganbench.results.files import checkpoint_path, write_file
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,10 +15,10 @@ import pandas as pd
 
 from ganbench.api.training import Direction
 from ganbench.outcomes import DEFAULT, OUTCOMES, SPREAD, Course, Series, Thresholds, spread_measurement, steps_of
-from ganbench.tables import OutcomesTable
+from ganbench.suite.methods import OutcomesTable
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 NO_METRIC: tuple[None, Direction] = (None, "neutral")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ganbench.tables import settings
+from ganbench.suite.methods import settings
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Offered

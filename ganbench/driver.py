@@ -12,20 +12,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import places, registry, selection, suite
+from ganbench import registry, selection, suite
 from ganbench.api.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
 from ganbench.clock import Clock, cores
 from ganbench.errors import GanbenchError
-from ganbench.folder import checkpointed, forget_checkpoint
+from ganbench.results.files import checkpointed, forget_checkpoint
+from ganbench.results.store import Store
 from ganbench.settings import Settings
-from ganbench.store import Store
-from ganbench.suite import DEFAULTS, Suite
+from ganbench.suite import locations
+from ganbench.suite.suite import DEFAULTS, Suite
 
 if TYPE_CHECKING:
     from ganbench.calibration import Protocol
-    from ganbench.frames import Frames
     from ganbench.plan import Plan, Todo
     from ganbench.registry.registry import Registry
+    from ganbench.results.frames import Frames
 
 REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
 """Distributions whose versions every run's facts name."""
@@ -68,7 +69,7 @@ def run(
     for session, event in follow(as_suite(question), chosen):
         if watch is not None and event is not None:
             watch(session, event)
-    from ganbench.store import read
+    from ganbench.results.store import read
 
     return read(session.folder)
 
@@ -196,7 +197,7 @@ def calibrated(
                     yield Calibrating(label, sampler.name)
                     rows += bench.scores(sampler)
             except GanbenchError as error:
-                place = places.place(asked, "dataset", [table.title for table in asked.dataset].index(label))
+                place = locations.place(asked, "dataset", [table.title for table in asked.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)

@@ -14,8 +14,8 @@ from ganbench.forecast import Forecast, Piece, piece_of, pieces_of
 from ganbench.status import clock, size
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
     from ganbench.registry.registry import Registry
+    from ganbench.results.frames import Frames
 
 TRY_SECONDS = 3.0
 """How long each method is tried on each dataset."""

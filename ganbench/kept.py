@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, Measurement, Trial, trial_of
 from ganbench.errors import GanbenchError
-from ganbench.store import Store
+from ganbench.results.store import Store
 
 if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot

@@ -19,14 +19,14 @@ from rich.text import Text
 from ganbench import rules, suite
 from ganbench.forecast import Forecast, Piece
 from ganbench.report.successes import measurements
+from ganbench.results.store import read
 from ganbench.statistics import rate_table
 from ganbench.status import Status, memory_of, printable
-from ganbench.store import read
 from ganbench.summary import fate_table
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
-    from ganbench.suite import Suite
+    from ganbench.results.frames import Frames
+    from ganbench.suite.suite import Suite
 
 HOLDER = re.compile(r"process (\d{1,10}) on (\S{1,255})")
 FEW = 2000

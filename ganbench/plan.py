@@ -9,14 +9,15 @@ from functools import cache, cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ganbench import places, rules
+from ganbench import rules
 from ganbench.api import schedules
 from ganbench.api.training import Direction, Method, Metric, Space, Spec, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, unknown
-from ganbench.suite import DEFAULTS, DatasetTable, Suite
+from ganbench.suite import locations
+from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -179,7 +180,7 @@ class Planner:
             weight = schedules.plain_scalar(use.weight) if term else None
         except GanbenchError as error:
             option = error.option if isinstance(error, WrongOption) else ""
-            raise GanbenchError(f"{places.place_of_use(self.suite, kind, use, method, option)}: {error}") from error
+            raise GanbenchError(f"{locations.place_of_use(self.suite, kind, use, method, option)}: {error}") from error
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
     def architecture(self) -> tuple[Part, list[Spec]]:
@@ -187,7 +188,7 @@ class Planner:
         table = self.suite.architectures
         part = self.part("architectures", Use(table.space, options=table.options))
         space: Space = self.registry.build("architectures", part.name, part.options)
-        place = places.place(self.suite, "architectures")
+        place = locations.place(self.suite, "architectures")
         return part, sample(space, table.sample, table.seed, place)
 
     def method(self, label: str) -> Method:
@@ -208,15 +209,15 @@ class Planner:
         """Give the place where a method's start is named: in its table, if it is not the label itself."""
         tables = [table.name for table in self.suite.method]
         if start != label:
-            return places.place(self.suite, "method", tables.index(label), "from")
-        return places.place_of_method(self.suite, label)
+            return locations.place(self.suite, "method", tables.index(label), "from")
+        return locations.place_of_method(self.suite, label)
 
     def recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Resolve a method for one architecture: constraints whose `where` does not fit it fall away."""
         for use in method.constraints:
             strange = next((key for key in use.where if key not in spec), None)
             if strange is not None:
-                place = f"{places.place_of_use(self.suite, 'constraints', use, label)}.where"
+                place = f"{locations.place_of_use(self.suite, 'constraints', use, label)}.where"
                 raise unknown("property of this architecture", strange, spec, place)
         fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
         known = [recipe for uses, recipe in self.recipes.setdefault(label, []) if uses == fitting]
@@ -272,7 +273,7 @@ class Planner:
     def measured(self, table: DatasetTable) -> Measurement:
         """Give the metrics of a dataset: the suite's, or else the dataset's own."""
         asked = self.suite.measurement
-        place = places.place_of_use(self.suite, "datasets", Use(table.name, options=table.options))
+        place = locations.place_of_use(self.suite, "datasets", Use(table.name, options=table.options))
         own = self.registry.get("datasets", table.name, where=place).offer.metrics
         named = table.metrics or asked.metrics
         uses = [each.use() for each in named] if named else [Use(name) for name in own]
@@ -287,7 +288,7 @@ class Planner:
             directions |= {name: metric.values[name] for name, metric in metrics.items()}
             for i, rule in enumerate(self.suite.success):
                 if rule.dataset == table.title:
-                    place = f"{places.place(self.suite, 'success', i)} for {rule.dataset!r}"
+                    place = f"{locations.place(self.suite, 'success', i)} for {rule.dataset!r}"
                     rules.check(rule, metrics, self.suite.budget.snapshots, place)
         return directions
 

@@ -13,11 +13,11 @@ from ganbench.api.trials import Batch, Measurement, Record, Trial
 from ganbench.driver import facts
 from ganbench.errors import GanbenchError
 from ganbench.kept import company, device_of, stored
-from ganbench.store import Store
+from ganbench.results.store import Store
 
 if TYPE_CHECKING:
-    from ganbench.history import Run
     from ganbench.registry.registry import Registry
+    from ganbench.results.history import Run
     from ganbench.worker import Report
 
 CLOSE = 1e-6

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.trials import Part, Score
 from ganbench.errors import GanbenchError
 from ganbench.kept import Kept, bring_back
-from ganbench.store import Store
+from ganbench.results.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

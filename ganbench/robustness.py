@@ -19,7 +19,7 @@ from ganbench.standings import NEVER, At, SuccessRule, headline, judged, success
 from ganbench.statistics import contingency, pairs
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 LEVEL = 0.05
 """From which p on no difference is said to be shown."""

@@ -17,15 +17,15 @@ import numpy as np
 
 from ganbench.courses import asked
 from ganbench.errors import GanbenchError
-from ganbench.frames import Frames
 from ganbench.kept import bring_back
 from ganbench.report.canvas import picture
 from ganbench.report.cells import shown
 from ganbench.report.figures import Picture
 from ganbench.report.outputs import file_names
 from ganbench.report.sheet import COLUMNS, Strip, draw_images, draw_points
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store
 from ganbench.standings import standings
-from ganbench.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ganbench import conditions
 from ganbench.courses import outcome_table
 from ganbench.errors import GanbenchError
+from ganbench.suite import conditions
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 At = Literal["final", "best"]
 WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}

@@ -30,7 +30,7 @@ from ganbench.standings import steps_of as steps_of
 from ganbench.standings import successes as successes
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 
 def rate(outcomes: NDArray[np.bool_], units: ArrayLike, name: str = "rate") -> dict[str, float]:

@@ -16,7 +16,7 @@ from ganbench.standings import SuccessRule, headline, judged, standings, success
 from ganbench.variation import share_within
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 COSTS = (
     *("generator_steps", "critic_updates", "generator_updates", "samples", "flops"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ganbench.api.trials import Calibration
-from ganbench.conditions import parse
+from ganbench.suite.conditions import parse
 
 DIGITS = 3
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
-from ganbench.frames import Frames
-from ganbench.store import Store
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from ganbench.frames import Frames
 from ganbench.report import make_tables, writer
-from ganbench.store import read
-from ganbench.suite import restore
+from ganbench.results.frames import Frames
+from ganbench.results.store import read
+from ganbench.suite.suite import restore
 
 SUITE = """
 question = "What survives?"

@@ -13,10 +13,10 @@ import torch
 from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, registry, suite
 from ganbench.api.trials import Calibrating, Calibration, Measurement, Part
 from ganbench.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
-from ganbench.frames import Frames
 from ganbench.registry.registry import Registry
 from ganbench.report import make_tables, render
-from ganbench.store import Store, read
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store, read
 from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import digits, mixtures

@@ -20,7 +20,7 @@ from ganbench.engine import checkpoint
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import TAPE_FROM, Training
-from ganbench.folder import checkpoint_path
+from ganbench.results.files import checkpoint_path
 from ganbench.worker import run_batch
 from safetensors import safe_open
 from safetensors.torch import save_file

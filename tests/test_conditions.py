@@ -6,7 +6,7 @@ import math
 
 import pytest
 from ganbench import GanbenchError
-from ganbench.conditions import SIGNS, Comparison, Condition, parse
+from ganbench.suite.conditions import SIGNS, Comparison, Condition, parse
 from hypothesis import given
 from hypothesis import strategies as st
 

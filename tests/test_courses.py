@@ -13,11 +13,11 @@ from ganbench.api.trials import Score
 from ganbench.courses import outcome_table
 from ganbench.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
+from ganbench.results.store import Store
 from ganbench.statistics import standings
-from ganbench.store import Store
-from ganbench.suite import parse
+from ganbench.suite.methods import OutcomesTable
+from ganbench.suite.suite import parse
 from ganbench.summary import fate_table, summary_table
-from ganbench.tables import OutcomesTable
 
 from building import record, results, scores, trial
 from small import suite as small

@@ -16,8 +16,8 @@ import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
 from ganbench.driver import as_suite, follow
+from ganbench.results.store import Store, read
 from ganbench.settings import Settings
-from ganbench.store import Store, read
 from safetensors.torch import load
 
 from small import suite as small

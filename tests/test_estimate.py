@@ -12,8 +12,8 @@ from ganbench import estimate as estimates
 from ganbench import plan, registry
 from ganbench.api.trials import Batch
 from ganbench.estimate import Tried, attempt, estimate
-from ganbench.store import Store, read
-from ganbench.suite import parse
+from ganbench.results.store import Store, read
+from ganbench.suite.suite import parse
 
 from small import suite as small
 from terminal import ganbench as command

@@ -9,8 +9,8 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench.courses import outcome_table
-from ganbench.frames import Frames
-from ganbench.store import Store
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store
 
 import faults
 import small

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ganbench.frames import Frames
 from ganbench.report.canvas import COLOURS, glyphs, picture, readable, style
 from ganbench.report.figures import draw_curve, draw_scores, figures, write_pictures
+from ganbench.results.frames import Frames
 from ganbench.standings import judged
 from ganbench.statistics import success_curve
 from matplotlib.figure import Figure

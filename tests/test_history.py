@@ -8,10 +8,10 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench.driver import as_suite, follow
-from ganbench.history import extensions
 from ganbench.report import make_tables
+from ganbench.results.history import extensions
+from ganbench.results.store import Store, read
 from ganbench.settings import Settings
-from ganbench.store import Store, read
 
 from building import record, results, trial
 from small import suite as small

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.guard import OURS
 from ganbench.report.writers import render
-from ganbench.store import Store, read
+from ganbench.results.integrity import OURS
+from ganbench.results.store import Store, read
 
 from building import record, results, trial
 from small import suite as small

@@ -14,7 +14,7 @@ import pytest
 from ganbench import cli
 from ganbench.errors import GanbenchError
 from ganbench.lookout import follow, forecast_of, holder_of, last_label, look
-from ganbench.store import Store
+from ganbench.results.store import Store
 from rich.console import Console
 
 from building import record, trial

@@ -10,7 +10,7 @@ import ganbench
 import pytest
 from ganbench import GanbenchError, registry
 from ganbench.repetition import difference, distance, repeat
-from ganbench.store import Store, read
+from ganbench.results.store import Store, read
 from safetensors.torch import save
 from torch import tensor
 

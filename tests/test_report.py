@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.frames import Frames
 from ganbench.report import FORMATS, Table, make_tables, render
+from ganbench.results.frames import Frames
 
 from building import Success, record, results, scores, trial
 

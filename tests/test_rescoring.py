@@ -9,7 +9,7 @@ import pytest
 from ganbench import GanbenchError, Metric, Offer, hookimpl, registry
 from ganbench.api.trials import Score
 from ganbench.rescoring import rescore
-from ganbench.store import Store, read
+from ganbench.results.store import Store, read
 
 from building import record, results, trial
 from small import suite as small

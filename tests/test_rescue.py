@@ -12,8 +12,8 @@ from pathlib import Path
 import ganbench
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.rescue import fault, set_aside
-from ganbench.store import Store, read
+from ganbench.results.recovery import fault, set_aside
+from ganbench.results.store import Store, read
 
 from building import record, results, trial
 from small import suite as small

@@ -19,9 +19,9 @@ import pytest
 from ganbench.api.trials import Progress, Started
 from ganbench.driver import as_suite, follow
 from ganbench.errors import GanbenchError
-from ganbench.frames import Frames
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store, read
 from ganbench.settings import Settings
-from ganbench.store import Store, read
 
 SUITE = """
 question = "Does it go on?"

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from ganbench import cli
-from ganbench.frames import Frames
 from ganbench.report import render
 from ganbench.report.robustness import robustness_tables
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store
 from ganbench.robustness import Yardstick, pooled_threshold, robustness_table
-from ganbench.store import Store
 
 from building import Success, record, results, scores, trial
 

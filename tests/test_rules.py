@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ganbench.rules import succeeds, words
-from ganbench.tables import SuccessTable
+from ganbench.suite.methods import SuccessTable
 
 from building import record, rejudged, scores, trial
 

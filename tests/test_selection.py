@@ -9,8 +9,8 @@ import ganbench
 import pytest
 from ganbench import GanbenchError
 from ganbench.driver import as_suite, follow
+from ganbench.results.store import Store, read
 from ganbench.settings import Settings
-from ganbench.store import Store, read
 
 from small import suite as small
 from terminal import ganbench as command

@@ -16,9 +16,9 @@ from ganbench.engine.revive import revive
 from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
 from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row
+from ganbench.results.store import Store
 from ganbench.sheets import Gallery, ranked, sheets, trial_sheet
-from ganbench.store import Store
-from ganbench.suite import parse
+from ganbench.suite.suite import parse
 from matplotlib.figure import Figure
 
 from small import suite as small

@@ -14,8 +14,8 @@ from ganbench.driver import as_suite, follow
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
+from ganbench.results.store import read
 from ganbench.settings import Settings
-from ganbench.store import read
 
 from small import suite as small
 from test_driver import LOSS

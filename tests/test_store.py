@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ganbench.api.trials import digest
 from ganbench.errors import GanbenchError
-from ganbench.schema import SCHEMA
-from ganbench.store import Store, read
+from ganbench.results.schema import SCHEMA
+from ganbench.results.store import Store, read
 
 from building import record, results, scores, trial
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Method, Use
-from ganbench.suite import Suite, available, load, parse, restore, schema
+from ganbench.suite.suite import Suite, available, load, parse, restore, schema
 
 TEXT = """\
 question = "Does the critic's constraint decide whether a random architecture trains?"

@@ -11,10 +11,10 @@ import pytest
 from ganbench import GanbenchError
 from ganbench.api.training import Direction
 from ganbench.api.trials import Calibrating, Calibration
-from ganbench.frames import Frames
 from ganbench.report import make_tables
-from ganbench.store import read
-from ganbench.suite import restore
+from ganbench.results.frames import Frames
+from ganbench.results.store import read
+from ganbench.suite.suite import restore
 from ganbench.trivial import harder_than, passed, refusal
 from hypothesis import given
 from hypothesis import strategies as st

@@ -49,9 +49,10 @@ def schema(plugin: Plugins = None) -> None:
     """Print the JSON Schema of suites, with which editors complete and check them."""
     import json
 
-    from ganbench import editor, registry
+    from ganbench import registry
+    from ganbench.suite import json_schema
 
-    typer.echo(json.dumps(editor.schema(registry.load(files=plugin or ())), indent=2))
+    typer.echo(json.dumps(json_schema.schema(registry.load(files=plugin or ())), indent=2))
 
 
 def check(

@@ -13,10 +13,10 @@ from ganbench.cli.printing import said
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
     from ganbench.report import Table
     from ganbench.report.figures import Picture
-    from ganbench.suite import Suite
+    from ganbench.results.frames import Frames
+    from ganbench.suite.suite import Suite
 
 
 def table(
@@ -29,7 +29,7 @@ def table(
 ) -> None:
     """Print the tables of a results folder, or write each into a file."""
     from ganbench.report import write_tables, writer
-    from ganbench.store import read
+    from ganbench.results.store import read
 
     how = writer(format, plugin or ())
     tables = tables_of(read(results, everything=all), results, robustness)
@@ -42,7 +42,7 @@ def table(
 def history(results: Results, format: Format = "md") -> None:
     """Tell the runs of a results folder: when, what each planned and trained, and what changed between them."""
     from ganbench.report import history_table, writer
-    from ganbench.store import Store
+    from ganbench.results.store import Store
 
     with Store(home(results), readonly=True) as store:
         known = store.history()
@@ -52,7 +52,7 @@ def history(results: Results, format: Format = "md") -> None:
 def figures(results: Results, out: Pictures = None) -> None:
     """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
     from ganbench.report.figures import figures
-    from ganbench.store import read
+    from ganbench.results.store import read
 
     draw(figures(frames := read(results), asked_in(results, frames).success), results, out)
 
@@ -65,8 +65,8 @@ def samples(
 ) -> None:
     """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
     from ganbench import registry
+    from ganbench.results.store import read
     from ganbench.sheets import sheets, trial_sheet
-    from ganbench.store import read
 
     known = home(results), read(results), registry.load(files=plugin or ())
     draw([trial_sheet(*known, of)] if of else sheets(*known), results, out)

@@ -17,7 +17,7 @@ from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.settings import Settings
-    from ganbench.suite import Suite
+    from ganbench.suite.suite import Suite
 
 
 def run(
@@ -47,7 +47,7 @@ def run(
     """Train what is missing of a suite, then print its tables."""
     from ganbench.driver import as_suite, folder_of
     from ganbench.report import writer
-    from ganbench.store import read
+    from ganbench.results.store import read
 
     clock = Clock(age())
     chosen = settings(
@@ -111,7 +111,7 @@ def plan(
 ) -> None:
     """Say what a run would train, without training anything."""
     from ganbench.driver import as_suite, folder_of, left_of, plan_of
-    from ganbench.store import Store
+    from ganbench.results.store import Store
 
     asked, chosen = as_suite(suite), settings(out=out, files=plugin)
     plugins, made = plan_of(asked, chosen)
@@ -157,7 +157,7 @@ def watch(
 
 def agreed(folder: Path) -> bool:
     """Ask whether sound results may be put aside; GanbenchError where nobody can be asked, or they may not."""
-    from ganbench.rescue import is_sound
+    from ganbench.results.recovery import is_sound
 
     if not is_sound(folder / "results.sqlite") or not sys.stdin.isatty():
         return False  # opening the store then says what is amiss, and names --yes

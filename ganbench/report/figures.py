@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.folder import write_file
 from ganbench.inference import quantile
 from ganbench.report.canvas import FAINT, INK, PALE, colour, picture, readable
 from ganbench.report.cells import shown
 from ganbench.report.outputs import file_names, make_folder
 from ganbench.report.successes import measurements
+from ganbench.results.files import write_file
 from ganbench.standings import SuccessRule, headline, judged
 from ganbench.statistics import success_curve
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 Picture = tuple[str, Callable[[], bytes]]
 """A file's name and what draws its content."""

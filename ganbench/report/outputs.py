@@ -9,9 +9,9 @@ from pathlib import Path
 from ganbench import registry
 from ganbench.errors import GanbenchError, unknown
 from ganbench.escaping import slug
-from ganbench.folder import write_file
 from ganbench.report.table import Table
 from ganbench.report.writers import FORMATS
+from ganbench.results.files import write_file
 
 
 @dataclass(frozen=True, kw_only=True)

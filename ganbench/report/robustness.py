@@ -14,7 +14,7 @@ from ganbench.robustness import DECLARED, robustness_table
 from ganbench.standings import SuccessRule
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 COLUMNS = ["varied", "value", "step_a", "step_b", "n", "rate_a", "rate_b", "difference", "p", "verdict", "holds"]
 ENDS = ["step_a_low", "step_a_high", "step_b_low", "step_b_high"]

@@ -11,7 +11,7 @@ from ganbench.report.table import Table, size_note, stale_note
 from ganbench.summary import summary_table
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 SHORT = 8
 """Digits of a measurement's hash that a reader sees."""

@@ -13,7 +13,7 @@ from ganbench.statistics import median_differences
 from ganbench.summary import spread_over_seeds, success_cost_table
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 
 def paired_scores(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:

@@ -15,7 +15,7 @@ from ganbench.standings import SuccessRule, headline, judged, ways
 from ganbench.statistics import rate_table, success_table
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 BAND = (
     "band low, band high: with 95% a method's whole curve, over all thresholds at once, lies within (Kolmogorov's "

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.courses import asked
-from ganbench.history import extensions
 from ganbench.outcomes import OUTCOMES, Thresholds
 from ganbench.report.scores import score_tables
 from ganbench.report.spread import paired_scores, seed_spread, success_costs
 from ganbench.report.successes import success_tables
 from ganbench.report.table import Table, size_note
+from ganbench.results.history import extensions
 from ganbench.standings import SuccessRule
 from ganbench.summary import cost_table, failure_table, fate_table
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
-    from ganbench.history import Run
+    from ganbench.results.frames import Frames
+    from ganbench.results.history import Run
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:

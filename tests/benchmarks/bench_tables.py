@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
-from ganbench.store import Store
+from ganbench.results.store import Store
 
 SECONDS, GIGABYTES = 20.0, 1.5
 DATASETS, METHODS, ARCHITECTURES, SEEDS = ("ring", "grid"), 5, 1250, 8

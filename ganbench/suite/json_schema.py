@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ganbench import places, suite
+from ganbench import suite
 from ganbench.api.training import KINDS
 from ganbench.registry.registry import Offered, Registry
-from ganbench.suite import BUDGETS
+from ganbench.suite import locations
+from ganbench.suite.suite import BUDGETS
 
 Schema = dict[str, Any]
 
@@ -56,9 +57,9 @@ def schema(registry: Registry) -> Schema:
     """Give the JSON Schema (draft 2020-12) of suites that name what this registry offers."""
     made = without_null(suite.schema())
     parts, whole = made["$defs"], made["properties"]
-    named = {*places.KINDS.values(), "metrics"}
+    named = {*locations.KINDS.values(), "metrics"}
     kinds = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in named}
-    for key, kind in places.KINDS.items():
+    for key, kind in locations.KINDS.items():
         place(parts["MethodTable"]["properties"][key], kind)
     place(parts["MeasurementTable"]["properties"]["metrics"], "metrics")
     recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, parts["MethodTable"]["properties"]["name"]]}

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from ganbench.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
+from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")
 

@@ -12,9 +12,19 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from ganbench.complaints import Complaint, Complaints, translated
 from ganbench.errors import GanbenchError, unknown
-from ganbench.tables import Count, MethodTable, Name, Number, OfferTable, OutcomesTable, Some, SuccessTable, Table
+from ganbench.suite.methods import (
+    Count,
+    MethodTable,
+    Name,
+    Number,
+    OfferTable,
+    OutcomesTable,
+    Some,
+    SuccessTable,
+    Table,
+)
+from ganbench.suite.validation import Complaint, Complaints, translated
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -27,7 +37,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 """The offers that the core itself names: what a suite means where it says nothing."""
 
-FOLDERS = (Path(__file__).parent / "suites", Path(__file__).parents[1] / "suites")
+FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
 """Where our own suites lie: in an installed wheel, in a checkout."""
 
 MOST_SEEDS = 10_000

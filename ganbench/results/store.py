@@ -25,13 +25,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, delete, event, insert, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from ganbench import guard, rescue
 from ganbench.api.trials import Calibration, Record, Score, Trial, canonical
 from ganbench.errors import GanbenchError, shortened
-from ganbench.folder import locked, make_folders, network_path, write_file, write_network
-from ganbench.frames import Frames, build_frames, stored_calibration
-from ganbench.history import Run, runs
-from ganbench.schema import (
+from ganbench.results import integrity, recovery
+from ganbench.results.files import locked, make_folders, network_path, write_file, write_network
+from ganbench.results.frames import Frames, build_frames, stored_calibration
+from ganbench.results.history import Run, runs
+from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
     META,
@@ -99,15 +99,15 @@ class Store:
             if not self.readonly:
                 make_folders(self.folder)
                 undo.enter_context(locked(self.folder))
-                self.aside = rescue.set_aside(self.file, self.sound) if self.fresh else None
+                self.aside = recovery.set_aside(self.file, self.sound) if self.fresh else None
                 make_folders(self.folder)  # generators may have been put aside too
             else:
-                guard.refuse_write_ahead(self.file)
+                integrity.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)
             undo.callback(self._engine.dispose)
             with self._transaction() as connection:
                 check_schema(connection, self.file, self.readonly)
-                guard.refuse_foreign(connection, self.file)
+                integrity.refuse_foreign(connection, self.file)
             self._undo = undo.pop_all()
         return self
 
@@ -206,12 +206,12 @@ class Store:
             raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
         texts = ("asked", "seconds", "updates", "composition", "facts")
         hidden = ("id", "trial", "batch")
-        with guard.understood(self.file):
+        with integrity.understood(self.file):
             return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
 
     def history(self) -> tuple[Run, ...]:
         """Give the runs of this folder, the oldest first."""
-        with self._transaction() as connection, guard.understood(self.file):
+        with self._transaction() as connection, integrity.understood(self.file):
             return runs(connection)
 
     def generator(self, key: str) -> bytes:
@@ -227,9 +227,9 @@ class Store:
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
-        with self._transaction() as connection, guard.understood(self.file), uncollected():
+        with self._transaction() as connection, integrity.understood(self.file), uncollected():
             found = build_frames(connection, everything=everything, signals=signals)
-        guard.refuse_odd_cells(found, self.file)
+        integrity.refuse_odd_cells(found, self.file)
         return found
 
     @contextmanager

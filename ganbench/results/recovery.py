@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from ganbench.errors import GanbenchError
-from ganbench.schema import SCHEMA
+from ganbench.results.schema import SCHEMA
 
 
 def fault(file: Path) -> str:

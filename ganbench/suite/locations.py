@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganbench.api.training import Use
-from ganbench.complaints import Path, line_numbers, spelt
+from ganbench.suite.validation import Path, line_numbers, spelt
 
 if TYPE_CHECKING:
-    from ganbench.suite import Suite
+    from ganbench.suite.suite import Suite
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

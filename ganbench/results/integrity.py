@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from ganbench.errors import GanbenchError, shortened
-from ganbench.schema import METADATA
+from ganbench.results.schema import METADATA
 
 if TYPE_CHECKING:
-    from ganbench.frames import Frames
+    from ganbench.results.frames import Frames
 
 OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "checkpoints", "log", ".lock", ".holder")
 """Names in a results folder under which a run writes."""

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, func, select
 
 from ganbench.api.trials import Calibration
 from ganbench.escaping import html_table
-from ganbench.history import Run, runs
-from ganbench.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+from ganbench.results.history import Run, runs
+from ganbench.results.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
 
 if TYPE_CHECKING:
     import numpy as np

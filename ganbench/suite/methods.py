@@ -21,8 +21,8 @@ from pydantic import (
 
 from ganbench.api.schedules import plain_critic_steps, plain_scalar
 from ganbench.api.training import Method, Use
-from ganbench.complaints import Complaint, Complaints
-from ganbench.conditions import parse
+from ganbench.suite.conditions import parse
+from ganbench.suite.validation import Complaint, Complaints
 
 
 def _name(name: str) -> str:

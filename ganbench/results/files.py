@@ -12,14 +12,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ganbench import guard
 from ganbench.errors import GanbenchError
+from ganbench.results import integrity
 
 
 def make_folders(folder: Path) -> None:
     """Make the results folder and those in it."""
     try:
-        guard.refuse_links(folder)
+        integrity.refuse_links(folder)
         for part in ("networks", "log"):
             (folder / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:
