@@ -58,7 +58,7 @@ def bring_back(store: Store, key: str, plugins: Registry, samples: int) -> Kept:
     Raises GanbenchError where the trial left no generator.
     """
     from ganbench.engine import device as devices
-    from ganbench.engine.revive import revive
+    from ganbench.engine.restore import revive
     from ganbench.engine.train import prepare
 
     detail = store.detail(key)

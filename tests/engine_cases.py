@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from ganbench import Ask, Constraint, Draw, Networks, Objective, Source, Space
 from ganbench.api.trials import Budget
-from ganbench.engine.chance import Chance
-from ganbench.engine.draws import Data, Member
 from ganbench.engine.program import Link, Program
+from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.step_inputs import Chance
 from ganbench.engine.train import Training
 from torch import Tensor, nn
 from torch.nn.functional import softplus

@@ -12,7 +12,7 @@ import torch
 from ganbench import GanbenchError, driver, plan, read, registry
 from ganbench.api.trials import trial_of
 from ganbench.engine import device
-from ganbench.engine.revive import revive
+from ganbench.engine.restore import revive
 from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
 from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row

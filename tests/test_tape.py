@@ -11,9 +11,9 @@ import pytest
 import torch
 from ganbench import plan, registry, suite
 from ganbench.engine import step
-from ganbench.engine.shortcuts import simplify
+from ganbench.engine.replay import Rehearsed, record
+from ganbench.engine.replay_simplify import simplify
 from ganbench.engine.snapshot import Snapshot
-from ganbench.engine.tape import Rehearsed, record
 from ganbench.engine.train import TAPE_FROM, prepare
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.api.training import Ask, Networks, Space, Spec
-from ganbench.engine.draws import Member
 from ganbench.engine.functional import each, leaves
+from ganbench.engine.random_streams import Member
 from ganbench.errors import GanbenchError
 
 Stacked = dict[str, Tensor]

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.func import grad, jacrev
 
 from ganbench.api.training import Networks, Parameters
-from ganbench.engine.chance import Chance
 from ganbench.engine.ensemble import stages
 from ganbench.engine.functional import each
 from ganbench.engine.program import Program
 from ganbench.engine.step import MemberLosses
+from ganbench.engine.step_inputs import Chance
 from ganbench.engine.train import Training
 
 PLAYERS = ("generator", "critic")

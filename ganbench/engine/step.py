@@ -16,7 +16,7 @@ from ganbench.engine.flops import Counter
 from ganbench.engine.functional import each
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
-from ganbench.engine.tape import Rehearsed
+from ganbench.engine.replay import Rehearsed
 
 Memory = dict[str, Any]
 """What a loss leaves behind: `state` of every stateful plugin by name, and the `loss` itself."""

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ganbench.api.training import Networks, OptimizerFactory, Source, Space
 from ganbench.api.trials import Batch, Budget, Mode, offers_of
-from ganbench.engine.chance import Chance, evaluation_latent
-from ganbench.engine.draws import Data, Member
 from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
 from ganbench.engine.functional import call
 from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
+from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
+from ganbench.engine.step_inputs import Chance, evaluation_latent
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry

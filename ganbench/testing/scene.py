@@ -14,10 +14,10 @@ from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Ask, Constraint, Dynamics, Networks, Objective, Parameters, Source, Space, Term
 from ganbench.api.trials import Budget, Mode
-from ganbench.engine.chance import Chance
-from ganbench.engine.draws import Data, Member
 from ganbench.engine.program import Link, Program
+from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.step import MemberLosses
+from ganbench.engine.step_inputs import Chance
 from ganbench.engine.train import Training
 
 NAME = "part"

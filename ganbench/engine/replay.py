@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ganbench.engine.functional import each, leaves
-from ganbench.engine.shortcuts import simplify
+from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
 """From two trees of tensors (mappings and tuples are branches) to one."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ganbench.api.training import Draw, Networks
-from ganbench.engine.draws import Data, Member, Stream, law, size_of, stream
 from ganbench.engine.program import Program
+from ganbench.engine.random_streams import Data, Member, Stream, law, size_of, stream
 
 
 def latent_laws(program: Program, networks: Networks) -> dict[str, Draw]:
