@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.training import Direction
-from ganbench.outcomes import DEFAULT, OUTCOMES, SPREAD, Course, Series, Thresholds, spread_measurement, steps_of
+from ganbench.evaluation.outcomes import (
+    DEFAULT,
+    OUTCOMES,
+    SPREAD,
+    Course,
+    Series,
+    Thresholds,
+    spread_measurement,
+    steps_of,
+)
 from ganbench.suite.methods import OutcomesTable
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, Suite
 
 if TYPE_CHECKING:
-    from ganbench.calibration import Protocol
+    from ganbench.evaluation.calibration import Protocol
     from ganbench.plan import Plan, Todo
     from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
@@ -126,7 +126,7 @@ def follow(
     Then come untrained samplers that were never scored by this protocol. A dataset that cannot be had, and a success
     rule that one of the samplers passes, are a GanbenchError before anything of the run is stored or trained.
     """
-    from ganbench.calibration import protocols
+    from ganbench.evaluation.calibration import protocols
 
     folder, clock = folder_of(asked, settings), clock or Clock()
     with clock.phase("plan"):
@@ -184,7 +184,7 @@ def calibrated(
     Raises GanbenchError where a dataset or a metric has one: every trial would fail with it. Another exception is told,
     and left to the trials.
     """
-    from ganbench.calibration import Bench, one_thread
+    from ganbench.evaluation.calibration import Bench, one_thread
 
     with one_thread():
         for label, protocol in judged.items():
@@ -207,7 +207,7 @@ def calibrated(
 
 def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
     """Raise GanbenchError for the first success rule that an untrained sampler passes, unless that is allowed."""
-    from ganbench.trivial import passed, refusal
+    from ganbench.evaluation.trivial_thresholds import passed, refusal
 
     for rule in asked.success:
         passes = [] if rule.allow_trivial else passed(rule, rows.get(rule.dataset, ()))

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ganbench import rules, suite
+from ganbench import suite
+from ganbench.evaluation import success
 from ganbench.forecast import Forecast, Piece
 from ganbench.report.successes import measurements
 from ganbench.results.store import read
@@ -104,7 +105,7 @@ def count_successes(status: Status, frames: Frames, asked: Suite) -> None:
             named = frames.scores.drop_duplicates("name")
             directions = dict(zip(named["name"], named["direction"], strict=True))
             if len(rates) and (rule.metric is None or rule.metric in directions):
-                status.rule = rules.words(rule, directions)
+                status.rule = success.words(rule, directions)
                 status.won = Counter(dict(zip(rates["method"], rates["successes"], strict=True)))
                 status.tried = Counter(dict(zip(rates["method"], rates["n"], strict=True)))
 

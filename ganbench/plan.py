@@ -9,13 +9,13 @@ from functools import cache, cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ganbench import rules
 from ganbench.api import schedules
 from ganbench.api.training import Direction, Method, Metric, Space, Spec, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
 from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, unknown
+from ganbench.evaluation import success
 from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
 
@@ -289,7 +289,7 @@ class Planner:
             for i, rule in enumerate(self.suite.success):
                 if rule.dataset == table.title:
                     place = f"{locations.place(self.suite, 'success', i)} for {rule.dataset!r}"
-                    rules.check(rule, metrics, self.suite.budget.snapshots, place)
+                    success.check(rule, metrics, self.suite.budget.snapshots, place)
         return directions
 
 

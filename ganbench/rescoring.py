@@ -87,7 +87,7 @@ def _score(
 
 def _judged(kept: Kept, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Score every member of a batch that left a generator, on the latents that members are judged on."""
-    from ganbench import evaluate
+    from ganbench.evaluation import scoring
     from ganbench.worker import reference_of
 
     training, snapshot = kept.training, kept.snapshot
@@ -98,8 +98,8 @@ def _judged(kept: Kept, plugins: Registry, metric: tuple[Part, Metric]) -> dict[
         if file:
             own = {name: tensor[i].cpu() for name, tensor in snapshot.generators.items()}
             networks = snapshot.ensemble.networks
-            sight = evaluate.Sight(
+            sight = scoring.Sight(
                 drawn[i], reference, networks=networks, generator_parameters=own, critic_parameters={}
             )
-            scored[key] = evaluate.judge([metric], sight, step=snapshot.step, final=True)
+            scored[key] = scoring.judge([metric], sight, step=snapshot.step, final=True)
     return scored

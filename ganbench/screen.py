@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from ganbench import rules
 from ganbench.api.trials import Batch, Calibrating, Event, Finished, Record, Started
 from ganbench.api.trials import Progress as Step
 from ganbench.courses import asked
+from ganbench.evaluation import success
+from ganbench.evaluation.outcomes import DEFAULT, Course, Thresholds, steps_of
 from ganbench.forecast import Forecast, pieces_of
-from ganbench.outcomes import DEFAULT, Course, Thresholds, steps_of
 from ganbench.status import Status, memory_of, printable
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ class Screen:
             status.fates["diverged"] += 1
         for rule in session.suite.success[:1]:
             if rule.dataset == labels["dataset"]:
-                status.rule = rules.words(rule, session.plan.directions)
+                status.rule = success.words(rule, session.plan.directions)
                 status.tried[labels["method"]] += 1
-                won = not diverged(record, self.limits) and rules.succeeds(record, rule, session.plan.directions)
+                won = not diverged(record, self.limits) and success.succeeds(record, rule, session.plan.directions)
                 status.won[labels["method"]] += won
 
     def look(self) -> Status:

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ganbench.courses import outcome_table
+from ganbench.evaluation.outcomes import OUTCOMES
 from ganbench.inference import Interval, median_interval, quantile
-from ganbench.outcomes import OUTCOMES
 from ganbench.standings import SuccessRule, headline, judged, standings, successes, ways
 from ganbench.variation import share_within
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from ganbench import checkpoints, evaluate, plan, registry
+from ganbench import checkpoints, plan, registry
 from ganbench.api.training import Metric, Source
 from ganbench.api.trials import Batch, Part, Record, Score, canonical
 from ganbench.checkpoints import Checkpoint, Kept, branch
@@ -19,7 +19,8 @@ from ganbench.engine import device as devices
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
-from ganbench.judge import Judge
+from ganbench.evaluation import scoring
+from ganbench.evaluation.best_snapshot import Judge
 from ganbench.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -196,12 +197,12 @@ class Job:
         ]
 
 
-_references: dict[str, evaluate.Reference] = {}
+_references: dict[str, scoring.Reference] = {}
 
 
-def reference_of(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> evaluate.Reference:
+def reference_of(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
     """Give the real samples that a dataset is judged by, made once per process: their features take a while."""
     key = canonical([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
     if key not in _references:
-        _references[key] = evaluate.Reference(source, batch.measurement.samples)
+        _references[key] = scoring.Reference(source, batch.measurement.samples)
     return _references[key]

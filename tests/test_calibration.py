@@ -12,7 +12,7 @@ import pytest
 import torch
 from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, registry, suite
 from ganbench.api.trials import Calibrating, Calibration, Measurement, Part
-from ganbench.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
+from ganbench.evaluation.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
 from ganbench.registry.registry import Registry
 from ganbench.report import make_tables, render
 from ganbench.results.frames import Frames

@@ -11,7 +11,7 @@ import pytest
 from ganbench import GanbenchError
 from ganbench.api.trials import Score
 from ganbench.courses import outcome_table
-from ganbench.outcomes import Thresholds, spread_measurement
+from ganbench.evaluation.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
 from ganbench.results.store import Store
 from ganbench.statistics import standings

@@ -12,8 +12,8 @@ import pytest
 import torch
 from ganbench import Evidence, Extractor, GanbenchError, Metric, Networks, Source
 from ganbench.api.trials import Part, digest
-from ganbench.evaluate import Reference, Sight, judge, spread
-from ganbench.outcomes import spread_measurement
+from ganbench.evaluation.outcomes import spread_measurement
+from ganbench.evaluation.scoring import Reference, Sight, judge, spread
 from torch import Tensor, nn
 
 NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=2)

@@ -15,8 +15,8 @@ from ganbench import Metric, Networks, Source
 from ganbench.api.trials import Part, Score
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.snapshot import Snapshot
-from ganbench.evaluate import Reference
-from ganbench.judge import FRESH, Judge
+from ganbench.evaluation.best_snapshot import FRESH, Judge
+from ganbench.evaluation.scoring import Reference
 from ganbench.standings import standings
 from torch import nn
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from ganbench.api.trials import Part
-from ganbench.evaluate import Reference, Sight, judge
+from ganbench.evaluation.scoring import Reference, Sight, judge
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits

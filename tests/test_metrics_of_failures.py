@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from ganbench.api.trials import Part
-from ganbench.evaluate import Reference, Sight, judge
+from ganbench.evaluation.scoring import Reference, Sight, judge
 
 from ganbench_plugins.datasets import curves, digits, dirac, mixtures
 from measuring import METRICS

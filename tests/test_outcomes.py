@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ganbench.outcomes import (
+from ganbench.evaluation.outcomes import (
     OUTCOMES,
     Course,
     Series,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ganbench.rules import succeeds, words
+from ganbench.evaluation.success import succeeds, words
 from ganbench.suite.methods import SuccessTable
 
 from building import record, rejudged, scores, trial

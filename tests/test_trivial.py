@@ -11,11 +11,11 @@ import pytest
 from ganbench import GanbenchError
 from ganbench.api.training import Direction
 from ganbench.api.trials import Calibrating, Calibration
+from ganbench.evaluation.trivial_thresholds import harder_than, passed, refusal
 from ganbench.report import make_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import read
 from ganbench.suite.suite import restore
-from ganbench.trivial import harder_than, passed, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ganbench import trivial
 from ganbench.api.trials import Calibration
+from ganbench.evaluation import trivial_thresholds
 from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
 from ganbench.standings import SuccessRule, headline, judged, ways
@@ -141,7 +141,7 @@ def rule_notes(rule: SuccessRule, standing: pd.DataFrame, measurement: str | Non
 def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:
     """Which of the rule's thresholds a sampler passes that nobody trained."""
     own = frames.calibration[frames.calibration["dataset"] == rule.dataset].drop(columns="dataset")
-    return trivial.notes(rule, [Calibration(*row) for row in own.itertuples(index=False, name=None)])
+    return trivial_thresholds.notes(rule, [Calibration(*row) for row in own.itertuples(index=False, name=None)])
 
 
 def interval_note(standing: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.courses import asked
-from ganbench.outcomes import OUTCOMES, Thresholds
+from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
 from ganbench.report.scores import score_tables
 from ganbench.report.spread import paired_scores, seed_spread, success_costs
 from ganbench.report.successes import success_tables

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganbench.api.training import Ask, Direction, Extractor, Metric, Networks, Source, Space
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
-from ganbench.evaluate import Reference, Sight, scores
+from ganbench.evaluation.scoring import Reference, Sight, scores
 from ganbench.registry.registry import Registry
 from ganbench.testing.contract import Subject, require, rule
 from ganbench.testing.guards import no_global_chance, unchanged

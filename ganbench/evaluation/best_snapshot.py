@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ganbench import evaluate
 from ganbench.api.training import Metric
 from ganbench.api.trials import Part, Score
 from ganbench.engine.snapshot import pack, unpack
+from ganbench.evaluation import scoring
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class Judge:
         training: Training,
         samples: int,
         metrics: Sequence[tuple[Part, Metric]],
-        reference: evaluate.Reference,
+        reference: scoring.Reference,
     ) -> None:
         self.training, self.samples, self.metrics, self.reference = training, samples, metrics, reference
         going = [(part, metric) for part, metric in metrics if not metric.final]
@@ -107,15 +107,15 @@ class Judge:
         samples = self.training.samples(snapshot, self.samples, stream)
         found: list[list[Score]] = []
         for i in range(len(snapshot.members)):
-            sight = evaluate.Sight(
+            sight = scoring.Sight(
                 samples[i],
                 self.reference,
                 networks=snapshot.ensemble.networks,
                 generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
                 critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
             )
-            judged = evaluate.judge(metrics, sight, step=snapshot.step, final=final)
-            found.append([*judged, evaluate.spread(sight, step=snapshot.step)])
+            judged = scoring.judge(metrics, sight, step=snapshot.step, final=final)
+            found.append([*judged, scoring.spread(sight, step=snapshot.step)])
         return found
 
 

@@ -23,7 +23,7 @@ from torch import Generator, Tensor, nn
 from ganbench.api.training import Metric, Networks, Source
 from ganbench.api.trials import Batch, Calibration, Measurement, Part, Score, digest
 from ganbench.errors import GanbenchError
-from ganbench.evaluate import Reference, Sight, judge, spread
+from ganbench.evaluation.scoring import Reference, Sight, judge, spread
 from ganbench.registry.registry import Registry
 
 SAMPLERS = 1

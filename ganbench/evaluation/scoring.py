@@ -12,7 +12,7 @@ from torch import Tensor
 from ganbench.api.training import Extractor, Metric, Networks, Parameters, Source
 from ganbench.api.trials import Part, Score, digest
 from ganbench.errors import GanbenchError
-from ganbench.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
+from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
 
 
 class Reference:

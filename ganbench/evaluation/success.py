@@ -8,7 +8,7 @@ from math import isfinite
 from ganbench.api.training import Direction, Metric
 from ganbench.api.trials import Record
 from ganbench.errors import GanbenchError, unknown
-from ganbench.outcomes import SPREAD
+from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
 from ganbench.suite.methods import SuccessTable
 
