@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry, selection, suite
+from ganbench import registry, suite
 from ganbench.api.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
 from ganbench.clock import Clock, cores
 from ganbench.errors import GanbenchError
+from ganbench.plan import selection
 from ganbench.results.files import checkpointed, forget_checkpoint
 from ganbench.results.store import Store
 from ganbench.settings import Settings
@@ -24,7 +25,7 @@ from ganbench.suite.suite import DEFAULTS, Suite
 
 if TYPE_CHECKING:
     from ganbench.evaluation.calibration import Protocol
-    from ganbench.plan import Plan, Todo
+    from ganbench.plan.planner import Plan, Todo
     from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
 

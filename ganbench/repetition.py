@@ -108,7 +108,7 @@ def made_for(detail: Mapping[str, Any], runs: Sequence[Run]) -> suite.Suite:
 
 def measured(asked: suite.Suite, trial: Trial, plugins: Registry, samples: int) -> Measurement:
     """Give how a suite judges a trial's dataset; nothing but its generator is judged where it has it no more."""
-    from ganbench.plan import Planner
+    from ganbench.plan.planner import Planner
 
     label = trial.labels["dataset"]
     table = next((table for table in asked.dataset if table.title == label), None)
@@ -127,7 +127,7 @@ def changes(detail: Mapping[str, Any], record: Record) -> Iterator[str]:
 
 def code_change(detail: Mapping[str, Any], trial: Trial, asked: suite.Suite, plugins: Registry) -> Iterator[str]:
     """Say whether other code answers the trial today."""
-    from ganbench.plan import Planner
+    from ganbench.plan.planner import Planner
 
     if Planner(asked, plugins).code(trial.recipe, trial.architecture, trial.dataset) != detail["code"]:
         yield "the code of a plugin that it uses, or of the engine's numerics"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from ganbench import selection
 from ganbench.checkpoints import EVERY
 from ganbench.errors import GanbenchError, unknown
+from ganbench.plan import selection
 
 MOST_JOBS = 1024
 RETRIED = ("failed", "timeout")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ganbench.api import schedules
 from ganbench.api.training import Direction, Method, Metric, Space, Spec, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical, digest, offers_of
-from ganbench.budgets import UNKNOWN, budget
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, unknown
 from ganbench.evaluation import success
+from ganbench.plan.budget import UNKNOWN, budget
 from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
 
