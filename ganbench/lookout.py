@@ -21,9 +21,9 @@ from ganbench.evaluation import success
 from ganbench.forecast import Forecast, Piece
 from ganbench.report.successes import measurements
 from ganbench.results.store import read
-from ganbench.statistics import rate_table
+from ganbench.statistics.score_summary import fate_table
+from ganbench.statistics.success_rates import rate_table
 from ganbench.status import Status, memory_of, printable
-from ganbench.summary import fate_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

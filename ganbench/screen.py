@@ -15,10 +15,10 @@ from rich.table import Table
 
 from ganbench.api.trials import Batch, Calibrating, Event, Finished, Record, Started
 from ganbench.api.trials import Progress as Step
-from ganbench.courses import asked
 from ganbench.evaluation import success
 from ganbench.evaluation.outcomes import DEFAULT, Course, Thresholds, steps_of
 from ganbench.forecast import Forecast, pieces_of
+from ganbench.statistics.outcome_table import asked
 from ganbench.status import Status, memory_of, printable
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganbench.courses import asked
 from ganbench.errors import GanbenchError
 from ganbench.kept import bring_back
 from ganbench.report.canvas import picture
@@ -25,7 +24,8 @@ from ganbench.report.outputs import file_names
 from ganbench.report.sheet import COLUMNS, Strip, draw_images, draw_points
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.standings import standings
+from ganbench.statistics.final_scores import standings
+from ganbench.statistics.outcome_table import asked
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,15 +10,9 @@ from collections.abc import Callable
 from itertools import combinations, product
 
 import numpy as np
-from ganbench.inference import (
-    Interval,
-    curve_half_width,
-    holm,
-    paired_difference,
-    wilson,
-)
-from ganbench.statistics import paired_p
-from ganbench.variation import share_within
+from ganbench.statistics.intervals import Interval, curve_half_width, holm, paired_difference, wilson
+from ganbench.statistics.success_rates import paired_p
+from ganbench.statistics.variance import share_within
 from numpy.typing import NDArray
 from scipy.stats import binom, multinomial, multivariate_normal, norm, rankdata
 

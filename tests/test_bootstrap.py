@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ganbench.bootstrap import bootstrap_median
+from ganbench.statistics.bootstrap import bootstrap_median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from ganbench.bootstrap import bootstrap_median
-from ganbench.inference import Interval, median_interval
+from ganbench.statistics.bootstrap import bootstrap_median
+from ganbench.statistics.intervals import Interval, median_interval
 
 import simulating
 from simulating import Floats

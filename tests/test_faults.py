@@ -8,9 +8,9 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench.courses import outcome_table
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
+from ganbench.statistics.outcome_table import outcome_table
 
 import faults
 import small

@@ -13,8 +13,8 @@ import pytest
 from ganbench.report.canvas import COLOURS, glyphs, picture, readable, style
 from ganbench.report.figures import draw_curve, draw_scores, figures, write_pictures
 from ganbench.results.frames import Frames
-from ganbench.standings import judged
-from ganbench.statistics import success_curve
+from ganbench.statistics.final_scores import judged
+from ganbench.statistics.success_rates import success_curve
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 

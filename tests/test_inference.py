@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from ganbench.inference import (
+from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
     holm,

@@ -17,7 +17,7 @@ from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.snapshot import Snapshot
 from ganbench.evaluation.best_snapshot import FRESH, Judge
 from ganbench.evaluation.scoring import Reference
-from ganbench.standings import standings
+from ganbench.statistics.final_scores import standings
 from torch import nn
 
 from building import record, results, trial

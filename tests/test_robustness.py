@@ -15,7 +15,7 @@ from ganbench.report import render
 from ganbench.report.robustness import robustness_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.robustness import Yardstick, pooled_threshold, robustness_table
+from ganbench.statistics.sensitivity import Yardstick, pooled_threshold, robustness_table
 
 from building import Success, record, results, scores, trial
 

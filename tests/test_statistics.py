@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ganbench.api.trials import Score
 from ganbench.errors import GanbenchError
-from ganbench.inference import curve_half_width, paired_difference, wilson
-from ganbench.standings import headline, judged
-from ganbench.statistics import (
+from ganbench.statistics.final_scores import headline, judged
+from ganbench.statistics.intervals import curve_half_width, paired_difference, wilson
+from ganbench.statistics.success_rates import (
     contingency,
     median_differences,
     paired_p,

@@ -7,9 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ganbench.api.trials import Record
-from ganbench.bootstrap import bootstrap_median
-from ganbench.statistics import median_differences, rate_table, success_table
-from ganbench.summary import (
+from ganbench.statistics.bootstrap import bootstrap_median
+from ganbench.statistics.score_summary import (
     cost_table,
     failure_table,
     fate_table,
@@ -17,6 +16,7 @@ from ganbench.summary import (
     success_cost_table,
     summary_table,
 )
+from ganbench.statistics.success_rates import median_differences, rate_table, success_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ganbench.variation import share_within
+from ganbench.statistics.variance import share_within
 from scipy.stats import f_oneway, rankdata
 
 INF = math.inf

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.inference import quantile
 from ganbench.report.canvas import FAINT, INK, PALE, colour, picture, readable
 from ganbench.report.cells import shown
 from ganbench.report.outputs import file_names, make_folder
 from ganbench.report.successes import measurements
 from ganbench.results.files import write_file
-from ganbench.standings import SuccessRule, headline, judged
-from ganbench.statistics import success_curve
+from ganbench.statistics.final_scores import SuccessRule, headline, judged
+from ganbench.statistics.intervals import quantile
+from ganbench.statistics.success_rates import success_curve
 
 if TYPE_CHECKING:
     import pandas as pd

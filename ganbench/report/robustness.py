@@ -10,8 +10,8 @@ import pandas as pd
 from ganbench.errors import GanbenchError
 from ganbench.report.successes import measurements
 from ganbench.report.table import Table, size_note
-from ganbench.robustness import DECLARED, robustness_table
-from ganbench.standings import SuccessRule
+from ganbench.statistics.final_scores import SuccessRule
+from ganbench.statistics.sensitivity import DECLARED, robustness_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.summary import summary_table
+from ganbench.statistics.score_summary import summary_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -9,10 +9,10 @@ import pandas as pd
 
 from ganbench.api.trials import Calibration
 from ganbench.evaluation import trivial_thresholds
-from ganbench.inference import holm
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.standings import SuccessRule, headline, judged, ways
-from ganbench.statistics import rate_table, success_table
+from ganbench.statistics.final_scores import SuccessRule, headline, judged, ways
+from ganbench.statistics.intervals import holm
+from ganbench.statistics.success_rates import rate_table, success_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ganbench.courses import asked
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
 from ganbench.report.scores import score_tables
 from ganbench.report.spread import paired_scores, seed_spread, success_costs
 from ganbench.report.successes import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.results.history import extensions
-from ganbench.standings import SuccessRule
-from ganbench.summary import cost_table, failure_table, fate_table
+from ganbench.statistics.final_scores import SuccessRule
+from ganbench.statistics.outcome_table import asked
+from ganbench.statistics.score_summary import cost_table, failure_table, fate_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -12,7 +12,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ganbench.errors import unknown
-from ganbench.inference import (
+from ganbench.statistics.final_scores import At as At
+from ganbench.statistics.final_scores import SuccessRule as SuccessRule
+from ganbench.statistics.final_scores import judged as judged
+from ganbench.statistics.final_scores import standings as standings
+from ganbench.statistics.final_scores import steps_of as steps_of
+from ganbench.statistics.final_scores import successes as successes
+from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
     mcnemar_exact,
@@ -22,12 +28,6 @@ from ganbench.inference import (
     sign_flip_exact,
     wilson,
 )
-from ganbench.standings import At as At
-from ganbench.standings import SuccessRule as SuccessRule
-from ganbench.standings import judged as judged
-from ganbench.standings import standings as standings
-from ganbench.standings import steps_of as steps_of
-from ganbench.standings import successes as successes
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.training import Direction
-from ganbench.standings import NEVER, At, SuccessRule, headline, judged, successes
-from ganbench.statistics import contingency, pairs
+from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, judged, successes
+from ganbench.statistics.success_rates import contingency, pairs
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

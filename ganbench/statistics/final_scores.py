@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ganbench.courses import outcome_table
 from ganbench.errors import GanbenchError
+from ganbench.statistics.outcome_table import outcome_table
 from ganbench.suite import conditions
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ganbench.inference import FEWEST_UNITS, NOTHING, Interval
+from ganbench.statistics.intervals import FEWEST_UNITS, NOTHING, Interval
 
 RESAMPLES = 2000
 CELLS = 4_000_000

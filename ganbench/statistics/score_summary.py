@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ganbench.courses import outcome_table
 from ganbench.evaluation.outcomes import OUTCOMES
-from ganbench.inference import Interval, median_interval, quantile
-from ganbench.standings import SuccessRule, headline, judged, standings, successes, ways
-from ganbench.variation import share_within
+from ganbench.statistics.final_scores import SuccessRule, headline, judged, standings, successes, ways
+from ganbench.statistics.intervals import Interval, median_interval, quantile
+from ganbench.statistics.outcome_table import outcome_table
+from ganbench.statistics.variance import share_within
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ganbench.inference import NOTHING, Interval
+from ganbench.statistics.intervals import NOTHING, Interval
 
 
 def share_within(values: ArrayLike, units: ArrayLike, level: float = 0.95) -> tuple[float, Interval]:
