@@ -38,8 +38,8 @@ from ganbench.api.training import (
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
-    from ganbench.driver import run
     from ganbench.results.store import read
+    from ganbench.runner.driver import run
 
 __version__ = "0.1.0"
 
@@ -79,7 +79,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import `run` and `read` when first asked for: a plugin never pays for pandas or SQLAlchemy."""
     if name == "run":
-        from ganbench.driver import run
+        from ganbench.runner.driver import run
 
         return run
     if name == "read":

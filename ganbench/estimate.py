@@ -126,7 +126,7 @@ def attempt(batch: Batch, plugins: Registry) -> Tried:
     The best snapshots are judged again in the end, here taken to be two.
     """
     from ganbench.engine import device as devices
-    from ganbench.worker import Job
+    from ganbench.runner.worker import Job
 
     budget = batch.trials[0].budget
     steps = budget.generator_steps

@@ -22,7 +22,7 @@ from ganbench.statistics.outcome_table import asked
 from ganbench.status import Status, memory_of, printable
 
 if TYPE_CHECKING:
-    from ganbench.driver import Session
+    from ganbench.runner.driver import Session
 
 PLAIN_SECONDS = 5.0
 """Seconds between two lines where the output is no terminal."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganbench.errors import GanbenchError
-from ganbench.kept import bring_back
 from ganbench.report.canvas import picture
 from ganbench.report.cells import shown
 from ganbench.report.figures import Picture
@@ -24,6 +23,7 @@ from ganbench.report.outputs import file_names
 from ganbench.report.sheet import COLUMNS, Strip, draw_images, draw_points
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
+from ganbench.runner.rebuild import bring_back
 from ganbench.statistics.final_scores import standings
 from ganbench.statistics.outcome_table import asked
 

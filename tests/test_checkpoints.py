@@ -15,13 +15,13 @@ import pytest
 import torch
 from ganbench import plan, registry, suite
 from ganbench.api.trials import Batch, Record
-from ganbench.checkpoints import Checkpoint
 from ganbench.engine import checkpoint
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import TAPE_FROM, Training
 from ganbench.results.files import checkpoint_path
-from ganbench.worker import run_batch
+from ganbench.runner.checkpoints import Checkpoint
+from ganbench.runner.worker import run_batch
 from safetensors import safe_open
 from safetensors.torch import save_file
 

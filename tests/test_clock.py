@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from ganbench.clock import Clock, age
+from ganbench.runner.phases import Clock, age
 
 from building import record, trial
 from test_cli import SUITE

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, plan, registry, suite, worker
+from ganbench import GanbenchError, plan, registry, suite
 from ganbench.api.trials import Batch
 from ganbench.engine.jacobian import Descent, descent, jacobian
 from ganbench.engine.step import Game
 from ganbench.engine.train import Training, prepare
+from ganbench.runner import worker
 from torch import Tensor
 
 from ganbench_plugins.architectures import linear

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
-from ganbench.driver import as_suite, follow
 from ganbench.results.store import Store, read
-from ganbench.settings import Settings
+from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.settings import Settings
 from safetensors.torch import load
 
 from small import suite as small

@@ -7,11 +7,11 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench.driver import as_suite, follow
 from ganbench.report import make_tables
 from ganbench.results.history import extensions
 from ganbench.results.store import Store, read
-from ganbench.settings import Settings
+from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.settings import Settings
 
 from building import record, results, trial
 from small import suite as small

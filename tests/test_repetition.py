@@ -9,8 +9,8 @@ from pathlib import Path
 import ganbench
 import pytest
 from ganbench import GanbenchError, registry
-from ganbench.repetition import difference, distance, repeat
 from ganbench.results.store import Store, read
+from ganbench.runner.rerun import difference, distance, repeat
 from safetensors.torch import save
 from torch import tensor
 

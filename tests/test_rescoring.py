@@ -8,8 +8,8 @@ import ganbench
 import pytest
 from ganbench import GanbenchError, Metric, Offer, hookimpl, registry
 from ganbench.api.trials import Score
-from ganbench.rescoring import rescore
 from ganbench.results.store import Store, read
+from ganbench.runner.rescore import rescore
 
 from building import record, results, trial
 from small import suite as small

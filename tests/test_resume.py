@@ -17,11 +17,11 @@ import pandas as pd
 import psutil
 import pytest
 from ganbench.api.trials import Progress, Started
-from ganbench.driver import as_suite, follow
 from ganbench.errors import GanbenchError
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store, read
-from ganbench.settings import Settings
+from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.settings import Settings
 
 SUITE = """
 question = "Does it go on?"

@@ -8,9 +8,9 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import GanbenchError
-from ganbench.driver import as_suite, follow
 from ganbench.results.store import Store, read
-from ganbench.settings import Settings
+from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.settings import Settings
 
 from small import suite as small
 from terminal import ganbench as command

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganbench import GanbenchError, driver, plan, read, registry
+from ganbench import GanbenchError, plan, read, registry
 from ganbench.api.trials import trial_of
 from ganbench.engine import device
 from ganbench.engine.restore import revive
@@ -17,6 +17,7 @@ from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
 from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row
 from ganbench.results.store import Store
+from ganbench.runner import driver
 from ganbench.sheets import Gallery, ranked, sheets, trial_sheet
 from ganbench.suite.suite import parse
 from matplotlib.figure import Figure

@@ -10,12 +10,12 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import plan, registry
-from ganbench.driver import as_suite, follow
 from ganbench.engine.train import ENGINE_NUMERICS
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.results.store import read
-from ganbench.settings import Settings
+from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.settings import Settings
 
 from small import suite as small
 from test_driver import LOSS

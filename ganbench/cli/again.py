@@ -17,7 +17,7 @@ def rerun(
 ) -> None:
     """Train a recorded trial again, in its recorded company, and compare. Exit code 0 if it matches, 1 if not."""
     from ganbench import registry
-    from ganbench.repetition import repeat
+    from ganbench.runner.rerun import repeat
 
     plugins = registry.load(files=plugin or ())
     with bar("training") as tell:
@@ -38,7 +38,7 @@ def evaluate(
 ) -> None:
     """Score the kept final generators by another protocol, without training; tables show both."""
     from ganbench import registry
-    from ganbench.rescoring import rescore
+    from ganbench.runner.rescore import rescore
 
     plugins = registry.load(files=plugin or ())
     with bar("scoring") as tell:

@@ -78,7 +78,8 @@ def check(
 
 def doctor(plugin: Plugins = None) -> None:
     """Say what is installed here, what it runs on, and which plugins do not load."""
-    from ganbench import driver, registry
+    from ganbench import registry
+    from ganbench.runner import driver
 
     known = driver.facts()
     plugins = registry.load(files=plugin or ())

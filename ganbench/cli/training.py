@@ -12,11 +12,11 @@ import typer
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
 from ganbench.cli.printing import bar, plain
 from ganbench.cli.results import tables_of
-from ganbench.clock import Clock, age, cores
 from ganbench.errors import GanbenchError
+from ganbench.runner.phases import Clock, age, cores
 
 if TYPE_CHECKING:
-    from ganbench.settings import Settings
+    from ganbench.runner.settings import Settings
     from ganbench.suite.suite import Suite
 
 
@@ -45,9 +45,9 @@ def run(
     format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
-    from ganbench.driver import as_suite, folder_of
     from ganbench.report import writer
     from ganbench.results.store import read
+    from ganbench.runner.driver import as_suite, folder_of
 
     clock = Clock(age())
     chosen = settings(
@@ -81,7 +81,7 @@ def run(
 
 def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
     """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
-    from ganbench.driver import folder_of, follow, workers_of
+    from ganbench.runner.driver import folder_of, follow, workers_of
     from ganbench.screen import Screen
     from ganbench.stopping import Stopped, stoppable
 
@@ -110,8 +110,8 @@ def plan(
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
 ) -> None:
     """Say what a run would train, without training anything."""
-    from ganbench.driver import as_suite, folder_of, left_of, plan_of
     from ganbench.results.store import Store
+    from ganbench.runner.driver import as_suite, folder_of, left_of, plan_of
 
     asked, chosen = as_suite(suite), settings(out=out, files=plugin)
     plugins, made = plan_of(asked, chosen)
@@ -169,7 +169,7 @@ def agreed(folder: Path) -> bool:
 
 def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
     """Make the driver's settings of the command line's; what was not given stays at its default."""
-    from ganbench.settings import Settings
+    from ganbench.runner.settings import Settings
 
     given = {name: value for name, value in rest.items() if value is not None}
     statuses = tuple(each.strip() for each in retry.split(",") if each.strip())

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ganbench import suite
 from ganbench.api.trials import Batch, Measurement, Record, Trial
-from ganbench.driver import facts
 from ganbench.errors import GanbenchError
-from ganbench.kept import company, device_of, stored
 from ganbench.results.store import Store
+from ganbench.runner.driver import facts
+from ganbench.runner.rebuild import company, device_of, stored
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
     from ganbench.results.history import Run
-    from ganbench.worker import Report
+    from ganbench.runner.worker import Report
 
 CLOSE = 1e-6
 """How far apart, relative to the larger of 1 and the value, a rerun may lie and still match."""
@@ -74,7 +74,7 @@ def repeat(folder: Path, key: str, plugins: Registry, report: Report = lambda st
     Its batch is rebuilt with the members and the mode of its record. Raises GanbenchError where there is no such
     record, or none that came to a training.
     """
-    from ganbench.worker import run_batch
+    from ganbench.runner.worker import run_batch
 
     with Store(folder, readonly=True) as store:
         detail = store.detail(key)

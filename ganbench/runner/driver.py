@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import registry, suite
 from ganbench.api.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
-from ganbench.clock import Clock, cores
 from ganbench.errors import GanbenchError
 from ganbench.plan import selection
 from ganbench.results.files import checkpointed, forget_checkpoint
 from ganbench.results.store import Store
-from ganbench.settings import Settings
+from ganbench.runner.phases import Clock, cores
+from ganbench.runner.settings import Settings
 from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -222,7 +222,7 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
     if not session.todo.batches:
         yield iter(())
         return
-    from ganbench.worker import run_batch
+    from ganbench.runner.worker import run_batch
 
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0

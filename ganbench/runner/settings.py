@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from ganbench.checkpoints import EVERY
 from ganbench.errors import GanbenchError, unknown
 from ganbench.plan import selection
+from ganbench.runner.checkpoints import EVERY
 
 MOST_JOBS = 1024
 RETRIED = ("failed", "timeout")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Part, Score
 from ganbench.errors import GanbenchError
-from ganbench.kept import Kept, bring_back
 from ganbench.results.store import Store
+from ganbench.runner.rebuild import Kept, bring_back
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def _score(
 def _judged(kept: Kept, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Score every member of a batch that left a generator, on the latents that members are judged on."""
     from ganbench.evaluation import scoring
-    from ganbench.worker import reference_of
+    from ganbench.runner.worker import reference_of
 
     training, snapshot = kept.training, kept.snapshot
     reference = reference_of(plugins, kept.batch.trials[0].dataset, training.source, kept.batch)

@@ -10,10 +10,9 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from ganbench import checkpoints, plan, registry
+from ganbench import plan, registry
 from ganbench.api.training import Metric, Source
 from ganbench.api.trials import Batch, Part, Record, Score, canonical
-from ganbench.checkpoints import Checkpoint, Kept, branch
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
 from ganbench.engine.snapshot import Snapshot
@@ -22,6 +21,8 @@ from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import Judge
 from ganbench.registry.registry import Registry
+from ganbench.runner import checkpoints
+from ganbench.runner.checkpoints import Checkpoint, Kept, branch
 
 if TYPE_CHECKING:
     import torch
