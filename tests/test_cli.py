@@ -149,9 +149,9 @@ def test_help_is_quick_and_light(tmp_path):
 
 
 def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
+    from ganbench.progress.live import Screen
     from ganbench.runner.driver import as_suite, follow
     from ganbench.runner.settings import Settings
-    from ganbench.screen import Screen
 
     from small import suite as small
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench import estimate as estimates
 from ganbench import plan, registry
 from ganbench.api.trials import Batch
-from ganbench.estimate import Tried, attempt, estimate
+from ganbench.progress import estimate as estimates
+from ganbench.progress.estimate import Tried, attempt, estimate
 from ganbench.results.store import Store, read
 from ganbench.suite.suite import parse
 

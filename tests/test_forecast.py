@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ganbench.forecast import Forecast, Piece, traits_of
+from ganbench.progress.eta import Forecast, Piece, traits_of
 
 METHODS = {"ns-gan": 1.0, "wgan-gp": 1.8, "sngan": 0.6}  # seconds a unit, relative to each other
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ganbench import cli
 from ganbench.errors import GanbenchError
-from ganbench.lookout import follow, forecast_of, holder_of, last_label, look
+from ganbench.progress.watch import follow, forecast_of, holder_of, last_label, look
 from ganbench.results.store import Store
 from rich.console import Console
 

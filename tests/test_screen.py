@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ganbench.api.trials import Batch, Finished, Measurement, Progress, Started
 from ganbench.evaluation.outcomes import DEFAULT
-from ganbench.screen import PLAIN_SECONDS, Screen, diverged
-from ganbench.status import Status, clock, memory_of, size
+from ganbench.progress.live import PLAIN_SECONDS, Screen, diverged
+from ganbench.progress.status import Status, clock, memory_of, size
 from rich.console import Console
 
 from building import Success, record, trial

@@ -81,8 +81,8 @@ def run(
 
 def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
     """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
+    from ganbench.progress.live import Screen
     from ganbench.runner.driver import folder_of, follow, workers_of
-    from ganbench.screen import Screen
     from ganbench.stopping import Stopped, stoppable
 
     workers = 0
@@ -132,7 +132,7 @@ def plan(
     counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
     typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
     if estimate:
-        from ganbench import estimate as estimates
+        from ganbench.progress import estimate as estimates
 
         with bar("trying") as tell:
             workers = cores() if jobs is None else jobs
@@ -147,7 +147,7 @@ def watch(
     """Watch a run from another terminal: how far it is, who succeeds, what runs now. Writes nothing."""
     from rich.console import Console
 
-    from ganbench.lookout import follow
+    from ganbench.progress.watch import follow
 
     try:
         follow(results, Console(), once=once)

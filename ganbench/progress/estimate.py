@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ganbench.api.trials import Batch
-from ganbench.forecast import Forecast, Piece, piece_of, pieces_of
-from ganbench.status import clock, size
+from ganbench.progress.eta import Forecast, Piece, piece_of, pieces_of
+from ganbench.progress.status import clock, size
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry

@@ -18,12 +18,12 @@ from rich.text import Text
 
 from ganbench import suite
 from ganbench.evaluation import success
-from ganbench.forecast import Forecast, Piece
+from ganbench.progress.eta import Forecast, Piece
+from ganbench.progress.status import Status, memory_of, printable
 from ganbench.report.successes import measurements
 from ganbench.results.store import read
 from ganbench.statistics.score_summary import fate_table
 from ganbench.statistics.success_rates import rate_table
-from ganbench.status import Status, memory_of, printable
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -17,9 +17,9 @@ from ganbench.api.trials import Batch, Calibrating, Event, Finished, Record, Sta
 from ganbench.api.trials import Progress as Step
 from ganbench.evaluation import success
 from ganbench.evaluation.outcomes import DEFAULT, Course, Thresholds, steps_of
-from ganbench.forecast import Forecast, pieces_of
+from ganbench.progress.eta import Forecast, pieces_of
+from ganbench.progress.status import Status, memory_of, printable
 from ganbench.statistics.outcome_table import asked
-from ganbench.status import Status, memory_of, printable
 
 if TYPE_CHECKING:
     from ganbench.runner.driver import Session
