@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ganbench.report.canvas import COLOURS, glyphs, picture, readable, style
 from ganbench.report.figures import draw_curve, draw_scores, figures, write_pictures
+from ganbench.report.style import COLOURS, glyphs, picture, readable, style
 from ganbench.results.frames import Frames
 from ganbench.statistics.final_scores import judged
 from ganbench.statistics.success_rates import success_curve

@@ -13,7 +13,7 @@ import pytest
 from ganbench import GanbenchError, Offer, Report, hookimpl, registry
 from ganbench.escaping import slug
 from ganbench.report import FORMATS, Table, make_tables, write_tables, writer
-from ganbench.report.outputs import file_names
+from ganbench.report.output import file_names
 from ganbench.testing.reports import EMPTY, HOSTILE, every_cell, hostile
 
 from building import Success, record, results, trial

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ganbench import cli
 from ganbench.report import render
-from ganbench.report.robustness import robustness_tables
+from ganbench.report.sensitivity_tables import robustness_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.statistics.sensitivity import Yardstick, pooled_threshold, robustness_table

@@ -15,10 +15,10 @@ from ganbench.engine import device
 from ganbench.engine.restore import revive
 from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
-from ganbench.report.sheet import Strip, draw_images, draw_points, plane, row
+from ganbench.report.sample_plots import Strip, draw_images, draw_points, plane, row
+from ganbench.report.samples import Gallery, ranked, sheets, trial_sheet
 from ganbench.results.store import Store
 from ganbench.runner import driver
-from ganbench.sheets import Gallery, ranked, sheets, trial_sheet
 from ganbench.suite.suite import parse
 from matplotlib.figure import Figure
 

@@ -65,8 +65,8 @@ def samples(
 ) -> None:
     """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
     from ganbench import registry
+    from ganbench.report.samples import sheets, trial_sheet
     from ganbench.results.store import read
-    from ganbench.sheets import sheets, trial_sheet
 
     known = home(results), read(results), registry.load(files=plugin or ())
     draw([trial_sheet(*known, of)] if of else sheets(*known), results, out)

@@ -20,7 +20,7 @@ from ganbench import suite
 from ganbench.evaluation import success
 from ganbench.progress.eta import Forecast, Piece
 from ganbench.progress.status import Status, memory_of, printable
-from ganbench.report.successes import measurements
+from ganbench.report.success_tables import measurements
 from ganbench.results.store import read
 from ganbench.statistics.score_summary import fate_table
 from ganbench.statistics.success_rates import rate_table

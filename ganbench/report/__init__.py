@@ -1,7 +1,7 @@
 """Tables and plots, written for the target that reads them."""
 
-from ganbench.report.outputs import write_tables, writer
-from ganbench.report.robustness import make_robustness_tables
+from ganbench.report.output import write_tables, writer
+from ganbench.report.sensitivity_tables import make_robustness_tables
 from ganbench.report.table import Table
 from ganbench.report.tables import history_table, make_tables
 from ganbench.report.writers import FORMATS, render

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.report.canvas import FAINT, INK, PALE, colour, picture, readable
 from ganbench.report.cells import shown
-from ganbench.report.outputs import file_names, make_folder
-from ganbench.report.successes import measurements
+from ganbench.report.output import file_names, make_folder
+from ganbench.report.style import FAINT, INK, PALE, colour, picture, readable
+from ganbench.report.success_tables import measurements
 from ganbench.results.files import write_file
 from ganbench.statistics.final_scores import SuccessRule, headline, judged
 from ganbench.statistics.intervals import quantile

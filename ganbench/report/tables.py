@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
-from ganbench.report.scores import score_tables
-from ganbench.report.spread import paired_scores, seed_spread, success_costs
-from ganbench.report.successes import success_tables
+from ganbench.report.paired_tables import paired_scores, seed_spread, success_costs
+from ganbench.report.score_tables import score_tables
+from ganbench.report.success_tables import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.results.history import extensions
 from ganbench.statistics.final_scores import SuccessRule

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.report.canvas import COLOURS, FAINT, INK, readable
+from ganbench.report.style import COLOURS, FAINT, INK, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
