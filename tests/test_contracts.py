@@ -15,9 +15,9 @@ import torch
 from ganbench import GanbenchError, Offer, cli, registry
 from ganbench.api import hooks
 from ganbench.testing.check import ALONE, check
-from ganbench.testing.contract import Contract
 from ganbench.testing.contracts import KINDS, contracts
-from ganbench.testing.guards import Capture, no_global_chance, unchanged
+from ganbench.testing.purity import Capture, no_global_chance, unchanged
+from ganbench.testing.rule import Contract
 
 SAMPLE = str(Path(__file__).with_name("contract_sample.py"))
 INSTALLED = registry.load()

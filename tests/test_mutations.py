@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from ganbench import registry
 from ganbench.registry.registry import Offered, Registry
-from ganbench.testing.contract import Contract, ContractError, Subject
 from ganbench.testing.contracts import contracts, of_offer
+from ganbench.testing.rule import Contract, ContractError, Subject
 
 from planted import CONSTRAINTS, INPUTS, LOSSES, Planted
 from planted_elsewhere import ELSEWHERE

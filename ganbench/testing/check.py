@@ -50,7 +50,7 @@ def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
             "check: the contract tests run on pytest, which is not installed. pip install pytest, or 'ganbench[dev]'."
         ) from None
     from ganbench.testing.contracts import notes
-    from ganbench.testing.plugin import Listener, chosen, load
+    from ganbench.testing.pytest_plugin import Listener, chosen, load
 
     plugins = load(words)
     verdicts = {(one.kind, one.offer.name): Verdict(one, notes=notes(one)) for one in chosen(plugins, words)}

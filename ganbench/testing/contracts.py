@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing import (
-    building,
+    architectures,
+    constraints,
     datasets,
     derivatives,
+    executors,
     losses,
     metrics,
-    movers,
-    networks,
+    offers,
+    optimizers,
     penalties,
-    recipes,
     reports,
-    terms,
     transforms,
 )
-from ganbench.testing.contract import Contract, Rule, Subject
+from ganbench.testing.rule import Contract, Rule, Subject
 
 Cases = Callable[[Subject], Sequence[Any]]
 
@@ -34,15 +34,15 @@ class Rules(NamedTuple):
 
 KINDS: Mapping[str, Rules] = {
     "losses": Rules(losses.cases, losses.RULES),
-    "constraints": Rules(terms.cases, (*terms.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
-    "inputs": Rules(terms.cases, (*terms.RULES, *transforms.INPUT_RULES)),
-    "dynamics": Rules(movers.dynamics_cases, movers.DYNAMICS_RULES),
-    "architectures": Rules(networks.cases, (*networks.RULES, *derivatives.RULES)),
+    "constraints": Rules(constraints.cases, (*constraints.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
+    "inputs": Rules(constraints.cases, (*constraints.RULES, *transforms.INPUT_RULES)),
+    "dynamics": Rules(optimizers.dynamics_cases, optimizers.DYNAMICS_RULES),
+    "architectures": Rules(architectures.cases, (*architectures.RULES, *derivatives.RULES)),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),
-    "optimizers": Rules(movers.optimizer_cases, movers.OPTIMIZER_RULES),
-    "methods": Rules(recipes.method_cases, recipes.METHOD_RULES),
-    "executors": Rules(recipes.executor_cases, recipes.EXECUTOR_RULES),
+    "optimizers": Rules(optimizers.optimizer_cases, optimizers.OPTIMIZER_RULES),
+    "methods": Rules(executors.method_cases, executors.METHOD_RULES),
+    "executors": Rules(executors.executor_cases, executors.EXECUTOR_RULES),
     "reports": Rules(reports.cases, reports.RULES),
 }
 """The kinds that have contracts."""
@@ -57,13 +57,13 @@ def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> It
 
 def of_offer(subject: Subject) -> Iterator[Contract]:
     """Give the contracts of one offer; of one that does not build only those that say why."""
-    for rule in building.RULES:
+    for rule in offers.RULES:
         yield Contract(subject, rule, subject)
     kind = KINDS.get(subject.offered.kind)
     for case in kind.cases(subject) if kind else ():
         if not is_built(case.subject):
             if case.subject.options:
-                yield Contract(case.subject, building.builds, case.subject)
+                yield Contract(case.subject, offers.builds, case.subject)
             continue
         for rule in kind.rules if kind else ():
             if applies(rule, case):

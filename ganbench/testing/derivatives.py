@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganbench.api.training import Networks
 from ganbench.engine.ensemble import looped, mapped, stack
-from ganbench.testing.contract import require, rule
-from ganbench.testing.guards import Capture, apart
-from ganbench.testing.networks import NUDGE, Case, answers, given, players, stages
+from ganbench.testing.architectures import NUDGE, Case, answers, given, players, stages
+from ganbench.testing.purity import Capture, apart
+from ganbench.testing.rule import require, rule
 
 
 @rule()

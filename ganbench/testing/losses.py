@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ganbench.api.training import Objective, identity
 from ganbench.engine.ensemble import looped, mapped
-from ganbench.testing.building import dials
-from ganbench.testing.contract import TOLERANCE, Subject, require, rule
-from ganbench.testing.guards import Capture, apart, no_global_chance, numbers, same, unchanged
+from ganbench.testing.offers import dials
+from ganbench.testing.purity import Capture, apart, no_global_chance, numbers, same, unchanged
+from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 
 ROWS, WIDTH, SEEDS = 6, 2, 3
 HEADS = {"score": (), "features": (4,), "reconstruction": (WIDTH,)}

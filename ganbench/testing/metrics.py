@@ -17,10 +17,10 @@ from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.scoring import Reference, Sight, scores
 from ganbench.registry.registry import Registry
-from ganbench.testing.contract import Subject, require, rule
-from ganbench.testing.guards import no_global_chance, unchanged
-from ganbench.testing.networks import stages
-from ganbench.testing.scene import space
+from ganbench.testing.architectures import stages
+from ganbench.testing.purity import no_global_chance, unchanged
+from ganbench.testing.rule import Subject, require, rule
+from ganbench.testing.small_game import space
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 SAMPLES, REFERENCE, CLASSES = 28, 60, 4

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Constraint
-from ganbench.testing.contract import TOLERANCE, require, rule
-from ganbench.testing.scene import DOUBLE, Scene, Slope, set_scene
-from ganbench.testing.terms import PLAYERS, Case
+from ganbench.testing.constraints import PLAYERS, Case
+from ganbench.testing.rule import TOLERANCE, require, rule
+from ganbench.testing.small_game import DOUBLE, Scene, Slope, set_scene
 
 IMAGE = (3, 4, 4)
 """As many rows as an image is high, so that a coefficient [n, 1] that lands on the wrong axis still has room."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ganbench.api.training import Report
 from ganbench.report.table import Table
-from ganbench.testing.contract import Subject, require, rule
+from ganbench.testing.rule import Subject, require, rule
 
 HOSTILE = (
     "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.testing.contract import Contract
+from ganbench.testing.rule import Contract
 
 
 def test_an_offer_keeps_a_rule(contract: Contract) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from ganbench.api.training import Constraint, Input
-from ganbench.testing.contract import TOLERANCE, require, rule
-from ganbench.testing.guards import apart
-from ganbench.testing.scene import NAME, train
-from ganbench.testing.terms import Case
+from ganbench.testing.constraints import Case
+from ganbench.testing.purity import apart
+from ganbench.testing.rule import TOLERANCE, require, rule
+from ganbench.testing.small_game import NAME, train
 
 
 def has(name: str) -> Callable[[Case], bool]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ganbench.api.training import KINDS
-from ganbench.testing.contract import Subject, require, rule
-from ganbench.testing.guards import no_global_chance
+from ganbench.testing.purity import no_global_chance
+from ganbench.testing.rule import Subject, require, rule
 
 
 @rule()

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Constraint, Input, Term
 from ganbench.errors import GanbenchError
-from ganbench.testing.building import dials
-from ganbench.testing.contract import TOLERANCE, Subject, require, rule
-from ganbench.testing.guards import Capture, apart, no_global_chance, unchanged
-from ganbench.testing.scene import NAME, ROWS, Scene, by_gradients, set_scene, train
+from ganbench.testing.offers import dials
+from ganbench.testing.purity import Capture, apart, no_global_chance, unchanged
+from ganbench.testing.rule import TOLERANCE, Subject, require, rule
+from ganbench.testing.small_game import NAME, ROWS, Scene, by_gradients, set_scene, train
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 PLAYERS = ("critic", "generator")

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Constraint, Dynamics, Objective, OptimizerFactory
-from ganbench.testing.building import dials
-from ganbench.testing.contract import TOLERANCE, Subject, require, rule
-from ganbench.testing.guards import Capture, apart, no_global_chance, same, unchanged
-from ganbench.testing.scene import GAME, Scene, set_scene, train
+from ganbench.testing.offers import dials
+from ganbench.testing.purity import Capture, apart, no_global_chance, same, unchanged
+from ganbench.testing.rule import TOLERANCE, Subject, require, rule
+from ganbench.testing.small_game import GAME, Scene, set_scene, train
 
 SHAPES = {"weight": (5, 4), "bias": (5,)}
 MEMBERS, STEPS = 3, 6

@@ -15,8 +15,8 @@ import pytest
 from ganbench import registry
 from ganbench.errors import unknown
 from ganbench.registry.registry import Offered, Registry
-from ganbench.testing.contract import Contract
 from ganbench.testing.contracts import contracts
+from ganbench.testing.rule import Contract
 
 
 def is_file(word: str) -> bool:

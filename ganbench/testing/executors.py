@@ -11,8 +11,8 @@ from ganbench.api import schedules
 from ganbench.api.training import Method, Use
 from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Started
 from ganbench.errors import GanbenchError
-from ganbench.testing.contract import Subject, require, rule
-from ganbench.testing.labour import batch, fail, work
+from ganbench.testing.executor_work import batch, fail, work
+from ganbench.testing.rule import Subject, require, rule
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 from ganbench.api.training import Ask, Networks, Space, Spec
 from ganbench.engine.ensemble import refuse_tied
 from ganbench.errors import GanbenchError
-from ganbench.testing.contract import Subject, require, rule
-from ganbench.testing.guards import apart, no_global_chance, same
+from ganbench.testing.purity import apart, no_global_chance, same
+from ganbench.testing.rule import Subject, require, rule
 
 SHAPES = ((2,), (1,), (1, 8, 8), (1, 16, 16), (3, 32, 32), (1, 28, 28), (3, 64, 64), (32, 32))
 ROWS, SPECS = 4, 3

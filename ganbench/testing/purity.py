@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganbench.testing.contract import ContractError
+from ganbench.testing.rule import ContractError
 
 DRAW = "it draws random numbers itself: declare them as `draws={...: Draw(...)}` and read `play.draws`"
 OPERATIONS = {
