@@ -244,7 +244,7 @@ def test_a_second_signal_ends_at_once_whatever_is_being_tidied_up(first: str, se
 
 
 def test_a_signal_that_is_ignored_stays_ignored_and_handlers_come_back() -> None:
-    from ganbench.stopping import Stopped, stoppable
+    from ganbench.cli.interrupts import Stopped, stoppable
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ganbench.cli.again import evaluate, rerun
+from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.printing import plain
 from ganbench.cli.results import figures, history, samples, table

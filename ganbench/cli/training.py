@@ -81,9 +81,9 @@ def run(
 
 def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
     """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
+    from ganbench.cli.interrupts import Stopped, stoppable
     from ganbench.progress.live import Screen
     from ganbench.runner.driver import folder_of, follow, workers_of
-    from ganbench.stopping import Stopped, stoppable
 
     workers = 0
     clock.enter("other")
