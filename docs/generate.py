@@ -21,7 +21,8 @@ import typer
 from ganbench import cli, registry
 from ganbench.api import hooks, training
 from ganbench.suite.methods import settings
-from ganbench.testing import contracts, offers
+from ganbench.testing import contracts
+from ganbench.testing import offers as offer_rules
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -149,7 +150,7 @@ def evidence(truth: Mapping[str, Any]) -> str:
 
 def contract_lists() -> str:
     """Give the rules that offers must keep, a list for each kind."""
-    lists = {"Offers of any kind": offers.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
+    lists = {"Offers of any kind": offer_rules.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
     return "\n".join(
         f"### {kind}\n\n" + "".join(f"- {rule.claim}\n" for rule in rules) for kind, rules in lists.items()
     )

@@ -101,7 +101,7 @@ def test_no_entry_point_makes_strangers_pytest_load_the_contracts() -> None:
     from importlib.metadata import distribution
 
     assert not [entry for entry in distribution("ganbench").entry_points if entry.group == "pytest11"]
-    assert ALONE[:2] == ["-p", "ganbench.testing.plugin"]
+    assert ALONE[:2] == ["-p", "ganbench.testing.pytest_plugin"]
 
 
 def test_without_pytest_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

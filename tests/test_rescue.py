@@ -20,7 +20,7 @@ from small import suite as small
 
 HOLD = """
 import sys, time
-from ganbench.store import Store
+from ganbench.results.store import Store
 with Store(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -28,7 +28,7 @@ with Store(sys.argv[1]):
 AS_NOBODY = """
 import os, sys
 from ganbench.errors import GanbenchError
-from ganbench.store import Store
+from ganbench.results.store import Store
 if os.getuid() == 0:
     os.setuid(65534)
 try:

@@ -218,7 +218,7 @@ def test_a_run_stopped_while_untrained_samplers_are_scored_leaves_no_worker(
 
 STUBBORN = """
 import time
-from ganbench.stopping import stoppable
+from ganbench.cli.interrupts import stoppable
 
 with stoppable():
     try:

@@ -30,7 +30,7 @@ class lazy:
 
 
 class Play:
-    """The concrete `ganbench.records.Play`: one member, one step, one batch.
+    """The concrete `ganbench.Play`: one member, one step, one batch.
 
     `g` and `d` are the players' parameters (d after reparametrisation), `buffers` theirs by player; `chance` holds
     `real`, `labels`, `latent` (by name), `views` and `draws`. With `joint` both real and fake samples will be scored,

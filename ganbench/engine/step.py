@@ -30,7 +30,7 @@ Computation = Callable[[Any], tuple[Stacked, Memory]]
 
 @dataclass(frozen=True)
 class MemberLosses:
-    """`ganbench.records.Losses` of one member on one batch: pure in both players' parameters."""
+    """`ganbench.Losses` of one member on one batch: pure in both players' parameters."""
 
     program: Program
     networks: Networks

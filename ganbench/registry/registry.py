@@ -133,7 +133,7 @@ class Registry:
             raise GanbenchError(f"{_place(offered, where)}: build of {offered.provider} failed: {reason}") from error
 
     def code(self, kind: str, name: str) -> str:
-        """Give the SHA-256 of the sources behind an offer; see `ganbench.sources`."""
+        """Give the SHA-256 of the sources behind an offer; see `ganbench.registry.code_hash`."""
         offered = self.get(kind, name)
         try:
             return code_hash.code((offered.hook, offered.offer.build))

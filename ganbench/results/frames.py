@@ -51,7 +51,7 @@ class Frames:
     `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: what samplers score that no
     method trained, the ceiling (not `trivial`) first; by the newest run's protocols.
-    `suite` is the text of the newest run's suite, `runs` the folder's history (`ganbench.history`), the oldest first.
+    `suite` is the text of the newest run's suite, `runs` the folder's history (`ganbench.results.history`), the oldest first.
     """
 
     trials: pd.DataFrame

@@ -3,7 +3,7 @@
     results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
     suite.toml        the suite as it was last run
     networks/         final generators, named by the trial's key
-    checkpoints/      long batches that are not done, at their last snapshots (ganbench.checkpoints)
+    checkpoints/      long batches that are not done, at their last snapshots (ganbench.runner.checkpoints)
     log/              what the workers wrote to stderr
 
 Nothing here is unpickled, and only a checked hexadecimal key ever becomes a file name.

@@ -78,7 +78,7 @@ def fate_table(frames: Frames) -> pd.DataFrame:
     """Count what became of every planned trial: one row per dataset and method, no trial left out.
 
     planned = lived + diverged (non-finite or exploded) + failed + timeout + missing; stale is counted beside them. Then
-    for each outcome (`ganbench.outcomes`), of the trials that came to their end: in how many it held, of how many it
+    for each outcome (`ganbench.evaluation.outcomes`), of the trials that came to their end: in how many it held, of how many it
     is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN, never 0.
     """
     trials = frames.trials.join(outcome_table(frames), on="key")

@@ -12,7 +12,7 @@ from ganbench.errors import GanbenchError
 from ganbench.registry.registry import Offered, Problem
 
 ALONE = [
-    "-p", "ganbench.testing.plugin", "--pyargs", "ganbench.testing.test_offers",
+    "-p", "ganbench.testing.pytest_plugin", "--pyargs", "ganbench.testing.test_offers",
     # no file of the author's (pytest.ini, pyproject, conftest) changes how contracts are run
     "-c", os.devnull, "--rootdir", str(Path(__file__).parent), "--noconftest", "--import-mode=append", "--assert=plain",
     *(word for name in ("cacheprovider", "terminal", "warnings", "faulthandler") for word in ("-p", f"no:{name}")),

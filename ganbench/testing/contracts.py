@@ -14,7 +14,7 @@ from ganbench.testing import (
     executors,
     losses,
     metrics,
-    offers,
+    offers as offer_rules,
     optimizers,
     penalties,
     reports,
@@ -57,13 +57,13 @@ def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> It
 
 def of_offer(subject: Subject) -> Iterator[Contract]:
     """Give the contracts of one offer; of one that does not build only those that say why."""
-    for rule in offers.RULES:
+    for rule in offer_rules.RULES:
         yield Contract(subject, rule, subject)
     kind = KINDS.get(subject.offered.kind)
     for case in kind.cases(subject) if kind else ():
         if not is_built(case.subject):
             if case.subject.options:
-                yield Contract(case.subject, offers.builds, case.subject)
+                yield Contract(case.subject, offer_rules.builds, case.subject)
             continue
         for rule in kind.rules if kind else ():
             if applies(rule, case):

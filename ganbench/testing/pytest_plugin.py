@@ -1,6 +1,6 @@
 """The contract tests as a pytest plugin, loaded by its name alone: nobody's pytest finds it by itself.
 
-pytest -p ganbench.testing.plugin --pyargs ganbench.testing.test_offers --contracts-of mine.py
+pytest -p ganbench.testing.pytest_plugin --pyargs ganbench.testing.test_offers --contracts-of mine.py
 """
 
 from __future__ import annotations

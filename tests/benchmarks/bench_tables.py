@@ -59,7 +59,7 @@ import json, resource, sys, time
 from pathlib import Path
 from ganbench import suite
 from ganbench.report import make_tables, render
-from ganbench.store import read
+from ganbench.results.store import read
 
 frames = read(Path(sys.argv[1]))
 text = render(make_tables(frames, suite.restore(frames.suite).success), "md")
