@@ -7,33 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.data import Extractor, Source
 from ganbench.api.hooks import hookimpl
+from ganbench.api.metrics import Evidence, Metric
+from ganbench.api.models import Ask, Networks, Space, Spec
+from ganbench.api.offers import Example, Method, Offer, Report, Table, Use
 from ganbench.api.training import (
-    Ask,
     Constraint,
     Draw,
     Dynamics,
-    Evidence,
-    Example,
-    Extractor,
     Input,
     Losses,
-    Method,
-    Metric,
-    Networks,
     Objective,
-    Offer,
     Parameters,
     Play,
-    Report,
     Scalar,
-    Source,
-    Space,
-    Spec,
     State,
-    Table,
     Term,
-    Use,
 )
 from ganbench.errors import GanbenchError
 

@@ -23,7 +23,7 @@ def in_html(text: str) -> str:
 
 
 def html_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
-    """Write a plain HTML table with its title above and its notes below; every text is escaped."""
+    """Write a printable HTML table with its title above and its notes below; every text is escaped."""
     cells = ["".join(f"<td>{in_html(cell)}</td>" for cell in row) for row in rows]
     return "\n".join(
         [
@@ -47,3 +47,8 @@ def slug(text: str) -> str:
         return name
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name}-{mark}" if name else mark
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Make a stranger's text harmless for a terminal."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
+from ganbench.api.records import Record, Score
+from ganbench.api.trials import Budget, Part, Recipe, Trial
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 

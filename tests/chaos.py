@@ -27,7 +27,7 @@ import psutil
 from ganbench.report import make_tables, writer
 from ganbench.results.frames import Frames
 from ganbench.results.store import read
-from ganbench.suite.suite import restore
+from ganbench.suite.loading import restore
 
 SUITE = """
 question = "What survives?"

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial
 
 Report = Callable[[int, int], None]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 from ganbench import Dynamics, Method, Metric, Networks, Objective, Offer, Report, Source, Space, Use
-from ganbench.api.trials import Finished, Started
+from ganbench.api.events import Finished, Started
 from torch import Tensor, nn
 from torch.func import grad
 

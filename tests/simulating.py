@@ -10,7 +10,8 @@ from collections.abc import Callable
 from itertools import combinations, product
 
 import numpy as np
-from ganbench.statistics.intervals import Interval, curve_half_width, holm, paired_difference, wilson
+from ganbench.statistics.intervals import Interval, curve_half_width, paired_difference, wilson
+from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import paired_p
 from ganbench.statistics.variance import share_within
 from numpy.typing import NDArray

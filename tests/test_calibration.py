@@ -11,8 +11,11 @@ import ganbench
 import pytest
 import torch
 from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, registry, suite
-from ganbench.api.trials import Calibrating, Calibration, Measurement, Part
-from ganbench.evaluation.calibration import Bench, Protocol, by_turns, gaussian, mode, protocols, samplers, stream
+from ganbench.api.events import Calibrating
+from ganbench.api.records import Calibration
+from ganbench.api.trials import Measurement, Part
+from ganbench.evaluation.baselines import by_turns, gaussian, mode, samplers, stream
+from ganbench.evaluation.calibration import Bench, Protocol, protocols
 from ganbench.registry.registry import Registry
 from ganbench.report import make_tables, render
 from ganbench.results.frames import Frames

@@ -14,7 +14,8 @@ import ganbench
 import pytest
 import torch
 from ganbench import plan, registry, suite
-from ganbench.api.trials import Batch, Record
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
 from ganbench.engine import checkpoint
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot

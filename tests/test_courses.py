@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError
-from ganbench.api.trials import Score
+from ganbench.api.records import Score
 from ganbench.evaluation.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
 from ganbench.results.store import Store
+from ganbench.statistics.outcome_counts import fate_table
 from ganbench.statistics.outcome_table import outcome_table
-from ganbench.statistics.score_summary import fate_table, summary_table
+from ganbench.statistics.score_summary import summary_table
 from ganbench.statistics.success_rates import standings
-from ganbench.suite.methods import OutcomesTable
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
+from ganbench.suite.success import OutcomesTable
 
 from building import record, results, scores, trial
 from small import suite as small

@@ -13,7 +13,7 @@ from ganbench.api.trials import Batch
 from ganbench.progress import estimate as estimates
 from ganbench.progress.estimate import Tried, attempt, estimate
 from ganbench.results.store import Store, read
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
 
 from small import suite as small
 from terminal import ganbench as command

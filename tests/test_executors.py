@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError
-from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Started
+from ganbench.api.events import Event, Finished, Lost, Progress, Started
+from ganbench.api.trials import Batch
 
 import executor_work as works
 from executor_work import batch

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from ganbench import plan, registry, suite
-from ganbench.engine.flops import prices
+from ganbench.engine.cost import prices
 from ganbench.engine.train import prepare
 
 ROWS, LATENT, WIDTH = 8, 5, 6

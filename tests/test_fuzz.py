@@ -12,7 +12,7 @@ import pytest
 from ganbench import plan, registry
 from ganbench.errors import GanbenchError
 from ganbench.registry.registry import Registry
-from ganbench.suite.suite import load, parse
+from ganbench.suite.loading import load, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

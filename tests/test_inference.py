@@ -8,14 +8,12 @@ import pytest
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
-    holm,
-    mcnemar_exact,
     median_interval,
     paired_difference,
     quantile,
-    sign_flip_exact,
     wilson,
 )
+from ganbench.statistics.paired_tests import holm, mcnemar_exact, sign_flip_exact
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom

@@ -12,7 +12,7 @@ import torch
 from ganbench import Constraint, Draw, plan, registry
 from ganbench.engine.program import Link
 from ganbench.engine.train import prepare
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
 from torch import Tensor
 from torch.func import grad, vmap
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from ganbench import Metric, Networks, Source
-from ganbench.api.trials import Part, Score
+from ganbench.api.records import Score
+from ganbench.api.trials import Part
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.snapshot import Snapshot
 from ganbench.evaluation.best_snapshot import FRESH, Judge

@@ -7,7 +7,7 @@ import random
 import pytest
 from ganbench import GanbenchError, Space, plan, registry
 from ganbench.api.trials import canonical
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
 
 from small import suite as small
 

@@ -13,7 +13,7 @@ import typer
 from ganbench import plan, registry
 from ganbench.api import hooks
 from ganbench.cli import app
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
 
 from small import suite as small
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ganbench
 import pytest
+from ganbench.api import hooks
 
 RECORDS = {
     name: record

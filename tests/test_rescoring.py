@@ -7,7 +7,7 @@ from pathlib import Path
 import ganbench
 import pytest
 from ganbench import GanbenchError, Metric, Offer, hookimpl, registry
-from ganbench.api.trials import Score
+from ganbench.api.records import Score
 from ganbench.results.store import Store, read
 from ganbench.runner.rescore import rescore
 

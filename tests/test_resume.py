@@ -16,7 +16,7 @@ import ganbench
 import pandas as pd
 import psutil
 import pytest
-from ganbench.api.trials import Progress, Started
+from ganbench.api.events import Progress, Started
 from ganbench.errors import GanbenchError
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store, read

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ganbench.evaluation.success import succeeds, words
-from ganbench.suite.methods import SuccessTable
+from ganbench.suite.success import SuccessTable
 
 from building import record, rejudged, scores, trial
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ganbench.api.trials import Batch, Finished, Measurement, Progress, Started
+from ganbench.api.events import Finished, Progress, Started
+from ganbench.api.trials import Batch, Measurement
 from ganbench.evaluation.outcomes import DEFAULT
 from ganbench.progress.live import PLAIN_SECONDS, Screen, diverged
 from ganbench.progress.status import Status, clock, memory_of, size

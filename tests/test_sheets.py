@@ -19,7 +19,7 @@ from ganbench.report.sample_plots import Strip, draw_images, draw_points, plane,
 from ganbench.report.samples import Gallery, ranked, sheets, trial_sheet
 from ganbench.results.store import Store
 from ganbench.runner import driver
-from ganbench.suite.suite import parse
+from ganbench.suite.loading import parse
 from matplotlib.figure import Figure
 
 from small import suite as small

@@ -10,7 +10,7 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import plan, registry
-from ganbench.engine.train import ENGINE_NUMERICS
+from ganbench.engine.numerics import ENGINE_NUMERICS
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.results.store import read

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from ganbench.api.trials import Score
+from ganbench.api.records import Score
 from ganbench.errors import GanbenchError
 from ganbench.statistics.final_scores import headline, judged
 from ganbench.statistics.intervals import curve_half_width, paired_difference, wilson

@@ -265,7 +265,9 @@ def test_a_results_folder_may_have_any_name(tmp_path: Path) -> None:
 
 
 def test_the_read_side_never_imports_torch() -> None:
-    modules = "ganbench.results.store, ganbench.statistics.success_rates, ganbench.report.tables, ganbench.report.writers"
+    modules = (
+        "ganbench.results.store, ganbench.statistics.success_rates, ganbench.report.tables, ganbench.report.writers"
+    )
     code = f"import sys, {modules}, pandas, scipy.stats; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Method, Use
-from ganbench.suite.suite import Suite, available, load, parse, restore, schema
+from ganbench.suite.loading import available, load, parse, restore
+from ganbench.suite.suite import Suite, schema
 
 TEXT = """\
 question = "Does the critic's constraint decide whether a random architecture trains?"

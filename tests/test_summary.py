@@ -6,16 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ganbench.api.trials import Record
+from ganbench.api.records import Record
 from ganbench.statistics.bootstrap import bootstrap_median
-from ganbench.statistics.score_summary import (
-    cost_table,
-    failure_table,
-    fate_table,
-    spread_over_seeds,
-    success_cost_table,
-    summary_table,
-)
+from ganbench.statistics.costs import cost_table, success_cost_table
+from ganbench.statistics.outcome_counts import failure_table, fate_table
+from ganbench.statistics.score_summary import spread_over_seeds, summary_table
 from ganbench.statistics.success_rates import median_differences, rate_table, success_table
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -9,13 +9,14 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench import GanbenchError
-from ganbench.api.training import Direction
-from ganbench.api.trials import Calibrating, Calibration
+from ganbench.api.events import Calibrating
+from ganbench.api.metrics import Direction
+from ganbench.api.records import Calibration
 from ganbench.evaluation.trivial_thresholds import harder_than, passed, refusal
 from ganbench.report import make_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import read
-from ganbench.suite.suite import restore
+from ganbench.suite.loading import restore
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from ganbench.api.training import Offer
+from ganbench.api.offers import Offer
 
 hookspec = pluggy.HookspecMarker("ganbench")
 hookimpl = pluggy.HookimplMarker("ganbench")

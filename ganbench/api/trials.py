@@ -12,12 +12,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ganbench.api.training import Direction
-
 KEY_FORMAT = 1
 """Raised when the way a key is computed changes; part of every key."""
-
-Status = Literal["ok", "failed", "timeout"]
 Mode = Literal["stack", "loop"]
 
 
@@ -181,102 +177,3 @@ class Batch:
         labels, seeds = self.trials[0].labels, [trial.seed for trial in self.trials]
         span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}..{seeds[-1]}"
         return f"{labels.get('method')} on {labels.get('dataset')}, {labels.get('architecture')}, {span}"
-
-
-@dataclass(frozen=True)
-class Score:
-    """One value of one metric at one snapshot. `measurement` is the hash of how it was measured.
-
-    `fresh` scores were measured after the end, on samples that chose nothing: what `best` reports.
-    """
-
-    step: int
-    name: str
-    value: float
-    direction: Direction
-    measurement: str
-    samples: int
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One value that a sampler gets which no method trained; `trivial` but for the ceiling, the data itself."""
-
-    sampler: str
-    trivial: bool
-    name: str
-    value: float
-    direction: Direction
-    measurement: str
-    samples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What the store keeps of a trial.
-
-    `died` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
-    name to (generator steps, values). `updates` counts each player's, and `flops` their floating-point operations.
-    `seconds` are the batch's wall times divided by its members. `generator` is the final one as safetensors bytes
-    (`generator.*`, and `average.*` where weights are averaged).
-    """
-
-    trial: Trial
-    status: Status = "ok"
-    error: str = ""
-    died: int = -1
-    scores: tuple[Score, ...] = ()
-    signals: Mapping[str, tuple[list[int], list[float]]] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    updates: Mapping[str, int] = field(default_factory=dict)
-    composition: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    generator: bytes = b""
-
-
-@dataclass(frozen=True)
-class Calibrating:
-    """Before any training: a dataset's next untrained sampler is drawn and judged; `error` where none could be."""
-
-    dataset: str
-    sampler: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Started:
-    """A worker began a batch."""
-
-    batch: Batch
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A batch has come to this generator step of so many."""
-
-    batch: Batch
-    step: int
-    steps: int
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A batch ended, one record for each of its trials; `attempts` counts the workers that it took."""
-
-    batch: Batch
-    records: tuple[Record, ...]
-    attempts: int = 1
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A batch ended without records: its worker died, raised outside the training, or took too long."""
-
-    batch: Batch
-    status: Status
-    error: str
-    attempts: int = 1
-
-
-Event = Started | Progress | Finished | Lost

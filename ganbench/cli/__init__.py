@@ -9,10 +9,10 @@ import typer
 
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
-from ganbench.cli.printing import plain
 from ganbench.cli.results import figures, history, samples, table
 from ganbench.cli.training import plan, run, watch
 from ganbench.errors import GanbenchError
+from ganbench.escaping import printable
 
 app = typer.Typer(
     name="ganbench",
@@ -47,11 +47,11 @@ def main(words: list[str] | None = None) -> None:
     try:
         app(words, prog_name="ganbench")
     except GanbenchError as error:
-        typer.echo(f"ganbench: {plain(str(error), keep=chr(10))}", err=True)
+        typer.echo(f"ganbench: {printable(str(error), keep=chr(10))}", err=True)
         sys.exit(2)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        where = f"{plain(str(error.filename))}: " if error.filename else ""
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
         typer.echo(f"ganbench: {where}no space is left to write to. Make room, and give the command again.", err=True)
         sys.exit(2)

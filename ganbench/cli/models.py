@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ganbench.cli.arguments import Plugins, Results, home
-from ganbench.cli.printing import bar, plain
+from ganbench.cli.printing import bar
+from ganbench.escaping import printable
 
 
 def rerun(
@@ -23,7 +24,7 @@ def rerun(
     with bar("training") as tell:
         found = repeat(home(results), key, plugins, tell)
     for line in found.lines:
-        typer.echo(plain(line))
+        typer.echo(printable(line))
     if found.verdict == "different":
         raise typer.Exit(1)
 
@@ -44,4 +45,4 @@ def evaluate(
     with bar("scoring") as tell:
         found = rescore(home(results), metric, plugins, samples, tell)
     for line in found.lines:
-        typer.echo(plain(line))
+        typer.echo(printable(line))

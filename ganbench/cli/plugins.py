@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganbench.cli.arguments import Plugins
-from ganbench.cli.printing import plain
+from ganbench.escaping import printable
+
+if TYPE_CHECKING:
+    from ganbench.registry.registry import Offered
 
 
 def list_(
@@ -26,15 +29,14 @@ def list_(
         offers = plugins.offers(each)
         width = max((len(offered.offer.name) for offered in offers), default=0)
         for offered in offers:
-            typer.echo(plain(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]"))
+            typer.echo(printable(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]"))
     for problem in plugins.problems:
-        typer.echo(plain(f"not loaded: {problem}"), err=True)
+        typer.echo(printable(f"not loaded: {problem}"), err=True)
 
 
 def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
     """Show an offer: its formula, its paper, its options, who provides it."""
     from ganbench import registry
-    from ganbench.descriptions import described
     from ganbench.errors import unknown
 
     plugins = registry.load(files=plugin or ())
@@ -42,7 +44,28 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
     if not found:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
         raise unknown("offer", name, names)
-    typer.echo(plain("\n\n".join(described(offered) for offered in found), keep="\n"))
+    typer.echo(printable("\n\n".join(described(offered) for offered in found), keep="\n"))
+
+
+def described(offered: Offered) -> str:
+    """Give everything there is to say of an offer."""
+    from ganbench.suite.methods import settings
+
+    offer = offered.offer
+    lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
+    if offer.formula:
+        lines.append(f"  formula: {offer.formula}")
+    if offer.reference:
+        lines.append(f"  paper: {offer.reference}")
+    if options := str(offered.options):
+        lines.append(f"  options: {options}")
+    if offered.kind == "methods":
+        lines += [f"  {setting}" for setting in settings(offered.offer.build())]
+    for example in offer.examples:
+        given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
+        values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())
+        lines.append(f"  asserted: {given} gives {values} ({example.source})")
+    return "\n".join(lines)
 
 
 def schema(plugin: Plugins = None) -> None:
@@ -66,10 +89,10 @@ def check(
 
     verdicts, problems = check(what or ())
     for verdict in verdicts:
-        typer.echo(plain(str(verdict), keep="\n"))
+        typer.echo(printable(str(verdict), keep="\n"))
     problems = () if what else problems
     for problem in problems:
-        typer.echo(plain(f"not loaded: {problem}"), err=True)
+        typer.echo(printable(f"not loaded: {problem}"), err=True)
     broken = sum(bool(verdict.broken) for verdict in verdicts)
     typer.echo(f"{len(verdicts)} checked, {broken} with broken rules")
     if broken or problems:
@@ -93,6 +116,6 @@ def doctor(plugin: Plugins = None) -> None:
     counts = ", ".join(f"{len(plugins.offers(kind))} {kind}" for kind in plugins.kinds)
     typer.echo(f"plugins: {counts}")
     for problem in plugins.problems:
-        typer.echo(plain(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
+        typer.echo(printable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
     if plugins.problems:
         raise typer.Exit(1)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
-from ganbench.cli.printing import bar, plain
+from ganbench.cli.printing import bar
 from ganbench.cli.results import tables_of
 from ganbench.errors import GanbenchError
+from ganbench.escaping import printable
 from ganbench.runner.phases import Clock, age, cores
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
                 workers = workers_of(session)
                 screen.begin(session) if event is None else screen.watch(session, event)
     except Stopped as stopped:
-        kept = plain(str(folder_of(asked, chosen)))
+        kept = printable(str(folder_of(asked, chosen)))
         typer.echo(f"stopped; what is done is kept in {kept}. The same command goes on from there.", err=True)
         raise typer.Exit(stopped.code) from None
     return workers
@@ -117,27 +118,27 @@ def plan(
     plugins, made = plan_of(asked, chosen)
     folder = folder_of(asked, chosen)
     for sentence in made.warnings:
-        typer.echo(plain(sentence), err=True)
+        typer.echo(printable(sentence), err=True)
     known, frames = {}, None
     if (folder / "results.sqlite").exists():
         with Store(folder, readonly=True) as store:
             known, frames = store.known(), store.frames(signals=False)
     todo = left_of(made, known, chosen)
     left = sum(len(batch.trials) for batch in todo.batches)
-    typer.echo(plain(asked.question))
+    typer.echo(printable(asked.question))
     for batch in todo.batches:
         trial = batch.trials[0]
         about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
-        typer.echo(plain(f"{trial.key[:8]}  {batch.label}: {about}"))
+        typer.echo(printable(f"{trial.key[:8]}  {batch.label}: {about}"))
     counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
-    typer.echo(plain(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
+    typer.echo(printable(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
     if estimate:
         from ganbench.progress import estimate as estimates
 
         with bar("trying") as tell:
             workers = cores() if jobs is None else jobs
             found = estimates.estimate(todo.batches, frames, folder, plugins, workers, tell)
-        typer.echo(plain(found.line))
+        typer.echo(printable(found.line))
 
 
 def watch(
@@ -161,7 +162,7 @@ def agreed(folder: Path) -> bool:
 
     if not is_sound(folder / "results.sqlite") or not sys.stdin.isatty():
         return False  # opening the store then says what is amiss, and names --yes
-    question = f"{plain(str(folder))} holds sound results. Keep them under another name, and train everything anew?"
+    question = f"{printable(str(folder))} holds sound results. Keep them under another name, and train everything anew?"
     if not typer.confirm(question, err=True):
         raise GanbenchError("nothing was changed.")
     return True

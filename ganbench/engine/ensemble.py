@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganbench.api.training import Ask, Networks, Space, Spec
+from ganbench.api.models import Ask, Networks, Space, Spec
 from ganbench.engine.functional import each, leaves
 from ganbench.engine.random_streams import Member
 from ganbench.errors import GanbenchError

@@ -6,15 +6,13 @@ optimizer's own arithmetic, does not.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 if TYPE_CHECKING:
-    from ganbench.engine.train import Training
+    pass
 
 
 class Counter(TorchDispatchMode):
@@ -34,20 +32,3 @@ class Counter(TorchDispatchMode):
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=out)
         return out
-
-
-def prices(training: Training) -> Mapping[str, float]:
-    """Count an update of each player before training: the mean over the stages by their share, and over lazy terms."""
-    found = dict.fromkeys(("critic", "generator"), 0.0)
-    whole = sum(ensemble.networks.share for ensemble in training.built)
-    cycle = math.lcm(*(link.part.every for link in training.program.terms))
-    for stage, ensemble in enumerate(training.built):
-        game, chances = training.open(ensemble, None), training.chances(ensemble.networks, stage)
-        for player in game.optimizers:
-            for count in range(cycle):
-                game.taken[player] = count
-                game.gradients(player, chances[player].next())
-        for player, due in game.prices:
-            often = sum(game.due(count) == due for count in range(cycle)) / cycle
-            found[player] += ensemble.networks.share / whole * often * game.prices[player, due]
-    return found

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.func import grad, jacrev
 
-from ganbench.api.training import Networks, Parameters
+from ganbench.api.models import Networks
+from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import stages
 from ganbench.engine.functional import each
 from ganbench.engine.program import Program

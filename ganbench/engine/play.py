@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganbench.api.training import CriticFunction, Networks, Parameters, identity
+from ganbench.api.models import Networks
+from ganbench.api.training import CriticFunction, Parameters, identity
 from ganbench.engine.functional import call
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError

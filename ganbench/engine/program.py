@@ -11,17 +11,9 @@ import torch
 from torch import Tensor
 
 from ganbench.api import schedules
-from ganbench.api.training import (
-    Ask,
-    Constraint,
-    CriticFunction,
-    Dynamics,
-    Input,
-    Objective,
-    OptimizerFactory,
-    Source,
-    Term,
-)
+from ganbench.api.data import Source
+from ganbench.api.models import Ask
+from ganbench.api.training import Constraint, CriticFunction, Dynamics, Input, Objective, OptimizerFactory, Term
 from ganbench.api.trials import Part, Recipe
 from ganbench.errors import GanbenchError
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Draw, Source
+from ganbench.api.data import Source
+from ganbench.api.training import Draw
 
 BLOCK_STEPS = 64
 BLOCK_ELEMENTS = 1 << 16

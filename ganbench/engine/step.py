@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Networks, Parameters, State
+from ganbench.api.models import Networks
+from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, Run, Stacked
 from ganbench.engine.flops import Counter
 from ganbench.engine.functional import each

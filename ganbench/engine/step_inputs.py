@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Draw, Networks
+from ganbench.api.models import Networks
+from ganbench.api.training import Draw
 from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Data, Member, Stream, law, size_of, stream
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Networks, OptimizerFactory, Source, Space
+from ganbench.api.data import Source
+from ganbench.api.models import Networks, Space
+from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, offers_of
 from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
 from ganbench.engine.functional import call
@@ -23,9 +25,6 @@ from ganbench.engine.step_inputs import Chance, evaluation_latent
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
-
-ENGINE_NUMERICS = 1
-"""Raised by hand when training's numbers change: part of every record's code hash, so old records become stale."""
 
 TAPE_FROM = 100
 """Updates of a player from which they are recorded and replayed: recording takes as long as some fifty of them."""

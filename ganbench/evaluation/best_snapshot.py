@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.training import Metric
-from ganbench.api.trials import Part, Score
+from ganbench.api.metrics import Metric
+from ganbench.api.records import Score
+from ganbench.api.trials import Part
 from ganbench.engine.snapshot import pack, unpack
 from ganbench.evaluation import scoring
 

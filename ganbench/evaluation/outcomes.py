@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbench.api.training import Direction
+from ganbench.api.metrics import Direction
 from ganbench.api.trials import digest
 
 Series = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.float64]]

@@ -9,8 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Extractor, Metric, Networks, Parameters, Source
-from ganbench.api.trials import Part, Score, digest
+from ganbench.api.data import Extractor, Source
+from ganbench.api.metrics import Metric
+from ganbench.api.models import Networks
+from ganbench.api.records import Score
+from ganbench.api.training import Parameters
+from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite
 
-from ganbench.api.training import Direction, Metric
-from ganbench.api.trials import Record
+from ganbench.api.metrics import Direction, Metric
+from ganbench.api.records import Record
 from ganbench.errors import GanbenchError, unknown
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
-from ganbench.suite.methods import SuccessTable
+from ganbench.suite.success import SuccessTable
 
 
 def check(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:

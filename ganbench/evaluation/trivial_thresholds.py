@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ganbench.api.trials import Calibration
+from ganbench.api.records import Calibration
 from ganbench.suite.conditions import parse
 
 DIGITS = 3

@@ -55,7 +55,7 @@ def flops(trial: Trial, registry: Registry) -> Mapping[str, float]:
     """Count the floating-point operations of each player's update."""
     import torch
 
-    from ganbench.engine.flops import prices
+    from ganbench.engine.cost import prices
     from ganbench.engine.train import prepare
 
     batch = Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))

@@ -9,7 +9,7 @@ from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError, shortened, unknown
 
 if TYPE_CHECKING:
-    from ganbench.plan.planner import Plan
+    from ganbench.plan.plan import Plan
 
 TRAITS: Mapping[str, Callable[[Trial], str]] = {
     "method": lambda trial: trial.labels["method"],

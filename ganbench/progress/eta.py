@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbench.api import schedules
-from ganbench.api.training import Spec
+from ganbench.api.models import Spec
 from ganbench.api.trials import Batch
 
 Group = tuple[str, ...]

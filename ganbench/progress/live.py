@@ -13,12 +13,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from ganbench.api.trials import Batch, Calibrating, Event, Finished, Record, Started
-from ganbench.api.trials import Progress as Step
+from ganbench.api.events import Calibrating, Event, Finished, Started
+from ganbench.api.events import Progress as Step
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
+from ganbench.escaping import printable
 from ganbench.evaluation import success
 from ganbench.evaluation.outcomes import DEFAULT, Course, Thresholds, steps_of
 from ganbench.progress.eta import Forecast, pieces_of
-from ganbench.progress.status import Status, memory_of, printable
+from ganbench.progress.status import Status, memory_of
 from ganbench.statistics.outcome_table import asked
 
 if TYPE_CHECKING:

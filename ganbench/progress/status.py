@@ -94,8 +94,3 @@ def memory_of(process: int | None = None) -> int:
         except psutil.Error:  # ended meanwhile
             continue
     return found
-
-
-def printable(text: str) -> str:
-    """Make a stranger's text harmless for a terminal: one line, no control character."""
-    return "".join(c if c.isprintable() else " " for c in text)

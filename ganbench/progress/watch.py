@@ -17,12 +17,13 @@ from rich.live import Live
 from rich.text import Text
 
 from ganbench import suite
+from ganbench.escaping import printable
 from ganbench.evaluation import success
 from ganbench.progress.eta import Forecast, Piece
-from ganbench.progress.status import Status, memory_of, printable
-from ganbench.report.success_tables import measurements
+from ganbench.progress.status import Status, memory_of
 from ganbench.results.store import read
-from ganbench.statistics.score_summary import fate_table
+from ganbench.statistics.final_scores import measurements
+from ganbench.statistics.outcome_counts import fate_table
 from ganbench.statistics.success_rates import rate_table
 
 if TYPE_CHECKING:

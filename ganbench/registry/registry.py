@@ -20,8 +20,8 @@ from typing import Any
 import pluggy
 
 from ganbench.api import hooks
+from ganbench.api.offers import KINDS, NONE, Offer
 from ganbench.api.schedules import scalar as schedule
-from ganbench.api.training import KINDS, NONE, Offer
 from ganbench.errors import GanbenchError, unknown
 from ganbench.registry import code_hash
 from ganbench.registry.options import Options

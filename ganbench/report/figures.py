@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.report.cells import shown
 from ganbench.report.output import file_names, make_folder
 from ganbench.report.style import FAINT, INK, PALE, colour, picture, readable
-from ganbench.report.success_tables import measurements
+from ganbench.report.table import shown
 from ganbench.results.files import write_file
-from ganbench.statistics.final_scores import SuccessRule, headline, judged
+from ganbench.statistics.final_scores import SuccessRule, headline, judged, measurements
 from ganbench.statistics.intervals import quantile
 from ganbench.statistics.success_rates import success_curve
 

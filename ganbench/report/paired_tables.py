@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.report.table import Table
+from ganbench.statistics.costs import success_cost_table
 from ganbench.statistics.final_scores import SuccessRule, directed_ways
-from ganbench.statistics.score_summary import spread_over_seeds, success_cost_table
+from ganbench.statistics.score_summary import spread_over_seeds
 from ganbench.statistics.success_rates import median_differences
 
 if TYPE_CHECKING:

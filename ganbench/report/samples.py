@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganbench.errors import GanbenchError
-from ganbench.report.cells import shown
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_images, draw_points
 from ganbench.report.style import picture
+from ganbench.report.table import shown
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import bring_back

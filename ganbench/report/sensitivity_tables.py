@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.errors import GanbenchError
-from ganbench.report.success_tables import measurements
 from ganbench.report.table import Table, size_note
-from ganbench.statistics.final_scores import SuccessRule
+from ganbench.statistics.final_scores import SuccessRule, measurements
 from ganbench.statistics.sensitivity import DECLARED, robustness_table
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ganbench.api.trials import Calibration
+from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.statistics.final_scores import SuccessRule, headline, judged, ways
-from ganbench.statistics.intervals import holm
+from ganbench.statistics.final_scores import SuccessRule, judged, measurements
+from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
 
 if TYPE_CHECKING:
@@ -37,12 +37,6 @@ def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tab
         yield from rates(frames, rule, measurement)
     for (rule, measurement, pair, frame), p, adjusted in zip(comparisons, raw, holm(raw), strict=True):
         yield comparison(frames, rule, measurement, pair, tested(frame, p, adjusted), len(comparisons))
-
-
-def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
-    """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
-    keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    return [*ways(frames, headline(frames, rule), keys)] or [None]
 
 
 def tested(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:

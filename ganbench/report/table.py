@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ganbench.escaping import html_table
-from ganbench.report.cells import missing, shown
+
+FLAGS = (bool, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +73,19 @@ def stale_note(standing: pd.DataFrame) -> str:
     """How many of the counted trials are stale, if any."""
     stale = int(standing["stale"].sum())
     return f"{stale} of these trials are stale. " if stale else ""
+
+
+def shown(value: Any) -> str:
+    """Write a value for a reader: text as it is, four digits of a number, nothing for NaN."""
+    if isinstance(value, str):
+        return value
+    if missing(value):
+        return ""
+    if isinstance(value, FLAGS):
+        return "yes" if value else ""
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.4g}"
+
+
+def missing(value: Any) -> bool:
+    """Say whether a value is NaN or None."""
+    return value is None or bool(value != value)

@@ -13,9 +13,10 @@ from ganbench.report.score_tables import score_tables
 from ganbench.report.success_tables import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.results.history import extensions
+from ganbench.statistics.costs import cost_table
 from ganbench.statistics.final_scores import SuccessRule
+from ganbench.statistics.outcome_counts import failure_table, fate_table
 from ganbench.statistics.outcome_table import asked
-from ganbench.statistics.score_summary import cost_table, failure_table, fate_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

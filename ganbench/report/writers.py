@@ -12,8 +12,7 @@ from typing import Any
 
 from ganbench.errors import unknown
 from ganbench.escaping import visible
-from ganbench.report.cells import FLAGS, missing, shown
-from ganbench.report.table import Table
+from ganbench.report.table import FLAGS, Table, missing, shown
 
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from ganbench.api.trials import Calibration
+from ganbench.api.records import Calibration
 from ganbench.escaping import html_table
 from ganbench.results.history import Run, runs
 from ganbench.results.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
@@ -51,7 +51,8 @@ class Frames:
     `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: what samplers score that no
     method trained, the ceiling (not `trivial`) first; by the newest run's protocols.
-    `suite` is the text of the newest run's suite, `runs` the folder's history (`ganbench.results.history`), the oldest first.
+    `suite` is the text of the newest run's suite, `runs` the runs of the folder (`ganbench.results.history`), the
+    oldest first.
     """
 
     trials: pd.DataFrame

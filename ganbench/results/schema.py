@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
 
-from ganbench.api.trials import Record, Trial, canonical, digest
+from ganbench.api.records import Record
+from ganbench.api.trials import Trial, canonical, digest
 
 SCHEMA = 2
 """Raised when a table changes; a database of another version is refused, never half understood."""

@@ -25,7 +25,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, delete, event, insert, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from ganbench.api.trials import Calibration, Record, Score, Trial, canonical
+from ganbench.api.records import Calibration, Record, Score
+from ganbench.api.trials import Trial, canonical
 from ganbench.errors import GanbenchError, shortened
 from ganbench.results import integrity, recovery
 from ganbench.results.files import locked, make_folders, network_path, write_file, write_network

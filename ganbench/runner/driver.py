@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import registry, suite
-from ganbench.api.trials import Batch, Calibrating, Calibration, Event, Finished, Lost, Progress, Record
+from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError
 from ganbench.plan import selection
 from ganbench.results.files import checkpointed, forget_checkpoint
 from ganbench.results.store import Store
+from ganbench.runner.calibrate import calibrated, refuse_trivial
+from ganbench.runner.environment import facts
 from ganbench.runner.phases import Clock, cores
 from ganbench.runner.settings import Settings
-from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, Suite
 
 if TYPE_CHECKING:
-    from ganbench.evaluation.calibration import Protocol
-    from ganbench.plan.planner import Plan, Todo
+    from ganbench.plan.plan import Plan, Todo
     from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
-
-REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
-"""Distributions whose versions every run's facts name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,45 +173,6 @@ def forget_checkpoints(folder: Path, made: Plan, left: Todo) -> None:
             forget_checkpoint(folder, key)
 
 
-def calibrated(
-    asked: Suite, judged: Mapping[str, Protocol], plugins: Registry, store: Store
-) -> Generator[Calibrating, None, None]:
-    """Score the untrained samplers of every protocol that is not stored yet, telling each before its turn.
-
-    Raises GanbenchError where a dataset or a metric has one: every trial would fail with it. Another exception is told,
-    and left to the trials.
-    """
-    from ganbench.evaluation.calibration import Bench, one_thread
-
-    with one_thread():
-        for label, protocol in judged.items():
-            if store.calibrations(protocol.key):
-                continue
-            rows: list[Calibration] = []
-            try:
-                bench = Bench(protocol, plugins)
-                for sampler in bench.samplers:
-                    yield Calibrating(label, sampler.name)
-                    rows += bench.scores(sampler)
-            except GanbenchError as error:
-                place = locations.place(asked, "dataset", [table.title for table in asked.dataset].index(label))
-                raise GanbenchError(f"{place}: {error}") from error
-            except Exception as error:
-                yield Calibrating(label, error=str(error) or type(error).__name__)
-            else:
-                store.calibrate(protocol.key, rows)
-
-
-def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule that an untrained sampler passes, unless that is allowed."""
-    from ganbench.evaluation.trivial_thresholds import passed, refusal
-
-    for rule in asked.success:
-        passes = [] if rule.allow_trivial else passed(rule, rows.get(rule.dataset, ()))
-        if passes:
-            raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {refusal(rule, passes)}")
-
-
 @contextmanager
 def executing(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
     """Hand what is left to the executor, which gives what happens; whatever ends this ends it too."""
@@ -268,19 +225,3 @@ def aloud(
 def lost(event: Lost) -> list[Record]:
     """Give the records of a batch that came to no end."""
     return [Record(trial=trial, status=event.status, error=event.error) for trial in event.batch.trials]
-
-
-def facts() -> dict[str, Any]:
-    """Give what a run keeps of the machine: nothing that names a person or a path."""
-    versions = {}
-    for name in REPORTED:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "versions": versions,
-    }

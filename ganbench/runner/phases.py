@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from ganbench.api.trials import Record
+from ganbench.api.records import Record
 
 T = TypeVar("T")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ganbench import suite
-from ganbench.api.trials import Batch, Measurement, Record, Trial
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch, Measurement, Trial
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
-from ganbench.runner.driver import facts
+from ganbench.runner.environment import facts
 from ganbench.runner.rebuild import company, device_of, stored
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.trials import Part, Score
+from ganbench.api.records import Score
+from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import Kept, bring_back
@@ -16,7 +17,7 @@ from ganbench.runner.rebuild import Kept, bring_back
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ganbench.api.training import Metric
+    from ganbench.api.metrics import Metric
     from ganbench.registry.registry import Registry
 
 Tell = Callable[[int, int], None]

@@ -11,8 +11,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ganbench import plan, registry
-from ganbench.api.training import Metric, Source
-from ganbench.api.trials import Batch, Part, Record, Score, canonical
+from ganbench.api.data import Source
+from ganbench.api.metrics import Metric
+from ganbench.api.records import Record, Score
+from ganbench.api.trials import Batch, Part, canonical
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
 from ganbench.engine.snapshot import Snapshot

@@ -180,3 +180,9 @@ def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArra
         raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
     values = standing[at].to_numpy(float)
     return fit & np.where(standing["direction"] == "lower", values < threshold, values > threshold)
+
+
+def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
+    """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
+    keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
+    return [*ways(frames, headline(frames, rule), keys)] or [None]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ganbench.api.training import Direction
+from ganbench.api.metrics import Direction
 from ganbench.evaluation.outcomes import (
     DEFAULT,
     OUTCOMES,
@@ -24,7 +24,7 @@ from ganbench.evaluation.outcomes import (
     spread_measurement,
     steps_of,
 )
-from ganbench.suite.methods import OutcomesTable
+from ganbench.suite.success import OutcomesTable
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

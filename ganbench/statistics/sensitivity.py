@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from ganbench.api.training import Direction
+from ganbench.api.metrics import Direction
 from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, judged, successes
 from ganbench.statistics.success_rates import contingency, pairs
 

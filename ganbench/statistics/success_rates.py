@@ -21,13 +21,12 @@ from ganbench.statistics.final_scores import successes as successes
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
-    mcnemar_exact,
     median_interval,
     paired_difference,
     quantile,
-    sign_flip_exact,
     wilson,
 )
+from ganbench.statistics.paired_tests import mcnemar_exact, sign_flip_exact
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganbench import suite
-from ganbench.api.training import KINDS
+from ganbench.api.offers import KINDS
 from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
 from ganbench.suite.suite import BUDGETS

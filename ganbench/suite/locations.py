@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ganbench.api.training import Use
+from ganbench.api.offers import Use
 from ganbench.suite.validation import Path, line_numbers, spelt
 
 if TYPE_CHECKING:

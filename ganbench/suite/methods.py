@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -19,47 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import plain_critic_steps, plain_scalar
-from ganbench.api.training import Method, Use
-from ganbench.suite.conditions import parse
-from ganbench.suite.validation import Complaint, Complaints
-
-
-def _name(name: str) -> str:
-    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > 100:
-        raise ValueError("a name is 1 to 100 printable characters, without spaces around them")
-    return name
-
-
-def _some(items: Any) -> Any:
-    if isinstance(items, Mapping):
-        raise ValueError("one table where a list of them goes. Write its header with two brackets, as in [[dataset]]")
-    if isinstance(items, list | tuple) and not items:
-        raise ValueError("it is empty. Leave it out, or name something")
-    return items
-
-
-Some = BeforeValidator(_some)
-"""Of a field that is a list: it is no lone table, and it is not empty."""
-
-_NAMED: dict[str, Any] = {"minLength": 1, "maxLength": 100, "pattern": r"^\S(.*\S)?$"}
-Name = Annotated[str, Field(strict=True, json_schema_extra=_NAMED), AfterValidator(_name)]
-Count = Annotated[int, Field(strict=True, ge=1, le=10**12)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-
-
-class Table(BaseModel):
-    """A table of a suite: frozen, and every key in it is known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _loosen(schema: dict[str, Any]) -> None:
-    """Tell editors what `_gather` accepts: a bare name, and the offer's options beside our keys."""
-    table = schema | {"additionalProperties": True}
-    table["properties"] = {key: value for key, value in schema["properties"].items() if key != "options"}
-    schema.clear()
-    schema["anyOf"] = [{"type": "string"}, table]
+from ganbench.suite.fields import Count, Name, Table, _loosen
 
 
 class OfferTable(Table):
@@ -143,88 +102,6 @@ class MethodTable(Table):
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
         return dataclasses.replace(base, **changes)
-
-
-def _condition(text: str) -> str:
-    return str(parse(text))
-
-
-class SuccessTable(Table):
-    """When a trial of a dataset is a success: a metric value beyond a threshold, a condition, or both."""
-
-    dataset: Name = Field(description="The name (or label) of a [[dataset]].")
-    metric: Name | None = Field(default=None, description='The name of a metric\'s value, such as "fid".')
-    at: Literal["final", "best"] = "final"
-    thresholds: Annotated[tuple[Number, ...], Some] = Field(
-        default=(), description="Of rising difficulty, as in [90, 60, 40]."
-    )
-    primary: Number | None = Field(default=None, description="The one threshold that tests of significance are about.")
-    condition: Annotated[str, Field(strict=True), AfterValidator(_condition)] | None = Field(
-        default=None,
-        description='What must hold beside every threshold, or alone, as in "modes >= 8 and high-quality > 0.8".',
-    )
-    compare: tuple[tuple[Name, Name], ...] = Field(default=(), description='Pairs of methods, as in [["a", "b"]].')
-    allow_trivial: bool = Field(
-        default=False, strict=True, description="Go on although a sampler that nobody trained passes a threshold."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_threshold(cls, given: Any) -> Any:
-        thresholds = given.get("thresholds") if isinstance(given, Mapping) else None
-        if isinstance(thresholds, list | tuple) and len(thresholds) == 1:
-            return {"primary": thresholds[0]} | dict(given)
-        return given
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if found := list(self._gaps()):
-            raise Complaints(found)
-        return self
-
-    def _gaps(self) -> Iterator[Complaint]:
-        """Find what is missing of a rule, and thresholds that are no ladder."""
-        if self.metric is None and self.condition is None:
-            reason = "missing. Name a metric's value, or write a condition in place of metric and thresholds."
-            yield Complaint(("metric",), None, reason)
-        elif self.metric is None:
-            for key in ("thresholds", "primary"):
-                if value := getattr(self, key):
-                    yield Complaint((key,), value, "of what? Name a metric, or leave it out: a condition needs none.")
-        elif not self.thresholds:
-            yield Complaint(("thresholds",), None, "missing. Of rising difficulty, as in [90, 60, 40].")
-        elif self.primary is None:
-            yield Complaint(("primary",), None, "missing. The one threshold that tests of significance are about.")
-        elif self.primary not in self.thresholds:
-            reason = f"not among the thresholds. Choose one of {list(self.thresholds)}, or add it."
-            yield Complaint(("primary",), self.primary, reason)
-        steps = [later - earlier for earlier, later in pairwise(self.thresholds)]
-        if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-            reason = "they must all rise or all fall. Put them in the order of rising difficulty."
-            yield Complaint(("thresholds",), list(self.thresholds), reason)
-
-
-class OutcomesTable(Table):
-    """From where on an outcome holds, in place of the usual thresholds."""
-
-    exploded: Annotated[Number, Field(gt=1)] | None = Field(
-        default=None, description="Times its start that a loss or the weights reach. Usually 1e4."
-    )
-    collapsed: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Share of the data's mean pairwise distance. Usually 0.05."
-    )
-    degraded: Annotated[Number, Field(gt=1)] | None = Field(
-        default=None, description="Factor by which the final score is worse than the best. Usually 1.5."
-    )
-    critic_dead: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Norm of the generator's gradient. Usually 1e-8."
-    )
-    oscillating: Annotated[Number, Field(gt=0, le=1)] | None = Field(
-        default=None, description="Autocorrelation at the period. Usually 0.5."
-    )
-    periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
-        default=None, description="Periods that an oscillation lasts at the least. Usually 3."
-    )
 
 
 def settings(method: Method) -> list[str]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
-from ganbench.errors import GanbenchError, unknown
-from ganbench.suite.methods import (
-    Count,
-    MethodTable,
-    Name,
-    Number,
-    OfferTable,
-    OutcomesTable,
-    Some,
-    SuccessTable,
-    Table,
-)
-from ganbench.suite.validation import Complaint, Complaints, translated
+from ganbench.errors import unknown
+from ganbench.suite.fields import Count, Name, Number, Some, Table
+from ganbench.suite.methods import MethodTable, OfferTable
+from ganbench.suite.success import OutcomesTable, SuccessTable
+from ganbench.suite.validation import Complaint, Complaints
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -36,9 +27,6 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The offers that the core itself names: what a suite means where it says nothing."""
-
-FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
-"""Where our own suites lie: in an installed wheel, in a checkout."""
 
 MOST_SEEDS = 10_000
 MOST_TRIALS = 100_000
@@ -198,69 +186,6 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "outcomes": OutcomesTable,
 }
 """The models by the key under which they stand in a suite."""
-
-
-def load(suite: str | Path) -> Suite:
-    """Read a suite from a file, or by its bare name: `suites/NAME.toml` here, else one of ganbench's own.
-
-    Raises GanbenchError for what cannot be found, read or understood.
-    """
-    path = Path(suite)
-    if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
-        known = available()
-        if str(suite) not in known:
-            raise unknown("suite", suite, known)
-        path = known[str(suite)]
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise GanbenchError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
-    except IsADirectoryError:
-        raise GanbenchError(f"{path}: a folder, not a suite. Give a .toml file.") from None
-    except FileNotFoundError:
-        known_names = ", ".join(available()) or "none"
-        raise GanbenchError(
-            f"{path}: no such file. Give a .toml file, or the name of a suite: {known_names}."
-        ) from None
-    except OSError as error:
-        raise GanbenchError(f"{path}: cannot be read: {error.strerror}.") from None
-    return parse(text, str(path))
-
-
-def available() -> dict[str, Path]:
-    """Give the suites that can be called by their bare names; those of the working folder come first."""
-    found: dict[str, Path] = {}
-    for folder in (Path("suites"), *FOLDERS):
-        for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
-
-
-def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
-    """Make a suite from TOML text, or from a table given in Python; `where` opens every complaint.
-
-    Raises GanbenchError with a line for each thing that is wrong.
-    """
-    text = suite if isinstance(suite, str) else ""
-    try:
-        data = tomllib.loads(suite) if isinstance(suite, str) else suite
-    except (ValueError, RecursionError) as error:  # ValueError also for integers of thousands of digits
-        raise GanbenchError(f"{where}: not TOML: {error}.") from None
-    try:
-        made = Suite.model_validate(data)
-    except ValidationError as error:
-        raise translated(error, TABLES, where, text) from None
-    made._text, made._where = text, where
-    return made
-
-
-def restore(text: str) -> Suite:
-    """Read a suite back from `Suite.text`, as the store keeps it."""
-    where = "the stored suite"
-    try:
-        return parse(json.loads(text) if text.startswith("{") else text, where)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise GanbenchError(f"{where}: not JSON: {error}. Run the suite again.") from None
 
 
 def schema() -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from ganbench.api.training import Ask, Networks, Space, Spec
+from ganbench.api.models import Ask, Networks, Space, Spec
 from ganbench.engine.ensemble import refuse_tied
 from ganbench.errors import GanbenchError
 from ganbench.testing.purity import apart, no_global_chance, same

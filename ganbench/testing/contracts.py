@@ -11,14 +11,18 @@ from ganbench.testing import (
     constraints,
     datasets,
     derivatives,
+    dynamics,
     executors,
     losses,
+    methods,
     metrics,
-    offers as offer_rules,
     optimizers,
     penalties,
     reports,
     transforms,
+)
+from ganbench.testing import (
+    offers as offer_rules,
 )
 from ganbench.testing.rule import Contract, Rule, Subject
 
@@ -36,13 +40,13 @@ KINDS: Mapping[str, Rules] = {
     "losses": Rules(losses.cases, losses.RULES),
     "constraints": Rules(constraints.cases, (*constraints.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
     "inputs": Rules(constraints.cases, (*constraints.RULES, *transforms.INPUT_RULES)),
-    "dynamics": Rules(optimizers.dynamics_cases, optimizers.DYNAMICS_RULES),
+    "dynamics": Rules(dynamics.cases, dynamics.RULES),
     "architectures": Rules(architectures.cases, (*architectures.RULES, *derivatives.RULES)),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),
-    "optimizers": Rules(optimizers.optimizer_cases, optimizers.OPTIMIZER_RULES),
-    "methods": Rules(executors.method_cases, executors.METHOD_RULES),
-    "executors": Rules(executors.executor_cases, executors.EXECUTOR_RULES),
+    "optimizers": Rules(optimizers.cases, optimizers.RULES),
+    "methods": Rules(methods.cases, methods.RULES),
+    "executors": Rules(executors.cases, executors.RULES),
     "reports": Rules(reports.cases, reports.RULES),
 }
 """The kinds that have contracts."""

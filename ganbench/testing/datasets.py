@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Source
+from ganbench.api.data import Source
 from ganbench.testing.purity import no_global_chance, same, unchanged
 from ganbench.testing.rule import Subject, require, rule
 

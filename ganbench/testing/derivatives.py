@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ganbench.api.training import Networks
+from ganbench.api.models import Networks
 from ganbench.engine.ensemble import looped, mapped, stack
 from ganbench.testing.architectures import NUDGE, Case, answers, given, players, stages
 from ganbench.testing.purity import Capture, apart

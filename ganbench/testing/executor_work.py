@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Record, Trial
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial
 
 
 def batch(name: str) -> Batch:

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
-from ganbench.api import schedules
-from ganbench.api.training import Method, Use
-from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Started
-from ganbench.errors import GanbenchError
+from ganbench.api.events import Event, Finished, Lost, Progress, Started
+from ganbench.api.trials import Batch
 from ganbench.testing.executor_work import batch, fail, work
 from ganbench.testing.rule import Subject, require, rule
-
-
-@dataclass(frozen=True)
-class MethodCase:
-    """A recipe under test."""
-
-    subject: Subject
-
-    @cached_property
-    def method(self) -> Method:
-        """The recipe."""
-        built: Method = self.subject.build()
-        return built
-
-    def parts(self) -> Iterator[tuple[str, Use]]:
-        """Give everything that it names, with its kind."""
-        method = self.method
-        yield "losses", method.loss
-        yield from (("constraints", use) for use in method.constraints)
-        yield from (("inputs", use) for use in method.inputs)
-        yield from (("dynamics", use) for use in (method.dynamics,) if use is not None)
-        each = (method.optimizer, method.critic_optimizer, method.generator_optimizer)
-        yield from (("optimizers", use) for use in each if use is not None)
 
 
 @dataclass(frozen=True)
@@ -49,40 +24,9 @@ class ExecutorCase:
         return list(self.subject.build()(labour, batches))
 
 
-def method_cases(subject: Subject) -> list[MethodCase]:
-    """Give the one case of a method."""
-    return [MethodCase(subject)]
-
-
-def executor_cases(subject: Subject) -> list[ExecutorCase]:
+def cases(subject: Subject) -> list[ExecutorCase]:
     """Give the one case of an executor."""
     return [ExecutorCase(subject)]
-
-
-@rule()
-def names_what_is_installed(case: MethodCase) -> None:
-    """Names only offers that are installed, with options that they have, and builds each."""
-    require(isinstance(case.method, Method), f"build gives {case.method!r}. It must give a Method.")
-    for kind, use in case.parts():
-        require(isinstance(use, Use), f"{use!r} is no Use: write Use({use!r}).")
-        case.subject.registry.build(kind, use.name, use.options)
-
-
-@rule()
-def has_sensible_numbers(case: MethodCase) -> None:
-    """Has critic steps, weights and an averaging rate that mean something."""
-    method = case.method
-    steps = schedules.critic_steps(method.critic_steps)
-    has_critic = case.subject.registry.build("losses", method.loss.name, method.loss.options).head is not None
-    require(has_critic or steps(0) == 0, "its loss has no critic: critic_steps must be 0.")
-    require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights is in [0, 1).")
-    require(method.order in ("critic-first", "generator-first"), f"order = {method.order!r} is none.")
-    for use in (*method.constraints, *method.inputs):
-        try:
-            schedules.scalar(use.weight)
-        except GanbenchError as error:
-            require(False, f"the weight of {use.name!r}: {error}")
-        require(use.every is None or use.every >= 1, f"every = {use.every} of {use.name!r}: a period is 1 or more.")
 
 
 @rule()
@@ -123,5 +67,4 @@ def turns_a_failure_into_an_event(case: ExecutorCase) -> None:
     require(isinstance(fates["good"], Finished), "a batch after one that failed must be run all the same.")
 
 
-METHOD_RULES = (names_what_is_installed, has_sensible_numbers)
-EXECUTOR_RULES = (does_nothing_for_no_batches, tells_a_batch_from_start_to_end, turns_a_failure_into_an_event)
+RULES = (does_nothing_for_no_batches, tells_a_batch_from_start_to_end, turns_a_failure_into_an_event)

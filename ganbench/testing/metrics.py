@@ -12,7 +12,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from ganbench.api.training import Ask, Direction, Extractor, Metric, Networks, Source, Space
+from ganbench.api.data import Extractor, Source
+from ganbench.api.metrics import Direction, Metric
+from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.scoring import Reference, Sight, scores

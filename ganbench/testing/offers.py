@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganbench.api.training import KINDS
+from ganbench.api.offers import KINDS
 from ganbench.testing.purity import no_global_chance
 from ganbench.testing.rule import Subject, require, rule
 

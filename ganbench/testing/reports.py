@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.api.training import Report
+from ganbench.api.offers import Report
 from ganbench.report.table import Table
 from ganbench.testing.rule import Subject, require, rule
 

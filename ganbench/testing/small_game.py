@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.utils._pytree import tree_map
 
-from ganbench.api.training import Ask, Constraint, Dynamics, Networks, Objective, Parameters, Source, Space, Term
+from ganbench.api.data import Source
+from ganbench.api.models import Ask, Networks, Space
+from ganbench.api.training import Constraint, Dynamics, Objective, Parameters, Term
 from ganbench.api.trials import Budget, Mode
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ganbench.api.trials import Budget, Part, Recipe, Record, Score, Trial
+from ganbench.api.records import Record, Score
+from ganbench.api.trials import Budget, Part, Recipe, Trial
 from ganbench.results.store import Store
 
 SECONDS, GIGABYTES = 20.0, 1.5

@@ -6,7 +6,9 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 
 from ganbench import Offer, hookimpl
-from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Record, Started
+from ganbench.api.events import Event, Finished, Lost, Progress, Started
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import GanbenchError, Offer, hookimpl
-from ganbench.api.trials import Batch, Event, Finished, Lost, Progress, Record, Started
+from ganbench.api.events import Event, Finished, Lost, Progress, Started
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
 
 from ganbench_plugins.executors.process import Workers, labour, logfile, prepare
 

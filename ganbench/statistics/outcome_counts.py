@@ -1,0 +1,45 @@
+"""How many trials completed, diverged, failed or timed out, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ganbench.evaluation.outcomes import OUTCOMES
+from ganbench.statistics.outcome_table import outcome_table
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
+
+
+def fate_table(frames: Frames) -> pd.DataFrame:
+    """Count what became of every planned trial: one row per dataset and method, no trial left out.
+
+    planned = lived + diverged (non-finite or exploded) + failed + timeout + missing; stale is counted beside them. Then
+    for each outcome (`ganbench.evaluation.outcomes`), of the trials that came to their end: in how many it held, of
+    how many it is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN, never 0.
+    """
+    trials = frames.trials.join(outcome_table(frames), on="key")
+    lived = trials["diverged"].eq(True).map({True: "diverged", False: "lived"})  # of missing ones it is not known
+    fate = trials["status"].where(trials["status"] != "ok", lived)
+    names = ["lived", "diverged", "failed", "timeout", "missing"]
+    counted = trials[["dataset", "method", "stale"]].assign(planned=1, **{name: fate == name for name in names})
+    counts = counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum()
+    ended = trials[list(OUTCOMES)].where(trials["status"] == "ok")
+    groups = [trials["dataset"], trials["method"]]
+    for name in OUTCOMES:
+        known = ended[name].notna().groupby(groups, sort=False).sum()
+        held = ended[name].where(np.isfinite(ended[name]))
+        counts[name] = held.notna().groupby(groups, sort=False).sum().where(known > 0)
+        counts[f"{name}_of"] = known
+        counts[f"{name}_step"] = held.groupby(groups, sort=False).median()
+    return counts.reset_index()
+
+
+def failure_table(frames: Frames) -> pd.DataFrame:
+    """Give every way in which trials failed, with the number of trials: dataset, method, status, error, n."""
+    failed = frames.trials[frames.trials["status"].isin(["failed", "timeout"])]
+    groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)
+    return groups.size().rename("n").reset_index()
