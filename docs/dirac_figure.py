@@ -14,7 +14,7 @@ import ganbench
 import numpy as np
 import torch
 from ganbench import plan, registry, suite
-from ganbench.engine.jacobian import descent, jacobian
+from ganbench.engine.jacobian import first_step, step_jacobian
 from ganbench.engine.train import prepare
 from matplotlib import pyplot as plt
 
@@ -61,12 +61,12 @@ def eigenvalues(method: str) -> Any:
     plugins = registry.load()
     batches = {batch.trials[0].labels["method"]: batch for batch in plan.make(suite.load(SUITE), plugins).batches}
     run = prepare(batches[f"{method} simultaneous"], plugins, torch.device("cpu"), torch.float64)
-    step = descent(run, lr=H)
+    step = first_step(run, lr=H)
     for sides in step.chance["critic"]["views"].values():
         for draws in sides.values():
             draws["noise"].copy_(torch.tensor([1.0, -1.0]).repeat(len(draws["noise"]) // 2).view_as(draws["noise"]))
     origin = {"theta": torch.zeros(1, dtype=torch.float64)}, {"psi": torch.zeros(1, 1, dtype=torch.float64)}
-    return torch.linalg.eigvals((jacobian(step, *origin) - torch.eye(2)) / H).numpy()
+    return torch.linalg.eigvals((step_jacobian(step, *origin) - torch.eye(2)) / H).numpy()
 
 
 def draw_method(axes: Any, name: str, points: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import typer
 from ganbench import cli, registry
 from ganbench.api import hooks, training
-from ganbench.suite.methods import settings
+from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
 
@@ -110,7 +110,7 @@ def recipe_table() -> str:
         rows.append(
             (
                 f"`{name}`",
-                ", ".join(f"`{text}`" for text in settings(offer.build())),
+                ", ".join(f"`{text}`" for text in list_settings(offer.build())),
                 cell(offer.summary),
                 cell(offer.reference),
             )

@@ -27,16 +27,16 @@ def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> G
     names = sorted(known)
     listing = ", ".join(names) or "none"
     place = f"{where}: " if where else ""
-    return GanbenchError(f"{place}no {kind} {shortened(str(name))}.{nearest(name, names)} Known: {listing}.")
+    return GanbenchError(f"{place}no {kind} {shorten(str(name))}.{suggest(name, names)} Known: {listing}.")
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
+def suggest(name: object, known: Iterable[str]) -> str:
     """Ask for the nearest right name, as in " Did you mean 'hinge'?"; nothing where none is near."""
     near = get_close_matches(str(name)[:200], known, n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def shortened(value: Any) -> str:
+def shorten(value: Any) -> str:
     """Give a value as text that fits in a line and is safe in a terminal."""
     try:
         text = repr(value)

@@ -7,7 +7,7 @@ from ganbench import Ask, Constraint, Draw, Networks, Objective, Source, Space
 from ganbench.api.trials import Budget
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member
-from ganbench.engine.step_inputs import Chance
+from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -148,7 +148,7 @@ def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, cri
         "d": torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0.5, 0.9)),
     }
     data = Data(source, [member], ROWS, device, torch.float64)
-    chance = {p: Chance(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
+    chance = {p: StepInputs(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
     for _ in range(steps):
         for _ in range(critic_steps):
             drawn = chance["critic"].next()

@@ -14,8 +14,14 @@ from ganbench import GanbenchError, Metric, Offer, Source, hookimpl, plan, regis
 from ganbench.api.events import Calibrating
 from ganbench.api.records import Calibration
 from ganbench.api.trials import Measurement, Part
-from ganbench.evaluation.baselines import by_turns, gaussian, mode, samplers, stream
-from ganbench.evaluation.calibration import Bench, Protocol, protocols
+from ganbench.evaluation.baselines import (
+    alternate_classes,
+    baseline_samplers,
+    draw_gaussian,
+    rows_of_one_mode,
+    sampler_generator,
+)
+from ganbench.evaluation.calibration import BaselineScorer, MeasurementProtocol, collect_protocols
 from ganbench.registry.registry import Registry
 from ganbench.report import make_tables, render
 from ganbench.results.frames import Frames
@@ -33,15 +39,15 @@ def plugins() -> Registry:
 
 
 def scores_of(plugins: Registry, dataset: str, metrics: tuple[str, ...], samples: int) -> dict[str, dict[str, float]]:
-    protocol = Protocol(
+    protocol = MeasurementProtocol(
         dataset=Part(dataset), measurement=Measurement(metrics=tuple(map(Part, metrics)), samples=samples), key="k"
     )
-    bench = Bench(protocol, plugins)
-    return {each.name: {row.name: row.value for row in bench.scores(each)} for each in bench.samplers}
+    bench = BaselineScorer(protocol, plugins)
+    return {each.name: {row.name: row.value for row in bench.score(each)} for each in bench.samplers}
 
 
 def drawn_from(source: Source, n: int) -> dict[str, Tensor]:
-    return {each.name: each.sample(n, stream(each.name)) for each in samplers(source, n)}
+    return {each.name: each.sample(n, sampler_generator(each.name)) for each in baseline_samplers(source, n)}
 
 
 def images(seed: int, n: int = 40) -> Source:
@@ -61,16 +67,16 @@ def images(seed: int, n: int = 40) -> Source:
 
 def test_the_ceiling_comes_first_and_is_alone_in_not_being_trivial() -> None:
     for source, ceiling in ((images(0), "real data"), (mixtures.ring(), "perfect sampler")):
-        found = samplers(source, 30)
+        found = baseline_samplers(source, 30)
         assert [each.name for each in found if not each.trivial] == [found[0].name] == [ceiling]
 
 
 def test_every_sampler_gives_as_many_samples_of_the_datas_shape_as_asked_and_the_same_again() -> None:
     for source in (images(0), mixtures.ring(), Source(shape=(1,), draw=lambda g, n: torch.zeros(n, 1), reference=len)):
-        for first, again in zip(samplers(source, 70), samplers(source, 70), strict=True):
-            found = first.sample(70, stream(first.name))
+        for first, again in zip(baseline_samplers(source, 70), baseline_samplers(source, 70), strict=True):
+            found = first.sample(70, sampler_generator(first.name))
             assert found.shape == (70, *source.shape)
-            assert torch.equal(found, again.sample(70, stream(again.name)))
+            assert torch.equal(found, again.sample(70, sampler_generator(again.name)))
 
 
 def test_real_data_takes_every_row_as_often_as_any_other() -> None:
@@ -99,7 +105,7 @@ def test_noise_fills_the_datas_range_and_uniform_its_bounding_box() -> None:
 
 def test_the_gaussian_has_the_rows_mean_and_covariance_even_where_that_is_singular() -> None:
     rows = torch.randn(300, 2, generator=Generator().manual_seed(4)) @ torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
-    found = gaussian(rows + 5, 200_000, Generator().manual_seed(5))
+    found = draw_gaussian(rows + 5, 200_000, Generator().manual_seed(5))
     assert torch.allclose(found.mean(0), rows.mean(0) + 5, atol=0.03)
     assert torch.allclose(found.T.cov(correction=0), rows.T.cov(correction=0), atol=0.06)
     assert found[:, 2].tolist() == pytest.approx([5.0] * len(found))
@@ -107,7 +113,7 @@ def test_the_gaussian_has_the_rows_mean_and_covariance_even_where_that_is_singul
 
 def test_the_gaussian_is_no_resampling_of_the_rows() -> None:
     """Of two values, -1 and 1, the Gaussian has kurtosis 3; the values themselves have 1."""
-    found = gaussian(torch.tensor([[-1.0], [1.0]]), 100_000, Generator().manual_seed(6)).flatten().double()
+    found = draw_gaussian(torch.tensor([[-1.0], [1.0]]), 100_000, Generator().manual_seed(6)).flatten().double()
     assert (found**4).mean().item() / (found**2).mean().item() ** 2 == pytest.approx(3, abs=0.1)
 
 
@@ -125,15 +131,15 @@ def test_ten_rows_are_memorised_equally_often_and_of_as_many_classes_as_there_ar
     rows = images(8).reference(40).flatten(1)
     classes = [int(torch.cdist(kind[None], rows).argmin() >= 20) for kind in kinds]
     assert sorted(classes) == [0] * 5 + [1] * 5
-    assert by_turns(torch.arange(6), torch.tensor([7, 7, 7, 1, 7, 1])).tolist() == [0, 3, 1, 5, 2, 4]
+    assert alternate_classes(torch.arange(6), torch.tensor([7, 7, 7, 1, 7, 1])).tolist() == [0, 3, 1, 5, 2, 4]
 
 
 def test_without_known_centres_one_mode_is_one_point_and_with_them_a_mode_with_its_spread() -> None:
     rows = torch.tensor([[0.0, 0.1], [9.0, 9.0], [0.0, -0.1]])
     known = Source(shape=(2,), reference=len, facts={"centres": torch.tensor([[9.0, 9.1], [0.0, 0.0]])})
     strange = Source(shape=(2,), reference=len, facts={"centres": [[0.0, 0.0]]})
-    assert mode(known, rows).tolist() == [rows[0].tolist(), rows[2].tolist()]
-    assert mode(strange, rows).tolist() == [rows[0].tolist()]
+    assert rows_of_one_mode(known, rows).tolist() == [rows[0].tolist(), rows[2].tolist()]
+    assert rows_of_one_mode(strange, rows).tolist() == [rows[0].tolist()]
 
 
 # what they score
@@ -214,7 +220,7 @@ def test_samplers_are_scored_once_for_a_protocol_and_anew_for_another(tmp_path: 
 def test_a_protocol_knows_the_datas_code_and_how_it_is_measured(plugins: Registry) -> None:
     def keys(**changes: Any) -> set[str]:
         made = plan.make(suite.parse(small(**changes)), plugins)
-        return {protocol.key for protocol in protocols(made.batches, plugins).values()}
+        return {protocol.key for protocol in collect_protocols(made.batches, plugins).values()}
 
     two = [{"name": "ring", "label": "a"}, {"name": "ring", "label": "b"}]
     assert keys() == keys(seeds=5) == keys(methods=["ns-gan"], dataset=two, success=None)

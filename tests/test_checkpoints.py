@@ -19,7 +19,7 @@ from ganbench.api.trials import Batch
 from ganbench.engine import checkpoint
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
-from ganbench.engine.train import TAPE_FROM, Training
+from ganbench.engine.train import RECORD_FROM, Training
 from ganbench.results.files import checkpoint_path
 from ganbench.runner.checkpoints import Checkpoint
 from ganbench.runner.worker import run_batch
@@ -96,7 +96,7 @@ def content(record: Record) -> tuple[Any, ...]:
     ("method", "seeds", "steps"),
     [
         *((method, seeds, STEPS) for method in METHODS for seeds in (1, 3)),
-        *(("ns-gan", seeds, TAPE_FROM) for seeds in (1, 3)),  # steps are recorded, and recorded anew after the kill
+        *(("ns-gan", seeds, RECORD_FROM) for seeds in (1, 3)),  # steps are recorded, and recorded anew after the kill
     ],
 )
 def test_a_batch_killed_twice_ends_in_the_bits_of_an_undisturbed_one(
@@ -142,10 +142,12 @@ def test_a_training_goes_on_in_any_stage_with_all_that_plugins_remember(case: st
     running = broken.run()
     while next(running).step < kept:
         pass
-    tensors, numbers = checkpoint.state(broken)
+    tensors, numbers = checkpoint.save_state(broken)
     running.close()
     again = PARTS[case]()
-    checkpoint.restore(again, {name: own.clone() for name, own in tensors.items()}, json.loads(json.dumps(numbers)))
+    checkpoint.restore_state(
+        again, {name: own.clone() for name, own in tensors.items()}, json.loads(json.dumps(numbers))
+    )
     *_, last = snapshots_of(again)
     assert last.updates == undisturbed.updates
     assert last.ensemble.detached["critic"].keys() == undisturbed.ensemble.detached["critic"].keys()
@@ -252,13 +254,13 @@ def test_a_rewritten_header_that_changes_nothing_is_gone_on_from(plugins: regist
 def test_a_state_of_another_network_is_refused_before_it_trains(plugins: registry.Registry, tmp_path: Path) -> None:
     made = training(ns_gan(), mlp(), ring(), steps=4)
     list(made.run())
-    tensors, numbers = checkpoint.state(made)
+    tensors, numbers = checkpoint.save_state(made)
     other = training(ns_gan(), mlp(critic_norm=True), ring(), steps=4)
     with pytest.raises(KeyError, match="parameters/critic"):
-        checkpoint.restore(other, tensors, numbers)
+        checkpoint.restore_state(other, tensors, numbers)
     fewer = training(ns_gan(), mlp(), ring(), steps=4, seeds=(0, 1))
     with pytest.raises(ValueError, match="parameters/generator"):
-        checkpoint.restore(fewer, tensors, numbers)
+        checkpoint.restore_state(fewer, tensors, numbers)
 
 
 def test_a_disk_that_takes_no_checkpoint_stops_no_training(

@@ -149,18 +149,18 @@ def test_help_is_quick_and_light(tmp_path):
 
 
 def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
-    from ganbench.progress.live import Screen
-    from ganbench.runner.driver import as_suite, follow
+    from ganbench.progress.live import LiveDisplay
+    from ganbench.runner.driver import read_suite, run_events
     from ganbench.runner.settings import Settings
 
     from small import suite as small
 
     heard = StringIO()
-    screen = Screen(Console(file=heard, width=200))
-    for session, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0), screen.hear):
-        screen.begin(session) if event is None else screen.watch(session, event)
-    status = screen.look()
+    screen = LiveDisplay(Console(file=heard, width=200))
+    for session, event in run_events(read_suite(small()), Settings(out=tmp_path / "r", jobs=0), screen.on_progress):
+        screen.on_plan(session) if event is None else screen.on_event(session, event)
+    status = screen.refresh_status()
     assert (status.share, status.left) == (pytest.approx(1.0), 0)
     assert status.headline().startswith("6/6 trials")
     assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in status.standing()
-    assert screen.page().row_count == 2
+    assert screen.render().row_count == 2

@@ -10,17 +10,17 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from ganbench.runner.phases import Clock, age
+from ganbench.runner.phases import PhaseTimer, process_age
 
 from building import record, trial
 from test_cli import SUITE
 
 
-def ticking(*steps: float) -> Clock:
+def ticking(*steps: float) -> PhaseTimer:
     """A clock whose time passes by these steps, one at each look."""
     now = 100.0
     times = [now := now + step for step in steps]
-    return Clock(2.0, iter([100.0, *times]).__next__)
+    return PhaseTimer(2.0, iter([100.0, *times]).__next__)
 
 
 def test_time_counts_for_the_innermost_phase_alone() -> None:
@@ -77,7 +77,7 @@ def test_a_process_knows_its_age() -> None:
     words = [sys.executable, "-c", "import time; time.sleep(0.5); from ganbench.runner.phases import age; print(age())"]
     said = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert 0.5 <= said <= monotonic() - began + 0.02
-    assert age() > 0.1
+    assert process_age() > 0.1
 
 
 def test_a_runs_phases_sum_to_its_wall_time_within_three_percent(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ganbench import GanbenchError, Offer, cli, registry
 from ganbench.api import hooks
 from ganbench.testing.check import ALONE, check
 from ganbench.testing.contracts import KINDS, contracts
-from ganbench.testing.purity import Capture, no_global_chance, unchanged
+from ganbench.testing.purity import Capture, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Contract
 
 SAMPLE = str(Path(__file__).with_name("contract_sample.py"))
@@ -147,13 +147,13 @@ def test_what_a_cuda_graph_can_capture_passes() -> None:
 
 def test_guards_see_dice_and_changes_and_let_the_rest_pass() -> None:
     held = {"x": torch.tensor([1.0, torch.nan])}
-    with no_global_chance(), unchanged("x", held):
+    with require_no_global_random(), require_unchanged("x", held):
         torch.rand(2, generator=torch.Generator().manual_seed(0))
         held["x"] + 1
-    with pytest.raises(AssertionError, match="changes x in place"), unchanged("x", held):
+    with pytest.raises(AssertionError, match="changes x in place"), require_unchanged("x", held):
         held["x"].add_(1)
     for throw in (lambda: torch.rand(()), __import__("random").random, __import__("numpy").random.rand):
-        with pytest.raises(AssertionError, match="global generator"), no_global_chance():
+        with pytest.raises(AssertionError, match="global generator"), require_no_global_random():
             throw()
 
 

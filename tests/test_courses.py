@@ -13,8 +13,8 @@ from ganbench.api.records import Score
 from ganbench.evaluation.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
 from ganbench.results.store import Store
-from ganbench.statistics.outcome_counts import fate_table
-from ganbench.statistics.outcome_table import outcome_table
+from ganbench.statistics.outcome_counts import outcome_counts
+from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.statistics.score_summary import summary_table
 from ganbench.statistics.success_rates import standings
 from ganbench.suite.loading import parse
@@ -45,11 +45,11 @@ def test_diverged_is_non_finite_or_exploded_in_every_table(tmp_path: Path) -> No
         record(trial(seed=3), signals={"loss.critic": WILD}),
     ]
     frames = results(tmp_path, made)
-    assert outcome_table(frames)["diverged"].tolist() == [False, True, True, True]
+    assert trial_outcomes(frames)["diverged"].tolist() == [False, True, True, True]
     assert standings(frames, "ring", "fid")["diverged"].tolist() == [False, True, True, True]
     (row,) = summary_table(frames).to_dict("records")
     assert (row["diverged"], row["finite"], row["n"], row["final"]) == (3, 1, 4, INF)
-    (row,) = fate_table(frames).to_dict("records")
+    (row,) = outcome_counts(frames).to_dict("records")
     assert (row["planned"], row["lived"], row["diverged"]) == (4, 1, 3)
     assert (row["non-finite"], row["non-finite_of"], row["non-finite_step"]) == (1, 4, 2)  # 600 updates in 100 steps
     assert (row["exploded"], row["exploded_of"], row["exploded_step"]) == (2, 4, 50)
@@ -64,7 +64,7 @@ def test_fates_count_the_known_and_give_the_median_step(tmp_path: Path) -> None:
         record(trial(seed=4), **lives([1, 9], *far_apart(0.0, 0.0), status="failed")),
         record(trial("old"), **lives([1, 1])),
     ]
-    a, old = fate_table(results(tmp_path, made)).to_dict("records")
+    a, old = outcome_counts(results(tmp_path, made)).to_dict("records")
     assert (a["collapsed"], a["collapsed_of"], a["collapsed_step"]) == (2, 3, 75)
     assert (a["degraded"], a["degraded_of"], a["degraded_step"]) == (2, 4, 100)
     assert math.isnan(old["collapsed"])
@@ -73,7 +73,7 @@ def test_fates_count_the_known_and_give_the_median_step(tmp_path: Path) -> None:
 
 def test_a_strangers_metric_called_spread_says_nothing_about_collapse(tmp_path: Path) -> None:
     made = [record(trial(), scores=tuple(scores("spread", [0.0, 0.0], "neutral")))]
-    assert outcome_table(results(tmp_path, made))["collapsed"].isna().all()
+    assert trial_outcomes(results(tmp_path, made))["collapsed"].isna().all()
 
 
 def test_a_suite_sets_thresholds_and_the_headline_is_its_success_rules_metric(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_suite_sets_thresholds_and_the_headline_is_its_success_rules_metric(tm
         "lenient": replace(plain, suite='question = "?"\n[outcomes]\ndegraded = 2\nexploded = 10'),
         "other headline": replace(plain, suite=parse(small(success=[rule | {"thresholds": [9]}])).text),
     }
-    found = {name: outcome_table(frames).iloc[0] for name, frames in held.items()}
+    found = {name: trial_outcomes(frames).iloc[0] for name, frames in held.items()}
     assert [found[name]["degraded"] for name in held] == [100, INF, INF]
     assert [found[name]["exploded"] for name in held] == [INF, 2, INF]
 

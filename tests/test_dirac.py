@@ -15,7 +15,7 @@ import pytest
 import torch
 from ganbench import GanbenchError, plan, registry, suite
 from ganbench.api.trials import Batch
-from ganbench.engine.jacobian import Descent, descent, jacobian
+from ganbench.engine.jacobian import Descent, first_step, step_jacobian
 from ganbench.engine.step import Game
 from ganbench.engine.train import Training, prepare
 from ganbench.runner import worker
@@ -129,7 +129,7 @@ def test_the_suite_has_the_papers_settings_and_theta_moves_first() -> None:
 
 def step(method: str) -> Descent:
     """The method's step; instance noise is the two-point law of the same variance, all that a Jacobian sees of it."""
-    made = descent(training(method), lr=H)
+    made = first_step(training(method), lr=H)
     for view in made.chance["critic"]["views"].values():
         for draws in view.values():
             draws["noise"].copy_(torch.tensor([[1.0], [-1.0]]))
@@ -154,7 +154,7 @@ def ordered(values: list[complex]) -> Tensor:
 @pytest.mark.parametrize("method", sorted(EIGENVALUES))
 def test_the_simultaneous_step_has_the_papers_eigenvalues(method: str) -> None:
     """(J - I) / h is the Jacobian of the gradient field: GAN +-i/2, WGAN +-i, R1 -g/2 +- sqrt(g^2/4 - 1/4), ..."""
-    found = (jacobian(step(method + SIMULTANEOUS), *at(0, 0)) - torch.eye(2)) / H
+    found = (step_jacobian(step(method + SIMULTANEOUS), *at(0, 0)) - torch.eye(2)) / H
     torch.testing.assert_close(found, torch.tensor(FIELDS[method], dtype=torch.float64), rtol=0, atol=1e-10)
     values = ordered(torch.linalg.eigvals(found).tolist())
     torch.testing.assert_close(values, ordered(EIGENVALUES[method]), rtol=0, atol=1e-6)  # a double root moves by 1e-8
@@ -168,7 +168,7 @@ def test_the_alternating_step_is_the_product_of_its_half_steps(method: str, orde
     generator[0] += field[0]
     critic[1] += field[1]
     expected = torch.linalg.matrix_power(critic, 5 if order == " 1:5" else 1) @ generator
-    found = jacobian(step(method + order), *at(0, 0))
+    found = step_jacobian(step(method + order), *at(0, 0))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     if method in ("gan", "ns-gan", "wgan"):
         assert torch.linalg.eigvals(found).abs().tolist() == pytest.approx([1, 1], abs=1e-9)  # neither in nor out
@@ -179,7 +179,7 @@ def test_the_step_whose_jacobian_is_taken_is_the_step_that_trains(method: str) -
     """All but `noise 1:5`, whose five critic steps see new noise each."""
     start = (0.75, -0.5)  # single precision holds them exactly, in which networks are born
     expected = path(method, steps=1, start=start)[1]
-    g, d = descent(training(method), lr=H)(*at(*start))
+    g, d = first_step(training(method), lr=H)(*at(*start))
     torch.testing.assert_close(torch.cat([g["theta"], d["psi"][0]]), expected, rtol=0, atol=1e-14)
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.driver import read_suite, run_events
 from ganbench.runner.settings import Settings
 from safetensors.torch import load
 
@@ -74,8 +74,8 @@ def test_a_run_leaves_a_record_scores_signals_and_a_generator_for_every_trial(tm
 
 def test_a_second_run_trains_nothing_and_a_new_seed_trains_alone(tmp_path):
     first = train(tmp_path)
-    asked, settings = as_suite(small()), Settings(out=tmp_path / "results", jobs=0)
-    assert [event for _, event in follow(asked, settings)] == [None]
+    asked, settings = read_suite(small()), Settings(out=tmp_path / "results", jobs=0)
+    assert [event for _, event in run_events(asked, settings)] == [None]
     pd.testing.assert_frame_equal(read(tmp_path / "results").scores, first.scores)
     more = train(tmp_path, small(seeds=4))
     both = final(more, "modes")
@@ -100,7 +100,7 @@ def test_a_loss_from_a_file_runs_and_an_edit_makes_its_trials_stale(tmp_path):
 
     def run() -> list[object]:
         settings = Settings(out=tmp_path / "results", jobs=0, files=(str(file),))
-        todo = next(iter([session.todo for session, _ in follow(as_suite(question), settings)]))
+        todo = next(iter([session.todo for session, _ in run_events(read_suite(question), settings)]))
         return [*(batch.trials[0].labels["method"] for batch in todo.batches), len(todo.stale)]
 
     file.write_text(LOSS)
@@ -180,7 +180,7 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(tmp_path):
     driver.wait()
     assert 2 <= done < 30
     before = read(tmp_path / "results").scores
-    events = list(follow(as_suite(question), Settings(out=tmp_path / "results", jobs=0)))
+    events = list(run_events(read_suite(question), Settings(out=tmp_path / "results", jobs=0)))
     left = sum(len(batch.trials) for batch in events[0][0].todo.batches)
     assert left <= 30 - done
     after = read(tmp_path / "results")
@@ -204,7 +204,7 @@ def test_progress_in_this_process_is_told_before_its_batch_ends(tmp_path):
         heard.append((event.step, event.steps))
         order.append("progress")
 
-    for _, event in follow(as_suite(small()), Settings(out=tmp_path / "r", jobs=0), hear):
+    for _, event in run_events(read_suite(small()), Settings(out=tmp_path / "r", jobs=0), hear):
         order.append(type(event).__name__)
     assert heard == [(step, 4) for step in (1, 2, 3, 4)] * 2
     assert "Progress" not in order, "nothing is told twice"

@@ -21,7 +21,7 @@ OURS = sorted((Path(__file__).parents[1] / "suites").glob("*.toml"))
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
     """The schema as `ganbench schema` prints it."""
-    made = json.loads(json.dumps(json_schema.schema(registry.load()), allow_nan=False))
+    made = json.loads(json.dumps(json_schema.make_json_schema(registry.load()), allow_nan=False))
     Draft202012Validator.check_schema(made)
     return Draft202012Validator(made)
 
@@ -69,7 +69,7 @@ def test_a_strangers_offer_stands_in_the_schema_with_its_options() -> None:
         def ganbench_losses(self) -> Any:
             yield Offer("mine", lambda slope=0.5, depth=3: None, "Mine.")
 
-    made = Draft202012Validator(json_schema.schema(registry.load(plugins=[Mine()])))
+    made = Draft202012Validator(json_schema.make_json_schema(registry.load(plugins=[Mine()])))
 
     def fits(loss: Any) -> bool:
         suite = tomllib.loads(TEXT)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from ganbench import Constraint, Draw, Dynamics, GanbenchError, Objective, Offer, hookimpl, registry
 from ganbench.api.trials import Part, Recipe
-from ganbench.engine.program import Dials, Link, Program, assemble
+from ganbench.engine.program import Link, Program, ScheduledScalars, assemble
 
 from engine_cases import GP, NS, W, conv, images, mlp, ns_gan, outputs, plain_loop, ring, training, wgan_gp
 
@@ -152,7 +152,7 @@ def test_a_lazy_term_is_due_at_every_kth_step_of_its_player_and_scaled_by_k():
 
 
 def test_a_scheduled_weight_follows_the_progress_of_the_run():
-    dials = Dials(torch.device("cpu"), torch.float64)
+    dials = ScheduledScalars(torch.device("cpu"), torch.float64)
     weight = dials({"linear": [1.0, 0.0], "over": 0.5})
     seen = []
     spy = Constraint(critic=lambda play: seen.append(float(weight)) or 0 * play.scores_real.sum())
@@ -223,7 +223,7 @@ def test_what_is_requested_but_would_never_be_called_is_refused(loss, constraint
     )
     plugins = registry.load(plugins=[Plugins()], installed=False)
     with pytest.raises(GanbenchError, match=said):
-        assemble(recipe, plugins, Dials(torch.device("cpu"), torch.float32))
+        assemble(recipe, plugins, ScheduledScalars(torch.device("cpu"), torch.float32))
 
 
 def test_views_see_noise_of_their_own_on_each_side():

@@ -11,7 +11,7 @@ import pytest
 from ganbench import plan, registry
 from ganbench.api.trials import Batch
 from ganbench.progress import estimate as estimates
-from ganbench.progress.estimate import Tried, attempt, estimate
+from ganbench.progress.estimate import TimedBatch, estimate_cost, time_batch
 from ganbench.results.store import Store, read
 from ganbench.suite.loading import parse
 
@@ -30,30 +30,30 @@ def test_records_of_the_folder_tell_the_time_and_the_disk_of_what_is_left(tmp_pa
     frames = ganbench.run(small(seeds=2), out=tmp_path, jobs=0)
     with Store(tmp_path, readonly=True) as store:
         left = plan.missing(plan.make(parse(small(seeds=6)), PLUGINS), store.known()).batches
-    found = estimate(left, frames, tmp_path, PLUGINS, 1)
+    found = estimate_cost(left, frames, tmp_path, PLUGINS, 1)
     took = (frames.trials["seconds_train"] + frames.trials["seconds_evaluate"]).groupby(frames.trials["method"]).mean()
     assert found.seconds == pytest.approx(4 * took.sum(), rel=1e-6)
     sizes = [file.stat().st_size for file in (tmp_path / "networks").iterdir()]
     assert found.disk == pytest.approx(8 * (estimates.ROW_BYTES + sum(sizes) / len(sizes)))
     assert (found.trials, found.recorded, found.tried) == (8, 4, 0)
-    on_two = estimate(left, frames, tmp_path, PLUGINS, 2)
+    on_two = estimate_cost(left, frames, tmp_path, PLUGINS, 2)
     assert on_two.seconds == pytest.approx(4 * took.max(), rel=1e-6)
     assert "on 2 workers" in on_two.line
     assert "from 4 records of this folder" in on_two.line
-    assert estimate((), read(tmp_path), tmp_path, PLUGINS, 1).line == "estimate: nothing is left to train"
+    assert estimate_cost((), read(tmp_path), tmp_path, PLUGINS, 1).line == "estimate: nothing is left to train"
 
 
 def test_what_no_record_tells_of_is_tried_once_for_each_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"ns-gan": 10.0, "wgan-gp": 60.0}
     tried: list[str] = []
 
-    def pretend(batch: Batch, _: Any) -> Tried:
+    def pretend(batch: Batch, _: Any) -> TimedBatch:
         tried.append(batch.trials[0].labels["method"])
-        return Tried(seconds[tried[-1]], 1000)
+        return TimedBatch(seconds[tried[-1]], 1000)
 
     monkeypatch.setattr(estimates, "attempt", pretend)
     told: list[tuple[int, int]] = []
-    found = estimate(batches(seeds=40), None, tmp_path, PLUGINS, 1, lambda done, whole: told.append((done, whole)))
+    found = estimate_cost(batches(seeds=40), None, tmp_path, PLUGINS, 1, lambda done, whole: told.append((done, whole)))
     assert tried == ["ns-gan", "wgan-gp"]
     assert told == [(0, 2), (1, 2), (2, 2)]
     assert found.seconds == pytest.approx(70.0 * 40 / 10)
@@ -70,7 +70,7 @@ def test_a_short_trial_stops_and_counts_for_the_whole_budget(
     monkeypatch.setattr(estimates, "perf_counter", lambda: next(looks) / 100)
     monkeypatch.setattr(estimates, "TRY_SECONDS", 0.99)
     (batch, _) = batches(budget={"generator_steps": steps, "batch_size": 16, "snapshots": 1})
-    tried = attempt(batch, PLUGINS)
+    tried = time_batch(batch, PLUGINS)
     assert tried.seconds == pytest.approx(0.01 * steps + 0.01 * 3)
     assert taken <= next(looks) <= taken + 8
     assert tried.network > 500

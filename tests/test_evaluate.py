@@ -13,7 +13,7 @@ import torch
 from ganbench import Evidence, Extractor, GanbenchError, Metric, Networks, Source
 from ganbench.api.trials import Part, digest
 from ganbench.evaluation.outcomes import spread_measurement
-from ganbench.evaluation.scoring import Reference, Sight, judge, spread
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model, score_spread
 from torch import Tensor, nn
 
 NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=2)
@@ -35,9 +35,11 @@ def plane(lens: Callable[[Tensor], Mapping[str, Tensor]] | None = None, name: st
     return Source(shape=(2,), reference=lambda n: torch.ones(n, 2, dtype=torch.double), extractor=extractor)
 
 
-def sight_of(samples: Tensor, source: Source | None = None, reference: Reference | None = None) -> Sight:
+def sight_of(samples: Tensor, source: Source | None = None, reference: Reference | None = None) -> ModelEvidence:
     reference = reference or Reference(source or plane(), 5)
-    return Sight(samples, reference, networks=NETWORKS, generator_parameters={"w": samples}, critic_parameters={})
+    return ModelEvidence(
+        samples, reference, networks=NETWORKS, generator_parameters={"w": samples}, critic_parameters={}
+    )
 
 
 def mean(evidence: Evidence) -> dict[str, float]:
@@ -47,8 +49,8 @@ def mean(evidence: Evidence) -> dict[str, float]:
 MEAN = Metric(measure=mean, values={"mean": "neutral"})
 
 
-def measured(metric: Metric, sight: Sight, part: Part = Part("mean"), **when: Any) -> tuple[Any, ...]:  # noqa: B008
-    return judge([(part, metric)], sight, **{"step": 0, "final": True, **when})
+def measured(metric: Metric, sight: ModelEvidence, part: Part = Part("mean"), **when: Any) -> tuple[Any, ...]:  # noqa: B008
+    return score_model([(part, metric)], sight, **{"step": 0, "final": True, **when})
 
 
 def test_a_score_says_what_was_measured_when_and_on_how_many_samples() -> None:
@@ -58,7 +60,7 @@ def test_a_score_says_what_was_measured_when_and_on_how_many_samples() -> None:
 
 def test_scores_come_in_the_order_of_the_metrics_and_of_their_values() -> None:
     pair = Metric(measure=lambda _: {"b": 1, "a": 2}, values={"a": "higher", "b": "lower"})
-    scores = judge([(Part("pair"), pair), (Part("mean"), MEAN)], sight_of(torch.zeros(1, 2)), step=0, final=False)
+    scores = score_model([(Part("pair"), pair), (Part("mean"), MEAN)], sight_of(torch.zeros(1, 2)), step=0, final=False)
     assert [(score.name, score.value, score.direction) for score in scores] == [
         ("a", 2.0, "higher"),
         ("b", 1.0, "lower"),
@@ -155,7 +157,9 @@ def test_features_are_extracted_once_for_all_metrics_and_the_references_once_for
 
     metrics = [(Part(name), replace(MEAN, measure=both, needs="features")) for name in ("one", "two")]
     for model in range(3):
-        scores = judge(metrics, sight_of(torch.full((7, 2), float(model)), reference=reference), step=0, final=True)
+        scores = score_model(
+            metrics, sight_of(torch.full((7, 2), float(model)), reference=reference), step=0, final=True
+        )
         assert [score.value for score in scores] == [14 * model**2 + 10 - 14 * model] * 2
     assert lens.looked == 5 + 3 * 7
 
@@ -175,10 +179,10 @@ def test_the_sight_shows_the_samples_detached_in_float32_and_the_networks() -> N
     assert sight.generator_parameters["w"] is samples
 
 
-def against(samples: Tensor, real: Tensor) -> Sight:
+def against(samples: Tensor, real: Tensor) -> ModelEvidence:
     source = Source(shape=tuple(real.shape[1:]), reference=lambda n: real[:n])
     networks = Networks(generator=nn.Identity(), critic=None, latent=2)
-    return Sight(
+    return ModelEvidence(
         samples, Reference(source, len(real)), networks=networks, generator_parameters={}, critic_parameters={}
     )
 
@@ -187,7 +191,7 @@ def test_the_spread_is_the_ratio_of_the_mean_distances_of_pairs() -> None:
     """0, 3 and 9 lie 6 apart on average, the corners of a 3-4-5 triangle 4."""
     line = torch.tensor([[0.0, 0.0], [3.0, 0.0], [9.0, 0.0]])
     triangle = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
-    score = spread(against(line, triangle), step=40)
+    score = score_spread(against(line, triangle), step=40)
     assert score.value == pytest.approx(6 / 4, rel=1e-12)
     assert (score.step, score.name, score.direction, score.samples) == (40, "spread", "neutral", 3)
 
@@ -195,14 +199,14 @@ def test_the_spread_is_the_ratio_of_the_mean_distances_of_pairs() -> None:
 def test_the_spread_of_a_law_is_one_of_a_narrower_one_its_scale_and_of_a_point_nought() -> None:
     chance = torch.Generator().manual_seed(0)
     real, fake = (torch.randn(2000, 3, 4, generator=chance) for _ in range(2))
-    assert spread(against(fake, real), step=1).value == pytest.approx(1, abs=0.05)
-    assert spread(against(0.04 * fake, real), step=1).value == pytest.approx(0.04, rel=0.05)
-    assert spread(against(fake[:1].expand(2000, 3, 4), real), step=1).value == 0
+    assert score_spread(against(fake, real), step=1).value == pytest.approx(1, abs=0.05)
+    assert score_spread(against(0.04 * fake, real), step=1).value == pytest.approx(0.04, rel=0.05)
+    assert score_spread(against(fake[:1].expand(2000, 3, 4), real), step=1).value == 0
     for undefined in (against(fake * math.nan, real), against(fake, 0 * real), against(fake[:1], real)):
-        assert math.isnan(spread(undefined, step=1).value)
+        assert math.isnan(score_spread(undefined, step=1).value)
 
 
 def test_the_spread_has_a_measurement_of_its_own_and_is_not_among_the_metrics() -> None:
     sight = against(torch.randn(300, 2), torch.randn(300, 2))
-    assert judge([], sight, step=1, final=True) == ()
-    assert spread(sight, step=1).measurement == spread_measurement(256) != spread_measurement(255)
+    assert score_model([], sight, step=1, final=True) == ()
+    assert score_spread(sight, step=1).measurement == spread_measurement(256) != spread_measurement(255)

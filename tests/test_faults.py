@@ -10,7 +10,7 @@ import ganbench
 import pytest
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.statistics.outcome_table import outcome_table
+from ganbench.statistics.outcome_table import trial_outcomes
 
 import faults
 import small
@@ -76,7 +76,7 @@ def test_a_generator_of_nan_or_of_one_sample_is_a_row_with_its_outcome(
 ) -> None:
     frames = run(tmp_path / "r", suite(architectures={"space": space}), jobs=0)
     assert statuses(frames) == {"ns-gan": {"ok"}}
-    found = outcome_table(frames)
+    found = trial_outcomes(frames)
     assert found[outcome].notna().all()
     assert (found[outcome] <= faults.STEPS).all()
     other = {"non-finite": "collapsed", "collapsed": "non-finite"}[outcome]

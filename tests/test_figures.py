@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ganbench.report.figures import draw_curve, draw_scores, figures, write_pictures
-from ganbench.report.style import COLOURS, glyphs, picture, readable, style
+from ganbench.report.figures import draw_curve, draw_scores, list_figures, write_pictures
+from ganbench.report.style import COLOURS, fit_text, known_glyphs, render_png, use_style
 from ganbench.results.frames import Frames
-from ganbench.statistics.final_scores import judged
+from ganbench.statistics.final_scores import with_success
 from ganbench.statistics.success_rates import success_curve
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -44,7 +44,7 @@ def drawn(draw) -> Figure:
         draw(figure)
         kept.append(figure)
 
-    picture(keep)
+    render_png(keep)
     return kept[0]
 
 
@@ -69,7 +69,7 @@ def test_what_untrained_samplers_score_is_marked_or_said_beside_the_axis(frames:
 
 
 def test_every_trial_is_a_point_or_counted_among_the_dead(frames: Frames) -> None:
-    standing = judged(frames, RULE)
+    standing = with_success(frames, RULE)
     axes = drawn(lambda figure: draw_scores(RULE, "fid", standing, figure)).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     for line, (_, rows) in zip(points, standing.groupby("method", sort=False), strict=True):
@@ -82,7 +82,7 @@ def test_every_trial_is_a_point_or_counted_among_the_dead(frames: Frames) -> Non
 
 
 def test_of_a_metric_where_higher_is_better_the_dead_stand_left(frames: Frames) -> None:
-    standing = judged(frames, RULE)
+    standing = with_success(frames, RULE)
     turned = standing.assign(direction="higher", final=-standing["final"])
     axes = drawn(lambda figure: draw_scores(replace(RULE, primary=-10.0, thresholds=()), "x", turned, figure)).axes[0]
     assert axes.texts[0].get_position()[0] < -410
@@ -92,14 +92,14 @@ def test_medians_among_the_dead_stand_with_the_dead(tmp_path: Path) -> None:
     made = [record(trial("a", i), [5.0]) for i in range(2)] + [
         record(trial("a", i), status="failed") for i in (2, 3, 4)
     ]
-    axes = drawn(lambda f: draw_scores(RULE, "fid", judged(results(tmp_path, made), RULE), f)).axes[0]
+    axes = drawn(lambda f: draw_scores(RULE, "fid", with_success(results(tmp_path, made), RULE), f)).axes[0]
     (median,) = {x for line in axes.lines if line.get_linewidth() == 2.2 for x in line.get_xdata()}
     assert median == axes.texts[0].get_position()[0]
 
 
 def test_each_rule_makes_two_pictures_at_readme_width_and_twice_the_same_bytes(frames: Frames, tmp_path: Path) -> None:
     evil = replace(RULE, compare=())
-    pictures = figures(frames, [RULE, evil])
+    pictures = list_figures(frames, [RULE, evil])
     assert [name for name, _ in pictures] == [
         "ring-fid-success.png",
         "ring-fid-scores.png",
@@ -119,26 +119,26 @@ def test_a_hostile_dataset_names_files_within_the_folder(tmp_path: Path) -> None
     evil = "../../" + EVIL
     frames = results(tmp_path / "r", [record(trial("a", i, dataset=evil), [i]) for i in range(3)])
     before = set(tmp_path.rglob("*"))
-    made = list(write_pictures(figures(frames, [Success(dataset=evil)]), tmp_path / "deep" / "figures"))
+    made = list(write_pictures(list_figures(frames, [Success(dataset=evil)]), tmp_path / "deep" / "figures"))
     assert len(made) == 2
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "deep", tmp_path / "deep" / "figures", *made}
 
 
 def test_a_condition_alone_has_scores_and_no_curve(frames: Frames) -> None:
     rule = replace(RULE, metric=None, thresholds=(), primary=None, condition="fid < 20")
-    assert [name for name, _ in figures(frames, [rule])] == ["ring-fid-scores.png"]
+    assert [name for name, _ in list_figures(frames, [rule])] == ["ring-fid-scores.png"]
 
 
 def test_nothing_is_drawn_before_anything_is_trained(tmp_path: Path) -> None:
-    assert figures(results(tmp_path, [], plan=[trial("a")]), [RULE]) == []
+    assert list_figures(results(tmp_path, [], plan=[trial("a")]), [RULE]) == []
 
 
 def test_a_strangers_text_is_neither_mathematics_nor_boxes_nor_endless() -> None:
-    shown = readable(EVIL)
+    shown = fit_text(EVIL)
     assert len(shown.replace(r"\$", "$")) == 40
     assert shown.replace(r"\$", "").count("$") == 0
-    assert all(ord(c) in glyphs() for c in shown)
-    assert readable("wgan-gp") == "wgan-gp"
+    assert all(ord(c) in known_glyphs() for c in shown)
+    assert fit_text("wgan-gp") == "wgan-gp"
 
 
 def test_a_readers_own_settings_change_no_byte() -> None:
@@ -147,11 +147,11 @@ def test_a_readers_own_settings_change_no_byte() -> None:
     def draw(figure: Figure) -> None:
         figure.add_subplot().set_title("x")
 
-    plain = picture(draw)
+    plain = render_png(draw)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": True}):
-        assert picture(draw) == plain
+        assert render_png(draw) == plain
         assert matplotlib.rcParams["font.size"] == 30
-        with style():
+        with use_style():
             assert matplotlib.rcParams["text.usetex"] is False
 
 

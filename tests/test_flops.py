@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from ganbench import plan, registry, suite
-from ganbench.engine.cost import prices
+from ganbench.engine.cost import count_update_flops
 from ganbench.engine.train import prepare
 
 ROWS, LATENT, WIDTH = 8, 5, 6
@@ -53,7 +53,7 @@ def generator_price() -> int:
 
 def price_of(plugins: registry.Registry, method: dict[str, Any], seeds: int = 1) -> dict[str, float]:
     (batch,) = plan.make(asked(method, {"generator_steps": 3}, seeds), plugins).batches
-    return dict(prices(prepare(batch, plugins, torch.device("cpu"))))
+    return dict(count_update_flops(prepare(batch, plugins, torch.device("cpu"))))
 
 
 def test_an_update_costs_what_its_matrices_cost(plugins: registry.Registry) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ganbench.progress.eta import Forecast, Piece, traits_of
+from ganbench.progress.eta import Forecast, WorkItem, numeric_traits
 
 METHODS = {"ns-gan": 1.0, "wgan-gp": 1.8, "sngan": 0.6}  # seconds a unit, relative to each other
 
 
 def pieces(
     rng: random.Random, architectures: int, datasets: dict[str, float], draw: Callable[[random.Random], dict[str, Any]]
-) -> dict[str, tuple[Piece, float]]:
+) -> dict[str, tuple[WorkItem, float]]:
     """Batches in a plan's order (dataset, architecture, method), each with the seconds that it will take.
 
     An architecture costs 1, and a unit more for each 64 rows of its layers' matrices.
@@ -27,11 +27,11 @@ def pieces(
             cost = 1 + spec["depth"] * spec["width"] / 64 * (1.3 if spec["norm"] else 1.0)
             for method, pace in METHODS.items():
                 seconds = dear * cost * pace * rng.uniform(0.9, 1.1)
-                found[f"{dataset}-{i}-{method}"] = (Piece(dataset, method, 100.0, traits_of(spec)), seconds)
+                found[f"{dataset}-{i}-{method}"] = (WorkItem(dataset, method, 100.0, numeric_traits(spec)), seconds)
     return found
 
 
-def simulate(work: dict[str, tuple[Piece, float]], workers: int, begin: float) -> tuple[float, float, float]:
+def simulate(work: dict[str, tuple[WorkItem, float]], workers: int, begin: float) -> tuple[float, float, float]:
     """Run the work on a clock of its own; give the forecast once a fifth is done, the truth then, and the end's share.
 
     Every worker spends `begin` seconds before its first piece advances; progress is told ten times a piece.
@@ -92,7 +92,7 @@ def test_a_few_long_batches_are_known_by_their_own_progress(seed: int) -> None:
 def test_methods_are_known_apart() -> None:
     """One cheap and one dear batch done, three dear ones left: not three of the mean."""
     names = {"a0": "cheap", "b0": "dear", "b1": "dear", "b2": "dear", "b3": "dear"}
-    forecast = Forecast({key: Piece("ring", method, 10.0) for key, method in names.items()})
+    forecast = Forecast({key: WorkItem("ring", method, 10.0) for key, method in names.items()})
     forecast.start("a0", 0.0)
     forecast.end("a0", 1.0)
     forecast.start("b0", 1.0)
@@ -102,11 +102,11 @@ def test_methods_are_known_apart() -> None:
 
 
 def test_what_was_never_met_takes_what_its_dataset_takes_then_its_method_then_all() -> None:
-    done = {"x": Piece("ring", "a", 10.0), "y": Piece("grid", "b", 10.0)}
+    done = {"x": WorkItem("ring", "a", 10.0), "y": WorkItem("grid", "b", 10.0)}
     for asked, expected in (
-        (Piece("ring", "c", 10.0), 2.0),
-        (Piece("spiral", "b", 10.0), 6.0),
-        (Piece("spiral", "c", 10.0), 4.0),
+        (WorkItem("ring", "c", 10.0), 2.0),
+        (WorkItem("spiral", "b", 10.0), 6.0),
+        (WorkItem("spiral", "c", 10.0), 4.0),
     ):
         forecast = Forecast({**done, "z": asked})
         for key, seconds in (("x", 2.0), ("y", 6.0)):
@@ -116,7 +116,7 @@ def test_what_was_never_met_takes_what_its_dataset_takes_then_its_method_then_al
 
 
 def test_a_batch_that_fails_at_once_teaches_nothing_about_whole_ones() -> None:
-    forecast = Forecast({key: Piece("ring", "a", 10.0) for key in "xyz"})
+    forecast = Forecast({key: WorkItem("ring", "a", 10.0) for key in "xyz"})
     forecast.start("x", 0.0)
     forecast.end("x", 0.1, whole=False)
     assert forecast.left(0.1) is None
@@ -126,7 +126,7 @@ def test_a_batch_that_fails_at_once_teaches_nothing_about_whole_ones() -> None:
 
 
 def test_before_anything_moves_nothing_is_known_and_after_the_end_nothing_is_left() -> None:
-    forecast = Forecast({"x": Piece("ring", "a", 10.0)})
+    forecast = Forecast({"x": WorkItem("ring", "a", 10.0)})
     assert forecast.left(0.0) is None
     forecast.start("x", 0.0)
     assert forecast.left(5.0) is None

@@ -8,9 +8,9 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench.report import make_tables
-from ganbench.results.history import extensions
+from ganbench.results.history import describe_extensions
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.driver import read_suite, run_events
 from ganbench.runner.settings import Settings
 
 from building import record, results, trial
@@ -22,7 +22,7 @@ SPACE = {"space": "random-mlp", "seed": 1, "options": {"depths": [2], "widths": 
 
 def train(folder: Path, **changes: Any) -> list[tuple[str, str, int]]:
     """Run the small suite with these changes; name what was trained."""
-    (session, _), *_ = follow(as_suite(small(**changes)), Settings(out=folder, jobs=0))
+    (session, _), *_ = run_events(read_suite(small(**changes)), Settings(out=folder, jobs=0))
     return [
         (t.labels["method"], t.labels["architecture"], t.seed) for batch in session.todo.batches for t in batch.trials
     ]
@@ -87,7 +87,7 @@ def test_a_plan_that_grew_before_any_result_is_no_extension(tmp_path: Path) -> N
 def test_another_budget_in_the_same_folder_is_no_extension(tmp_path: Path) -> None:
     train(tmp_path)
     train(tmp_path, budget={"generator_steps": 6, "batch_size": 16, "snapshots": 2})
-    assert extensions(read(tmp_path).runs) == []
+    assert describe_extensions(read(tmp_path).runs) == []
 
 
 def test_a_method_changed_after_its_results_is_told_by_name(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_method_changed_after_its_results_is_told_by_name(tmp_path: Path) -> N
 
     train(tmp_path, **asked(0.1))
     train(tmp_path, **asked(0.2))
-    (said, _) = extensions(read(tmp_path).runs)
+    (said, _) = describe_extensions(read(tmp_path).runs)
     assert said.startswith("Extended after 6 of 6 trials had results")
     assert "3 trials (method wild asked for otherwise)" in said
 

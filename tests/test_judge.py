@@ -16,9 +16,9 @@ from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.snapshot import Snapshot
-from ganbench.evaluation.best_snapshot import FRESH, Judge
+from ganbench.evaluation.best_snapshot import FRESH, BestSnapshots
 from ganbench.evaluation.scoring import Reference
-from ganbench.statistics.final_scores import standings
+from ganbench.statistics.final_scores import final_scores
 from torch import nn
 
 from building import record, results, trial
@@ -52,12 +52,12 @@ def noisy(members: int, seed: int = 0) -> SimpleNamespace:
     return SimpleNamespace(members=range(members), samples=samples)
 
 
-def judge(metrics: Sequence[Metric], members: int = 1, samples: int = 4, run: Any = None) -> Judge:
+def judge(metrics: Sequence[Metric], members: int = 1, samples: int = 4, run: Any = None) -> BestSnapshots:
     named = [(Part(next(iter(metric.values))), metric) for metric in metrics]
-    return Judge(run or noisy(members), samples, named, Reference(LINE, samples))
+    return BestSnapshots(run or noisy(members), samples, named, Reference(LINE, samples))
 
 
-def judged(by: Judge, steps: Sequence[int]) -> list[list[Score]]:
+def judged(by: BestSnapshots, steps: Sequence[int]) -> list[list[Score]]:
     """Every member's scores after snapshots at these steps, the fresh ones last."""
     found: list[list[Score]] = [[] for _ in by.best]
     for step in steps:
@@ -80,7 +80,7 @@ def test_best_of_pure_noise_is_biased_where_it_was_chosen_and_not_on_fresh_sampl
     chosen = torch.tensor([min(named(own, "mean", fresh=False).values()) for own in found]) * math.sqrt(count)
     assert chosen.mean().item() == pytest.approx(-1.16296, abs=4 * 0.669 / math.sqrt(members))
     made = [record(trial(seed=seed), scores=tuple(own)) for seed, own in enumerate(found)]
-    best = standings(results(tmp_path, made), "ring", "mean")["best"].to_numpy() * math.sqrt(count)
+    best = final_scores(results(tmp_path, made), "ring", "mean")["best"].to_numpy() * math.sqrt(count)
     assert best.mean() == pytest.approx(0, abs=4 / math.sqrt(members))
     assert best.std() == pytest.approx(1, abs=4 / math.sqrt(2 * members))
 
@@ -128,7 +128,7 @@ def test_a_member_without_a_finite_value_has_nothing_fresh() -> None:
 def test_the_kept_generator_is_that_of_a_run_that_ends_there_and_its_fresh_samples_are_others() -> None:
     long = training(ns_gan(), mlp(), ring(), steps=4, dtype=torch.float32)
     long.budget = replace(long.budget, snapshots=(2, 4))
-    by = Judge(long, 50, [(Part("told"), scripted([1, 9, 1, 5, 5, 5, *[0] * 3]))], Reference(ring(), 50))
+    by = BestSnapshots(long, 50, [(Part("told"), scripted([1, 9, 1, 5, 5, 5, *[0] * 3]))], Reference(ring(), 50))
     for one in long.run():
         by.scores(one)
     *_, end = training(ns_gan(), mlp(), ring(), steps=2, dtype=torch.float32).run()

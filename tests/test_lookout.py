@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ganbench import cli
 from ganbench.errors import GanbenchError
-from ganbench.progress.watch import follow, forecast_of, holder_of, last_label, look
+from ganbench.progress.watch import find_holder, forecast_seconds, read_last_label, read_status, watch_run
 from ganbench.results.store import Store
 from rich.console import Console
 
@@ -56,7 +56,7 @@ def hold(folder: Path, process: int = os.getpid()) -> None:
 
 
 def test_the_store_says_how_far_a_run_is_and_who_succeeds(tmp_path: Path) -> None:
-    status = look(results(tmp_path, 4))
+    status = read_status(results(tmp_path, 4))
     assert status.headline() == "4/8 trials"
     assert status.standing() == "success (fid < 10) so far: a 2/2, b 0/2"
     assert status.outcomes() == "2 diverged"
@@ -68,12 +68,12 @@ def test_while_its_process_lives_there_is_a_forecast_with_memory_and_what_runs(t
     folder = results(tmp_path, 4)
     hold(folder)
     (folder / "log" / f"worker-{child}.log").write_text(f"\n== first\nwords\n\n== {EVIL}\nmore\n")
-    status = look(folder)
+    status = read_status(folder)
     assert status.left == pytest.approx(16, rel=0.02)
     assert status.memory > 2**20
     assert status.at_work() == [EVIL]
     heard = StringIO()
-    follow(folder, Console(file=heard, width=200), once=True)
+    watch_run(folder, Console(file=heard, width=200), once=True)
     assert "[red]evil[/red]" in heard.getvalue()
     assert "\x1b" not in heard.getvalue()
 
@@ -87,7 +87,7 @@ def test_it_ends_when_every_trial_is_done_and_says_a_line_for_each_change(tmp_pa
         with Store(folder) as store:
             store.append(record(each, [1, 1]) for each in PLAN[:done])
 
-    follow(folder, Console(file=heard, width=200), wait=wait)
+    watch_run(folder, Console(file=heard, width=200), wait=wait)
     lines = heard.getvalue().splitlines()
     assert [line.split(" ")[0] for line in lines] == ["2/8", "2/8", "6/8", "8/8"]
     assert "no run writes here now" in lines[0]
@@ -98,7 +98,7 @@ def test_on_a_terminal_markup_and_escapes_are_text(tmp_path: Path, child: int) -
     folder, heard = results(tmp_path, 4), StringIO()
     hold(folder)
     (folder / "log" / f"worker-{child}.log").write_text(f"\n== {EVIL}\n")
-    follow(folder, Console(file=heard, force_terminal=True, width=120), once=True)
+    watch_run(folder, Console(file=heard, force_terminal=True, width=120), once=True)
     assert "[red]evil[/red]" in heard.getvalue()
     assert "\x1b[31m" not in heard.getvalue()
     assert "4/8 trials" in heard.getvalue()
@@ -107,7 +107,7 @@ def test_on_a_terminal_markup_and_escapes_are_text(tmp_path: Path, child: int) -
 def test_watching_writes_nothing(tmp_path: Path) -> None:
     folder = results(tmp_path, 4)
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
-    look(folder)
+    read_status(folder)
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")} == before
 
 
@@ -115,16 +115,16 @@ def test_stale_records_are_not_done(tmp_path: Path) -> None:
     folder = results(tmp_path, 8)
     with Store(folder) as store:
         store.begin_run(SUITE, [trial(each.labels["method"], i // 2, code="new") for i, each in enumerate(PLAN)], {})
-    assert look(folder).done == 0
+    assert read_status(folder).done == 0
 
 
 def test_a_folder_without_a_plan_is_not_complete(tmp_path: Path) -> None:
     with Store(tmp_path):
         heard = StringIO()
-    follow(tmp_path, Console(file=heard), once=True)
+    watch_run(tmp_path, Console(file=heard), once=True)
     assert heard.getvalue() == "nothing is planned here yet\n"
     with pytest.raises(GanbenchError, match="no results here"):
-        look(tmp_path / "nowhere")
+        read_status(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -132,19 +132,19 @@ def test_a_folder_without_a_plan_is_not_complete(tmp_path: Path) -> None:
 )
 def test_a_holder_that_is_not_here_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / ".holder").write_text(text.format(host=socket.gethostname(), pid=os.getpid()))
-    assert holder_of(tmp_path) is None
-    assert holder_of(tmp_path / "nowhere") is None
+    assert find_holder(tmp_path) is None
+    assert find_holder(tmp_path / "nowhere") is None
 
 
 def test_a_log_without_a_batch_names_none(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("words\n")
-    assert [last_label(tmp_path / name) for name in ("x.log", "gone.log")] == ["", ""]
+    assert [read_last_label(tmp_path / name) for name in ("x.log", "gone.log")] == ["", ""]
 
 
 def test_two_workers_take_half_the_time(tmp_path: Path) -> None:
     with Store(results(tmp_path, 4), readonly=True) as store:
         frames = store.frames()
-    assert forecast_of(frames, 2) == pytest.approx(8, rel=0.3)
+    assert forecast_seconds(frames, 2) == pytest.approx(8, rel=0.3)
 
 
 def test_the_command_line_looks_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

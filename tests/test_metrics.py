@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from ganbench.api.trials import Part
-from ganbench.evaluation.scoring import Reference, Sight, judge
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits
@@ -193,7 +193,7 @@ def test_our_values_are_those_of_torch_fidelitys_calculate_metrics(
     images = source.take(torch.arange(250))
     fake = images + 0.3 * normal(0, *images.shape).float()
     reference = Reference(source, 300)
-    sight = Sight(fake, reference, networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
+    sight = ModelEvidence(fake, reference, networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
     metrics = [
         (Part(name), metric)
         for name, metric in {
@@ -203,7 +203,7 @@ def test_our_values_are_those_of_torch_fidelitys_calculate_metrics(
             "precision-recall": METRICS["precision-recall"],
         }.items()
     ]
-    ours = {found.name: found.value for found in judge(metrics, sight, step=0, final=True)}
+    ours = {found.name: found.value for found in score_model(metrics, sight, step=0, final=True)}
     theirs = public(fake, reference.samples, isc_splits=5, kid_subsets=7, kid_subset_size=100)
     assert ours == pytest.approx(
         {

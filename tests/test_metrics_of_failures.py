@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from ganbench.api.trials import Part
-from ganbench.evaluation.scoring import Reference, Sight, judge
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model
 
 from ganbench_plugins.datasets import curves, digits, dirac, mixtures
 from measuring import METRICS
@@ -30,8 +30,8 @@ FITTING = [
 def judged(data: str, name: str, fill: float, rows: int = 60) -> dict[str, float]:
     source = SOURCES[data]
     samples = torch.full((rows, *source.shape), fill)
-    sight = Sight(samples, Reference(source, 60), networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
-    return {found.name: found.value for found in judge([(Part(name), METRICS[name])], sight, step=0, final=True)}
+    sight = ModelEvidence(samples, Reference(source, 60), networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
+    return {found.name: found.value for found in score_model([(Part(name), METRICS[name])], sight, step=0, final=True)}
 
 
 @pytest.mark.parametrize("fill", [math.nan, math.inf, -math.inf])
@@ -70,7 +70,9 @@ def test_a_constant_generator_has_the_fid_of_a_point() -> None:
     point = source.extractor.extract(torch.zeros(1, 1, 8, 8))["features"].double()
     real = reference.features.double()
     expected = (point - real.mean(dim=0)).square().sum() + real.var(dim=0).sum()
-    sight = Sight(torch.zeros(60, 1, 8, 8), reference, networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
+    sight = ModelEvidence(
+        torch.zeros(60, 1, 8, 8), reference, networks=None, generator_parameters={}, critic_parameters={}
+    )  # type: ignore[arg-type]
     assert METRICS["fid"].measure(sight)["fid"] == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ganbench import registry
 from ganbench.registry.registry import Offered, Registry
-from ganbench.testing.contracts import contracts, of_offer
+from ganbench.testing.contracts import contracts, offer_contracts
 from ganbench.testing.rule import Contract, ContractError, Subject
 
 from planted import CONSTRAINTS, INPUTS, LOSSES, Planted
@@ -26,7 +26,7 @@ def subject(planted: Planted) -> Subject:
 
 def sentences(planted: Planted):
     """Give what is said of the mistake, rule by rule."""
-    for contract in of_offer(subject(planted)):
+    for contract in offer_contracts(subject(planted)):
         try:
             contract.hold()
         except ContractError as error:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from ganbench.evaluation.outcomes import (
     OUTCOMES,
-    Course,
     Series,
+    Trajectory,
     collapsed,
     critic_dead,
     degraded,
-    diverged,
     exploded,
+    has_diverged,
     non_finite,
     oscillating,
-    steps_of,
+    outcome_steps,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,9 +162,10 @@ def test_a_longer_tail_never_undoes_a_divergence(values: list[float], tail: list
     before, after = exploded(series(*values)), exploded(series(*values, *tail))
     assert after == before or before is None
     short, long = (
-        Course(died=died, updates_per_step=2.0, signals={"loss.critic": series(*v)}) for v in (values, values + tail)
+        Trajectory(died=died, updates_per_step=2.0, signals={"loss.critic": series(*v)})
+        for v in (values, values + tail)
     )
-    assert diverged(long) or not diverged(short)
+    assert has_diverged(long) or not has_diverged(short)
 
 
 @given(st.lists(VALUES, max_size=50), st.sampled_from(["lower", "higher", "neutral"]))
@@ -181,11 +182,11 @@ def test_a_wider_threshold_holds_no_earlier(values: list[float], times: float, w
 
 
 def test_what_is_not_kept_is_not_known_and_what_never_held_is_infinitely_late() -> None:
-    bare = steps_of(Course(died=-1, updates_per_step=2.0, signals={}))
+    bare = outcome_steps(Trajectory(died=-1, updates_per_step=2.0, signals={}))
     assert [name for name, step in bare.items() if math.isnan(step)] == list(OUTCOMES[1:])
     assert bare["non-finite"] == INF
-    full = steps_of(
-        Course(
+    full = outcome_steps(
+        Trajectory(
             died=12,
             updates_per_step=6.0,
             signals={

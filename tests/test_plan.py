@@ -6,7 +6,7 @@ import random
 
 import pytest
 from ganbench import GanbenchError, Space, plan, registry
-from ganbench.api.trials import canonical
+from ganbench.api.trials import canonical_json
 from ganbench.suite.loading import parse
 
 from small import suite as small
@@ -54,7 +54,7 @@ def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
 def test_architectures_are_drawn_without_replacement_and_a_larger_sample_begins_alike(plugins):
     space = registry.load().build("architectures", "random-mlp", {})
     many, few = plan.sample(space, 500, 2017, ""), plan.sample(space, 48, 2017, "")
-    assert len({canonical(spec) for spec in many}) == 500
+    assert len({canonical_json(spec) for spec in many}) == 500
     assert many[:48] == few
     assert plan.sample(space, 48, 2018, "") != few
 

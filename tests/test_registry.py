@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Objective, Offer, Scalar, hookimpl
-from ganbench.api.trials import canonical
+from ganbench.api.trials import canonical_json
 from ganbench.registry.registry import Registry, load
 
 PLUGIN = """
@@ -190,7 +190,7 @@ def test_options_are_checked_in_the_place_where_they_stand() -> None:
         "suites/ring.toml: loss 'mine': no option 'tarjet' (given 1). Did you mean 'target'? "
         "Options: target: Scalar = 1.0, power: int = 2."
     )
-    assert canonical(HERE.options("losses", "mine", {"target": 2, "power": 2})) == '{"target":2.0}'
+    assert canonical_json(HERE.options("losses", "mine", {"target": 2, "power": 2})) == '{"target":2.0}'
 
 
 def test_a_schedule_reaches_build_as_the_caller_makes_it() -> None:

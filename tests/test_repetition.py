@@ -10,7 +10,7 @@ import ganbench
 import pytest
 from ganbench import GanbenchError, registry
 from ganbench.results.store import Store, read
-from ganbench.runner.rerun import difference, distance, repeat
+from ganbench.runner.rerun import difference, generator_difference, rerun_trial
 from safetensors.torch import save
 from torch import tensor
 
@@ -36,7 +36,7 @@ def test_every_trial_trained_again_is_its_record_bit_for_bit(folder: Path) -> No
     assert set(trials["members"]) == {1, 3}
     assert (trials["died"] >= 0).any()
     for key in trials["key"].iloc[[0, 3, 4, 7]]:
-        found = repeat(folder, key[:10], PLUGINS)
+        found = rerun_trial(folder, key[:10], PLUGINS)
         assert (found.verdict, found.largest, found.changed) == ("equal", 0.0, ())
         assert found.compared >= 12
         assert found.apart == 0
@@ -50,7 +50,7 @@ def test_a_record_that_was_changed_is_told_from_what_trains_today(folder: Path, 
     trial = f"(SELECT id FROM trials WHERE key = '{key}')"
     with sqlite3.connect(copy / "results.sqlite") as link:
         link.execute(f"UPDATE scores SET value = value + 1e-7 WHERE name = 'spread' AND trial = {trial}")
-    assert repeat(copy, key, PLUGINS).verdict == "within 1e-6"
+    assert rerun_trial(copy, key, PLUGINS).verdict == "within 1e-6"
     with sqlite3.connect(copy / "results.sqlite") as link:
         link.execute(f"UPDATE scores SET value = value + 0.5 WHERE name = 'spread' AND step = 40 AND trial = {trial}")
         link.execute("UPDATE batches SET composition = replace(composition, '\"threads\":1', '\"threads\":7')")
@@ -84,7 +84,7 @@ def test_a_trial_that_never_trained_cannot_be_repeated(folder: Path, tmp_path: P
     with Store(tmp_path, readonly=True) as store:
         key = next(iter(store.known()))
     with pytest.raises(GanbenchError, match=r"never trained to an end \(timeout: no end\)"):
-        repeat(tmp_path, key, PLUGINS)
+        rerun_trial(tmp_path, key, PLUGINS)
 
 
 def test_differences_are_relative_and_know_what_is_not_finite() -> None:
@@ -94,7 +94,7 @@ def test_differences_are_relative_and_know_what_is_not_finite() -> None:
     assert (difference(nan, nan), difference(inf, inf), difference(-inf, -inf)) == (0.0, 0.0, 0.0)
     assert {difference(nan, 1.0), difference(1.0, nan), difference(inf, -inf), difference(inf, 1.0)} == {inf}
     one, other = save({"w": tensor([1.0, nan])}), save({"w": tensor([1.5, nan])})
-    assert distance(one, other) == 0.5
-    assert distance(one, save({"v": tensor([1.0, nan])})) == inf
-    assert distance(one, save({"w": tensor([1.0, 2.0])})) == inf
-    assert distance(b"", one) == inf
+    assert generator_difference(one, other) == 0.5
+    assert generator_difference(one, save({"v": tensor([1.0, nan])})) == inf
+    assert generator_difference(one, save({"w": tensor([1.0, 2.0])})) == inf
+    assert generator_difference(b"", one) == inf

@@ -12,7 +12,7 @@ from pathlib import Path
 import ganbench
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.results.recovery import fault, set_aside
+from ganbench.results.recovery import find_fault, set_aside
 from ganbench.results.store import Store, read
 
 from building import record, results, trial
@@ -141,5 +141,5 @@ def test_sound_results_are_never_put_aside(tmp_path: Path) -> None:
     with pytest.raises(GanbenchError, match=r"results\.sqlite: sound, so nothing here has to start afresh"):
         Store(tmp_path, fresh=True).open()
     assert len(read(tmp_path).trials) == 1
-    assert fault(tmp_path / "results.sqlite") == ""
+    assert find_fault(tmp_path / "results.sqlite") == ""
     assert set_aside(tmp_path / "nothing.sqlite") is None

@@ -20,7 +20,7 @@ from ganbench.api.events import Progress, Started
 from ganbench.errors import GanbenchError
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.driver import read_suite, run_events
 from ganbench.runner.settings import Settings
 
 SUITE = """
@@ -153,7 +153,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_its_batch_goes_on(
     folder, killed = tmp_path / "r", False
     begun: dict[str, int] = {}
     first: dict[tuple[str, int], int] = {}
-    for _, event in follow(as_suite(suite), Settings(out=folder, jobs=1, checkpoint=0.0)):
+    for _, event in run_events(read_suite(suite), Settings(out=folder, jobs=1, checkpoint=0.0)):
         if isinstance(event, Started):
             begun[event.batch.key] = begun.get(event.batch.key, 0) + 1
         if isinstance(event, Progress):
@@ -244,11 +244,11 @@ def test_a_second_signal_ends_at_once_whatever_is_being_tidied_up(first: str, se
 
 
 def test_a_signal_that_is_ignored_stays_ignored_and_handlers_come_back() -> None:
-    from ganbench.cli.interrupts import Stopped, stoppable
+    from ganbench.cli.interrupts import Stopped, raise_on_signals
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with stoppable():
+        with raise_on_signals():
             signal.raise_signal(signal.SIGINT)
             with pytest.raises(Stopped, match="SIGTERM"):
                 signal.raise_signal(signal.SIGTERM)

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from ganbench import cli
 from ganbench.report import render
-from ganbench.report.sensitivity_tables import robustness_tables
+from ganbench.report.sensitivity_tables import rule_sensitivity_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.statistics.sensitivity import Yardstick, pooled_threshold, robustness_table
+from ganbench.statistics.sensitivity import Reading, pooled_threshold, sensitivity_table
 
 from building import Success, record, results, scores, trial
 
@@ -38,7 +38,7 @@ def suite_of(
 
 def verdicts(frames: Frames, rule: Success | None = None, **options: Any) -> pd.DataFrame:
     """The readings of a against b, by what is varied and its value."""
-    table = robustness_table(frames, rule or Success(), ("a", "b"), **options)
+    table = sensitivity_table(frames, rule or Success(), ("a", "b"), **options)
     values = {"": "primary", "budget": "budget", "at": "at", "metric": "metric", "threshold": "threshold"}
     names = [row.get(values.get(row["varied"], ""), "primary") for row in table.to_dict("records")]
     return table.assign(name=names).set_index("name")
@@ -79,7 +79,7 @@ def test_a_condition_joins_the_primary_and_stands_alone(tmp_path: Path) -> None:
     alone = verdicts(frames, Success(metric=None, thresholds=(), primary=None, condition="is > 4.5"))
     assert alone.loc["primary", ["rate_a", "rate_b", "verdict"]].tolist() == [0, 1, "b"]
     assert alone.loc["fid", "verdict"] == "a"
-    (table,) = robustness_tables(frames, [Success(condition="is > 4.5")])
+    (table,) = rule_sensitivity_tables(frames, [Success(condition="is > 4.5")])
     assert "final fid below 10 and is > 4.5" in table.notes[0]
 
 
@@ -194,7 +194,7 @@ def test_a_pooled_threshold_has_the_share_beyond_it(
             for i, v in enumerate(values)
         ]
         frames = results(tmp_path / direction, made)
-        measure = Yardstick(
+        measure = Reading(
             varied="metric", dataset="ring", metric="x", measurement=None, direction=direction, primary=NAN
         )
         found = pooled_threshold(frames, measure, share)
@@ -223,7 +223,7 @@ def test_the_full_cross_holds_every_combination(tmp_path: Path) -> None:
 
 def test_the_table_says_in_how_many_readings_the_verdict_holds(tmp_path: Path) -> None:
     frames = suite_of(tmp_path, [99, 99], [99, 1], updates=DEAR)
-    (table,) = robustness_tables(frames, [Success(thresholds=(20, 10), primary=10)])
+    (table,) = rule_sensitivity_tables(frames, [Success(thresholds=(20, 10), primary=10)])
     assert table.notes[0] == (
         "Primary verdict (final fid below 10, budget as declared): b better. It holds in 3 of 5 readings that differ "
         "from the primary in one thing: budget 0 of 2, final or best 1 of 1, metric 0 of 0, threshold 2 of 2. In all "
@@ -240,7 +240,7 @@ def test_the_table_says_in_how_many_readings_the_verdict_holds(tmp_path: Path) -
 
 def test_before_anything_has_trained_nothing_is_concluded(tmp_path: Path) -> None:
     frames = results(tmp_path, [], plan=[trial("a"), trial("b")])
-    (table,) = robustness_tables(frames, [Success()])
+    (table,) = rule_sensitivity_tables(frames, [Success()])
     assert "no verdict yet" in table.notes[0]
     assert set(table.frame["verdict"]) == {"unknown"}
 
@@ -248,7 +248,7 @@ def test_before_anything_has_trained_nothing_is_concluded(tmp_path: Path) -> Non
 def test_names_of_strangers_stay_text(tmp_path: Path) -> None:
     evil = "<b>|`x`\n\x1b[31m"
     made = [record(trial(m, i), [v, v]) for m, v in ((evil, 1.0), ("b", 99.0)) for i in range(3)]
-    text = render(list(robustness_tables(results(tmp_path, made), [Success(compare=((evil, "b"),))])), "md")
+    text = render(list(rule_sensitivity_tables(results(tmp_path, made), [Success(compare=((evil, "b"),))])), "md")
     assert "<b>" not in text
     assert "\x1b" not in text
 

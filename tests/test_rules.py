@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ganbench.evaluation.success import succeeds, words
+from ganbench.evaluation.success import describe_rule, succeeds
 from ganbench.suite.success import SuccessTable
 
 from building import record, rejudged, scores, trial
@@ -20,9 +20,9 @@ def rule(**parts: Any) -> SuccessTable:
 
 def test_a_rule_is_told_at_its_primary_threshold_with_its_condition() -> None:
     ladder: dict[str, Any] = {"metric": "fid", "thresholds": (9.0, 8.0), "primary": 9.0}
-    assert words(rule(**ladder), DIRECTIONS) == "fid < 9"
-    assert words(rule(**ladder, condition="recall>.5"), DIRECTIONS) == "fid < 9 and recall > 0.5"
-    assert words(rule(condition="recall >= 0.5"), DIRECTIONS) == "recall >= 0.5"
+    assert describe_rule(rule(**ladder), DIRECTIONS) == "fid < 9"
+    assert describe_rule(rule(**ladder, condition="recall>.5"), DIRECTIONS) == "fid < 9 and recall > 0.5"
+    assert describe_rule(rule(condition="recall >= 0.5"), DIRECTIONS) == "recall >= 0.5"
 
 
 @pytest.mark.parametrize(

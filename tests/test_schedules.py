@@ -5,7 +5,13 @@ import math
 from typing import Any
 
 import pytest
-from ganbench.api.schedules import CriticSteps, critic_steps, plain_critic_steps, plain_scalar, scalar
+from ganbench.api.schedules import (
+    CriticSteps,
+    normalise_critic_steps,
+    normalise_scalar,
+    parse_critic_steps,
+    parse_scalar,
+)
 from ganbench.errors import GanbenchError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,67 +19,67 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize("value", [0, 3, 0.25, -1.0])
 def test_a_number_is_constant_over_the_run(value: float) -> None:
-    assert [scalar(value)(share) for share in (0.0, 0.3, 1.0)] == [value] * 3
+    assert [parse_scalar(value)(share) for share in (0.0, 0.3, 1.0)] == [value] * 3
 
 
 def test_an_infinite_scalar_is_constant_and_strict_json() -> None:
-    assert scalar(math.inf)(0.5) == scalar("inf")(0.5) == math.inf
-    assert scalar("-inf")(0.0) == -math.inf
-    assert plain_scalar(math.inf) == plain_scalar("inf") == "inf"
+    assert parse_scalar(math.inf)(0.5) == parse_scalar("inf")(0.5) == math.inf
+    assert parse_scalar("-inf")(0.0) == -math.inf
+    assert normalise_scalar(math.inf) == normalise_scalar("inf") == "inf"
 
 
 def test_a_linear_schedule_is_a_straight_line_and_then_its_end() -> None:
-    noise = scalar({"linear": [0.1, 0.0], "over": 0.5})
+    noise = parse_scalar({"linear": [0.1, 0.0], "over": 0.5})
     assert [noise(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(
         [0.1, 0.05, 0.0, 0.0, 0.0], abs=1e-15
     )
 
 
 def test_a_linear_schedule_takes_the_whole_run_unless_it_says_otherwise() -> None:
-    assert scalar({"linear": [1, 3]})(0.5) == pytest.approx(2.0, abs=1e-15)
+    assert parse_scalar({"linear": [1, 3]})(0.5) == pytest.approx(2.0, abs=1e-15)
 
 
 def test_a_cosine_schedule_is_half_a_wave() -> None:
-    course = scalar({"cosine": [2.0, 0.0]})
+    course = parse_scalar({"cosine": [2.0, 0.0]})
     assert [course(share) for share in (0.0, 1 / 3, 0.5, 1.0)] == pytest.approx([2.0, 1.5, 1.0, 0.0], abs=1e-12)
 
 
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
 def test_both_ends_of_a_ramp_are_exact(shape: str) -> None:
-    course = scalar({shape: [0.1, 0.7], "over": 0.3})
+    course = parse_scalar({shape: [0.1, 0.7], "over": 0.3})
     assert (course(0.0), course(0.3), course(1.0)) == (0.1, 0.7, 0.7)
 
 
 def test_the_wgan_authors_schedule_is_100_in_the_first_25_steps_and_at_every_500th() -> None:
-    steps = critic_steps({"steps": [[25, 100], [math.inf, 5]], "every": [500, 100]})
+    steps = parse_critic_steps({"steps": [[25, 100], [math.inf, 5]], "every": [500, 100]})
     assert [steps(t) for t in (0, 24, 25, 26, 499, 500, 501, 1000)] == [100, 100, 5, 5, 5, 100, 5, 100]
 
 
 def test_a_plain_number_of_critic_steps_is_constant() -> None:
-    assert {critic_steps(5)(t) for t in range(30)} == {5}
-    assert critic_steps(0)(7) == 0
+    assert {parse_critic_steps(5)(t) for t in range(30)} == {5}
+    assert parse_critic_steps(0)(7) == 0
 
 
 @pytest.mark.parametrize(
     "value", [0.5, math.inf, {"linear": [0.1, 0.0], "over": 0.5}, {"cosine": (1, 0)}, {"linear": [0, 1], "over": 1}]
 )
 def test_a_scalars_plain_form_is_strict_json_and_a_fixed_point(value: Any) -> None:
-    once = plain_scalar(value)
-    again = plain_scalar(json.loads(json.dumps(once, allow_nan=False)))
+    once = normalise_scalar(value)
+    again = normalise_scalar(json.loads(json.dumps(once, allow_nan=False)))
     assert again == once
-    assert scalar(once)(0.4) == scalar(value)(0.4)
+    assert parse_scalar(once)(0.4) == parse_scalar(value)(0.4)
 
 
 def test_equal_schedules_have_one_plain_form() -> None:
     assert (
-        plain_scalar({"linear": (1, 0)})
-        == plain_scalar({"linear": [1.0, 0.0], "over": 1})
+        normalise_scalar({"linear": (1, 0)})
+        == normalise_scalar({"linear": [1.0, 0.0], "over": 1})
         == {"linear": [1.0, 0.0], "over": 1.0}
     )
-    assert plain_critic_steps({"steps": [[math.inf, 5]]}) == plain_critic_steps(5) == 5
+    assert normalise_critic_steps({"steps": [[math.inf, 5]]}) == normalise_critic_steps(5) == 5
     wgan = {"steps": [[25, 100], ["inf", 5]], "every": [500, 100]}
-    assert plain_critic_steps({"steps": ((25, 100), (math.inf, 5)), "every": (500, 100)}) == wgan
-    assert plain_critic_steps(wgan) == wgan
+    assert normalise_critic_steps({"steps": ((25, 100), (math.inf, 5)), "every": (500, 100)}) == wgan
+    assert normalise_critic_steps(wgan) == wgan
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_equal_schedules_have_one_plain_form() -> None:
 )
 def test_a_wrong_scalar_is_refused_with_its_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
     with pytest.raises(GanbenchError) as caught:
-        scalar(value)
+        parse_scalar(value)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
 
 
@@ -130,7 +136,7 @@ def test_a_wrong_scalar_is_refused_with_its_value_and_the_way_out(value: Any, fr
 )
 def test_wrong_critic_steps_are_refused_with_their_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
     with pytest.raises(GanbenchError) as caught:
-        critic_steps(value)
+        parse_critic_steps(value)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
 
 

@@ -12,8 +12,8 @@ import pytest
 from ganbench.api.events import Finished, Progress, Started
 from ganbench.api.trials import Batch, Measurement
 from ganbench.evaluation.outcomes import DEFAULT
-from ganbench.progress.live import PLAIN_SECONDS, Screen, diverged
-from ganbench.progress.status import Status, clock, memory_of, size
+from ganbench.progress.live import PLAIN_SECONDS, LiveDisplay, has_diverged
+from ganbench.progress.status import Status, format_bytes, format_seconds, process_memory
 from rich.console import Console
 
 from building import Success, record, trial
@@ -28,7 +28,7 @@ class Show:
     def __init__(self, batches: list[Batch], terminal: bool = False, rule: Success | None = None) -> None:
         self.now, self.heard = 0.0, StringIO()
         console = Console(file=self.heard, force_terminal=terminal, width=160, color_system=None, legacy_windows=False)
-        self.screen = Screen(console, time=lambda: self.now, memory=lambda: 3 * GIB)
+        self.screen = LiveDisplay(console, time=lambda: self.now, memory=lambda: 3 * GIB)
         suite: Any = SimpleNamespace(success=[rule or Success()], text='question = "why?"')
         plan = SimpleNamespace(
             trials=[t for batch in batches for t in batch.trials], directions={"fid": "lower"}, warnings=[]
@@ -147,8 +147,8 @@ def test_failed_and_late_trials_are_told_and_counted() -> None:
 
 def test_an_explosion_is_a_divergence_and_no_success() -> None:
     course = {"loss.critic": ([1, 50, 100], [1.0, 1.0, 1e9])}
-    assert diverged(record(trial(), [1, 1], signals=course), DEFAULT)
-    assert not diverged(record(trial(), [1, 1], signals={"loss.critic": ([1, 50], [1.0, 9.0])}), DEFAULT)
+    assert has_diverged(record(trial(), [1, 1], signals=course), DEFAULT)
+    assert not has_diverged(record(trial(), [1, 1], signals={"loss.critic": ([1, 50], [1.0, 9.0])}), DEFAULT)
     show = Show([work := batch("a")])
     show.tell(1, finished(work, [1, 1], signals=course))
     assert show.screen.look().standing() == "success (fid < 10) so far: a 0/2"
@@ -160,10 +160,10 @@ def test_many_running_batches_are_named_up_to_a_few() -> None:
 
 
 def test_spans_and_sizes_are_said_as_people_do() -> None:
-    assert [clock(s) for s in (0, 59.6, 61, 3600, 86400)] == ["0s", "1m00s", "1m01s", "1h00m", "24h00m"]
-    assert [size(b) for b in (5 * 2**20, GIB, 3 * GIB // 2)] == ["5 MiB", "1.0 GiB", "1.5 GiB"]
+    assert [format_seconds(s) for s in (0, 59.6, 61, 3600, 86400)] == ["0s", "1m00s", "1m01s", "1h00m", "24h00m"]
+    assert [format_bytes(b) for b in (5 * 2**20, GIB, 3 * GIB // 2)] == ["5 MiB", "1.0 GiB", "1.5 GiB"]
 
 
 def test_memory_counts_this_process_and_its_children() -> None:
-    assert 10 * 2**20 < memory_of() < 2**40
-    assert memory_of(2**30) == 0, "no such process"
+    assert 10 * 2**20 < process_memory() < 2**40
+    assert process_memory(2**30) == 0, "no such process"

@@ -9,7 +9,7 @@ import ganbench
 import pytest
 from ganbench import GanbenchError
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.driver import read_suite, run_events
 from ganbench.runner.settings import Settings
 
 from small import suite as small
@@ -18,7 +18,7 @@ from terminal import ganbench as command
 
 def trained(folder: Path, **settings: Any) -> list[str]:
     """Run the small suite, and name what was trained."""
-    session, *rest = follow(as_suite(small()), Settings(out=folder, jobs=0, **settings))
+    session, *rest = run_events(read_suite(small()), Settings(out=folder, jobs=0, **settings))
     assert rest
     assert len(session[0].plan.trials) == 6
     return [f"{t.labels['method']} {t.seed}" for batch in session[0].todo.batches for t in batch.trials]
@@ -33,12 +33,12 @@ def test_only_narrows_what_is_trained_and_the_plan_stays(tmp_path: Path) -> None
 
 def test_values_of_one_trait_are_alternatives_and_batches_stay_whole(tmp_path: Path) -> None:
     def chosen(*only: str, **more: Any) -> int:
-        todo = next(iter(follow(as_suite(small()), Settings(out=tmp_path, jobs=0, only=only, **more))))[0].todo
+        todo = next(iter(run_events(read_suite(small()), Settings(out=tmp_path, jobs=0, only=only, **more))))[0].todo
         return sum(len(batch.trials) for batch in todo.batches)
 
     assert chosen("method=ns-gan", "method=wgan-gp") == 6
     assert chosen("seed=1", "method=ns-gan", "dataset=ring") == 3
-    key = next(iter(follow(as_suite(small()), Settings(out=tmp_path, jobs=0))))[0].plan.trials[4].key
+    key = next(iter(run_events(read_suite(small()), Settings(out=tmp_path, jobs=0))))[0].plan.trials[4].key
     assert chosen(f"key={key[:9]}") == 3
     assert chosen(limit=5) == 3
     assert chosen(limit=6) == 6
@@ -99,8 +99,8 @@ def test_fresh_asks_first_and_does_nothing_where_nobody_can_answer(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(training.typer, "confirm", lambda *_, **__: False)
     with pytest.raises(GanbenchError, match="nothing was changed"):
-        training.agreed(tmp_path / "r")
+        training.confirm(tmp_path / "r")
     monkeypatch.setattr(training.typer, "confirm", lambda *_, **__: True)
-    assert training.agreed(tmp_path / "r")
-    assert not training.agreed(tmp_path / "nowhere")
+    assert training.confirm(tmp_path / "r")
+    assert not training.confirm(tmp_path / "nowhere")
     assert len(read(tmp_path / "r").trials) == 6

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from ganbench import GanbenchError, plan, read, registry
-from ganbench.api.trials import trial_of
+from ganbench.api.trials import restore_trial
 from ganbench.engine import device
-from ganbench.engine.restore import revive
+from ganbench.engine.restore import restore_snapshot
 from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
-from ganbench.report.sample_plots import Strip, draw_images, draw_points, plane, row
-from ganbench.report.samples import Gallery, ranked, sheets, trial_sheet
+from ganbench.report.sample_plots import Strip, draw_images, draw_points, project_points, tile_images
+from ganbench.report.samples import SampleSource, list_sheets, rank_trials, trial_sheet
 from ganbench.results.store import Store
 from ganbench.runner import driver
 from ganbench.suite.loading import parse
@@ -52,17 +52,17 @@ def test_a_trial_is_what_was_asked_for(folder: Path) -> None:
     frames = read(folder)
     with Store(folder, readonly=True) as store:
         for key in frames.trials["key"]:
-            assert trial_of(store.detail(key)["asked"], {}).key == key
+            assert restore_trial(store.detail(key)["asked"], {}).key == key
 
 
 def test_sheets_show_what_the_engine_judged_bit_for_bit(folder: Path) -> None:
-    gallery = Gallery(folder, read(folder), PLUGINS)
+    gallery = SampleSource(folder, read(folder), PLUGINS)
     batches = plan.make(parse(SUITE), PLUGINS).batches
     assert {batch.trials[0].recipe.ema for batch in batches} == {0.0, 0.5}
     for batch in batches:
-        training = prepare(batch, PLUGINS, device.settle("cpu"))
+        training = prepare(batch, PLUGINS, device.configure("cpu"))
         (*_, last) = training.run()
-        for trial, own in zip(batch.trials, training.samples(last, 40), strict=True):
+        for trial, own in zip(batch.trials, training.draw_samples(last, 40), strict=True):
             shown = gallery.look(trial.key)
             assert shown.reason == ""
             assert torch.equal(torch.from_numpy(shown.samples), own), trial.labels
@@ -74,17 +74,17 @@ def test_trials_stand_from_the_best_to_the_worst_and_the_failed_last(folder: Pat
     trials = frames.trials[(frames.trials["dataset"] == "ring") & (frames.trials["method"] == "sn")]
     series = frames.scores[(frames.scores["name"] == "sliced-w1") & ~frames.scores["fresh"]]
     final = series.groupby("key")["value"].last()
-    order = ranked(frames, trials)
+    order = rank_trials(frames, trials)
     assert [key for key, _ in order] == sorted(trials["key"], key=lambda key: final[key])
     best = order[0][0]
     assert order[0][1].endswith(f"seed {trials.set_index('key')['seed'][best]}\nsliced-w1 {final[best]:.4g}")
     failing = frames.trials.assign(status=frames.trials["status"].where(frames.trials["key"] != best, "failed"))
-    assert [key for key, _ in ranked(replace(frames, trials=failing), trials)][-1] == best
+    assert [key for key, _ in rank_trials(replace(frames, trials=failing), trials)][-1] == best
 
 
 def test_sheets_stay_in_the_folder_and_have_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
     frames = read(folder)
-    drawn = sheets(folder, frames, PLUGINS)
+    drawn = list_sheets(folder, frames, PLUGINS)
     one = frames.trials["key"].iloc[0]
     drawn.append(trial_sheet(folder, frames, PLUGINS, one[:10]))
     before = set(tmp_path.rglob("*"))
@@ -92,7 +92,7 @@ def test_sheets_stay_in_the_folder_and_have_the_same_bytes_twice(folder: Path, t
     assert len(made) == 2 * 3 + 1
     assert made[-1].name == f"trial-{one[:12]}-samples.png"
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "a", tmp_path / "a" / "figures", *made}
-    again = sheets(folder, frames, PLUGINS)
+    again = list_sheets(folder, frames, PLUGINS)
     for place in (0, 3):
         assert again[place][0] == drawn[place][0]
         assert again[place][1]() == made[place].read_bytes()
@@ -112,15 +112,15 @@ def test_what_left_no_generator_is_an_empty_frame_with_its_reason(folder: Path, 
             f"UPDATE records SET status = 'failed', error = 'boom', network = '' WHERE trial = {trial}", [failed]
         )
         link.execute(f"DELETE FROM records WHERE trial = {trial}", [missing])
-    gallery = Gallery(copy, read(copy), PLUGINS)
+    gallery = SampleSource(copy, read(copy), PLUGINS)
     assert gallery.look(lost).reason.startswith("its generator is missing")
     assert gallery.look(failed).reason == "boom"
     assert gallery.look(missing).reason == "not trained yet"
-    assert all(draw()[:4] == b"\x89PNG" for _, draw in sheets(copy, read(copy), PLUGINS)[:2])
+    assert all(draw()[:4] == b"\x89PNG" for _, draw in list_sheets(copy, read(copy), PLUGINS)[:2])
     companion = frames.trials["key"].iloc[1]
     assert gallery.look(companion).reason == "", "its neighbour's loss is not its own"
     np.testing.assert_array_equal(
-        gallery.look(companion).samples, Gallery(folder, frames, PLUGINS).look(companion).samples
+        gallery.look(companion).samples, SampleSource(folder, frames, PLUGINS).look(companion).samples
     )
     with pytest.raises(GanbenchError, match="left no generator"):
         trial_sheet(copy, read(copy), PLUGINS, failed)
@@ -132,9 +132,9 @@ def test_a_generator_that_does_not_fit_is_refused_in_words(folder: Path) -> None
     with Store(folder, readonly=True) as store:
         files = [store.generator(trial.key) for trial in other.trials]
     with pytest.raises(GanbenchError, match="does not fit the network"):
-        revive(prepare(here, PLUGINS, device.settle("cpu")), files)
+        restore_snapshot(prepare(here, PLUGINS, device.configure("cpu")), files)
     with pytest.raises(GanbenchError, match="no member of this batch"):
-        revive(prepare(here, PLUGINS, device.settle("cpu")), [b"", b""])
+        restore_snapshot(prepare(here, PLUGINS, device.configure("cpu")), [b"", b""])
 
 
 def images(channels: int) -> Strip:
@@ -146,7 +146,7 @@ def images(channels: int) -> Strip:
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_images_stand_side_by_side_in_grey_or_colour_by_the_range_of_the_data(channels: int) -> None:
     strip = images(channels)
-    shown = row(strip, 3, (channels, 2, 3))
+    shown = tile_images(strip, 3, (channels, 2, 3))
     assert shown.shape == (3, 3 * 4, 3)
     scaled = strip.samples / strip.samples.max()
     for place in range(3):
@@ -183,7 +183,7 @@ def test_points_are_drawn_over_the_data_to_the_data_s_scale() -> None:
 
 
 def test_numbers_on_a_line_are_drawn_as_their_distribution() -> None:
-    np.testing.assert_array_equal(plane(np.array([[3.0], [1.0], [2.0]])), [[1, 0], [2, 0.5], [3, 1]])
+    np.testing.assert_array_equal(project_points(np.array([[3.0], [1.0], [2.0]])), [[1, 0], [2, 0.5], [3, 1]])
 
 
 def test_the_commands_write_beside_the_results_and_say_what_is_wrong(folder: Path, tmp_path: Path, capsys) -> None:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from ganbench.registry.code_hash import code, definition, normalised, source_file
+from ganbench.registry.code_hash import find_source_file, hash_code, normalise_source, unwrap_definition
 
 WRITTEN = '''\
 # -*- coding: utf-8 -*-
@@ -66,13 +66,13 @@ def penalty ( x : Tensor , * , target : float = 1.0 ) -> Tensor :
 
 
 def test_what_is_left_of_a_source_is_its_logical_lines_and_their_depth() -> None:
-    assert normalised(WRITTEN) == NORMALISED
+    assert normalise_source(WRITTEN) == NORMALISED
 
 
 def test_the_normalised_form_has_one_hash_on_every_python() -> None:
     """The hash of NORMALISED, checked by hand on Python 3.11, 3.12 and 3.13."""
     golden = "e5255906f47b591189c281b697dc3b4c352cf0372d989a329853452a140af862"
-    assert hashlib.sha256(normalised(WRITTEN).encode()).hexdigest() == golden
+    assert hashlib.sha256(normalise_source(WRITTEN).encode()).hexdigest() == golden
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_normalised_form_has_one_hash_on_every_python() -> None:
     ],
 )
 def test_comments_docstrings_layout_and_line_breaks_do_not_count(other: str) -> None:
-    assert normalised(other) == normalised("def f(x):\n    return g(x, 1)\n")
+    assert normalise_source(other) == normalise_source("def f(x):\n    return g(x, 1)\n")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_comments_docstrings_layout_and_line_breaks_do_not_count(other: str) -> 
     ],
 )
 def test_what_changes_the_program_changes_what_is_left(one: str, other: str) -> None:
-    assert normalised(one) != normalised(other)
+    assert normalise_source(one) != normalise_source(other)
 
 
 def a_package(folder: Path, name: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -150,25 +150,25 @@ def test_a_change_in_any_module_that_is_imported_counts(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = a_package(tmp_path, "acme", FILES, monkeypatch).build
-    before = code([build])
+    before = hash_code([build])
     rewrite(tmp_path / "acme" / file, (tmp_path / "acme" / file).read_text() + "\n# a comment\n")
-    assert code([build]) == before
+    assert hash_code([build]) == before
     rewrite(tmp_path / "acme" / file, (tmp_path / "acme" / file).read_text() + "\nchanged = True\n")
-    assert code([build]) != before
+    assert hash_code([build]) != before
 
 
 def test_a_module_that_nobody_imports_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = a_package(tmp_path, "acme", FILES, monkeypatch).build
-    before = code([build])
+    before = hash_code([build])
     rewrite(tmp_path / "acme" / "stranger.py", "five = 6\n")
-    assert code([build]) == before
+    assert hash_code([build]) == before
 
 
 def test_the_place_of_a_package_does_not_count(tmp_path: Path) -> None:
     hashes = set()
     for place in ("here", "there"):
         with pytest.MonkeyPatch.context() as monkeypatch:
-            hashes.add(code([a_package(tmp_path / place, "acme", FILES, monkeypatch).build]))
+            hashes.add(hash_code([a_package(tmp_path / place, "acme", FILES, monkeypatch).build]))
     assert len(hashes) == 1
 
 
@@ -192,7 +192,7 @@ def test_a_notebooks_function_counts_with_all_that_it_refers_to() -> None:
             return {other}
     """
     hashes = [
-        code([a_notebook(cell.format(weight=weight, power=power, other=other))["build"]])
+        hash_code([a_notebook(cell.format(weight=weight, power=power, other=other))["build"]])
         for weight, power, other in [(1, 2, 0), (1, 2, 9), (3, 2, 0), (1, 3, 0)]
     ]
     assert hashes[0] == hashes[1]
@@ -208,15 +208,15 @@ def test_what_a_notebooks_function_closes_over_counts() -> None:
         one, two = make(1), make(2)
     """
     made = a_notebook(cell)
-    assert code([made["one"]]) != code([made["two"]])
+    assert hash_code([made["one"]]) != hash_code([made["two"]])
 
 
 def test_behind_partials_and_decorators_stands_what_somebody_wrote() -> None:
-    assert definition(partial(partial(source_file, 1), 2)) is source_file
-    assert source_file(partial(code, [])) == Path(code.__code__.co_filename)
-    assert source_file(len) is None
+    assert unwrap_definition(partial(partial(find_source_file, 1), 2)) is find_source_file
+    assert find_source_file(partial(hash_code, [])) == Path(hash_code.__code__.co_filename)
+    assert find_source_file(len) is None
 
 
 def test_the_code_of_ganbench_itself_is_not_hashed() -> None:
     """ENGINE_NUMERICS stands for it."""
-    assert code([code]) == code([])
+    assert hash_code([hash_code]) == hash_code([])

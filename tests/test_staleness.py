@@ -14,7 +14,7 @@ from ganbench.engine.numerics import ENGINE_NUMERICS
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.results.store import read
-from ganbench.runner.driver import as_suite, follow
+from ganbench.runner.driver import read_suite, run_events
 from ganbench.runner.settings import Settings
 
 from small import suite as small
@@ -27,8 +27,8 @@ MINE: dict[str, Any] = {"methods": ["ns-gan"], "method": [{"name": "m", "from": 
 
 def left(folder: Path, **settings: Any) -> tuple[list[str], int]:
     """Run the suite with a loss of its own; name the methods that were trained, and count the stale."""
-    asked = as_suite(small(**MINE, success=None))
-    (session, _), *_ = follow(asked, Settings(out=folder, jobs=0, **settings))
+    asked = read_suite(small(**MINE, success=None))
+    (session, _), *_ = run_events(asked, Settings(out=folder, jobs=0, **settings))
     return [batch.trials[0].labels["method"] for batch in session.todo.batches], len(session.todo.stale)
 
 
@@ -88,7 +88,7 @@ def test_stale_records_are_kept_when_asked_and_marked_in_the_tables(tmp_path: Pa
 
 def test_the_engines_numerics_make_every_record_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def methods() -> list[str]:
-        (session, _), *_ = follow(as_suite(small()), Settings(out=tmp_path, jobs=0))
+        (session, _), *_ = run_events(read_suite(small()), Settings(out=tmp_path, jobs=0))
         return [batch.trials[0].labels["method"] for batch in session.todo.batches]
 
     assert methods() == ["ns-gan", "wgan-gp"]
@@ -100,7 +100,7 @@ def test_the_engines_numerics_make_every_record_stale(tmp_path: Path, monkeypatc
 def test_an_edit_of_the_core_elsewhere_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of the core is read for a code hash, however the plugins reach it; those of the plugins are."""
     read_: set[Path] = set()
-    digest = code_hash._digest
+    digest = code_hash._hash_file
 
     def spy(file: Path, changed: int) -> str:
         read_.add(file)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ganbench.api.records import Score
 from ganbench.errors import GanbenchError
-from ganbench.statistics.final_scores import headline, judged
+from ganbench.statistics.final_scores import headline, with_success
 from ganbench.statistics.intervals import curve_half_width, paired_difference, wilson
 from ganbench.statistics.success_rates import (
     contingency,
@@ -210,8 +210,8 @@ def test_a_condition_holds_at_the_snapshot_that_is_counted(tmp_path: Path) -> No
     frames = results(tmp_path, made)
     for at, wins in (("final", [True, False, False, False, False]), ("best", [False, True, True, False, False])):
         rule = Success(at=at, condition="recall > 0.5")  # type: ignore[arg-type]
-        assert successes(judged(frames, rule), rule.at, 10.0).tolist() == wins
-    assert successes(judged(frames, Success()), "final", 10.0).tolist() == [True] * 4 + [False]
+        assert successes(with_success(frames, rule), rule.at, 10.0).tolist() == wins
+    assert successes(with_success(frames, Success()), "final", 10.0).tolist() == [True] * 4 + [False]
 
 
 def test_a_condition_alone_is_one_yes_or_no_as_strict_as_it_is_written(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_a_condition_alone_is_chosen_by_its_first_value_with_a_direction(tmp_pat
     rule = Success(metric=None, thresholds=(), primary=None, condition="norm < 1.5 and modes > 7 and hq > 0.1")
     frames = results(tmp_path, [record(trial(), scores=own)])
     assert headline(frames, rule) == "modes"
-    assert judged(frames, replace(rule, at="best"))["holds"].tolist() == [True]
-    assert judged(frames, rule)["holds"].tolist() == [False]
+    assert with_success(frames, replace(rule, at="best"))["holds"].tolist() == [True]
+    assert with_success(frames, rule)["holds"].tolist() == [False]
 
 
 def test_a_conditions_value_measured_in_two_ways_is_refused_unless_the_metric_tells_them_apart(tmp_path: Path) -> None:
@@ -248,11 +248,11 @@ def test_a_conditions_value_measured_in_two_ways_is_refused_unless_the_metric_te
     ]
     rule = Success(condition="is > 8")
     frames = results(tmp_path / "two", made)
-    assert judged(frames, rule, "x")["holds"].tolist() == [True]
-    assert judged(frames, rule, "y")["holds"].tolist() == [True, True]
+    assert with_success(frames, rule, "x")["holds"].tolist() == [True]
+    assert with_success(frames, rule, "y")["holds"].tolist() == [True, True]
     mixed = record(trial(seed=3), scores=(*scores("fid", [5.0], measurement="y"), *scores("is", [9.0], "higher", "p")))
     with pytest.raises(GanbenchError, match=r"'is' on 'ring' was measured in 2 ways"):
-        judged(results(tmp_path / "mixed", [*made, mixed]), rule, "y")
+        with_success(results(tmp_path / "mixed", [*made, mixed]), rule, "y")
 
 
 def test_a_comparison_tells_the_difference_of_rates_with_its_interval(tmp_path: Path) -> None:

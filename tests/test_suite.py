@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ganbench import GanbenchError, Method, Use
-from ganbench.suite.loading import available, load, parse, restore
+from ganbench.suite.loading import list_suites, load, parse, restore
 from ganbench.suite.suite import Suite, schema
 
 TEXT = """\
@@ -302,7 +302,7 @@ def test_a_bare_name_is_looked_up_in_the_working_folder_first(tmp_path: Path, mo
     (tmp_path / "suites" / "mine.toml").write_text(TEXT)
     monkeypatch.chdir(tmp_path)
     assert load("mine").where == str(Path("suites", "mine.toml"))
-    assert available()["mine"] == Path("suites", "mine.toml")
+    assert list_suites()["mine"] == Path("suites", "mine.toml")
     with pytest.raises(GanbenchError, match=r"no suite 'mien'\. Did you mean 'mine'\?"):
         load("mien")
 

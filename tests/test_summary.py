@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from ganbench.api.records import Record
 from ganbench.statistics.bootstrap import bootstrap_median
 from ganbench.statistics.costs import cost_table, success_cost_table
-from ganbench.statistics.outcome_counts import failure_table, fate_table
-from ganbench.statistics.score_summary import spread_over_seeds, summary_table
+from ganbench.statistics.outcome_counts import failure_counts, outcome_counts
+from ganbench.statistics.score_summary import seed_share_table, summary_table
 from ganbench.statistics.success_rates import median_differences, rate_table, success_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +65,7 @@ def test_costs_are_told_in_every_known_unit(tmp_path: Path) -> None:
 
 def test_failures_are_counted_by_their_message(tmp_path: Path) -> None:
     made = [record(trial(seed=s), status="failed", error="boom" if s else "bang") for s in range(4)]
-    table = failure_table(results(tmp_path, [*made, record(trial(seed=9), status="timeout", error="slow")]))
+    table = failure_counts(results(tmp_path, [*made, record(trial(seed=9), status="timeout", error="slow")]))
     assert table[["status", "error", "n"]].values.tolist() == [
         ["failed", "bang", 1],
         ["failed", "boom", 3],
@@ -88,7 +88,7 @@ def test_every_planned_trial_has_a_fate(tmp_path: Path) -> None:
         record(trial(seed=4, code="old"), [1.0]),
     ]
     frames = results(tmp_path, made, plan=[trial(seed=s) for s in range(7)])
-    (row,) = fate_table(frames).to_dict("records")
+    (row,) = outcome_counts(frames).to_dict("records")
     expected = {"planned": 7, "lived": 2, "diverged": 1, "failed": 1, "timeout": 1, "missing": 2, "stale": 1}
     assert {name: row[name] for name in ("dataset", "method", *expected)} == {
         "dataset": "ring",
@@ -184,7 +184,7 @@ def test_the_luck_of_the_seed_is_told_where_there_are_several_seeds(tmp_path: Pa
         for i in range(4)
         for s in range(3)
     ]
-    table = spread_over_seeds(results(tmp_path, made)).set_index("method")
+    table = seed_share_table(results(tmp_path, made)).set_index("method")
     assert table["luck"].to_dict() == {"a": 0.0, "b": 1.0}
     assert table["finite"].to_dict() == {"a": 12, "b": 8}
     assert (table["architectures"] == 4).all()
@@ -194,7 +194,7 @@ def test_the_luck_of_the_seed_is_told_where_there_are_several_seeds(tmp_path: Pa
 def test_one_seed_or_one_architecture_or_a_neutral_value_tells_nothing_of_luck(tmp_path: Path) -> None:
     made = [record(trial("a", i), [i]) for i in range(3)] + [record(trial("b", 0, s), [s]) for s in range(3)]
     made += [record(trial("c", i, s), scores=tuple(scores("norm", [i], "neutral"))) for i in range(3) for s in range(2)]
-    assert spread_over_seeds(results(tmp_path, made)).empty
+    assert seed_share_table(results(tmp_path, made)).empty
 
 
 def test_the_summary_takes_the_bootstraps_interval_if_it_is_asked_to(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from ganbench import plan, registry, suite
 from ganbench.engine import step
-from ganbench.engine.replay import Rehearsed, record
+from ganbench.engine.replay import RecordedStep, record
 from ganbench.engine.replay_simplify import simplify
 from ganbench.engine.snapshot import Snapshot
-from ganbench.engine.train import TAPE_FROM, prepare
+from ganbench.engine.train import RECORD_FROM, prepare
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -35,7 +35,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "consensus": {"from": "gan", "dynamics": {"name": "consensus"}},
     "extragradient": {"from": "gan", "dynamics": {"name": "extragradient"}},
 }
-STEPS = TAPE_FROM
+STEPS = RECORD_FROM
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,13 @@ def train(plugins: registry.Registry, method: str, seeds: int, taped: bool) -> t
     training = prepare(batch, plugins, torch.device("cpu"))
     assert training.recordable
     games: list[step.Game] = []
-    opened = training.open
+    opened = training.open_game
 
     def open_(*given: Any) -> step.Game:
         games.append(opened(*given))
         return games[-1]
 
-    training.open = open_  # type: ignore[method-assign]
+    training.open_game = open_  # type: ignore[method-assign]
     training.recordable = taped
     *_, last = training.run()
     return last, games
@@ -78,7 +78,7 @@ def test_a_recorded_run_ends_in_the_bits_of_a_called_one(plugins: registry.Regis
     called, _ = train(plugins, method, seeds, taped=False)
     replayed, (game,) = train(plugins, method, seeds, taped=True)
     assert game.computations
-    assert all(isinstance(each, Rehearsed) and each.taped for each in game.computations.values())
+    assert all(isinstance(each, RecordedStep) and each.taped for each in game.computations.values())
     for name, own in called.generators.items():
         assert torch.equal(own, replayed.generators[name]), name
     for name, (_, values) in called.signals.items():
@@ -89,24 +89,24 @@ def test_short_runs_and_unstackable_offers_are_not_recorded(plugins: registry.Re
     asked = {
         "question": "Is it worth it?",
         "methods": ["ns-gan"],
-        "budget": {"generator_steps": TAPE_FROM - 1, "batch_size": 8, "snapshots": 1},
+        "budget": {"generator_steps": RECORD_FROM - 1, "batch_size": 8, "snapshots": 1},
         "dataset": [{"name": "ring"}],
     }
     (batch,) = plan.make(suite.parse(asked), plugins).batches
     training = prepare(batch, plugins, torch.device("cpu"))
     *_, last = training.run()
-    assert last.step == TAPE_FROM - 1
+    assert last.step == RECORD_FROM - 1
     twice = replace(batch, trials=batch.trials * 2)
-    assert not training.taped()
+    assert not training.recorded_players()
     assert not prepare(twice, plugins, torch.device("cpu")).recordable  # a loop over two seeds would be unrolled
 
 
 @pytest.mark.parametrize(
     ("method", "steps", "players"),
     [
-        ("wgan-gp", TAPE_FROM // 5, {"critic"}),  # five critic steps for each generator step
-        ("wgan-gp", TAPE_FROM // 5 - 1, set()),
-        ("wgan-gp", TAPE_FROM, {"critic", "generator"}),
+        ("wgan-gp", RECORD_FROM // 5, {"critic"}),  # five critic steps for each generator step
+        ("wgan-gp", RECORD_FROM // 5 - 1, set()),
+        ("wgan-gp", RECORD_FROM, {"critic", "generator"}),
         ("wgan", 1, {"critic"}),  # a hundred at first
     ],
 )
@@ -123,9 +123,9 @@ def test_the_player_is_recorded_that_steps_often_enough(
     assert prepare(batch, plugins, torch.device("cpu")).taped() == players
 
 
-def called(function: Callable[[Any, Any], Any], held: Any, given: list[Any]) -> tuple[Rehearsed, list[Any]]:
+def called(function: Callable[[Any, Any], Any], held: Any, given: list[Any]) -> tuple[RecordedStep, list[Any]]:
     """Call a rehearsed function on one thing after another."""
-    rehearsed = Rehearsed(function, held)
+    rehearsed = RecordedStep(function, held)
     return rehearsed, [rehearsed(each) for each in given]
 
 

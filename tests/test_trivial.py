@@ -12,7 +12,7 @@ from ganbench import GanbenchError
 from ganbench.api.events import Calibrating
 from ganbench.api.metrics import Direction
 from ganbench.api.records import Calibration
-from ganbench.evaluation.trivial_thresholds import harder_than, passed, refusal
+from ganbench.evaluation.trivial_thresholds import explain_refusal, find_passing, round_harder
 from ganbench.report import make_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import read
@@ -34,7 +34,7 @@ FIDS = [row("real", 2), row("gaussian", 30.04), row("noise", 80), row("broken", 
 
 
 def names(rule: Success, rows: list[Calibration]) -> list[tuple[str, tuple[float, ...]]]:
-    return [(one.sampler, one.thresholds) for one in passed(rule, rows)]
+    return [(one.sampler, one.thresholds) for one in find_passing(rule, rows)]
 
 
 def test_to_pass_is_to_be_strictly_beyond_a_threshold_and_the_ceiling_may() -> None:
@@ -50,14 +50,14 @@ def test_joined_conditions_must_hold_as_well_and_alone_are_a_rule() -> None:
     assert names(Success(thresholds=(90,), condition="recall > 0.9"), rows) == []
     alone = Success(metric=None, thresholds=(), primary=None, condition="recall >= 0.4 and fid < 50")
     assert names(alone, rows) == [("gaussian", ())]
-    assert refusal(alone, passed(alone, rows)).startswith(
+    assert explain_refusal(alone, find_passing(alone, rows)).startswith(
         "'gaussian', a sampler that nobody trained, passes 'recall >="
     )
 
 
 def test_a_refusal_says_who_passes_what_and_which_thresholds_would_do() -> None:
     rule = Success(thresholds=(90, 40))
-    assert refusal(rule, passed(rule, FIDS)) == (
+    assert explain_refusal(rule, find_passing(rule, FIDS)) == (
         "'gaussian', a sampler that nobody trained, passes fid < 90 and fid < 40: it has 30 on 100 samples. "
         "So do 'noise' (80). Thresholds of 30 or less would do; or join a condition that it does not meet, or set "
         "allow_trivial = true, and the tables will say who passes."
@@ -68,8 +68,8 @@ def test_a_refusal_says_who_passes_what_and_which_thresholds_would_do() -> None:
     value=st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9), direction=st.sampled_from(["lower", "higher"])
 )
 def test_a_threshold_that_would_do_is_not_passed_and_lies_near(value: float, direction: Direction) -> None:
-    limit = harder_than(value, direction)
-    assert passed(Success(thresholds=(limit,)), [row("gaussian", value, "fid", direction)]) == []
+    limit = round_harder(value, direction)
+    assert find_passing(Success(thresholds=(limit,)), [row("gaussian", value, "fid", direction)]) == []
     assert limit == pytest.approx(value, rel=0.011)
 
 

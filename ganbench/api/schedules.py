@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ganbench.errors import GanbenchError, shortened
+from ganbench.errors import GanbenchError, shorten
 
 Shape = Literal["linear", "cosine"]
 
@@ -86,33 +86,33 @@ class CriticSteps:
         return found
 
 
-def number(value: Any) -> float:
+def to_number(value: Any) -> float:
     """Give a value as the float it stands for: an int, a float, or "inf" and "-inf" as strict JSON must write them."""
     if value in ("inf", "-inf"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScheduleError(f"{shortened(value)} is no number")
+        raise ScheduleError(f"{shorten(value)} is no number")
     try:
         found = float(value)
     except OverflowError:
-        raise ScheduleError(f"{shortened(value)} is beyond every float; write inf if you mean it") from None
+        raise ScheduleError(f"{shorten(value)} is beyond every float; write inf if you mean it") from None
     if math.isnan(found):
         raise ScheduleError("NaN is no number to train with")
     return found
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Give a value as strict JSON writes it: tuples as lists, the infinities as "inf" and "-inf"."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value
 
 
-def scalar(value: Any) -> Callable[[float], float]:
+def parse_scalar(value: Any) -> Callable[[float], float]:
     """Give a scalar as a function of the run's progress in [0, 1]; a number is constant.
 
     Raises ScheduleError, with the value and the forms that are right.
@@ -123,28 +123,28 @@ def scalar(value: Any) -> Callable[[float], float]:
     shapes: list[Shape] = [shape for shape in ("linear", "cosine") if shape in value]
     strange = sorted(set(map(str, value)) - {"linear", "cosine", "over"})
     if len(shapes) != 1 or strange:
-        raise ScheduleError(f"{shortened(dict(value))} is no schedule; a scalar is {SCALAR_FORMS}")
+        raise ScheduleError(f"{shorten(dict(value))} is no schedule; a scalar is {SCALAR_FORMS}")
     start, end = _pair(value[shapes[0]], value)
-    over = number(value.get("over", 1.0))
+    over = to_number(value.get("over", 1.0))
     if not (math.isfinite(start) and math.isfinite(end)):
-        raise ScheduleError(f"{shortened(dict(value))}: a schedule needs finite ends; a scalar is {SCALAR_FORMS}")
+        raise ScheduleError(f"{shorten(dict(value))}: a schedule needs finite ends; a scalar is {SCALAR_FORMS}")
     if not 0.0 < over <= 1.0:
         raise ScheduleError(
-            f"{shortened(dict(value))}: over = {over} would end before it starts or after the run; 0 < over <= 1"
+            f"{shorten(dict(value))}: over = {over} would end before it starts or after the run; 0 < over <= 1"
         )
     return Ramp(start, end, over, shapes[0])
 
 
-def plain_scalar(value: Any) -> Any:
+def normalise_scalar(value: Any) -> Any:
     """Give a scalar's canonical plain form: a float, "inf" or "-inf", or a table with `over` written out."""
     if not isinstance(value, Mapping):
-        return plain(_constant(value))
-    ramp = scalar(value)
+        return to_plain(_constant(value))
+    ramp = parse_scalar(value)
     assert isinstance(ramp, Ramp)
     return {ramp.shape: [ramp.start, ramp.end], "over": ramp.over}
 
 
-def critic_steps(value: Any) -> CriticSteps:
+def parse_critic_steps(value: Any) -> CriticSteps:
     """Give the critic's steps as a function of the generator step, counted from 0.
 
     Raises ScheduleError, with the value and the forms that are right.
@@ -153,18 +153,16 @@ def critic_steps(value: Any) -> CriticSteps:
         return CriticSteps(((math.inf, _count(value, 0, value)),))
     strange = set(map(str, value)) - {"steps", "every"}
     if strange or not isinstance(value.get("steps"), list | tuple) or not value["steps"]:
-        raise ScheduleError(f"{shortened(value)} is no schedule; critic_steps is {STEPS_FORMS}")
+        raise ScheduleError(f"{shorten(value)} is no schedule; critic_steps is {STEPS_FORMS}")
     phases: list[tuple[float, int]] = []
     for phase in value["steps"]:
         until, _ = _pair(phase, value)
         phases.append((until if until == math.inf else _count(phase[0], 1, value), _count(phase[1], 0, value)))
     ends = [until for until, _ in phases]
     if any(later <= earlier for earlier, later in pairwise(ends)):
-        raise ScheduleError(
-            f"{shortened(value)}: a phase ends before it starts; the first numbers of `steps` must rise"
-        )
+        raise ScheduleError(f"{shorten(value)}: a phase ends before it starts; the first numbers of `steps` must rise")
     if ends[-1] != math.inf:
-        raise ScheduleError(f"{shortened(value)} says nothing from step {ends[-1]} on; end `steps` with [inf, n]")
+        raise ScheduleError(f"{shorten(value)} says nothing from step {ends[-1]} on; end `steps` with [inf, n]")
     if "every" not in value:
         return CriticSteps(tuple(phases))
     _pair(value["every"], value)
@@ -172,19 +170,19 @@ def critic_steps(value: Any) -> CriticSteps:
     return CriticSteps(tuple(phases), _count(period, 1, value), _count(periodic, 0, value))
 
 
-def plain_critic_steps(value: Any) -> Any:
+def normalise_critic_steps(value: Any) -> Any:
     """Give the canonical plain form of the critic's steps: an int where it is constant, else a table."""
-    schedule = critic_steps(value)
+    schedule = parse_critic_steps(value)
     if len(schedule.phases) == 1 and not schedule.period:
         return schedule.phases[0][1]
-    table: dict[str, Any] = {"steps": plain(schedule.phases)}
+    table: dict[str, Any] = {"steps": to_plain(schedule.phases)}
     return table | ({"every": [schedule.period, schedule.periodic]} if schedule.period else {})
 
 
 def _constant(value: Any) -> float:
     """Give a scalar that is no schedule as a float."""
     try:
-        return number(value)
+        return to_number(value)
     except ScheduleError as error:
         raise ScheduleError(f"{error}; a scalar is {SCALAR_FORMS}") from None
 
@@ -192,17 +190,17 @@ def _constant(value: Any) -> float:
 def _pair(value: Any, whole: Any) -> tuple[float, float]:
     """Give both numbers of a pair; `whole` is the schedule that a complaint shows."""
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ScheduleError(f"{shortened(whole)}: {shortened(value)} is no pair of numbers")
+        raise ScheduleError(f"{shorten(whole)}: {shorten(value)} is no pair of numbers")
     try:
-        return number(value[0]), number(value[1])
+        return to_number(value[0]), to_number(value[1])
     except ScheduleError as error:
-        raise ScheduleError(f"{shortened(whole)}: {error}") from None
+        raise ScheduleError(f"{shorten(whole)}: {error}") from None
 
 
 def _count(value: Any, least: int, whole: Any) -> int:
     """Give an integer of at least `least`; `whole` is the schedule that a complaint shows."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ScheduleError(f"{shortened(value)} is no integer >= {least}; critic_steps is {STEPS_FORMS}")
+        raise ScheduleError(f"{shorten(value)} is no integer >= {least}; critic_steps is {STEPS_FORMS}")
     if value > MOST_STEPS:
-        raise ScheduleError(f"{shortened(value)} is over {MOST_STEPS}; critic_steps is {STEPS_FORMS}")
+        raise ScheduleError(f"{shorten(value)} is over {MOST_STEPS}; critic_steps is {STEPS_FORMS}")
     return value

@@ -17,14 +17,14 @@ KEY_FORMAT = 1
 Mode = Literal["stack", "loop"]
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """Give the one JSON text of a value: sorted keys, no spaces, floats by `repr`; the same on every Python."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest(value: Any) -> str:
     """Give the SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 class Plain:
@@ -66,7 +66,7 @@ class Recipe(Plain):
     ema: float = 0.0
 
 
-def offers_of(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
+def list_offers(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
     """Give (kind, name) of everything that shapes a training, but for the data."""
     return [
         ("losses", recipe.loss.name),
@@ -105,7 +105,7 @@ class Trial:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def asked(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """What was asked for, as plain data."""
         return {
             "format": KEY_FORMAT,
@@ -119,15 +119,15 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """The content hash of what was asked, 64 hexadecimal digits."""
-        return digest(self.asked)
+        return digest(self.content)
 
     @cached_property
-    def world(self) -> str:
+    def shared_hash(self) -> str:
         """The hash of dataset and architecture: with the seed, what every method of a suite shares."""
-        return digest([self.asked["dataset"], self.asked["architecture"]])
+        return digest([self.content["dataset"], self.content["architecture"]])
 
 
-def trial_of(asked: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
+def restore_trial(asked: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
     """Give the trial that was asked for in these words (`Trial.asked`, as the store keeps it); it has the same key."""
 
     def part(given: Mapping[str, Any]) -> Part:

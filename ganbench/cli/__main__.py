@@ -7,7 +7,7 @@ import os
 import sys
 
 
-def program() -> None:
+def run_program() -> None:
     """Run the command line in a process that ends with it.
 
     To free all that torch holds takes more than a second, and nobody waits for that memory. So once everybody else has
@@ -37,4 +37,4 @@ def leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    program()
+    run_program()

@@ -26,6 +26,6 @@ Pictures = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The
 Folder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 
 
-def home(results: Path) -> Path:
+def results_folder(results: Path) -> Path:
     """Give the results folder, of the database in it too."""
     return results.parent if results.is_file() else results

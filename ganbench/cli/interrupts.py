@@ -22,7 +22,7 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Raise Stopped inside at the first signal; end the process at the second, whatever it is doing.
 
     A signal that this process was started to ignore (nohup, a background job) stays ignored.

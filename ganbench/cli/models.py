@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ganbench.cli.arguments import Plugins, Results, home
-from ganbench.cli.printing import bar
+from ganbench.cli.arguments import Plugins, Results, results_folder
+from ganbench.cli.printing import progress_bar
 from ganbench.escaping import printable
 
 
@@ -18,11 +18,11 @@ def rerun(
 ) -> None:
     """Train a recorded trial again, in its recorded company, and compare. Exit code 0 if it matches, 1 if not."""
     from ganbench import registry
-    from ganbench.runner.rerun import repeat
+    from ganbench.runner.rerun import rerun_trial
 
     plugins = registry.load(files=plugin or ())
-    with bar("training") as tell:
-        found = repeat(home(results), key, plugins, tell)
+    with progress_bar("training") as tell:
+        found = rerun_trial(results_folder(results), key, plugins, tell)
     for line in found.lines:
         typer.echo(printable(line))
     if found.verdict == "different":
@@ -42,7 +42,7 @@ def evaluate(
     from ganbench.runner.rescore import rescore
 
     plugins = registry.load(files=plugin or ())
-    with bar("scoring") as tell:
-        found = rescore(home(results), metric, plugins, samples, tell)
+    with progress_bar("scoring") as tell:
+        found = rescore(results_folder(results), metric, plugins, samples, tell)
     for line in found.lines:
         typer.echo(printable(line))

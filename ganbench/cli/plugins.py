@@ -44,12 +44,12 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
     if not found:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
         raise unknown("offer", name, names)
-    typer.echo(printable("\n\n".join(described(offered) for offered in found), keep="\n"))
+    typer.echo(printable("\n\n".join(describe(offered) for offered in found), keep="\n"))
 
 
-def described(offered: Offered) -> str:
+def describe(offered: Offered) -> str:
     """Give everything there is to say of an offer."""
-    from ganbench.suite.methods import settings
+    from ganbench.suite.methods import list_settings
 
     offer = offered.offer
     lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
@@ -60,7 +60,7 @@ def described(offered: Offered) -> str:
     if options := str(offered.options):
         lines.append(f"  options: {options}")
     if offered.kind == "methods":
-        lines += [f"  {setting}" for setting in settings(offered.offer.build())]
+        lines += [f"  {setting}" for setting in list_settings(offered.offer.build())]
     for example in offer.examples:
         given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
         values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())
@@ -73,9 +73,9 @@ def schema(plugin: Plugins = None) -> None:
     import json
 
     from ganbench import registry
-    from ganbench.suite import json_schema
+    from ganbench.suite import make_json_schema
 
-    typer.echo(json.dumps(json_schema.schema(registry.load(files=plugin or ())), indent=2))
+    typer.echo(json.dumps(make_json_schema(registry.load(files=plugin or ())), indent=2))
 
 
 def check(
@@ -102,9 +102,9 @@ def check(
 def doctor(plugin: Plugins = None) -> None:
     """Say what is installed here, what it runs on, and which plugins do not load."""
     from ganbench import registry
-    from ganbench.runner import driver
+    from ganbench.runner import collect_facts
 
-    known = driver.facts()
+    known = collect_facts()
     plugins = registry.load(files=plugin or ())
     import torch
 

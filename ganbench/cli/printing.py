@@ -11,14 +11,14 @@ import typer
 from ganbench.escaping import printable
 
 
-def said(files: Iterable[Path]) -> None:
+def print_paths(files: Iterable[Path]) -> None:
     """Name the files that were written, as they come."""
     for file in files:
         typer.echo(printable(str(file)))
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far something is on a terminal; gives the function that is told."""
     from tqdm import tqdm
 

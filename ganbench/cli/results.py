@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Folder, Format, Pictures, Plugins, Results, home
-from ganbench.cli.printing import said
+from ganbench.cli.arguments import Folder, Format, Pictures, Plugins, Results, results_folder
+from ganbench.cli.printing import print_paths
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
@@ -28,33 +28,33 @@ def table(
     robustness: Annotated[bool, typer.Option("--robustness", help="In their place: is every verdict robust?")] = False,
 ) -> None:
     """Print the tables of a results folder, or write each into a file."""
-    from ganbench.report import write_tables, writer
+    from ganbench.report import choose_writer, write_tables
     from ganbench.results.store import read
 
-    how = writer(format, plugin or ())
-    tables = tables_of(read(results, everything=all), results, robustness)
+    how = choose_writer(format, plugin or ())
+    tables = build_tables(read(results, everything=all), results, robustness)
     if out is None:
         typer.echo(how.page(tables), nl=False)
     else:
-        said(write_tables(tables, how, out))
+        print_paths(write_tables(tables, how, out))
 
 
 def history(results: Results, format: Format = "md") -> None:
     """Tell the runs of a results folder: when, what each planned and trained, and what changed between them."""
-    from ganbench.report import history_table, writer
+    from ganbench.report import choose_writer, history_table
     from ganbench.results.store import Store
 
-    with Store(home(results), readonly=True) as store:
+    with Store(results_folder(results), readonly=True) as store:
         known = store.history()
-    typer.echo(writer(format).page([history_table(known)]), nl=False)
+    typer.echo(choose_writer(format).page([history_table(known)]), nl=False)
 
 
 def figures(results: Results, out: Pictures = None) -> None:
     """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
-    from ganbench.report.figures import figures
+    from ganbench.report.figures import list_figures
     from ganbench.results.store import read
 
-    draw(figures(frames := read(results), asked_in(results, frames).success), results, out)
+    draw(list_figures(frames := read(results), restore_suite(results, frames).success), results, out)
 
 
 def samples(
@@ -65,14 +65,14 @@ def samples(
 ) -> None:
     """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
     from ganbench import registry
-    from ganbench.report.samples import sheets, trial_sheet
+    from ganbench.report.samples import list_sheets, trial_sheet
     from ganbench.results.store import read
 
-    known = home(results), read(results), registry.load(files=plugin or ())
-    draw([trial_sheet(*known, of)] if of else sheets(*known), results, out)
+    known = results_folder(results), read(results), registry.load(files=plugin or ())
+    draw([trial_sheet(*known, of)] if of else list_sheets(*known), results, out)
 
 
-def asked_in(results: Path, frames: Frames) -> Suite:
+def restore_suite(results: Path, frames: Frames) -> Suite:
     """Give the suite that a results folder holds; a complaint about it names the folder."""
     from ganbench import suite
 
@@ -82,12 +82,12 @@ def asked_in(results: Path, frames: Frames) -> Suite:
         raise GanbenchError(f"{results}: {error}") from error
 
 
-def tables_of(frames: Frames, results: Path, robustness: bool = False) -> list[Table]:
+def build_tables(frames: Frames, results: Path, robustness: bool = False) -> list[Table]:
     """Make what the results say about the suite's question, or of how robust their verdicts are."""
-    from ganbench.report import make_robustness_tables, make_tables
+    from ganbench.report import make_sensitivity_tables, make_tables
 
-    make = make_robustness_tables if robustness else make_tables
-    return make(frames, asked_in(results, frames).success)
+    make = make_sensitivity_tables if robustness else make_tables
+    return make(frames, restore_suite(results, frames).success)
 
 
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
@@ -99,5 +99,5 @@ def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
     if not pictures:
         typer.echo("nothing to draw: no success rule has scores yet.", err=True)
         return
-    drawn = write_pictures(pictures, out or home(results) / "figures")
-    said(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))
+    drawn = write_pictures(pictures, out or results_folder(results) / "figures")
+    print_paths(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))

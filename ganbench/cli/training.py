@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
-from ganbench.cli.printing import bar
-from ganbench.cli.results import tables_of
+from ganbench.cli.printing import progress_bar
+from ganbench.cli.results import build_tables
 from ganbench.errors import GanbenchError
 from ganbench.escaping import printable
-from ganbench.runner.phases import Clock, age, cores
+from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
 if TYPE_CHECKING:
     from ganbench.runner.settings import Settings
@@ -46,12 +46,12 @@ def run(
     format: Format = "md",
 ) -> None:
     """Train what is missing of a suite, then print its tables."""
-    from ganbench.report import writer
+    from ganbench.report import choose_writer
     from ganbench.results.store import read
-    from ganbench.runner.driver import as_suite, folder_of
+    from ganbench.runner.driver import read_suite, results_folder
 
-    clock = Clock(age())
-    chosen = settings(
+    clock = PhaseTimer(process_age())
+    chosen = make_settings(
         out=out,
         device=device.value,
         jobs=jobs,
@@ -65,14 +65,14 @@ def run(
         fresh=fresh,
         yes=yes,
     )
-    asked, how = as_suite(suite), writer(format, plugin or ())
-    folder = folder_of(asked, chosen)
+    asked, how = read_suite(suite), choose_writer(format, plugin or ())
+    folder = results_folder(asked, chosen)
     if fresh and not yes:
-        chosen = replace(chosen, yes=agreed(folder))
-    workers = trained(asked, chosen, clock)
+        chosen = replace(chosen, yes=confirm(folder))
+    workers = train_with_display(asked, chosen, clock)
     clock.enter("tables")
     frames = read(folder)
-    typer.echo(how.page(tables_of(frames, folder)), nl=False)
+    typer.echo(how.page(build_tables(frames, folder)), nl=False)
     for line in clock.lines(workers) if profile else ():
         typer.echo(line, err=True)
     if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
@@ -80,22 +80,22 @@ def run(
         raise typer.Exit(1)
 
 
-def trained(asked: Suite, chosen: Settings, clock: Clock) -> int:
+def train_with_display(asked: Suite, chosen: Settings, clock: PhaseTimer) -> int:
     """Train what is missing, shown on the screen; give the number of workers that did (0: this process)."""
-    from ganbench.cli.interrupts import Stopped, stoppable
-    from ganbench.progress.live import Screen
-    from ganbench.runner.driver import folder_of, follow, workers_of
+    from ganbench.cli.interrupts import Stopped, raise_on_signals
+    from ganbench.progress.live import LiveDisplay
+    from ganbench.runner.driver import count_workers, results_folder, run_events
 
     workers = 0
     clock.enter("other")
     try:
-        with stoppable(), Screen() as screen:
-            screen.say(f"planning {asked.where} ...")
-            for session, event in follow(asked, chosen, screen.hear, clock):
-                workers = workers_of(session)
-                screen.begin(session) if event is None else screen.watch(session, event)
+        with raise_on_signals(), LiveDisplay() as screen:
+            screen.print_line(f"planning {asked.where} ...")
+            for session, event in run_events(asked, chosen, screen.on_progress, clock):
+                workers = count_workers(session)
+                screen.on_plan(session) if event is None else screen.on_event(session, event)
     except Stopped as stopped:
-        kept = printable(str(folder_of(asked, chosen)))
+        kept = printable(str(results_folder(asked, chosen)))
         typer.echo(f"stopped; what is done is kept in {kept}. The same command goes on from there.", err=True)
         raise typer.Exit(stopped.code) from None
     return workers
@@ -112,18 +112,18 @@ def plan(
 ) -> None:
     """Say what a run would train, without training anything."""
     from ganbench.results.store import Store
-    from ganbench.runner.driver import as_suite, folder_of, left_of, plan_of
+    from ganbench.runner.driver import make_plan, missing, read_suite, results_folder
 
-    asked, chosen = as_suite(suite), settings(out=out, files=plugin)
-    plugins, made = plan_of(asked, chosen)
-    folder = folder_of(asked, chosen)
+    asked, chosen = read_suite(suite), make_settings(out=out, files=plugin)
+    plugins, made = make_plan(asked, chosen)
+    folder = results_folder(asked, chosen)
     for sentence in made.warnings:
         typer.echo(printable(sentence), err=True)
     known, frames = {}, None
     if (folder / "results.sqlite").exists():
         with Store(folder, readonly=True) as store:
             known, frames = store.known(), store.frames(signals=False)
-    todo = left_of(made, known, chosen)
+    todo = missing(made, known, chosen)
     left = sum(len(batch.trials) for batch in todo.batches)
     typer.echo(printable(asked.question))
     for batch in todo.batches:
@@ -133,11 +133,11 @@ def plan(
     counts = f"{len(made.trials)} trials in {len(made.batches)} batches; {left} to train"
     typer.echo(printable(f"{counts}, {len(todo.stale)} of them stale, {len(made.trials) - left} stored in {folder}"))
     if estimate:
-        from ganbench.progress import estimate as estimates
+        from ganbench.progress import estimate_cost
 
-        with bar("trying") as tell:
-            workers = cores() if jobs is None else jobs
-            found = estimates.estimate(todo.batches, frames, folder, plugins, workers, tell)
+        with progress_bar("trying") as tell:
+            workers = available_cores() if jobs is None else jobs
+            found = estimate_cost(todo.batches, frames, folder, plugins, workers, tell)
         typer.echo(printable(found.line))
 
 
@@ -148,15 +148,15 @@ def watch(
     """Watch a run from another terminal: how far it is, who succeeds, what runs now. Writes nothing."""
     from rich.console import Console
 
-    from ganbench.progress.watch import follow
+    from ganbench.progress.watch import watch_run
 
     try:
-        follow(results, Console(), once=once)
+        watch_run(results, Console(), once=once)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def agreed(folder: Path) -> bool:
+def confirm(folder: Path) -> bool:
     """Ask whether sound results may be put aside; GanbenchError where nobody can be asked, or they may not."""
     from ganbench.results.recovery import is_sound
 
@@ -168,7 +168,7 @@ def agreed(folder: Path) -> bool:
     return True
 
 
-def settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
+def make_settings(*, files: list[Path] | None = None, retry: str = "", **rest: Any) -> Settings:
     """Make the driver's settings of the command line's; what was not given stays at its default."""
     from ganbench.runner.settings import Settings
 

@@ -18,7 +18,7 @@ from ganbench.engine.snapshot import Numbers
 from ganbench.engine.train import Stage, Training
 
 
-def state(training: Training) -> tuple[Stacked, Numbers]:
+def save_state(training: Training) -> tuple[Stacked, Numbers]:
     """Give a training's state at a snapshot, all tensors on the CPU.
 
     Raises TypeError for an optimizer that remembers anything but tensors and numbers.
@@ -26,11 +26,11 @@ def state(training: Training) -> tuple[Stacked, Numbers]:
     stage = training.now
     assert stage is not None
     game, names = stage.game, list(training.trace[0][1]) if training.trace else []
-    tensors = dict(held(training, stage)) | {f"losses/{player}": value for player, value in game.losses.items()}
+    tensors = dict(held_tensors(training, stage)) | {f"losses/{player}": value for player, value in game.losses.items()}
     tensors |= {f"trace/{name}": torch.stack([values[name] for _, values in training.trace]) for name in names}
     optimizers = {}
     for player, optimizer in game.optimizers.items():
-        optimizers[player], own = optimizer_state(optimizer)
+        optimizers[player], own = save_optimizer(optimizer)
         tensors |= {f"optimizers/{player}/{name}": tensor for name, tensor in own.items()}
     numbers = {
         "stage": stage.number,
@@ -46,18 +46,18 @@ def state(training: Training) -> tuple[Stacked, Numbers]:
 
 
 @torch.no_grad()
-def restore(training: Training, tensors: Stacked, numbers: Numbers) -> None:
+def restore_state(training: Training, tensors: Stacked, numbers: Numbers) -> None:
     """Set a training that has not begun to a kept state.
 
     Raises KeyError, ValueError, TypeError or IndexError for a state that is not this training's; what is half restored
     then is of no use.
     """
-    stage = training.begin(numbers["stage"])
+    stage = training.begin_stage(numbers["stage"])
     if not stage.steps.start <= numbers["done"] <= stage.steps.stop:
         raise ValueError(f"step {numbers['done']} is not in stage {stage.number}")
     stage.done, game = numbers["done"], stage.game
-    for name, own in held(training, stage):
-        own.copy_(fitting(tensors, name, own))
+    for name, own in held_tensors(training, stage):
+        own.copy_(matching_tensor(tensors, name, own))
     game.taken, game.flops = dict(numbers["taken"]), numbers["flops"]
     game.losses = {player: tensors[f"losses/{player}"].to(training.device) for player in game.losses}
     for player, chance in stage.chances.items():
@@ -70,7 +70,7 @@ def restore(training: Training, tensors: Stacked, numbers: Numbers) -> None:
         restore_optimizer(optimizer, numbers["optimizers"][player], own_tensors)
 
 
-def held(training: Training, stage: Stage) -> Iterator[tuple[str, Tensor]]:
+def held_tensors(training: Training, stage: Stage) -> Iterator[tuple[str, Tensor]]:
     """Give the tensors that a training holds from its beginning and that are set in place."""
     for player, own in stage.game.ensemble.detached.items():
         yield from ((f"parameters/{player}/{name}", tensor) for name, tensor in own.items())
@@ -81,7 +81,7 @@ def held(training: Training, stage: Stage) -> Iterator[tuple[str, Tensor]]:
     yield "died", stage.game.died
 
 
-def fitting(tensors: Stacked, name: str, like: Tensor) -> Tensor:
+def matching_tensor(tensors: Stacked, name: str, like: Tensor) -> Tensor:
     """Give a kept tensor; KeyError if there is none, ValueError if it has another shape or type."""
     found = tensors[name]
     if found.shape != like.shape or found.dtype != like.dtype:
@@ -89,7 +89,7 @@ def fitting(tensors: Stacked, name: str, like: Tensor) -> Tensor:
     return found
 
 
-def optimizer_state(optimizer: Optimizer) -> tuple[Numbers, Stacked]:
+def save_optimizer(optimizer: Optimizer) -> tuple[Numbers, Stacked]:
     """Give an optimizer's numbers, and its tensors as `<parameter's number>/<name>`.
 
     Its groups' options are among the numbers, for those that change on the way.

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ganbench.engine.train import Training
 
 
-def prices(training: Training) -> Mapping[str, float]:
+def count_update_flops(training: Training) -> Mapping[str, float]:
     """Count an update of each player before training: the mean over the stages by their share, and over lazy terms."""
     found = dict.fromkeys(("critic", "generator"), 0.0)
     whole = sum(ensemble.networks.share for ensemble in training.built)
     cycle = math.lcm(*(link.part.every for link in training.program.terms))
     for stage, ensemble in enumerate(training.built):
-        game, chances = training.open(ensemble, None), training.chances(ensemble.networks, stage)
+        game, chances = training.open_game(ensemble, None), training.open_inputs(ensemble.networks, stage)
         for player in game.optimizers:
             for count in range(cycle):
                 game.taken[player] = count

@@ -24,7 +24,7 @@ def choose(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
-def settle(device: str = "auto") -> torch.device:
+def configure(device: str = "auto") -> torch.device:
     """Choose the device and set everything that repeatability hangs on: one thread, no TF32, no autotuned kernels."""
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -39,7 +39,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {"device": device.type, "device_name": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-def let_go() -> None:
+def free_cached_memory() -> None:
     """Give memory that torch keeps for later back to the device."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.api.models import Ask, Networks, Space, Spec
-from ganbench.engine.functional import each, leaves
+from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.random_streams import Member
 from ganbench.errors import GanbenchError
 
@@ -51,7 +51,7 @@ class Ensemble:
                 self.detached[player][name].copy_(value.detach())
 
 
-def stages(
+def build_stages(
     space: Space, spec: Spec, ask: Ask, members: Sequence[Member], device: torch.device, dtype: torch.dtype
 ) -> list[Ensemble]:
     """Build every member from its own seed and stack them, an ensemble for each stage of the architecture."""
@@ -70,7 +70,7 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
     buffers: dict[str, Stacked] = {}
     for player in PLAYERS:
         modules: list[nn.Module] = [getattr(networks, player) or nn.Module() for networks in members]
-        refuse_tied(modules[0], player)
+        refuse_tied_parameters(modules[0], player)
         held = [dict(module.named_parameters()) for module in modules]
         parameters[player] = {
             name: torch.stack([own[name].detach() for own in held]).to(device, dtype).requires_grad_()
@@ -78,12 +78,12 @@ def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype)
         }
         constant = [dict(module.named_buffers()) for module in modules]
         buffers[player] = {
-            name: floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
+            name: cast_floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
         }
     return Ensemble(members[0], parameters, buffers)
 
 
-def refuse_tied(module: nn.Module, player: str) -> None:
+def refuse_tied_parameters(module: nn.Module, player: str) -> None:
     """Raise GanbenchError if two modules own one parameter: a functional call by name would split it."""
     owners: dict[int, str] = {}
     for place, owner in module.named_modules():
@@ -96,7 +96,7 @@ def refuse_tied(module: nn.Module, player: str) -> None:
                 )
 
 
-def floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def cast_floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Give a tensor of real numbers in this precision; others (integers, booleans) stay as they are."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
@@ -105,29 +105,29 @@ Run = Callable[[Callable[..., Any]], Callable[..., Any]]
 """From a function of one member to a function of all, each argument with the seed axis in front."""
 
 
-def mapped(member: Callable[..., Any]) -> Callable[..., Any]:
+def map_over_seeds(member: Callable[..., Any]) -> Callable[..., Any]:
     """Map a member's function over the seed axis as one program."""
     return torch.func.vmap(member)
 
 
-def looped(member: Callable[..., Any]) -> Callable[..., Any]:
+def loop_over_seeds(member: Callable[..., Any]) -> Callable[..., Any]:
     """Call a member's function once for each seed and stack what it gives."""
 
     def run(*stacked: Any) -> Any:
-        count = next(leaves(stacked)).shape[0]
+        count = next(iterate_leaves(stacked)).shape[0]
         if count == 1:  # a view, so that nothing is copied on the way back
-            return each(lambda t: t.unsqueeze(0), member(*each(lambda t: t.squeeze(0), stacked)))
-        parts = each(lambda t: list(t.unbind(0)), stacked)
-        given = [member(*each(lambda part, i=i: part[i], parts)) for i in range(count)]
-        return each(lambda *leaves: torch.stack(leaves), *given)
+            return map_leaves(lambda t: t.unsqueeze(0), member(*map_leaves(lambda t: t.squeeze(0), stacked)))
+        parts = map_leaves(lambda t: list(t.unbind(0)), stacked)
+        given = [member(*map_leaves(lambda part, i=i: part[i], parts)) for i in range(count)]
+        return map_leaves(lambda *leaves: torch.stack(leaves), *given)
 
     return run
 
 
-RUNS: Mapping[str, Run] = {"stack": mapped, "loop": looped}
+RUNS: Mapping[str, Run] = {"stack": map_over_seeds, "loop": loop_over_seeds}
 
 
-class GlobalChance:
+class GlobalRandomGuard:
     """Notices, in the loop form, a plugin that throws torch's own dice (mapping refuses them by itself)."""
 
     def __init__(self) -> None:

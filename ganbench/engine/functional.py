@@ -13,7 +13,7 @@ Slot = tuple[str, dict[str, Tensor | None], str]
 
 
 @lru_cache(maxsize=16)
-def slots(module: nn.Module) -> tuple[Slot, ...]:
+def tensor_slots(module: nn.Module) -> tuple[Slot, ...]:
     """Give where a module and those in it hold their parameters and buffers."""
     found: list[Slot] = []
     for place, owner in module.named_modules():
@@ -23,13 +23,13 @@ def slots(module: nn.Module) -> tuple[Slot, ...]:
     return tuple(found)
 
 
-def call(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
+def call_module(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
     """Call a module with these parameters and buffers in place of its own.
 
     What `torch.func.functional_call` does without looking for tied weights (which the ensemble refuses), at a fifth of
     its cost: it would be a tenth of a small network's step.
     """
-    places = slots(module)
+    places = tensor_slots(module)
     before = [held[name] for _, held, name in places]
     try:
         for full, held, name in places:
@@ -40,20 +40,20 @@ def call(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
             held[name] = own
 
 
-def each(function: Callable[..., Any], *trees: Any) -> Any:
+def map_leaves(function: Callable[..., Any], *trees: Any) -> Any:
     """Apply a function to the leaves of trees of one shape; mappings and tuples are branches, the rest are leaves."""
     first = trees[0]
     if isinstance(first, Mapping):
-        return {key: each(function, *(tree[key] for tree in trees)) for key in first}
+        return {key: map_leaves(function, *(tree[key] for tree in trees)) for key in first}
     if isinstance(first, tuple):
-        return tuple(each(function, *parts) for parts in zip(*trees, strict=True))
+        return tuple(map_leaves(function, *parts) for parts in zip(*trees, strict=True))
     return function(*trees)
 
 
-def leaves(tree: Any) -> Iterator[Tensor]:
+def iterate_leaves(tree: Any) -> Iterator[Tensor]:
     """Give the tensors of a tree in order."""
     if isinstance(tree, Tensor):
         yield tree
     else:
         for branch in tree.values() if isinstance(tree, Mapping) else tree:
-            yield from leaves(branch)
+            yield from iterate_leaves(branch)

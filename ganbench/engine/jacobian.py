@@ -16,11 +16,11 @@ from torch.func import grad, jacrev
 
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
-from ganbench.engine.ensemble import stages
-from ganbench.engine.functional import each
+from ganbench.engine.ensemble import build_stages
+from ganbench.engine.functional import map_leaves
 from ganbench.engine.program import Program
 from ganbench.engine.step import MemberLosses
-from ganbench.engine.step_inputs import Chance
+from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
 
 PLAYERS = ("generator", "critic")
@@ -76,21 +76,21 @@ class Descent:
         return d
 
 
-def descent(run: Training, lr: float, member: int = 0) -> Descent:
+def first_step(run: Training, lr: float, member: int = 0) -> Descent:
     """Give the step that a training's first stage would take at its first draws, if both players went by `lr`."""
     ask = run.program.ask(run.source, run.critic_norm)
-    ensemble = stages(run.space, run.spec, ask, run.members, run.device, run.dtype)[0]
-    shape = run.shape(ensemble.networks)
+    ensemble = build_stages(run.space, run.spec, ask, run.members, run.device, run.dtype)[0]
+    shape = run.sample_shape(ensemble.networks)
     chance = {
-        player: Chance(run.program, ensemble.networks, run.data, run.members, player, shape).next()
+        player: StepInputs(run.program, ensemble.networks, run.data, run.members, player, shape).next()
         for player in PLAYERS
     }
-    own = {"buffers": ensemble.buffers, "chance": chance, "state": run.first_state(ensemble)}
-    of_member = each(lambda stacked: stacked[member], own)
+    own = {"buffers": ensemble.buffers, "chance": chance, "state": run.initial_state(ensemble)}
+    of_member = map_leaves(lambda stacked: stacked[member], own)
     return Descent(program=run.program, networks=ensemble.networks, progress=run.progress, lr=lr, **of_member)
 
 
-def jacobian(step: Descent, g: Parameters, d: Parameters) -> Tensor:
+def step_jacobian(step: Descent, g: Parameters, d: Parameters) -> Tensor:
     """Give the derivative of the step at (g, d), [P, P]: generator before critic, parameters as they come."""
 
     def flat(players: Sequence[Parameters]) -> Tensor:

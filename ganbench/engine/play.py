@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganbench.api.models import Networks
 from ganbench.api.training import CriticFunction, Parameters, identity
-from ganbench.engine.functional import call
+from ganbench.engine.functional import call_module
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError
 
@@ -78,7 +78,7 @@ class Play:
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
         held = {**parameters, **self.buffers[player]}
-        return call(module, held, x, self.labels) if self.networks.conditional else call(module, held, x)
+        return call_module(module, held, x, self.labels) if self.networks.conditional else call_module(module, held, x)
 
     def _seen(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
         objective = self.program.objective

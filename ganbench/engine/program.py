@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
 
-class Dials:
+class ScheduledScalars:
     """The scheduled numbers of a program: 0-d tensors that plugins hold and that the engine fills before each step."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -32,12 +32,12 @@ class Dials:
         """Give a plain number as it is, a schedule as a tensor that follows it."""
         if not isinstance(value, Mapping):
             return float(value)
-        course = schedules.scalar(value)
+        course = schedules.parse_scalar(value)
         dial = torch.full((), course(0.0), device=self.device, dtype=self.dtype)
         self.dials.append((dial, course))
         return dial
 
-    def turn(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """Set every dial to its value at this progress in [0, 1]."""
         for dial, course in self.dials:
             dial.fill_(course(progress))
@@ -93,7 +93,9 @@ class Program:
         )
 
 
-def chain(registry: Registry, kind: str, parts: tuple[Part, ...], dials: Dials) -> tuple[Link, ...]:
+def chain_constraints(
+    registry: Registry, kind: str, parts: tuple[Part, ...], dials: ScheduledScalars
+) -> tuple[Link, ...]:
     """Build the terms of one kind; the second of a name is called `name.2`."""
     links: list[Link] = []
     for part in parts:
@@ -106,14 +108,14 @@ def chain(registry: Registry, kind: str, parts: tuple[Part, ...], dials: Dials) 
     return tuple(links)
 
 
-def assemble(recipe: Recipe, registry: Registry, dials: Dials) -> Program:
+def assemble(recipe: Recipe, registry: Registry, dials: ScheduledScalars) -> Program:
     """Build every plugin that a recipe names and refuse combinations that have no meaning."""
     program = Program(
         objective=registry.build("losses", recipe.loss.name, recipe.loss.options, scalar=dials),
-        constraints=chain(registry, "constraints", recipe.constraints, dials),
-        inputs=chain(registry, "inputs", recipe.inputs, dials),
+        constraints=chain_constraints(registry, "constraints", recipe.constraints, dials),
+        inputs=chain_constraints(registry, "inputs", recipe.inputs, dials),
         dynamics=registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options, scalar=dials),
-        critic_steps=schedules.critic_steps(recipe.critic_steps),
+        critic_steps=schedules.parse_critic_steps(recipe.critic_steps),
         generator_first=recipe.order == "generator-first",
         ema=recipe.ema,
     )
@@ -139,6 +141,6 @@ def _refuse_idle(link: Link, program: Program) -> None:
         raise GanbenchError(f"{link.name!r} is requested but does nothing: none of its functions is set.")
 
 
-def optimizer_factory(registry: Registry, part: Part, dials: Dials) -> OptimizerFactory:
+def optimizer_factory(registry: Registry, part: Part, dials: ScheduledScalars) -> OptimizerFactory:
     """Build the factory of one player's optimizer."""
     return registry.build("optimizers", part.name, part.options, scalar=dials)

@@ -72,7 +72,7 @@ class Stream:
         return self.buffer[:, slot]
 
 
-def size_of(draw: Draw, rows: int, data: tuple[int, ...]) -> tuple[int, ...]:
+def draw_shape(draw: Draw, rows: int, data: tuple[int, ...]) -> tuple[int, ...]:
     """Give the shape of one step of a draw: [n, 1, ..], [n, *data] or [n, *shape]."""
     if draw.shape == "sample":
         return (rows, *(1 for _ in data))
@@ -81,7 +81,7 @@ def size_of(draw: Draw, rows: int, data: tuple[int, ...]) -> tuple[int, ...]:
     return (rows, *draw.shape)
 
 
-def law(draw: Draw, size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Fill:
+def make_sampler(draw: Draw, size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Fill:
     """Give the function that draws steps of this law."""
 
     def fill(generator: torch.Generator, steps: int) -> Tensor:
@@ -98,7 +98,7 @@ def law(draw: Draw, size: tuple[int, ...], device: torch.device, dtype: torch.dt
     return fill
 
 
-def stream(
+def open_stream(
     name: str,
     draw: Draw,
     members: Sequence[Member],
@@ -108,8 +108,8 @@ def stream(
     dtype: torch.dtype,
 ) -> Stream:
     """Open the stream of a declared draw."""
-    size = size_of(draw, rows, data)
-    return Stream(name, members, law(draw, size, device, dtype), math.prod(size), device)
+    size = draw_shape(draw, rows, data)
+    return Stream(name, members, make_sampler(draw, size, device, dtype), math.prod(size), device)
 
 
 class Data:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from ganbench.engine.functional import each, leaves
+from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
@@ -28,25 +28,25 @@ def record(function: Function, held: Any, given: Any) -> Callable[[Any], Any]:
     closure: all others are taken for constants. Raises whatever the recording raises, for instance where Python
     looks at a tensor's value.
     """
-    fixed = tuple(leaves(held))
+    fixed = tuple(iterate_leaves(held))
     shape: list[Any] = []
 
     def flat(*tensors: Tensor) -> list[Tensor]:
-        out = function(*refilled((held, given), tensors))
+        out = function(*refill((held, given), tensors))
         shape[:] = [out]
-        return list(leaves(out))
+        return list(iterate_leaves(out))
 
-    recorded = make_fx(flat)(*fixed, *leaves(given))
-    replay = straight_line(recorded)
+    recorded = make_fx(flat)(*fixed, *iterate_leaves(given))
+    replay = compile_straight_line(recorded)
 
     def play(now: Any) -> Any:
         with torch.no_grad():
-            return refilled(shape[0], replay(*fixed, *leaves(now)))
+            return refill(shape[0], replay(*fixed, *iterate_leaves(now)))
 
     return play
 
 
-class Rehearsed:
+class RecordedStep:
     """`function(held, given)` as a function of `given`: recorded at the first call, replayed from the third on.
 
     At the second the tape must give the very bits of the function; if it does not, or if the function cannot be
@@ -70,8 +70,8 @@ class Rehearsed:
 
     def _rehearse(self, given: Any, out: Any) -> None:
         if self.calls == 2:
-            pairs = zip(leaves(self.play(given)), leaves(out), strict=True)
-            self.taped = all(same(one, other) for one, other in pairs)
+            pairs = zip(iterate_leaves(self.play(given)), iterate_leaves(out), strict=True)
+            self.taped = all(same_numbers(one, other) for one, other in pairs)
             return
         try:
             self.play = record(self.function, self.held, given)
@@ -80,19 +80,19 @@ class Rehearsed:
             self.taped = False
 
 
-def same(one: Tensor, other: Tensor) -> bool:
+def same_numbers(one: Tensor, other: Tensor) -> bool:
     """Tell whether two tensors hold the same numbers, NaN for NaN."""
     return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
-def straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
+def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
     """Make a Python function of a recorded graph: one line an operation, each tensor let go after its last use."""
     simplify(recorded.graph)
     names: dict[fx.Node, str] = {}
     known: dict[str, Any] = {}
     inputs: list[str] = []
     lines: list[str] = []
-    last_uses = last_users(recorded.graph)
+    last_uses = find_last_uses(recorded.graph)
 
     def written(value: Any) -> str:
         if isinstance(value, fx.Node):
@@ -124,7 +124,7 @@ def straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]
     return replay
 
 
-def last_users(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
+def find_last_uses(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
     """Give for each node those that nobody reads after it."""
     last: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
@@ -137,7 +137,7 @@ def last_users(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
     return found
 
 
-def refilled(tree: Any, tensors: Iterable[Tensor]) -> Any:
+def refill(tree: Any, tensors: Iterable[Tensor]) -> Any:
     """Give a tree of this shape with other tensors."""
     others = iter(tensors)
-    return each(lambda _: next(others), tree)
+    return map_leaves(lambda _: next(others), tree)

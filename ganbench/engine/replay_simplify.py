@@ -45,7 +45,7 @@ def simplify(graph: fx.Graph) -> None:
         if is_zero(node, zeros):
             zeros.add(node)
             continue
-        other = unchanged(node, zeros) or twin(node, seen)
+        other = find_unchanged(node, zeros) or find_twin(node, seen)
         if other is not None:
             node.replace_all_uses_with(other)
     for node in zeros:
@@ -72,7 +72,7 @@ def is_zero(node: fx.Node, zeros: set[fx.Node]) -> bool:
     )
 
 
-def unchanged(node: fx.Node, zeros: set[fx.Node]) -> fx.Node | None:
+def find_unchanged(node: fx.Node, zeros: set[fx.Node]) -> fx.Node | None:
     """Give the node whose numbers, shape and precision this one only repeats."""
     candidate: Any = node.args[0] if node.args else None
     if node.target is aten.add.Tensor and not node.kwargs:
@@ -82,26 +82,30 @@ def unchanged(node: fx.Node, zeros: set[fx.Node]) -> fx.Node | None:
         candidate = candidate if node.args[1] == ONES[node.target] else None
     elif node.target not in SAME | VIEWS:
         return None
-    return candidate if isinstance(candidate, fx.Node) and kind(candidate) == kind(node) is not None else None
+    return (
+        candidate
+        if isinstance(candidate, fx.Node) and tensor_kind(candidate) == tensor_kind(node) is not None
+        else None
+    )
 
 
-def twin(node: fx.Node, seen: dict[Any, fx.Node]) -> fx.Node | None:
+def find_twin(node: fx.Node, seen: dict[Any, fx.Node]) -> fx.Node | None:
     """Give an earlier node that is the same operation on the same arguments."""
-    key = (node.target, frozen(node.args), frozen(node.kwargs))
+    key = (node.target, freeze(node.args), freeze(node.kwargs))
     earlier = seen.setdefault(key, node)
     return None if earlier is node else earlier
 
 
-def frozen(value: Any) -> Any:
+def freeze(value: Any) -> Any:
     """Give arguments as something that can be looked up; 1 and 1.0 stay apart."""
     if isinstance(value, dict):
-        return tuple((key, frozen(part)) for key, part in value.items())
+        return tuple((key, freeze(part)) for key, part in value.items())
     if isinstance(value, list | tuple):
-        return tuple(map(frozen, value))
+        return tuple(map(freeze, value))
     return (type(value), value)
 
 
-def kind(node: fx.Node) -> Any:
+def tensor_kind(node: fx.Node) -> Any:
     """Give what a stand-in must share: shape, type, and how the numbers lie."""
     value = node.meta.get("val")
     return (value.shape, value.dtype, value.stride()) if isinstance(value, torch.Tensor) else None

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from ganbench.engine.ensemble import Stacked, stages
+from ganbench.engine.ensemble import Stacked, build_stages
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 
 
-def revive(training: Training, files: Sequence[bytes]) -> Snapshot:
+def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
     """Give a batch's final snapshot from its members' generators, as `Snapshot.generator_file` wrote them.
 
     `training.samples` then gives what was judged, bit for bit on the same kind of device. A member whose file is empty
@@ -22,14 +22,14 @@ def revive(training: Training, files: Sequence[bytes]) -> Snapshot:
     that do not fit the architecture as it is built today.
     """
     ask = training.program.ask(training.source, training.critic_norm)
-    last = stages(training.space, training.spec, ask, training.members, training.device, training.dtype)[-1]
+    last = build_stages(training.space, training.spec, ask, training.members, training.device, training.dtype)[-1]
     stored = [load(file) if file else None for file in files]
     some = next((one for one in stored if one is not None), None)
     if some is None:
         raise GanbenchError("no member of this batch left a generator.")
     held = [some if one is None else one for one in stored]
-    own = fitted(held, "generator", last.detached["generator"])
-    last.buffers["generator"] = fitted(held, "buffer", last.buffers["generator"])
+    own = stack_matching(held, "generator", last.detached["generator"])
+    last.buffers["generator"] = stack_matching(held, "buffer", last.buffers["generator"])
     averaged = any(name.startswith("average.") for name in some)
     return Snapshot(
         step=training.budget.generator_steps,
@@ -37,14 +37,14 @@ def revive(training: Training, files: Sequence[bytes]) -> Snapshot:
         members=tuple(range(len(files))),
         ensemble=last,
         generators=own,
-        average=fitted(held, "average", own) if averaged else None,
+        average=stack_matching(held, "average", own) if averaged else None,
         died=[-1] * len(files),
         signals={},
         updates={},
     )
 
 
-def fitted(held: Sequence[dict[str, Tensor]], of: str, like: Stacked) -> Stacked:
+def stack_matching(held: Sequence[dict[str, Tensor]], of: str, like: Stacked) -> Stacked:
     """Stack what files hold under a prefix, in the shapes and types of `like`; GanbenchError where they differ."""
     found: Stacked = {}
     for name, tensor in like.items():

@@ -72,10 +72,10 @@ def pack(snapshot: Snapshot, built: Sequence[Ensemble]) -> tuple[Stacked, Number
         "died": snapshot.died,
         "updates": dict(snapshot.updates),
     }
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(snapshot)}, numbers
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in unpack_tensors(snapshot)}, numbers
 
 
-def tensors_of(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
+def unpack_tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
     """Give a snapshot's tensors by name."""
     groups = {f"parameters/{player}": own for player, own in snapshot.ensemble.detached.items()}
     groups |= {f"buffers/{player}": own for player, own in snapshot.ensemble.buffers.items()}

@@ -14,10 +14,10 @@ from ganbench.api.models import Networks
 from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, Run, Stacked
 from ganbench.engine.flops import Counter
-from ganbench.engine.functional import each
+from ganbench.engine.functional import map_leaves
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
-from ganbench.engine.replay import Rehearsed
+from ganbench.engine.replay import RecordedStep
 
 Memory = dict[str, Any]
 """What a loss leaves behind: `state` of every stateful plugin by name, and the `loss` itself."""
@@ -127,7 +127,7 @@ class Game:
         if (player, due) not in self.computations:
             function = partial(self.differentiate, player, due)
             plain: Computation = partial(function, self.held)
-            self.computations[player, due] = Rehearsed(function, self.held) if player in self.taped else plain
+            self.computations[player, due] = RecordedStep(function, self.held) if player in self.taped else plain
         return self.computations[player, due]
 
     def differentiate(self, player: str, due: frozenset[str], held: Held, chance: Any) -> tuple[Stacked, Memory]:
@@ -145,14 +145,14 @@ class Game:
         if move is not None:
             with torch.no_grad():
                 out, memory = self.run(member)(g, d, buffers, chance, state)
-            return out, each(torch.detach, memory)
+            return out, map_leaves(torch.detach, memory)
         players = {"generator": g, "critic": d}
         free = {name: p.detach().requires_grad_() for name, p in players[player].items()}
         players[player] = free
         with torch.enable_grad():  # plain dynamics: one summed backward; each member's gradient stays its own
             value, memory = self.run(member)(players["generator"], players["critic"], buffers, chance, state)
             grads = torch.autograd.grad(value.sum(), list(free.values()), allow_unused=True, materialize_grads=True)
-        return dict(zip(free, grads, strict=True)), each(torch.detach, memory)
+        return dict(zip(free, grads, strict=True)), map_leaves(torch.detach, memory)
 
     def _remember(self, player: str, memory: Memory) -> None:
         for name, own in memory["state"].items():

@@ -11,10 +11,10 @@ from torch import Tensor
 from ganbench.api.models import Networks
 from ganbench.api.training import Draw
 from ganbench.engine.program import Program
-from ganbench.engine.random_streams import Data, Member, Stream, law, size_of, stream
+from ganbench.engine.random_streams import Data, Member, Stream, draw_shape, make_sampler, open_stream
 
 
-def latent_laws(program: Program, networks: Networks) -> dict[str, Draw]:
+def declare_latents(program: Program, networks: Networks) -> dict[str, Draw]:
     """Give the generator's input by name: the architecture's noise, then the codes that inputs add."""
     codes = {name: draw for link in program.inputs for name, draw in link.part.latent.items()}
     return {"noise": Draw("normal", (networks.latent,)), **codes}
@@ -26,7 +26,7 @@ def needs_real(program: Program, player: str) -> bool:
     return player == "critic" or looks or any(link.part.generator is not None for link in program.terms)
 
 
-class Chance:
+class StepInputs:
     """The streams of one player; `next()` gives a step's numbers, every leaf [S, ...]."""
 
     def __init__(
@@ -45,11 +45,11 @@ class Chance:
         whose = f"{player}.{stage}" if stage else player
 
         def open_(name: str, draw: Draw, n: int, like: tuple[int, ...]) -> Stream:
-            return stream(f"{name}.{whose}", draw, members, n, like, device, dtype)
+            return open_stream(f"{name}.{whose}", draw, members, n, like, device, dtype)
 
         self.real = data.open(f"data.{whose}") if needs_real(program, player) or self.conditional else None
         self.latent = {
-            name: open_(f"latent.{name}", draw, rows, ()) for name, draw in latent_laws(program, networks).items()
+            name: open_(f"latent.{name}", draw, rows, ()) for name, draw in declare_latents(program, networks).items()
         }
         self.views = {
             (link.name, side): {
@@ -97,7 +97,7 @@ class Chance:
         return drawn
 
 
-def evaluation_latent(
+def draw_evaluation_latent(
     program: Program,
     networks: Networks,
     members: Sequence[Member],
@@ -108,8 +108,8 @@ def evaluation_latent(
 ) -> Tensor:
     """Draw the latents that a model is judged on, [S, steps, rows, width]: of one stream the same at every snapshot."""
     parts = []
-    for name, draw in latent_laws(program, networks).items():
-        fill = law(draw, size_of(draw, rows, ()), data.device, data.dtype)
+    for name, draw in declare_latents(program, networks).items():
+        fill = make_sampler(draw, draw_shape(draw, rows, ()), data.device, data.dtype)
         generator = torch.Generator(data.device)
         each = []
         for member in members:

@@ -14,19 +14,19 @@ from torch import Tensor
 from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
-from ganbench.api.trials import Batch, Budget, Mode, offers_of
-from ganbench.engine.ensemble import RUNS, Ensemble, GlobalChance, Stacked, floating, stages
-from ganbench.engine.functional import call
-from ganbench.engine.program import Dials, Program, assemble, optimizer_factory
+from ganbench.api.trials import Batch, Budget, Mode, list_offers
+from ganbench.engine.ensemble import RUNS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
+from ganbench.engine.functional import call_module
+from ganbench.engine.program import Program, ScheduledScalars, assemble, optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
-from ganbench.engine.step_inputs import Chance, evaluation_latent
+from ganbench.engine.step_inputs import StepInputs, draw_evaluation_latent
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
-TAPE_FROM = 100
+RECORD_FROM = 100
 """Updates of a player from which they are recorded and replayed: recording takes as long as some fifty of them."""
 
 TRACE_POINTS = 200
@@ -41,7 +41,7 @@ class Stage:
     steps: range
     done: int
     game: Game
-    chances: Mapping[str, Chance]
+    chances: Mapping[str, StepInputs]
 
 
 @dataclass(kw_only=True)
@@ -58,12 +58,12 @@ class Training:
     mode: Mode = "stack"
     critic_norm: str = "layer"
     recordable: bool = False
-    dials: Dials | None = None
+    dials: ScheduledScalars | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self.dials = self.dials or Dials(self.device, self.dtype)
+        self.dials = self.dials or ScheduledScalars(self.device, self.dtype)
         self.data = Data(self.source, self.members, self.budget.batch_size, self.device, self.dtype)
         self.progress = torch.zeros((), device=self.device, dtype=self.dtype)
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
@@ -74,58 +74,60 @@ class Training:
     def built(self) -> list[Ensemble]:
         """The stages of the architecture for all members; untrained but for those that have begun."""
         ask = self.program.ask(self.source, self.critic_norm)
-        return stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
+        return build_stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
 
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
         """Train to the end of the budget; `report(step, steps)` is called after each generator step.
 
         A restored training (`engine.checkpoint`) goes on from where it was kept.
         """
-        now = self.now or self.begin(0)
+        now = self.now or self.begin_stage(0)
         yield from self._stage(now, report)
         for number in range(now.number + 1, len(self.built)):
-            yield from self._stage(self.begin(number), report)
+            yield from self._stage(self.begin_stage(number), report)
 
-    def begin(self, number: int) -> Stage:
+    def begin_stage(self, number: int) -> Stage:
         """Open a stage, which takes over what the one before has learnt."""
         ensemble, before = self.built[number], self.now.game if self.now else None
         if before is not None:
             ensemble.inherit(before.ensemble)
-        game, steps = self.open(ensemble, before), self.span(number)
-        chances = self.chances(ensemble.networks, number)
+        game, steps = self.open_game(ensemble, before), self.stage_steps(number)
+        chances = self.open_inputs(ensemble.networks, number)
         self.now = Stage(number=number, steps=steps, done=steps.start, game=game, chances=chances)
         return self.now
 
-    def span(self, number: int) -> range:
+    def stage_steps(self, number: int) -> range:
         """Give the generator steps of a stage, by its share."""
         total, shares = self.budget.generator_steps, [ensemble.networks.share for ensemble in self.built]
         ends = [*(round(total * share / sum(shares)) for share in accumulate(shares[:-1])), total]
         return range(ends[number - 1] if number else 0, ends[number])
 
-    def open(self, ensemble: Ensemble, before: Game | None) -> Game:
+    def open_game(self, ensemble: Ensemble, before: Game | None) -> Game:
         """Begin a stage: new optimizers (as ProGAN's code does), the states of the plugins carried by name."""
         optimizers = {
             player: make(ensemble.parameters[player].values())
             for player, make in self.optimizers.items()
             if ensemble.parameters[player]
         }
-        state = before.state if before is not None else self.first_state(ensemble)
+        state = before.state if before is not None else self.initial_state(ensemble)
         assert self.dials is not None
         dials = [dial for dial, _ in self.dials.dials]
-        game = Game(self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, self.taped())
+        game = Game(
+            self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, self.recorded_players()
+        )
         if before is not None:
             game.taken, game.clock, game.died, game.flops = before.taken, before.clock, before.died, before.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
 
-    def taped(self) -> frozenset[str]:
+    def recorded_players(self) -> frozenset[str]:
         """Give the players whose updates are many enough to be recorded."""
-        steps = min(self.budget.generator_steps, TAPE_FROM)
+        steps = min(self.budget.generator_steps, RECORD_FROM)
         critics = steps if self.program.dynamics.together else sum(map(self.program.critic_steps, range(steps)))
         updates = {"critic": critics, "generator": steps} if self.recordable else {}
-        return frozenset(player for player, count in updates.items() if count >= TAPE_FROM)
+        return frozenset(player for player, count in updates.items() if count >= RECORD_FROM)
 
-    def first_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
+    def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Give what every plugin with a memory remembers before the first step, [S, ...] by plugin and name."""
         states: dict[str, list[Mapping[str, Tensor]]] = {}
         for i, member in enumerate(self.members):
@@ -137,7 +139,7 @@ class Training:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {
             name: {
-                leaf: floating(torch.stack([each[leaf] for each in every]).to(self.device), self.dtype)
+                leaf: cast_floating(torch.stack([each[leaf] for each in every]).to(self.device), self.dtype)
                 for leaf in every[0]
             }
             for name, every in states.items()
@@ -145,40 +147,40 @@ class Training:
 
     def _stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
-        dice, points = GlobalChance(), max(1, total // TRACE_POINTS)
+        dice, points = GlobalRandomGuard(), max(1, total // TRACE_POINTS)
         for t in range(stage.done, steps.stop):
-            self.turn(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            self.iterate(t, game, stage.chances)
+            self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
+            self.train_step(t, game, stage.chances)
             if (t + 1) % points == 0 or t == 0:
-                self.trace.append((t + 1, self.signals(game)))
+                self.trace.append((t + 1, self.collect_signals(game)))
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
                 dice.check("training")
-                yield self.snapshot(t + 1, game)
+                yield self.take_snapshot(t + 1, game)
 
-    def chances(self, networks: Networks, stage: int) -> dict[str, Chance]:
+    def open_inputs(self, networks: Networks, stage: int) -> dict[str, StepInputs]:
         """Open the streams that each player's steps of a stage draw from."""
-        shape = self.shape(networks)
+        shape = self.sample_shape(networks)
         return {
-            player: Chance(self.program, networks, self.data, self.members, player, shape, stage)
+            player: StepInputs(self.program, networks, self.data, self.members, player, shape, stage)
             for player in ("critic", "generator")
         }
 
-    def shape(self, networks: Networks) -> tuple[int, ...]:
+    def sample_shape(self, networks: Networks) -> tuple[int, ...]:
         """Give the shape of a sample in this stage."""
         if networks.prepare is None:
             return self.source.shape
         return tuple(networks.prepare(torch.zeros(1, *self.source.shape), torch.zeros(())).shape[1:])
 
-    def turn(self, progress: float, within: float, ensemble: Ensemble) -> None:
+    def set_progress(self, progress: float, within: float, ensemble: Ensemble) -> None:
         """Set everything that follows the run's progress: schedules, the plugins' progress, a stage's fade-in."""
         assert self.dials is not None
         self.progress.fill_(progress)
-        self.dials.turn(progress)
+        self.dials.set_progress(progress)
         ensemble.set_progress(within)
 
-    def iterate(self, t: int, game: Game, chances: Mapping[str, Chance]) -> None:
+    def train_step(self, t: int, game: Game, chances: Mapping[str, StepInputs]) -> None:
         """Play one generator step and the critic's steps that go with it."""
         if self.program.dynamics.together:
             game.step(("critic", "generator"), chances["critic"].next())
@@ -192,7 +194,7 @@ class Training:
 
     @staticmethod
     @torch.no_grad()
-    def signals(game: Game) -> dict[str, Tensor]:
+    def collect_signals(game: Game) -> dict[str, Tensor]:
         """Give how every member is doing, [S] each, still on the device.
 
         `loss.*` of both players, `weights.*` the root mean square of a player's parameters, `gradient.generator` the
@@ -203,14 +205,14 @@ class Training:
         for player, own in players.items():
             if own:
                 count = sum(p[0].numel() for p in own.values())
-                kept[f"weights.{player}"] = norms(own.values()) / count**0.5
+                kept[f"weights.{player}"] = member_norms(own.values()) / count**0.5
         if gradients := [p.grad for p in players["generator"].values() if p.grad is not None]:
-            kept["gradient.generator"] = norms(gradients)
+            kept["gradient.generator"] = member_norms(gradients)
         for name, own in game.state.items():
             kept |= {f"{name}.{leaf}": value.clone() for leaf, value in own.items() if value.dim() == 1}
         return kept
 
-    def snapshot(self, step: int, game: Game) -> Snapshot:
+    def take_snapshot(self, step: int, game: Game) -> Snapshot:
         """Bring a batch's state to where it can be judged; the one place that waits for the device."""
         own = game.ensemble.detached["generator"]
         finite = torch.stack([p.flatten(1).isfinite().all(1) for p in own.values()]).all(0)
@@ -230,7 +232,7 @@ class Training:
         )
 
     @torch.no_grad()
-    def samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
+    def draw_samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
         """Give `count` samples of each of a snapshot's members, [S, count, *shape], on the CPU in float32.
 
         Latents come from the stream of that name: of one stream they are the same at every snapshot, of two
@@ -243,13 +245,15 @@ class Training:
         chunks = -(-count // rows)
         networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
         members = [self.members[i] for i in snapshot.members]
-        latent = evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
+        latent = draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
         labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
 
         def member(g: Stacked, own: Stacked, z: Tensor) -> Tensor:
             held = {**g, **own}
             return (
-                call(networks.generator, held, z, labels) if networks.conditional else call(networks.generator, held, z)
+                call_module(networks.generator, held, z, labels)
+                if networks.conditional
+                else call_module(networks.generator, held, z)
             )
 
         run, weights = RUNS[self.mode], snapshot.average or snapshot.generators
@@ -257,7 +261,7 @@ class Training:
         return torch.cat(drawn, 1)[:, :count].float().cpu()
 
 
-def norms(stacked: Iterable[Tensor]) -> Tensor:
+def member_norms(stacked: Iterable[Tensor]) -> Tensor:
     """Give each member's Euclidean norm over all of these tensors [S, ...], as [S]."""
     of_each = [torch.linalg.vector_norm(tensor.reshape(len(tensor), -1), dim=1) for tensor in stacked]
     return torch.linalg.vector_norm(torch.stack(of_each), dim=0)
@@ -266,9 +270,9 @@ def norms(stacked: Iterable[Tensor]) -> Tensor:
 def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch.dtype = torch.float32) -> Training:
     """Build everything that a batch names."""
     trial = batch.trials[0]
-    recipe, dials = trial.recipe, Dials(device, dtype)
+    recipe, dials = trial.recipe, ScheduledScalars(device, dtype)
     build = registry.build
-    pure = all(registry.get(*offer).offer.stackable for offer in offers_of(recipe, trial.architecture))
+    pure = all(registry.get(*offer).offer.stackable for offer in list_offers(recipe, trial.architecture))
     return Training(
         program=assemble(recipe, registry, dials),
         space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=dials),
@@ -278,7 +282,7 @@ def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch
             "critic": optimizer_factory(registry, recipe.critic_optimizer, dials),
             "generator": optimizer_factory(registry, recipe.generator_optimizer, dials),
         },
-        members=[Member(each.world, each.seed) for each in batch.trials],
+        members=[Member(each.shared_hash, each.seed) for each in batch.trials],
         budget=trial.budget,
         mode=batch.mode,
         critic_norm=recipe.critic_norm,

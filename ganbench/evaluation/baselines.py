@@ -21,7 +21,7 @@ ROWS, ENTRIES = 10_000, 2**26
 
 MEMORISED = 10
 
-NOBODY = Networks(generator=nn.Identity(), critic=None, latent=1)
+NO_NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=1)
 """The networks of who has none: metrics on networks never see it."""
 
 
@@ -34,27 +34,29 @@ class Sampler:
     trivial: bool = True
 
 
-def stream(name: str) -> Generator:
+def sampler_generator(name: str) -> Generator:
     """Give a sampler's own random numbers, the same in every run."""
     return Generator().manual_seed(int(digest(name)[:12], 16))
 
 
-def samplers(source: Source, n: int) -> tuple[Sampler, ...]:
+def baseline_samplers(source: Source, n: int) -> tuple[Sampler, ...]:
     """Give a dataset's samplers, the ceiling first; `n` is how many samples of each will be asked for."""
-    generator, count = stream("rows"), max(n, min(ROWS, ENTRIES // math.prod(source.shape)))
+    generator, count = sampler_generator("rows"), max(n, min(ROWS, ENTRIES // math.prod(source.shape)))
     if source.draw is not None:
         rows, ceiling = source.draw(generator, count), "perfect sampler"
         few = rows[:MEMORISED]
     elif source.take is not None:
         chosen = torch.randperm(source.size, generator=generator)[:count]
-        turns = chosen if source.labels is None else by_turns(chosen, source.labels(chosen))
+        turns = chosen if source.labels is None else alternate_classes(chosen, source.labels(chosen))
         rows, few, ceiling = source.take(chosen), source.take(turns[:MEMORISED]), "real data"
     else:
         raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Give it one of them.")
     rows, few = rows.to("cpu", torch.float32), few.to("cpu", torch.float32)
-    trivial = image_samplers(rows, few) if len(source.shape) == 3 else point_samplers(rows, mode(source, rows))
+    trivial = (
+        image_samplers(rows, few) if len(source.shape) == 3 else point_samplers(rows, rows_of_one_mode(source, rows))
+    )
     return (
-        Sampler(ceiling, partial(drawn, rows), trivial=False),
+        Sampler(ceiling, partial(draw_rows, rows), trivial=False),
         *(Sampler(name, partial(sample, some)) for name, sample, some in trivial),
     )
 
@@ -65,46 +67,46 @@ Trivial = tuple[str, Callable[[Tensor, int, Generator], Tensor], Tensor]
 def image_samplers(rows: Tensor, few: Tensor) -> list[Trivial]:
     """Name the samplers of images, each with the rows it knows."""
     return [
-        ("noise", noise, rows),
-        ("pixel-shuffled", shuffled, rows),
-        ("Gaussian fit", gaussian, rows),
-        ("Gaussian fit, clamped", clamped, rows),
-        ("mean image", drawn, rows.mean(0, keepdim=True)),
-        ("ten memorised", drawn, few),
+        ("noise", draw_noise, rows),
+        ("pixel-shuffled", shuffle_pixels, rows),
+        ("Gaussian fit", draw_gaussian, rows),
+        ("Gaussian fit, clamped", draw_clamped_gaussian, rows),
+        ("mean image", draw_rows, rows.mean(0, keepdim=True)),
+        ("ten memorised", draw_rows, few),
     ]
 
 
 def point_samplers(rows: Tensor, one: Tensor) -> list[Trivial]:
     """Name the samplers of whatever is no image, each with the rows it knows."""
-    return [("uniform", uniform, rows), ("Gaussian fit", gaussian, rows), ("one mode", drawn, one)]
+    return [("uniform", draw_uniform, rows), ("Gaussian fit", draw_gaussian, rows), ("one mode", draw_rows, one)]
 
 
-def drawn(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_rows(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw n of the rows, each as often as any other (give or take one)."""
     turns = [torch.randperm(len(rows), generator=generator) for _ in range(math.ceil(n / len(rows)))]
     return rows[torch.cat(turns)[:n]]
 
 
-def noise(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_noise(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw every number uniformly between the least and the greatest of the data."""
     low, high = rows.aminmax()
     return low + (high - low) * torch.rand(n, *rows.shape[1:], generator=generator)
 
 
-def uniform(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_uniform(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw uniformly from the data's bounding box."""
     low, high = rows.amin(0), rows.amax(0)
     return low + (high - low) * torch.rand(n, *rows.shape[1:], generator=generator)
 
 
-def shuffled(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def shuffle_pixels(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Permute the pixels of each of n images [c, h, w], its channels together."""
-    pixels = drawn(rows, n, generator).flatten(2)
+    pixels = draw_rows(rows, n, generator).flatten(2)
     order = torch.rand(n, 1, pixels.shape[2], generator=generator).argsort(2)
     return pixels.gather(2, order.expand_as(pixels)).reshape(n, *rows.shape[1:])
 
 
-def gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw from the Gaussian that has the rows' mean and covariance.
 
     sum_i e_i (x_i - mean) / sqrt(m) with e ~ N(0, I_m) has exactly the covariance of m rows, however many columns they
@@ -117,12 +119,12 @@ def gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
     return (mean + torch.cat(parts)).reshape(n, *rows.shape[1:])
 
 
-def clamped(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_clamped_gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
     """Hold that Gaussian to the data's range, as a tanh holds a generator."""
-    return gaussian(rows, n, generator).clamp(*rows.aminmax())
+    return draw_gaussian(rows, n, generator).clamp(*rows.aminmax())
 
 
-def mode(source: Source, rows: Tensor) -> Tensor:
+def rows_of_one_mode(source: Source, rows: Tensor) -> Tensor:
     """Give the rows nearest to one of the modes that the dataset's facts know of; without any, one row."""
     centres = source.facts.get("centres")
     if not isinstance(centres, Tensor) or centres.shape[1:] != rows.shape[1:]:
@@ -131,7 +133,7 @@ def mode(source: Source, rows: Tensor) -> Tensor:
     return rows[nearest == nearest[0]]
 
 
-def by_turns(indices: Tensor, labels: Tensor) -> Tensor:
+def alternate_classes(indices: Tensor, labels: Tensor) -> Tensor:
     """Order rows so that the classes take turns: the first few are of as many classes as they can be.
 
     So the ten memorised are one of each class where there are ten: what fools the Inception score.

@@ -27,7 +27,7 @@ FRESH = "evaluation.fresh"
 """The stream of latents that the best snapshots are reported on, independent of the series' own."""
 
 
-class Judge:
+class BestSnapshots:
     """Scores snapshots one after another; `kept` are those where some value of some member is best so far.
 
     Values with a better direction are followed, but for those of `final` metrics, which leave nothing to choose.
@@ -50,10 +50,10 @@ class Judge:
         self.best: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
         self.kept: Mapping[int, Snapshot] = {}
 
-    def scores(self, snapshot: Snapshot) -> list[list[Score]]:
+    def score_snapshot(self, snapshot: Snapshot) -> list[list[Score]]:
         """Give the scores of every member of a snapshot, and keep of it what is the best so far."""
         found = self._scores(snapshot, self.metrics, "evaluation", snapshot.final)
-        self.follow(found)
+        self.take_scores(found)
         wanted = {
             step: [i for i, best in enumerate(self.best) if step in {score.step for score in best.values()}]
             for step in (*self.kept, snapshot.step)
@@ -65,15 +65,15 @@ class Judge:
         }
         return found
 
-    def follow(self, found: list[list[Score]]) -> None:
+    def take_scores(self, found: list[list[Score]]) -> None:
         """Take in the scores of a snapshot: which of them are the best so far."""
         self.seen.append(found)
         for best, own in zip(self.best, found, strict=True):
             for score in own:
-                if score.name in self.followed and better(score, best.get((score.name, score.measurement))):
+                if score.name in self.followed and is_better(score, best.get((score.name, score.measurement))):
                     best[score.name, score.measurement] = score
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def save_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Give what has been judged and kept so far, as tensors by name and plain numbers."""
         tensors: dict[str, Tensor] = {}
         kept = []
@@ -83,16 +83,16 @@ class Judge:
             kept.append(numbers)
         return tensors, {"seen": [[list(map(vars, own)) for own in found] for found in self.seen], "kept": kept}
 
-    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+    def restore_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Take over what another judge of this training has judged and kept."""
         for found in numbers["seen"]:
-            self.follow([[Score(**score) for score in own] for own in found])
+            self.take_scores([[Score(**score) for score in own] for own in found])
         for one in numbers["kept"]:
             prefix = f"{one['step']}/"
             own = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
             self.kept = {**self.kept, one["step"]: unpack(own, one, self.training.built)}
 
-    def fresh(self) -> Iterator[tuple[int, list[Score]]]:
+    def fresh_scores(self) -> Iterator[tuple[int, list[Score]]]:
         """Give members and their fresh scores at each of their best snapshots; nothing where there was but one."""
         for step, snapshot in self.kept.items() if len(self.seen) > 1 else ():
             again = self._scores(snapshot, self.sampled, FRESH, final=False)
@@ -105,22 +105,22 @@ class Judge:
         self, snapshot: Snapshot, metrics: Sequence[tuple[Part, Metric]], stream: str, final: bool
     ) -> list[list[Score]]:
         """Score the members of a snapshot on samples from latents of this stream; one sampling for all metrics."""
-        samples = self.training.samples(snapshot, self.samples, stream)
+        samples = self.training.draw_samples(snapshot, self.samples, stream)
         found: list[list[Score]] = []
         for i in range(len(snapshot.members)):
-            sight = scoring.Sight(
+            sight = scoring.ModelEvidence(
                 samples[i],
                 self.reference,
                 networks=snapshot.ensemble.networks,
                 generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
                 critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
             )
-            judged = scoring.judge(metrics, sight, step=snapshot.step, final=final)
-            found.append([*judged, scoring.spread(sight, step=snapshot.step)])
+            judged = scoring.score_model(metrics, sight, step=snapshot.step, final=final)
+            found.append([*judged, scoring.score_spread(sight, step=snapshot.step)])
         return found
 
 
-def better(score: Score, best: Score | None) -> bool:
+def is_better(score: Score, best: Score | None) -> bool:
     """Say whether a score has a better direction and lies beyond the best so far; of equals the first stays."""
     if score.direction == "neutral" or not math.isfinite(score.value):
         return False

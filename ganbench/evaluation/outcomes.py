@@ -72,12 +72,12 @@ def exploded(series: Series, times: float = DEFAULT.exploded, least: float = LEA
     sizes = np.abs(np.asarray(values, float))
     if not len(sizes) or np.isnan(sizes[0]):
         return None
-    return first(steps, sizes > times * max(least, float(sizes[0])))
+    return first_step_where(steps, sizes > times * max(least, float(sizes[0])))
 
 
 def collapsed(spread: Series, share: float = DEFAULT.collapsed) -> int | None:
     """Give the step from which to the end the samples lie closer than this share of the data's mean distance."""
-    return for_good(spread[0], np.asarray(spread[1], float) < share)
+    return step_from_which(spread[0], np.asarray(spread[1], float) < share)
 
 
 def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degraded) -> int | None:
@@ -95,7 +95,7 @@ def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degra
     best = float(signed.min() if direction == "lower" else signed.max())
     at = int(np.flatnonzero(signed == best)[-1])
     worse = signed > factor * best if direction == "lower" else signed < best / factor
-    return None if best <= 0 else for_good(metric[0], worse & (np.arange(len(values)) > at))
+    return None if best <= 0 else step_from_which(metric[0], worse & (np.arange(len(values)) > at))
 
 
 def critic_dead(gradient: Series, under: float = DEFAULT.critic_dead) -> int | None:
@@ -103,7 +103,7 @@ def critic_dead(gradient: Series, under: float = DEFAULT.critic_dead) -> int | N
 
     A game that has converged to a point has no gradient left either; there the metrics tell the two apart.
     """
-    return for_good(gradient[0], np.asarray(gradient[1], float) < under)
+    return step_from_which(gradient[0], np.asarray(gradient[1], float) < under)
 
 
 def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int = DEFAULT.periods) -> int | None:
@@ -120,7 +120,7 @@ def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int 
     longest = len(level) // periods
     if not np.isfinite(level).all():
         return None
-    correlation = autocorrelation(detrended(level), longest + 1)
+    correlation = autocorrelation(detrend(level), longest + 1)
     inner = correlation[1:-1]
     peaks = 1 + np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:]))
     if not len(peaks):
@@ -130,7 +130,7 @@ def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int 
     return int(steps[periods * lag - 1]) if is_period else None
 
 
-def detrended(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def detrend(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Take the straight line of least squares off a series, and scale it to at most 1."""
     scaled = values / max(float(np.abs(values).max()), np.finfo(float).tiny)
     time = np.linspace(-1.0, 1.0, len(values))
@@ -155,12 +155,12 @@ def spread_measurement(samples: int) -> str:
     return digest([SPREAD, SPREAD_VERSION, samples])
 
 
-def first(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
+def first_step_where(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
     """Give the first step at which it holds."""
     return int(steps[int(np.argmax(holds))]) if holds.any() else None
 
 
-def for_good(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
+def step_from_which(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
     """Give the first step from which on it holds to the end."""
     if not len(holds) or not holds[-1]:
         return None
@@ -169,7 +169,7 @@ def for_good(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class Trajectory:
     """How a trial went: what outcomes are read from. `metric` is the headline's series, in its `direction`."""
 
     died: int
@@ -180,7 +180,7 @@ class Course:
     direction: Direction = "neutral"
 
 
-def steps_of(course: Course, limits: Thresholds = DEFAULT) -> dict[str, float]:
+def outcome_steps(course: Trajectory, limits: Thresholds = DEFAULT) -> dict[str, float]:
     """Give the step at which each of OUTCOMES first held: inf if it never did, NaN if the series it needs is not kept.
 
     Of several series that tell the same (both losses, both players' weights) the first to hold counts.
@@ -209,7 +209,7 @@ def earliest(steps: Sequence[int | None]) -> float:
     return min(told) if told else float("inf" if steps else "nan")
 
 
-def diverged(course: Course, limits: Thresholds = DEFAULT) -> bool:
+def has_diverged(course: Trajectory, limits: Thresholds = DEFAULT) -> bool:
     """Say whether a trial diverged, as every table means it: non-finite or exploded."""
-    found = steps_of(course, limits)
+    found = outcome_steps(course, limits)
     return bool(np.isfinite(found["non-finite"]) or np.isfinite(found["exploded"]))

@@ -33,7 +33,7 @@ class Reference:
     @cached_property
     def distance(self) -> float:
         """The mean distance of a pair of reference samples: what a model's is compared with."""
-        return mean_distance(self.samples)
+        return mean_pairwise_distance(self.samples)
 
     @property
     def extractor(self) -> Extractor:
@@ -56,7 +56,7 @@ class Reference:
         return self.answers(self.samples)["features"]
 
 
-class Sight:
+class ModelEvidence:
     """What metrics see of one trained model: the Evidence, each part computed when first read."""
 
     def __init__(
@@ -116,7 +116,9 @@ class Sight:
         return self.finite and all(bool(answer.isfinite().all()) for answer in self._answers.values())
 
 
-def judge(metrics: Sequence[tuple[Part, Metric]], sight: Sight, *, step: int, final: bool) -> tuple[Score, ...]:
+def score_model(
+    metrics: Sequence[tuple[Part, Metric]], sight: ModelEvidence, *, step: int, final: bool
+) -> tuple[Score, ...]:
     """Give the scores of one model at one snapshot, in the metrics' order; `final` metrics only at the end.
 
     A model whose samples (or, for metrics on features, their features) are not all finite gets NaN for every value:
@@ -126,11 +128,11 @@ def judge(metrics: Sequence[tuple[Part, Metric]], sight: Sight, *, step: int, fi
         score
         for part, metric in metrics
         if final or not metric.final
-        for score in scores(part, metric, sight, step=step)
+        for score in score_metric(part, metric, sight, step=step)
     )
 
 
-def scores(part: Part, metric: Metric, sight: Sight, *, step: int) -> tuple[Score, ...]:
+def score_metric(part: Part, metric: Metric, sight: ModelEvidence, *, step: int) -> tuple[Score, ...]:
     """Give one metric's scores; GanbenchError if it measures other values than it declares, or sees no features."""
     on_features = metric.needs == "features"
     try:
@@ -152,7 +154,7 @@ def scores(part: Part, metric: Metric, sight: Sight, *, step: int) -> tuple[Scor
     )
 
 
-def spread(sight: Sight, *, step: int) -> Score:
+def score_spread(sight: ModelEvidence, *, step: int) -> Score:
     """Give how far apart a model's samples lie: their mean pairwise distance over that of the reference.
 
     1 for a model that is right, 0 for one that makes a single sample; with it collapse is told without any metric. On
@@ -160,7 +162,7 @@ def spread(sight: Sight, *, step: int) -> Score:
     than two, or where the data is a point.
     """
     value = (
-        mean_distance(sight.samples) / sight.reference_distance
+        mean_pairwise_distance(sight.samples) / sight.reference_distance
         if sight.finite and sight.reference_distance
         else math.nan
     )
@@ -168,7 +170,7 @@ def spread(sight: Sight, *, step: int) -> Score:
     return Score(step, SPREAD, value, "neutral", spread_measurement(samples), samples)
 
 
-def mean_distance(samples: Tensor) -> float:
+def mean_pairwise_distance(samples: Tensor) -> float:
     """Give the mean Euclidean distance of the pairs among at most `SPREAD_SAMPLES`, evenly taken; NaN for no pair.
 
     Evenly, because some sets lie in the order of their classes.

@@ -13,7 +13,7 @@ from ganbench.suite import conditions
 from ganbench.suite.success import SuccessTable
 
 
-def check(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
+def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
     """Refuse a rule that no trial of its dataset could answer; `metrics` holds, by value, what it is measured by.
 
     Raises GanbenchError that begins with `place`: unknown values, neutral ones with thresholds, thresholds against the
@@ -66,7 +66,7 @@ def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], sn
         )
 
 
-def words(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
+def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
     """Give a rule at its primary threshold, as in `fid < 40 and recall > 0.5`."""
     sides = {"lower": "<", "higher": ">", "neutral": "?"}
     metric = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
@@ -75,7 +75,7 @@ def words(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
 
 def succeeds(record: Record, rule: SuccessTable, directions: Mapping[str, Direction]) -> bool:
     """Say whether a trial that just ended succeeds at the primary threshold; what exploded is for tables to find."""
-    condition = conditions.parse(words(rule, directions))
+    condition = conditions.parse(describe_rule(rule, directions))
     chooser = next((name for name in condition.names if directions.get(name, "neutral") != "neutral"), "")
     series = [score for score in record.scores if score.name == chooser and not score.fresh]
     step, fresh = record.trial.budget.generator_steps, False

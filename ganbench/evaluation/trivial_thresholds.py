@@ -25,7 +25,7 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassingBaseline:
     """An untrained sampler that passes a rule: at these of its thresholds, with this value; none for a condition."""
 
     sampler: str
@@ -35,26 +35,26 @@ class Passed:
     samples: int = 0
 
 
-def passed(rule: Rule, rows: Iterable[Calibration]) -> list[Passed]:
+def find_passing(rule: Rule, rows: Iterable[Calibration]) -> list[PassingBaseline]:
     """Give the trivial samplers that pass a rule, by one of its thresholds or more, the strongest first.
 
     `rows` are what untrained samplers score on the rule's dataset. To pass is what it is for a trial: strictly beyond
     the threshold in the metric's direction, and every joined condition holds. The ceiling may pass; NaN never does.
     """
-    found: list[Passed] = []
-    for sampler, own in by_sampler(rows).items():
+    found: list[PassingBaseline] = []
+    for sampler, own in group_by_sampler(rows).items():
         if rule.condition is not None and not parse(rule.condition).holds({row.name: row.value for row in own}):
             continue
         if rule.metric is None:
-            found.append(Passed(sampler, samples=own[0].samples))
+            found.append(PassingBaseline(sampler, samples=own[0].samples))
         for row in own if rule.metric is not None else ():
             beyond = tuple(t for t in rule.thresholds if strictly_beyond(row.value, t, row.direction))
             if row.name == rule.metric and beyond:
-                found.append(Passed(sampler, beyond, row.value, row.direction, row.samples))
+                found.append(PassingBaseline(sampler, beyond, row.value, row.direction, row.samples))
     return sorted(found, key=lambda one: one.value if one.direction == "lower" else -one.value)
 
 
-def by_sampler(rows: Iterable[Calibration]) -> Mapping[str, list[Calibration]]:
+def group_by_sampler(rows: Iterable[Calibration]) -> Mapping[str, list[Calibration]]:
     """Gather what each trivial sampler scores."""
     found: dict[str, list[Calibration]] = {}
     for row in rows:
@@ -68,10 +68,10 @@ def strictly_beyond(value: float, threshold: float, direction: str) -> bool:
     return value < threshold if direction == "lower" else value > threshold
 
 
-def refusal(rule: Rule, passes: Sequence[Passed]) -> str:
+def explain_refusal(rule: Rule, passes: Sequence[PassingBaseline]) -> str:
     """Say why a rule that trivial samplers pass is refused, and what would do."""
     first = passes[0]
-    others = ", ".join(told(one) for one in passes[1:])
+    others = ", ".join(describe_passing(one) for one in passes[1:])
     also = f" So do {others}." if others else ""
     how = f"{first.sampler!r}, a sampler that nobody trained, passes"
     allow = "or set allow_trivial = true, and the tables will say who passes"
@@ -79,19 +79,19 @@ def refusal(rule: Rule, passes: Sequence[Passed]) -> str:
         return f"{how} {rule.condition!r}.{also} Ask for more, {allow}."
     sign, harder = ("<", "less") if first.direction == "lower" else (">", "more")
     asked = " and ".join(f"{rule.metric} {sign} {threshold:g}" for threshold in first.thresholds)
-    limit = harder_than(first.value, first.direction)
+    limit = round_harder(first.value, first.direction)
     return (
         f"{how} {asked}: it has {first.value:.{DIGITS}g} on {first.samples} samples.{also} "
         f"Thresholds of {limit:g} or {harder} would do; or join a condition that it does not meet, {allow}."
     )
 
 
-def told(one: Passed) -> str:
+def describe_passing(one: PassingBaseline) -> str:
     """Name a sampler and what it has."""
     return f"{one.sampler!r}" + ("" if math.isnan(one.value) else f" ({one.value:.{DIGITS}g})")
 
 
-def harder_than(value: float, direction: str) -> float:
+def round_harder(value: float, direction: str) -> float:
     """Round a value to three digits, never to where it would pass."""
     if value == 0:
         return 0.0
@@ -100,10 +100,11 @@ def harder_than(value: float, direction: str) -> float:
     return float(f"{(math.floor(steps) if direction == 'lower' else math.ceil(steps)) * unit:.{DIGITS}g}")
 
 
-def notes(rule: Rule, rows: Iterable[Calibration]) -> tuple[str, ...]:
+def write_notes(rule: Rule, rows: Iterable[Calibration]) -> tuple[str, ...]:
     """Say for a table which untrained samplers pass a rule; nothing where none does."""
     who = [
-        told(one) + (f" passes {', '.join(f'{t:g}' for t in one.thresholds)}" if one.thresholds else " passes")
-        for one in passed(rule, rows)
+        describe_passing(one)
+        + (f" passes {', '.join(f'{t:g}' for t in one.thresholds)}" if one.thresholds else " passes")
+        for one in find_passing(rule, rows)
     ]
     return (f"Thresholds that show no learning: of the samplers that nobody trained, {'; '.join(who)}.",) if who else ()

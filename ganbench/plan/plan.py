@@ -67,11 +67,11 @@ def missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[st
         if len(open_) == len(batch.trials):
             left.append(batch)
         elif open_:
-            left.append(portion(batch, open_))
+            left.append(take_portion(batch, open_))
     return Todo(batches=tuple(left), stale=frozenset(stale))
 
 
-def portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
+def take_portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
     """Give some of a batch's trials as a batch of their own."""
     mode: Mode = "stack" if batch.mode == "stack" and len(trials) >= STACK_FROM else "loop"
     return replace(batch, trials=tuple(trials), mode=mode)

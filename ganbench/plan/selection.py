@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ganbench.api.trials import Batch, Trial
-from ganbench.errors import GanbenchError, shortened, unknown
+from ganbench.errors import GanbenchError, shorten, unknown
 
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan
@@ -29,7 +29,7 @@ def check(only: Sequence[str], limit: int | None) -> None:
     for text in only:
         name, equals, value = text.partition("=")
         if not equals or not value.strip():
-            raise GanbenchError(f"--only {shortened(text)}: give a trait and its value, as in method=ns-gan.")
+            raise GanbenchError(f"--only {shorten(text)}: give a trait and its value, as in method=ns-gan.")
         if name.strip() not in TRAITS:
             raise unknown("trait of a trial", name.strip(), TRAITS, "--only")
     if limit is not None and limit < 1:
@@ -46,8 +46,8 @@ def select(left: Sequence[Batch], plan: Plan, only: Sequence[str], limit: int | 
     wanted: dict[str, set[str]] = {}
     for text in only:
         name, _, value = (part.strip() for part in text.partition("="))
-        wanted.setdefault(name, set()).add(known(name, value, plan))
-    chosen = [batch for batch in left if any(fits(trial, wanted) for trial in batch.trials)]
+        wanted.setdefault(name, set()).add(check_value(name, value, plan))
+    chosen = [batch for batch in left if any(matches(trial, wanted) for trial in batch.trials)]
     if limit is None:
         return tuple(chosen)
     within: list[Batch] = []
@@ -64,22 +64,24 @@ def select(left: Sequence[Batch], plan: Plan, only: Sequence[str], limit: int | 
     return tuple(within)
 
 
-def known(name: str, value: str, plan: Plan) -> str:
+def check_value(name: str, value: str, plan: Plan) -> str:
     """Give a value that some trial of the plan has; GanbenchError with those that they have otherwise."""
     values = list(dict.fromkeys(TRAITS[name](trial) for trial in plan.trials))
-    if any(same(name, own, value) for own in values):
+    if any(matches_value(name, own, value) for own in values):
         return value
     if name == "key":
-        raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shortened(value)}.")
+        raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shorten(value)}.")
     more = f" (and {len(values) - SHOWN} more)" if len(values) > SHOWN else ""
     raise GanbenchError(f"{unknown(name, value, values[:SHOWN], '--only')}{more}")
 
 
-def fits(trial: Trial, wanted: Mapping[str, set[str]]) -> bool:
+def matches(trial: Trial, wanted: Mapping[str, set[str]]) -> bool:
     """Say whether a trial has one of the wanted values of every trait."""
-    return all(any(same(name, TRAITS[name](trial), value) for value in values) for name, values in wanted.items())
+    return all(
+        any(matches_value(name, TRAITS[name](trial), value) for value in values) for name, values in wanted.items()
+    )
 
 
-def same(name: str, own: str, value: str) -> bool:
+def matches_value(name: str, own: str, value: str) -> bool:
     """Say whether a trial's value is the one asked for; a key may be shortened."""
     return own.startswith(value) if name == "key" else own == value

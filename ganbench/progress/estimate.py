@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ganbench.api.trials import Batch
-from ganbench.progress.eta import Forecast, Piece, piece_of, pieces_of
-from ganbench.progress.status import clock, size
+from ganbench.progress.eta import Forecast, WorkItem, work_item, work_items
+from ganbench.progress.status import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -49,20 +49,20 @@ class Estimate:
         if not self.trials:
             return "estimate: nothing is left to train"
         return (
-            f"estimate: {clock(self.seconds)} on {crew}, {size(round(self.disk))} of disk for {self.trials} trials, "
-            f"from {' and '.join(sources)}"
+            f"estimate: {format_seconds(self.seconds)} on {crew}, {format_bytes(round(self.disk))} of disk for "
+            f"{self.trials} trials, from {' and '.join(sources)}"
         )
 
 
 @dataclass(frozen=True)
-class Tried:
+class TimedBatch:
     """What a batch should take in all, by a short trial: its seconds, and the bytes of each member's generator."""
 
     seconds: float
     network: int
 
 
-def estimate(
+def estimate_cost(
     left: Sequence[Batch],
     frames: Frames | None,
     folder: Path,
@@ -75,22 +75,22 @@ def estimate(
     Pairs of dataset and method that the folder has no finished records of are tried: the first batch of each, a few
     seconds of its training and one evaluation. Raises GanbenchError where one cannot be built or fails at once.
     """
-    lessons, networks = past(frames, folder)
+    lessons, networks = read_past_costs(frames, folder)
     known = {(piece.dataset, piece.method) for piece, *_ in lessons}
     recorded = len(lessons)
     new: dict[tuple[str, str], Batch] = {}
     for batch in left:
-        piece = piece_of(batch)
+        piece = work_item(batch)
         if (piece.dataset, piece.method) not in known:
             new.setdefault((piece.dataset, piece.method), batch)
     for done, batch in enumerate(new.values()):
         tell(done, len(new))
-        found = attempt(batch, plugins)
-        lessons.append((replace(piece_of(batch), traits={}), 1.0, found.seconds))
+        found = time_batch(batch, plugins)
+        lessons.append((replace(work_item(batch), traits={}), 1.0, found.seconds))
         networks.append(found.network)
     tell(len(new), len(new))
     trials = sum(len(batch.trials) for batch in left)
-    forecast = Forecast(pieces_of(left), max(1, workers))
+    forecast = Forecast(work_items(left), max(1, workers))
     forecast.known = lessons
     return Estimate(
         trials=trials,
@@ -102,25 +102,25 @@ def estimate(
     )
 
 
-def past(frames: Frames | None, folder: Path) -> tuple[list[tuple[Piece, float, float]], list[int]]:
+def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[tuple[WorkItem, float, float]], list[int]]:
     """Give what the records of a folder took, and the sizes of its generators."""
     if frames is None:
         return [], []
     trials = frames.trials[(frames.trials["status"] == "ok") & ~frames.trials["stale"]]
     columns = ("dataset", "method", "seconds_train", "seconds_evaluate", "critic_updates", "generator_updates")
-    lessons: list[tuple[Piece, float, float]] = []
+    lessons: list[tuple[WorkItem, float, float]] = []
     for dataset, method, train, evaluate, critic, generator in zip(*(trials[name] for name in columns), strict=True):
         seconds, updates = float(train) + float(evaluate), float(critic) + float(generator)
         if seconds > 0 and updates > 0:
-            lessons.append((Piece(dataset, method, updates), 1.0, seconds))
+            lessons.append((WorkItem(dataset, method, updates), 1.0, seconds))
     return lessons, [file.stat().st_size for file in (folder / "networks").glob("*.safetensors")]
 
 
-class Enough(Exception):
+class TimedEnough(Exception):
     """Raised within a training that has been timed for long enough."""
 
 
-def attempt(batch: Batch, plugins: Registry) -> Tried:
+def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
     """Train a batch for a few seconds, judge it once, and give what all of it should take.
 
     The best snapshots are judged again in the end, here taken to be two.
@@ -132,7 +132,7 @@ def attempt(batch: Batch, plugins: Registry) -> Tried:
     steps = budget.generator_steps
     early = replace(budget, snapshots=(1, steps) if steps > 1 else (1,))
     short = replace(batch, trials=tuple(replace(trial, budget=early) for trial in batch.trials))
-    training, judge = Job(short, plugins, devices.settle()).built()
+    training, judge = Job(short, plugins, devices.configure()).built()
     began, judging, network = perf_counter(), 0.0, 0
     warm = (0, began)
     last = warm
@@ -143,19 +143,19 @@ def attempt(batch: Batch, plugins: Registry) -> Tried:
         if step == min(WARM, steps // 2):
             warm = last
         if step > WARM and last[1] - began > TRY_SECONDS:
-            raise Enough
+            raise TimedEnough
 
     try:
         for snapshot in training.run(report):
             if not network:
-                judge.scores(snapshot)  # the first also looks at the reference, once for all
+                judge.score_snapshot(snapshot)  # the first also looks at the reference, once for all
                 judged = perf_counter()
-                judge.scores(snapshot)
+                judge.score_snapshot(snapshot)
                 judging = perf_counter() - judged
                 network = len(snapshot.generator_file(0))
                 began = perf_counter()
                 warm = (last[0], began) if steps > 1 else warm
-    except Enough:
+    except TimedEnough:
         pass
     pace = (last[1] - warm[1]) / max(1, last[0] - warm[0])
-    return Tried(pace * steps + judging * (len(budget.snapshots) + 2), network)
+    return TimedBatch(pace * steps + judging * (len(budget.snapshots) + 2), network)

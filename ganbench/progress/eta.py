@@ -24,7 +24,7 @@ DOUBT = 0.05
 
 
 @dataclass(frozen=True)
-class Piece:
+class WorkItem:
     """Work that ends as a whole: its dataset and method, and its size in updates of either player, times members.
 
     `traits` are what may make its architecture dear, as numbers.
@@ -41,16 +41,16 @@ class Piece:
         return (self.dataset, self.method), ("dataset", self.dataset, ""), ("method", self.method, ""), ()
 
 
-def piece_of(batch: Batch) -> Piece:
+def work_item(batch: Batch) -> WorkItem:
     """Give a batch as a piece of work."""
     trial = batch.trials[0]
     steps = trial.budget.generator_steps
-    turns = schedules.critic_steps(trial.recipe.critic_steps)(steps // 2)
+    turns = schedules.parse_critic_steps(trial.recipe.critic_steps)(steps // 2)
     size = steps * (turns + 1.0) * len(batch.trials)
-    return Piece(trial.labels["dataset"], trial.labels["method"], size, traits_of(trial.spec))
+    return WorkItem(trial.labels["dataset"], trial.labels["method"], size, numeric_traits(trial.spec))
 
 
-def traits_of(spec: Spec) -> dict[str, float]:
+def numeric_traits(spec: Spec) -> dict[str, float]:
     """Give an architecture's properties as numbers: the logarithm of one that is a number, else whether it has it."""
     found: dict[str, float] = {}
     for name, value in spec.items():
@@ -68,7 +68,7 @@ class Running:
     `cold` is a worker's first, which also waits for the libraries to be imported: its clock starts when it moves.
     """
 
-    piece: Piece
+    piece: WorkItem
     since: float
     told: float
     share: float = 0.0
@@ -83,13 +83,13 @@ class Forecast:
     traits make of that is learnt by ridge regression. `workers` at least, or as many as were seen at work at once.
     """
 
-    def __init__(self, pieces: Mapping[str, Piece], workers: int = 1) -> None:
+    def __init__(self, pieces: Mapping[str, WorkItem], workers: int = 1) -> None:
         self.waiting = dict(pieces)
         self.running: dict[str, Running] = {}
         self.workers = workers
         self.total = sum(piece.size for piece in pieces.values())
         self.done = 0.0
-        self.known: list[tuple[Piece, float, float]] = []  # piece, its share done, seconds
+        self.known: list[tuple[WorkItem, float, float]] = []  # piece, its share done, seconds
 
     def start(self, key: str, now: float) -> None:
         """Note that a worker began a piece; once more is a new beginning."""
@@ -120,10 +120,10 @@ class Forecast:
         under_way = sum(each.piece.size * each.share for each in self.running.values())
         return (self.done + under_way) / self.total if self.total else 1.0
 
-    def lessons(self) -> list[Lesson]:
+    def lessons(self) -> list[Observation]:
         """Give what is known of pieces that moved: the work done and the seconds spent."""
         under_way = ((each.piece, each.share, each.told - each.since) for each in self.running.values())
-        return [Lesson(p, share, s) for p, share, s in (*self.known, *under_way) if share > 0 and s > 0]
+        return [Observation(p, share, s) for p, share, s in (*self.known, *under_way) if share > 0 and s > 0]
 
     def left(self, now: float) -> float | None:
         """Give the seconds until the last piece ends, None while nothing is known.
@@ -135,8 +135,8 @@ class Forecast:
             return 0.0
         if not lessons:
             return None
-        pace = Pace(lessons)
-        busy = [remaining(each, now, pace(each.piece)) for each in self.running.values()]
+        pace = PaceModel(lessons)
+        busy = [remaining_seconds(each, now, pace(each.piece)) for each in self.running.values()]
         free = busy + [0.0] * (self.workers - len(busy))
         heapq.heapify(free)
         for piece in self.waiting.values():
@@ -145,18 +145,18 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Observation:
     """A piece of which this share took these seconds."""
 
-    piece: Piece
+    piece: WorkItem
     share: float
     seconds: float
 
 
-class Pace:
+class PaceModel:
     """The seconds that a piece should take, by the lessons of others."""
 
-    def __init__(self, lessons: list[Lesson]) -> None:
+    def __init__(self, lessons: list[Observation]) -> None:
         seconds: defaultdict[Group, float] = defaultdict(float)
         sizes: defaultdict[Group, float] = defaultdict(float)
         for lesson in lessons:
@@ -169,7 +169,7 @@ class Pace:
         self.centre, self.slope, self.scale = np.zeros(len(self.names)), np.zeros(len(self.names)), 1.0
         self.fit(lessons)
 
-    def fit(self, lessons: list[Lesson]) -> None:
+    def fit(self, lessons: list[Observation]) -> None:
         """Regress the logarithm of what lessons took, over what their group takes, on the traits; keep the total."""
         weights = np.array([lesson.share for lesson in lessons])
         traits = np.array([self.row(lesson.piece) for lesson in lessons])
@@ -181,15 +181,15 @@ class Pace:
         said = sum(self(lesson.piece) * lesson.share for lesson in lessons)
         self.scale = sum(lesson.seconds for lesson in lessons) / said
 
-    def __call__(self, piece: Piece) -> float:
+    def __call__(self, piece: WorkItem) -> float:
         """Give the seconds that a piece should take in all."""
         return self.plain(piece) * self.scale * float(np.exp((self.row(piece) - self.centre) @ self.slope))
 
-    def plain(self, piece: Piece) -> float:
+    def plain(self, piece: WorkItem) -> float:
         """Give the seconds by its group alone."""
         return piece.size * next(self.rates[group] for group in piece.groups if group in self.rates)
 
-    def row(self, piece: Piece) -> NDArray[np.float64]:
+    def row(self, piece: WorkItem) -> NDArray[np.float64]:
         """Give a piece's traits in the order of their names."""
         found = np.zeros(len(self.names))
         for name, value in piece.traits.items():
@@ -198,13 +198,13 @@ class Pace:
         return found
 
 
-def remaining(running: Running, now: float, expected_: float) -> float:
+def remaining_seconds(running: Running, now: float, expected_: float) -> float:
     """Give the seconds that a running piece still takes: at first what is expected of it, later its own pace."""
     share, trust = running.share, running.share / (running.share + DOUBT)
     own = (running.told - running.since) / share if share > 0 else 0.0
     return max(0.0, (1 - share) * (trust * own + (1 - trust) * expected_) - (now - running.told))
 
 
-def pieces_of(batches: Iterable[Batch]) -> dict[str, Piece]:
+def work_items(batches: Iterable[Batch]) -> dict[str, WorkItem]:
     """Give batches as pieces, by key."""
-    return {batch.key: piece_of(batch) for batch in batches}
+    return {batch.key: work_item(batch) for batch in batches}

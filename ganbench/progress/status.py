@@ -41,9 +41,9 @@ class Status:
         """Say how far it is, how long it still takes, and in how much memory."""
         parts = [
             f"{self.done}/{self.trials} trials",
-            *([f"{clock(self.passed)} passed"] if self.passed is not None else []),
-            *([f"{clock(self.left)} left"] if self.left is not None else []),
-            *([size(self.memory)] if self.memory else []),
+            *([f"{format_seconds(self.passed)} passed"] if self.passed is not None else []),
+            *([f"{format_seconds(self.left)} left"] if self.left is not None else []),
+            *([format_bytes(self.memory)] if self.memory else []),
         ]
         return ", ".join(parts)
 
@@ -68,19 +68,19 @@ class Status:
         return "; ".join(part for part in (self.headline(), self.outcomes(), self.standing(), now) if part)
 
 
-def clock(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Give a span of time as people say it."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Give a number of bytes as people say it."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
-def memory_of(process: int | None = None) -> int:
+def process_memory(process: int | None = None) -> int:
     """Give the bytes that a process (this one) and its descendants hold in memory, shared pages counted in each."""
     found = 0
     try:

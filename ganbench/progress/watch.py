@@ -19,11 +19,11 @@ from rich.text import Text
 from ganbench import suite
 from ganbench.escaping import printable
 from ganbench.evaluation import success
-from ganbench.progress.eta import Forecast, Piece
-from ganbench.progress.status import Status, memory_of
+from ganbench.progress.eta import Forecast, WorkItem
+from ganbench.progress.status import Status, process_memory
 from ganbench.results.store import read
 from ganbench.statistics.final_scores import measurements
-from ganbench.statistics.outcome_counts import fate_table
+from ganbench.statistics.outcome_counts import outcome_counts
 from ganbench.statistics.success_rates import rate_table
 
 if TYPE_CHECKING:
@@ -39,40 +39,40 @@ TAIL = 4000
 """Bytes at the end of a worker's log in which its batch is looked for."""
 
 
-def follow(folder: Path, console: Console, *, once: bool = False, wait: Callable[[float], None] = sleep) -> None:
+def watch_run(folder: Path, console: Console, *, once: bool = False, wait: Callable[[float], None] = sleep) -> None:
     """Show where a run stands, again and again until every trial of its plan is done; `once`: that alone."""
     with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
         said = ""
         while True:
             began = monotonic()
-            status = look(folder)
-            lines = [printable(line) for line in told(status)]
+            status = read_status(folder)
+            lines = [printable(line) for line in describe_status(status)]
             if live is not None:
                 live.update(Text("\n".join(lines)), refresh=True)
             elif (line := "; ".join(line.strip() for line in lines)) != said:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
                 said = line
-            if once or complete(status):
+            if once or is_complete(status):
                 return
             wait(max(POLL_SECONDS, 10 * (monotonic() - began)))
 
 
-def told(status: Status) -> list[str]:
+def describe_status(status: Status) -> list[str]:
     """Say where a run stands, line by line."""
     if not status.trials:
         return ["nothing is planned here yet"]
-    end = "complete" if complete(status) else "no run writes here now" if status.passed is None else ""
+    end = "complete" if is_complete(status) else "no run writes here now" if status.passed is None else ""
     at_work = [f"  {label}" for label in status.at_work()]
     lines = [status.headline(), *at_work, status.standing(), status.outcomes(), end]
     return [line for line in lines if line]
 
 
-def complete(status: Status) -> bool:
+def is_complete(status: Status) -> bool:
     """Say whether every planned trial is done."""
     return status.done >= status.trials > 0
 
 
-def look(folder: Path) -> Status:
+def read_status(folder: Path) -> Status:
     """Say where the newest run of a results folder stands.
 
     Trials recorded by other code than the plan's count as not done. What runs now is read from the workers' logs, while
@@ -82,18 +82,18 @@ def look(folder: Path) -> Status:
     if not frames.suite:
         return Status()
     asked = suite.restore(frames.suite)
-    holder = holder_of(folder)
-    workers = [] if holder is None else workers_of(holder, folder)
+    holder = find_holder(folder)
+    workers = [] if holder is None else running_labels(holder, folder)
     trials = frames.trials
     done = (trials["status"] != "missing") & ~trials["stale"]
     status = Status(trials=len(trials), done=int(done.sum()), share=float(done.mean()) if len(trials) else 1.0)
-    fates = fate_table(frames)
+    fates = outcome_counts(frames)
     status.fates = Counter({name: int(fates[name].sum()) for name in ("diverged", "failed", "timeout")})
     count_successes(status, frames, asked)
     if holder is not None:
-        status.passed, status.memory = time() - holder.create_time(), memory_of(holder.pid)
+        status.passed, status.memory = time() - holder.create_time(), process_memory(holder.pid)
         status.running = [(label, None) for label in workers]
-        status.left = forecast_of(frames, max(1, len(workers)))
+        status.left = forecast_seconds(frames, max(1, len(workers)))
     return status
 
 
@@ -106,18 +106,20 @@ def count_successes(status: Status, frames: Frames, asked: Suite) -> None:
             named = frames.scores.drop_duplicates("name")
             directions = dict(zip(named["name"], named["direction"], strict=True))
             if len(rates) and (rule.metric is None or rule.metric in directions):
-                status.rule = success.words(rule, directions)
+                status.rule = success.describe_rule(rule, directions)
                 status.won = Counter(dict(zip(rates["method"], rates["successes"], strict=True)))
                 status.tried = Counter(dict(zip(rates["method"], rates["n"], strict=True)))
 
 
-def forecast_of(frames: Frames, workers: int) -> float | None:
+def forecast_seconds(frames: Frames, workers: int) -> float | None:
     """Give the seconds that the trials without a record still take on so many workers."""
     trials = frames.trials
     rows = zip(trials["key"], trials["dataset"], trials["method"], trials["architecture"], strict=True)
     sizes = trials["generator_steps"].astype("float64")
     few = len(trials) <= FEW
-    pieces = {key: Piece(d, m, size, {a: 1.0} if few else {}) for (key, d, m, a), size in zip(rows, sizes, strict=True)}
+    pieces = {
+        key: WorkItem(d, m, size, {a: 1.0} if few else {}) for (key, d, m, a), size in zip(rows, sizes, strict=True)
+    }
     forecast = Forecast(pieces, workers)
     spent = trials["seconds_train"] + trials["seconds_evaluate"]
     for key, status, seconds, stale in zip(trials["key"], trials["status"], spent, trials["stale"], strict=True):
@@ -127,7 +129,7 @@ def forecast_of(frames: Frames, workers: int) -> float | None:
     return forecast.left(0.0)
 
 
-def holder_of(folder: Path) -> psutil.Process | None:
+def find_holder(folder: Path) -> psutil.Process | None:
     """Give the process that holds a results folder, if it lives on this machine."""
     try:
         found = HOLDER.fullmatch((folder / ".holder").read_text(encoding="utf-8", errors="replace")[:400].strip())
@@ -141,17 +143,17 @@ def holder_of(folder: Path) -> psutil.Process | None:
         return None
 
 
-def workers_of(holder: psutil.Process, folder: Path) -> list[str]:
+def running_labels(holder: psutil.Process, folder: Path) -> list[str]:
     """Give the labels of the batches that a holder's workers have in hand, by the last that each has logged."""
     try:
         children = holder.children()
     except psutil.Error:
         return []
-    labels = (last_label(folder / "log" / f"worker-{child.pid}.log") for child in children)
+    labels = (read_last_label(folder / "log" / f"worker-{child.pid}.log") for child in children)
     return [label for label in labels if label]
 
 
-def last_label(log: Path) -> str:
+def read_last_label(log: Path) -> str:
     """Give the label of the batch that a worker's log tells of last."""
     try:
         with log.open("rb") as file:

@@ -1,1 +1,5 @@
-"""registry."""
+"""What is installed: every offer by kind and name, its options, and the hash of its code."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -26,7 +26,7 @@ SKIPPED = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.
 CONSTANTS = (str, bytes, int, float, complex, bool, tuple, type(None))
 
 
-def normalised(source: str) -> str:
+def normalise_source(source: str) -> str:
     """Give source without what does not count: one logical line a row, a tab for each block around it.
 
     Raises SyntaxError or tokenize.TokenError for what is no Python.
@@ -35,13 +35,13 @@ def normalised(source: str) -> str:
     rows: list[str] = []
     words: list[tuple[int, str]] = []
     depth = 0
-    for kind, word in _tokens(source):
+    for kind, word in _read_tokens(source):
         if kind == tokenize.INDENT:
             depth += 1
         elif kind == tokenize.DEDENT:
             depth -= 1
         elif kind == tokenize.NEWLINE:
-            if not all(kind == tokenize.STRING and _is_text(word) for kind, word in words):
+            if not all(kind == tokenize.STRING and _is_plain_string(word) for kind, word in words):
                 rows.append("\t" * depth + " ".join(word for _, word in words))
             words = []
         elif kind not in SKIPPED:
@@ -49,7 +49,7 @@ def normalised(source: str) -> str:
     return "\n".join(rows)
 
 
-def _tokens(source: str) -> Iterator[tuple[int, str]]:
+def _read_tokens(source: str) -> Iterator[tuple[int, str]]:
     """Give the tokens; an f-string is one STRING as written, which Pythons from 3.12 on take to pieces."""
     lines = source.split("\n")
     depth, start = 0, (0, 0)
@@ -61,12 +61,12 @@ def _tokens(source: str) -> Iterator[tuple[int, str]]:
         elif name in ("FSTRING_END", "TSTRING_END"):
             depth -= 1
             if not depth:
-                yield tokenize.STRING, _between(lines, start, token.end)
+                yield tokenize.STRING, _text_between(lines, start, token.end)
         elif not depth:
             yield token.type, token.string
 
 
-def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+def _text_between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
     """Give the text between two positions (row from 1, column from 0)."""
     rows = lines[start[0] - 1 : end[0]]
     rows[-1] = rows[-1][: end[1]]
@@ -74,13 +74,13 @@ def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> 
     return "\n".join(rows)
 
 
-def _is_text(word: str) -> bool:
+def _is_plain_string(word: str) -> bool:
     """Say whether a string is a docstring's kind: f-strings run code, bytes are no text."""
     prefix = word[: min(word.find(quote) for quote in "'\"" if quote in word)]
     return not set(prefix.lower()) & set("fbt")
 
 
-def code(roots: Iterable[Callable[..., Any]]) -> str:
+def hash_code(roots: Iterable[Callable[..., Any]]) -> str:
     """Give the SHA-256 of the sources behind some functions, 64 hexadecimal digits.
 
     The file of each and the modules of its own package that it imports, near and far, whatever their names and places.
@@ -88,20 +88,20 @@ def code(roots: Iterable[Callable[..., Any]]) -> str:
     """
     files: set[Path] = set()
     texts: set[str] = set()
-    for root in map(definition, roots):
-        file, module = source_file(root), str(getattr(root, "__module__", ""))
+    for root in map(unwrap_definition, roots):
+        file, module = find_source_file(root), str(getattr(root, "__module__", ""))
         if module.partition(".")[0] in OUTSIDE:
             continue
         if file is None or module == "__main__":
-            texts |= set(_texts(root, module, set()))
+            texts |= set(_collect_texts(root, module, set()))
         else:
-            _follow(file, module, files)
-    digests = {_digest(file, file.stat().st_mtime_ns) for file in files}
+            _collect_files(file, module, files)
+    digests = {_hash_file(file, file.stat().st_mtime_ns) for file in files}
     digests |= {hashlib.sha256(text.encode()).hexdigest() for text in texts}
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
-def definition(thing: Any) -> Any:
+def unwrap_definition(thing: Any) -> Any:
     """Give the function or class that somebody wrote, behind partials, decorators, methods and callable objects."""
     while True:
         if isinstance(thing, partial):
@@ -114,16 +114,16 @@ def definition(thing: Any) -> Any:
             return thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
 
 
-def source_file(thing: Any) -> Path | None:
+def find_source_file(thing: Any) -> Path | None:
     """Give the file in which something is defined, None where there is none (a notebook, a built-in)."""
     try:
-        name = inspect.getsourcefile(definition(thing))
+        name = inspect.getsourcefile(unwrap_definition(thing))
     except (TypeError, OSError):
         return None
     return Path(name) if name and Path(name).is_file() else None
 
 
-def _follow(file: Path, module: str, files: set[Path]) -> None:
+def _collect_files(file: Path, module: str, files: set[Path]) -> None:
     """Add a file, and those of its own package that it imports, to `files`."""
     todo = [(file, module)]
     while todo:
@@ -131,30 +131,30 @@ def _follow(file: Path, module: str, files: set[Path]) -> None:
         if file in files:
             continue
         files.add(file)
-        for name in _imported(file, file.stat().st_mtime_ns, module):
-            imported = _module_file(name)
+        for name in _imported_modules(file, file.stat().st_mtime_ns, module):
+            imported = _find_module_file(name)
             if imported is not None:
                 todo.append((imported, name))
 
 
 @lru_cache(maxsize=4096)
-def _digest(file: Path, changed: int) -> str:
+def _hash_file(file: Path, changed: int) -> str:
     """Give the hash of a file; `changed` is its mtime."""
-    return hashlib.sha256(normalised(_source(file)).encode()).hexdigest()
+    return hashlib.sha256(normalise_source(_read_source(file)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def _imported(file: Path, changed: int, module: str) -> tuple[str, ...]:
+def _imported_modules(file: Path, changed: int, module: str) -> tuple[str, ...]:
     """Give the modules of its own package that a file may import; `changed` is its mtime."""
-    return tuple(sorted(_imports(ast.parse(_source(file)), module, file.name == "__init__.py")))
+    return tuple(sorted(_imported_names(ast.parse(_read_source(file)), module, file.name == "__init__.py")))
 
 
-def _source(file: Path) -> str:
+def _read_source(file: Path) -> str:
     with tokenize.open(file) as stream:
         return stream.read()
 
 
-def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
     """Give the names that the import statements of a module may mean within its own top-level package."""
     top = module.partition(".")[0]
     for node in ast.walk(tree):
@@ -168,7 +168,7 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
         yield from (name for name in names if name.partition(".")[0] == top)
 
 
-def _module_file(name: str) -> Path | None:
+def _find_module_file(name: str) -> Path | None:
     """Give the file of a module of an imported package, without importing it."""
     top, *rest = name.split(".")
     for folder in getattr(sys.modules.get(top), "__path__", ()):
@@ -179,7 +179,7 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
-def _texts(thing: Any, module: str, seen: set[int]) -> Iterator[str]:
+def _collect_texts(thing: Any, module: str, seen: set[int]) -> Iterator[str]:
     """Give the code of a function or class, and of all that it refers to by name in its own module."""
     if id(thing) in seen:
         return
@@ -187,41 +187,41 @@ def _texts(thing: Any, module: str, seen: set[int]) -> Iterator[str]:
     if isinstance(thing, CONSTANTS):
         yield repr(thing)
     elif getattr(thing, "__module__", None) == module and isinstance(thing, type):
-        yield _text(thing)
+        yield _source_text(thing)
         for item in vars(thing).values():
-            yield from _texts(definition(item), module, seen) if inspect.isroutine(item) else ()
+            yield from _collect_texts(unwrap_definition(item), module, seen) if inspect.isroutine(item) else ()
     elif getattr(thing, "__module__", None) == module and isinstance(thing, FunctionType):
-        yield _text(thing)
-        names = sorted(set(_names(thing.__code__)) & set(thing.__globals__))
+        yield _source_text(thing)
+        names = sorted(set(_looked_up_names(thing.__code__)) & set(thing.__globals__))
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
         for item in [*(thing.__globals__[name] for name in names), *cells, *(thing.__defaults__ or ())]:
-            yield from _texts(item, module, seen)
+            yield from _collect_texts(item, module, seen)
 
 
-def _text(thing: Any) -> str:
+def _source_text(thing: Any) -> str:
     """Give the normalised source of a function or class, or its bytecode (of this Python) where no source is kept."""
     try:
         source = inspect.getsource(thing)
     except (OSError, TypeError):
-        return _bytecode(thing.__code__) if isinstance(thing, FunctionType) else str(thing.__qualname__)
+        return _describe_bytecode(thing.__code__) if isinstance(thing, FunctionType) else str(thing.__qualname__)
     try:
-        return normalised(textwrap.dedent(source))
+        return normalise_source(textwrap.dedent(source))
     except (SyntaxError, tokenize.TokenError):
         return source
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def _looked_up_names(code: CodeType) -> Iterator[str]:
     """Give the names that a function and the functions inside it look up."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _looked_up_names(constant)
 
 
-def _bytecode(code: CodeType) -> str:
+def _describe_bytecode(code: CodeType) -> str:
     """Give a function's instructions, names and constants as text; docstrings count here, and so does the Python."""
     constants = [
-        _bytecode(item)
+        _describe_bytecode(item)
         if isinstance(item, CodeType)
         else repr(sorted(item, key=repr) if isinstance(item, frozenset) else item)
         for item in code.co_consts

@@ -14,19 +14,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from ganbench.api.schedules import number, plain, plain_scalar
+from ganbench.api.schedules import normalise_scalar, to_number, to_plain
 from ganbench.api.training import Scalar
-from ganbench.errors import GanbenchError, WrongOption, nearest, shortened
-from ganbench.registry.code_hash import definition
+from ganbench.errors import GanbenchError, WrongOption, shorten, suggest
+from ganbench.registry.code_hash import unwrap_definition
 
 GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
-Number = Annotated[float, BeforeValidator(number)]
+Number = Annotated[float, BeforeValidator(to_number)]
 
 
 def _scalar(value: Any) -> Any:
     """Give a float, or a schedule's canonical table."""
-    table = plain_scalar(value)
-    return table if isinstance(table, dict) else number(table)
+    table = normalise_scalar(value)
+    return table if isinstance(table, dict) else to_number(table)
 
 
 class Options:
@@ -61,8 +61,8 @@ class Options:
         """
         for name in given:
             if name not in self.parameters:
-                said = f"{shortened(str(name))} (given {shortened(given[name])})"
-                message = f"{place}: no option {said}.{nearest(name, self.parameters)} Options: {self}."
+                said = f"{shorten(str(name))} (given {shorten(given[name])})"
+                message = f"{place}: no option {said}.{suggest(name, self.parameters)} Options: {self}."
                 raise WrongOption(message, str(name))
         pairs = ", ".join(f"{json.dumps(name)}: {_json(name, value, place)}" for name, value in given.items())
         try:
@@ -89,21 +89,23 @@ class Options:
     def plain(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
         """Give what differs from the defaults, as canonical plain JSON data. Raises GanbenchError."""
         values = self.values(given, place)
-        return {name: plain(value) for name, value in values.items() if not _same(value, self.parameters[name].default)}
+        return {
+            name: to_plain(value) for name, value in values.items() if not _same(value, self.parameters[name].default)
+        }
 
 
 def _json(name: str, value: Any, place: str) -> str:
     """Give an option's value as strict JSON. Raises GanbenchError for what has none: NaN, a date."""
     try:
-        return json.dumps(plain(value), allow_nan=False)
+        return json.dumps(to_plain(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         forms = "an option is a number (no NaN), a string, a boolean, a list or a table"
-        raise WrongOption(f"{place}: option {name!r} = {shortened(value)}: {forms}.", name) from None
+        raise WrongOption(f"{place}: option {name!r} = {shorten(value)}: {forms}.", name) from None
 
 
 def _globals(build: Any) -> dict[str, Any]:
     """Give the names that a function's, class's or callable's annotations may use."""
-    build = definition(build)
+    build = unwrap_definition(build)
     return vars(sys.modules[build.__module__]) if isinstance(build, type) else getattr(build, "__globals__", {})
 
 
@@ -183,7 +185,7 @@ def _complaint(error: ValidationError) -> str:
             told[name] = [f"option {name!r} is missing"]
             continue
         reason = str(one.get("ctx", {}).get("error", "")) or one["msg"].replace("Input should", "it should")
-        told.setdefault(name, [f"option {name!r} = {shortened(one['input'])}"])
+        told.setdefault(name, [f"option {name!r} = {shorten(one['input'])}"])
         if reason not in told[name]:
             told[name].append(reason)
     return "; ".join(f"{words[0]}{': ' if words[1:] else ''}{' or '.join(words[1:])}" for words in told.values())
@@ -191,4 +193,4 @@ def _complaint(error: ValidationError) -> str:
 
 def _same(value: Any, default: Any) -> bool:
     """Say whether a value is the default, whatever the sequence's type; True is not 1."""
-    return isinstance(value, bool) == isinstance(default, bool) and plain(value) == plain(default)
+    return isinstance(value, bool) == isinstance(default, bool) and to_plain(value) == to_plain(default)

@@ -21,7 +21,7 @@ import pluggy
 
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
-from ganbench.api.schedules import scalar as schedule
+from ganbench.api.schedules import parse_scalar as schedule
 from ganbench.errors import GanbenchError, unknown
 from ganbench.registry import code_hash
 from ganbench.registry.options import Options
@@ -136,7 +136,7 @@ class Registry:
         """Give the SHA-256 of the sources behind an offer; see `ganbench.registry.code_hash`."""
         offered = self.get(kind, name)
         try:
-            return code_hash.code((offered.hook, offered.offer.build))
+            return code_hash.hash_code((offered.hook, offered.offer.build))
         except (SyntaxError, tokenize.TokenError, OSError) as error:
             raise GanbenchError(f"{offered} of {offered.provider}: cannot read its source: {error}.") from error
 
@@ -189,7 +189,7 @@ class _Shelf:
         for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in implemented}:
             function = implemented[PREFIX + kind]
             for offer in _offers(function, provider):
-                self._take(Offered(kind, offer, provider, str(code_hash.source_file(function) or ""), function))
+                self._take(Offered(kind, offer, provider, str(code_hash.find_source_file(function) or ""), function))
 
     def _hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Give a plugin's hooks; raise GanbenchError for one that nobody would ever call."""

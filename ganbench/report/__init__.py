@@ -1,18 +1,5 @@
-"""Tables and plots, written for the target that reads them."""
+"""Tables and figures, written for the format that their reader uses."""
 
-from ganbench.report.output import write_tables, writer
-from ganbench.report.sensitivity_tables import make_robustness_tables
-from ganbench.report.table import Table
-from ganbench.report.tables import history_table, make_tables
-from ganbench.report.writers import FORMATS, render
+import lazy_loader
 
-__all__ = [
-    "FORMATS",
-    "Table",
-    "history_table",
-    "make_robustness_tables",
-    "make_tables",
-    "render",
-    "write_tables",
-    "writer",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

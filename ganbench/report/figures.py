@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganbench.report.output import file_names, make_folder
-from ganbench.report.style import FAINT, INK, PALE, colour, picture, readable
-from ganbench.report.table import shown
+from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
+from ganbench.report.table import format_value
 from ganbench.results.files import write_file
-from ganbench.statistics.final_scores import SuccessRule, headline, judged, measurements
+from ganbench.statistics.final_scores import SuccessRule, headline, measurements, with_success
 from ganbench.statistics.intervals import quantile
 from ganbench.statistics.success_rates import success_curve
 
@@ -39,22 +39,22 @@ BAND = 0.1
 """The share of an axis that the dead take at its worst end."""
 
 
-def figures(frames: Frames, rules: Sequence[SuccessRule]) -> list[Picture]:
+def list_figures(frames: Frames, rules: Sequence[SuccessRule]) -> list[Picture]:
     """Name the figures of these rules, two for each that has scores: success rates, and scores."""
     drawn: list[tuple[str, Callable[[], bytes]]] = []
     for rule in rules:
         for measurement in measurements(frames, rule):
-            standing = judged(frames, rule, measurement)
+            standing = with_success(frames, rule, measurement)
             if standing.empty:
                 continue
             name = f"{rule.dataset} {headline(frames, rule)}"
             if rule.metric is not None and (standing["direction"] != "neutral").all():
                 curve = success_curve(frames, rule, measurement)
-                lines = calibration(frames, rule, measurement)
-                drawn.append((f"{name} success", partial(picture, partial(draw_curve, rule, curve, lines))))
+                lines = baseline_scores(frames, rule, measurement)
+                drawn.append((f"{name} success", partial(render_png, partial(draw_curve, rule, curve, lines))))
             methods = standing["method"].nunique()
             scores = partial(draw_scores, rule, headline(frames, rule), standing)
-            drawn.append((f"{name} scores", partial(picture, scores, height=1.3 + 0.42 * methods)))
+            drawn.append((f"{name} scores", partial(render_png, scores, height=1.3 + 0.42 * methods)))
     names = file_names([name for name, _ in drawn])
     return [(f"{name}.png", draw) for name, (_, draw) in zip(names, drawn, strict=True)]
 
@@ -67,7 +67,7 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> Iterator[Path]:
         yield folder / name
 
 
-def calibration(frames: Frames, rule: SuccessRule, measurement: str | None) -> pd.DataFrame:
+def baseline_scores(frames: Frames, rule: SuccessRule, measurement: str | None) -> pd.DataFrame:
     """Give what untrained samplers score by a rule's metric: sampler, trivial, value; finite values alone."""
     rows = frames.calibration
     rows = rows[(rows["dataset"] == rule.dataset) & (rows["name"] == rule.metric)]
@@ -81,21 +81,21 @@ def draw_curve(rule: SuccessRule, curve: pd.DataFrame, untrained: pd.DataFrame, 
     direction = str(curve.attrs["direction"])
     handles, labels = [], []
     for place, (method, rows) in enumerate(curve.groupby("method", sort=False)):
-        x, look = rows["threshold"].to_numpy(float), colour(place)
+        x, look = rows["threshold"].to_numpy(float), line_style(place)
         (line,) = axes.plot(x, rows["rate"], drawstyle="steps-post", linewidth=1.6, zorder=3, **look)
         axes.fill_between(x, rows["low"], rows["high"], step="post", color=look["color"], alpha=0.13, linewidth=0)
         handles.append(line)
-        labels.append(f" {readable(str(method))}, n = {rows['n'].iloc[0]}")
-    scale(axes, [*curve["threshold"], *rule.thresholds], direction)
+        labels.append(f" {fit_text(str(method))}, n = {rows['n'].iloc[0]}")
+    set_scale(axes, [*curve["threshold"], *rule.thresholds], direction)
     if rule.primary is not None:
         axes.axvline(rule.primary, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=2)
-        mark(axes, rule.primary, f"primary {shown(rule.primary)}", INK, 0.02, "bottom")
+        draw_label(axes, rule.primary, f"primary {format_value(rule.primary)}", INK, 0.02, "bottom")
     beyond = draw_untrained(axes, untrained)
     axes.set_ylim(0, 1)
     axes.set_ylabel("share of trials that succeed")
-    axes.set_xlabel(f"threshold of {rule.at} {readable(str(rule.metric))} ({direction} is better){beyond}")
-    condition = f", where {readable(rule.condition)}" if rule.condition else ""
-    axes.set_title(f"Success rates on {readable(rule.dataset)}{condition}, with 95% bands over all thresholds")
+    axes.set_xlabel(f"threshold of {rule.at} {fit_text(str(rule.metric))} ({direction} is better){beyond}")
+    condition = f", where {fit_text(rule.condition)}" if rule.condition else ""
+    axes.set_title(f"Success rates on {fit_text(rule.dataset)}{condition}, with 95% bands over all thresholds")
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(handles), 4))
 
@@ -111,13 +111,13 @@ def draw_untrained(axes: Axes, untrained: pd.DataFrame) -> str:
             at = axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0]
             height = HIGH if at - before > CLOSE or height == LOW else LOW
             before = at
-            mark(axes, value, readable(sampler), INK, height, "top")
+            draw_label(axes, value, fit_text(sampler), INK, height, "top")
         else:
-            beyond.append(f"{readable(sampler)} {shown(value)}")
+            beyond.append(f"{fit_text(sampler)} {format_value(value)}")
     return f"\nuntrained, beyond the axis: {', '.join(beyond)}" if beyond else ""
 
 
-def mark(axes: Axes, value: float, text: str, ink: str, height: float, side: str) -> None:
+def draw_label(axes: Axes, value: float, text: str, ink: str, height: float, side: str) -> None:
     """Write along a vertical line, at this share of the axis' height."""
     from matplotlib.patheffects import withStroke
 
@@ -135,23 +135,25 @@ def draw_scores(rule: SuccessRule, metric: str, standing: pd.DataFrame, figure: 
     axes = figure.add_subplot()
     direction = str(standing["direction"].iloc[0])
     alive = standing["alive"].to_numpy(bool) & np.isfinite(standing[rule.at].to_numpy(float))
-    scale(axes, [*standing.loc[alive, rule.at], *rule.thresholds], direction)
+    set_scale(axes, [*standing.loc[alive, rule.at], *rule.thresholds], direction)
     edge = draw_band(axes, direction) if not alive.all() else 0.0
     methods = list(dict.fromkeys(standing["method"]))
     for place, method in enumerate(methods):
-        own, look = (standing["method"] == method).to_numpy(), colour(place)["color"]
+        own, look = (standing["method"] == method).to_numpy(), line_style(place)["color"]
         values, count = standing.loc[own & alive, rule.at].to_numpy(float), int(own.sum())
-        axes.plot(values, place + jitter(len(values)), "o", color=look, markersize=3, alpha=0.55, markeredgewidth=0)
+        axes.plot(
+            values, place + spread_evenly(len(values)), "o", color=look, markersize=3, alpha=0.55, markeredgewidth=0
+        )
         draw_quartiles(axes, standing.loc[own, rule.at], place, edge, look)
         if dead := count - len(values):
             axes.text(edge, place + 0.32, f"{dead} of {count}", ha="center", va="center", fontsize=7, color=INK)
     if rule.primary is not None:
         axes.axvline(rule.primary, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     counts = standing.groupby("method", sort=False).size()
-    axes.set_yticks(range(len(methods)), [f" {readable(str(m))}\nn = {counts[m]}" for m in methods])
+    axes.set_yticks(range(len(methods)), [f" {fit_text(str(m))}\nn = {counts[m]}" for m in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.set_xlabel(f"{rule.at} {readable(metric)}" + ("" if direction == "neutral" else f" ({direction} is better)"))
-    title = f"Scores on {readable(rule.dataset)}: every trial, quartiles and median of all"
+    axes.set_xlabel(f"{rule.at} {fit_text(metric)}" + ("" if direction == "neutral" else f" ({direction} is better)"))
+    title = f"Scores on {fit_text(rule.dataset)}: every trial, quartiles and median of all"
     axes.set_title(title + ("" if alive.all() else "; in grey, the dead"))
 
 
@@ -178,12 +180,12 @@ def draw_quartiles(axes: Axes, scores: pd.Series[float], place: int, edge: float
     axes.plot([middle, middle], [place - 0.2, place + 0.2], "-", color=ink, linewidth=2.2)
 
 
-def jitter(count: int) -> NDArray[np.float64]:
+def spread_evenly(count: int) -> NDArray[np.float64]:
     """Give so many offsets in [-0.3, 0.3], spread evenly by the golden section: no chance in a figure."""
     return np.array([(i * 0.6180339887498949 % 1.0 - 0.5) * 0.6 for i in range(count)])
 
 
-def scale(axes: Axes, values: Sequence[float], direction: str) -> None:
+def set_scale(axes: Axes, values: Sequence[float], direction: str) -> None:
     """Set the x axis for these values: logarithmic if they are positive and far apart, with plain numbers on it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

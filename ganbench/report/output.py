@@ -23,7 +23,7 @@ class Writer:
     render: Callable[[Table], str | bytes]
 
 
-def writer(format: str, files: Sequence[Path] = ()) -> Writer:
+def choose_writer(format: str, files: Sequence[Path] = ()) -> Writer:
     """Give the writer of this name. The plugins (and these `files`) are loaded only for what is not built in.
 
     Raises GanbenchError with the nearest name for a format that nobody offers.

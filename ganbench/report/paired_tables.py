@@ -9,21 +9,21 @@ import pandas as pd
 
 from ganbench.report.table import Table
 from ganbench.statistics.costs import success_cost_table
-from ganbench.statistics.final_scores import SuccessRule, directed_ways
-from ganbench.statistics.score_summary import spread_over_seeds
+from ganbench.statistics.final_scores import SuccessRule, directed_measurements
+from ganbench.statistics.score_summary import seed_share_table
 from ganbench.statistics.success_rates import median_differences
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 
-def paired_scores(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
+def paired_score_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
     """How far the scores of compared methods lie apart on equal architectures and seeds, one table for each metric."""
     found: dict[tuple[str, str, str], list[pd.DataFrame]] = {}
     for rule in rules:
         trials = frames.trials[frames.trials["dataset"] == rule.dataset]
         methods = set(trials["method"].unique())
-        for measurement in directed_ways(frames, str(rule.metric), trials["key"]):
+        for measurement in directed_measurements(frames, str(rule.metric), trials["key"]):
             parts = found.setdefault((rule.dataset, str(rule.metric), measurement), [])
             for pair in rule.compare:
                 if methods.issuperset(pair):
@@ -32,10 +32,10 @@ def paired_scores(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tabl
     for (dataset, metric, measurement), parts in found.items():
         if parts:
             table = pd.concat(parts, ignore_index=True).drop_duplicates(["a", "b", "at"], ignore_index=True)
-            yield paired_table(f"Paired scores on {dataset}: {metric}", table, measurement)
+            yield paired_score_table(f"Paired scores on {dataset}: {metric}", table, measurement)
 
 
-def paired_table(title: str, frame: pd.DataFrame, measurement: str) -> Table:
+def paired_score_table(title: str, frame: pd.DataFrame, measurement: str) -> Table:
     """Medians of paired differences, with what they mean."""
     return Table(
         title=title,
@@ -52,9 +52,9 @@ def paired_table(title: str, frame: pd.DataFrame, measurement: str) -> Table:
     )
 
 
-def seed_spread(frames: Frames) -> Iterator[Table]:
+def seed_share_tables(frames: Frames) -> Iterator[Table]:
     """How much of what a reader sees vary is luck of the seed, where there are several seeds and architectures."""
-    frame = spread_over_seeds(frames)
+    frame = seed_share_table(frames)
     if len(frame):
         yield Table(
             title="Luck of the seed",
@@ -70,7 +70,7 @@ def seed_spread(frames: Frames) -> Iterator[Table]:
         )
 
 
-def success_costs(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
+def success_cost_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
     """What a success cost each method, if any rule says what a success is."""
     frame = success_cost_table(frames, rules)
     if len(frame):

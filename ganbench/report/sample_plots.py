@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.report.style import COLOURS, FAINT, INK, readable
+from ganbench.report.style import COLOURS, FAINT, INK, fit_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,18 +39,18 @@ def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figur
     axes = figure.add_subplot()
     known = [strip for strip in strips if strip.samples is not None]
     shape = next(strip.samples.shape[1:] for strip in known if strip.samples is not None)
-    rows = [row(strip, columns, shape) for strip in strips]
+    rows = [tile_images(strip, columns, shape) for strip in strips]
     axes.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     height = len(rows[0])
     middles = [place * height + (height - 1) / 2 for place in range(len(rows))]
     for middle, strip in zip(middles, strips, strict=True):
         if strip.samples is None:
-            axes.text(0, middle, readable(strip.reason, REASON), fontsize=6, color=INK, va="center")
-    axes.set_yticks(middles, [lines(strip.name) for strip in strips], fontsize=6)
-    bare(axes, title)
+            axes.text(0, middle, fit_text(strip.reason, REASON), fontsize=6, color=INK, va="center")
+    axes.set_yticks(middles, [split_name(strip.name) for strip in strips], fontsize=6)
+    strip_axis(axes, title)
 
 
-def row(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
+def tile_images(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
     """Give a trial's first samples in one image [h + 1, columns * (w + 1), 3], in [0, 1]; white where there is none."""
     channels, height, width = shape
     canvas = np.ones((height + 1, columns * (width + 1), 3), np.float32)
@@ -68,17 +68,17 @@ def row(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
 def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, figure: Figure) -> None:
     """Draw each trial's first points over the data's, a panel for each, all to the scale of the data."""
     panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
-    figure.suptitle(readable(title, REASON), x=0.02, ha="left", fontsize=10)
+    figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
     for place, axes in enumerate(panels):
         if place >= len(strips):
             axes.set_axis_off()
             continue
         strip = strips[place]
         if strip.samples is None or strip.reference is None:
-            text = readable(strip.reason, REASON)
+            text = fit_text(strip.reason, REASON)
             axes.text(0.5, 0.5, text, fontsize=6, color=INK, ha="center", va="center", wrap=True)
         else:
-            data, made = plane(strip.reference[:count]), plane(strip.samples[:count])
+            data, made = project_points(strip.reference[:count]), project_points(strip.samples[:count])
             dots: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "markeredgewidth": 0}
             axes.plot(*data.T, color=FAINT, **dots)
             axes.plot(*made.T, color=COLOURS[0], alpha=0.6, **dots)
@@ -86,12 +86,12 @@ def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, f
             axes.set_xlim(middle[0] - reach, middle[0] + reach)
             axes.set_ylim(middle[1] - reach, middle[1] + reach)
         axes.set_box_aspect(1)
-        bare(axes, "")
-        axes.set_title(lines(strip.name), fontsize=6, loc="center")
+        strip_axis(axes, "")
+        axes.set_title(split_name(strip.name), fontsize=6, loc="center")
         axes.set_yticks([])
 
 
-def plane(points: Array) -> Array:
+def project_points(points: Array) -> Array:
     """Give points [n, 2]: the first two coordinates, or, of a line, each number with its share of the ranks."""
     flat = points.reshape(len(points), -1)
     if flat.shape[1] > 1:
@@ -99,12 +99,12 @@ def plane(points: Array) -> Array:
     return np.stack([np.sort(flat[:, 0]), np.linspace(0, 1, len(flat), dtype=np.float32)], 1)
 
 
-def lines(name: str) -> str:
+def split_name(name: str) -> str:
     """Give a name as it is shown, line by line."""
-    return "\n".join(readable(line, NAME) for line in name.split("\n"))
+    return "\n".join(fit_text(line, NAME) for line in name.split("\n"))
 
 
-def bare(axes: Axes, title: str) -> None:
+def strip_axis(axes: Axes, title: str) -> None:
     """Take an axis' ticks away and set its title."""
     axes.set_xticks([])
     axes.tick_params(length=0)
@@ -112,4 +112,4 @@ def bare(axes: Axes, title: str) -> None:
         spine.set_visible(True)
         spine.set_color("0.85")
     if title:
-        axes.set_title(readable(title, REASON))
+        axes.set_title(fit_text(title, REASON))

@@ -21,7 +21,7 @@ def score_tables(frames: Frames) -> Iterator[Table]:
     """Where the scores lie, one table for each dataset."""
     summary = summary_table(frames)
     for dataset, frame in summary.groupby("dataset", sort=False) if len(summary) else ():
-        shown, calibrated = opened(frame, frames.calibration)
+        shown, calibrated = with_baselines(frame, frames.calibration)
         trials = frames.trials[frames.trials["dataset"] == dataset]
         yield Table(
             title=f"Scores on {dataset}",
@@ -40,7 +40,7 @@ def score_tables(frames: Frames) -> Iterator[Table]:
         )
 
 
-def opened(summary: pd.DataFrame, calibration: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def with_baselines(summary: pd.DataFrame, calibration: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Open each metric's rows with its calibration, where it was measured in the same way; also give how many rows.
 
     Cells are of mixed types: what no untrained sampler has (n, quartiles) is None.

@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.errors import GanbenchError
 from ganbench.report.table import Table, size_note
 from ganbench.statistics.final_scores import SuccessRule, measurements
-from ganbench.statistics.sensitivity import DECLARED, robustness_table
+from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -22,32 +22,32 @@ TITLES = {"": "primary", "at": "final or best"}
 SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
 
 
-def make_robustness_tables(frames: Frames, rules: Sequence[SuccessRule]) -> list[Table]:
+def make_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> list[Table]:
     """Make a table for each comparison; GanbenchError where the suite makes none."""
-    made = list(robustness_tables(frames, rules))
+    made = list(rule_sensitivity_tables(frames, rules))
     if not made:
         raise GanbenchError('no success rule compares methods. Add compare = [["A", "B"]] to one and run the suite.')
     return made
 
 
-def robustness_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
+def rule_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
     """Each rule's comparisons, read in every other way."""
     for rule in rules:
         present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
         for measurement in measurements(frames, rule):
             for pair in rule.compare:
                 if present.issuperset(pair):
-                    found = robustness_table(frames, rule, pair, measurement, rules, cross=True)
-                    yield comparison(frames, rule, pair, found)
+                    found = sensitivity_table(frames, rule, pair, measurement, rules, cross=True)
+                    yield comparison_table(frames, rule, pair, found)
 
 
-def comparison(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: pd.DataFrame) -> Table:
+def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: pd.DataFrame) -> Table:
     """One comparison's readings that vary one thing, with the count of them all."""
     shown = found[found["varied"].isin(["", *ONE_BY_ONE])].copy()
     cells: dict[str, list[Any]] = {
-        "value": [value(row) for row in shown.to_dict("records")],
-        "verdict": [verdict(name, pair) for name in shown["verdict"]],
-        "holds": [answer(row) for row in shown.to_dict("records")],
+        "value": [describe_change(row) for row in shown.to_dict("records")],
+        "verdict": [describe_verdict(name, pair) for name in shown["verdict"]],
+        "holds": [describe_holding(row) for row in shown.to_dict("records")],
         "p": [p if p == p else "undefined" if n else "" for p, n in zip(shown["p"], shown["n"], strict=True)],
         "varied": [TITLES.get(name, name) for name in shown["varied"]],
     }
@@ -61,7 +61,7 @@ def comparison(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: 
         frame=shown.assign(**{name: pd.Series(column, shown.index, dtype=object) for name, column in cells.items()})[
             [*COLUMNS, *ENDS]
         ],
-        notes=(summary(found, pair), *notes(found, rule), size_note(trials)),
+        notes=(summarise_readings(found, pair), *write_notes(found, rule), size_note(trials)),
         headings={
             "step_a": f"step {a}",
             "step_b": f"step {b}",
@@ -74,27 +74,27 @@ def comparison(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: 
     )
 
 
-def summary(found: pd.DataFrame, pair: tuple[str, str]) -> str:
+def summarise_readings(found: pd.DataFrame, pair: tuple[str, str]) -> str:
     """In how many readings the primary verdict holds, one thing varied at a time, and in the full cross."""
     primary = found.iloc[0]
     if primary["verdict"] == "unknown":
         return "The primary reading has no pair of trials, so there is no verdict yet to be robust."
     counted = found[found["counted"]]
     alone = counted[counted["varied"].isin(ONE_BY_ONE)]
-    parts = [f"{TITLES.get(name, name)} {held(alone[alone['varied'] == name])}" for name in ONE_BY_ONE]
+    parts = [f"{TITLES.get(name, name)} {count_holding(alone[alone['varied'] == name])}" for name in ONE_BY_ONE]
     return (
-        f"Primary verdict ({value(primary.to_dict())}): {verdict(primary['verdict'], pair)}. It holds in {held(alone)} "
-        f"readings that differ from the primary in one thing: {', '.join(parts)}. In all combinations of these: "
-        f"{held(counted)}."
+        f"Primary verdict ({describe_change(primary.to_dict())}): {describe_verdict(primary['verdict'], pair)}. "
+        f"It holds in {count_holding(alone)} readings that differ from the primary in one thing: {', '.join(parts)}. In all combinations of these: "
+        f"{count_holding(counted)}."
     )
 
 
-def held(readings: pd.DataFrame) -> str:
+def count_holding(readings: pd.DataFrame) -> str:
     """In how many of some readings the verdict holds."""
     return f"{int(readings['holds'].sum())} of {len(readings)}"
 
 
-def notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
+def write_notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
     """What is varied and how, and what these verdicts are not."""
     yield (
         "A verdict: the exact paired test at 5%, unadjusted, the primary's too. The primary one tests; all others "
@@ -118,10 +118,11 @@ def notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
         yield "As there is one threshold only, others are taken beyond which a quarter, a half and three quarters lie."
     for row in chosen.to_dict("records"):
         if abs(row["share"] - row["wanted"]) > 1e-9:
-            yield f"{value(row)}: for ties {row['share']:.3g} of all trials lie beyond it, not {row['wanted']:.3g}."
+            reached, wanted = f"{row['share']:.3g}", f"{row['wanted']:.3g}"
+            yield f"{describe_change(row)}: because of ties, {reached} of all trials lie beyond it, not {wanted}."
 
 
-def value(row: dict[Any, Any]) -> str:
+def describe_change(row: dict[Any, Any]) -> str:
     """What a reading has in place of the primary's; of the primary, all of it."""
     beyond = f"{row['metric']} {SIDES[row['direction']]} {row['threshold']:.4g}" if row["metric"] else ""
     criterion = " and ".join(part for part in (beyond, row["condition"]) if part)
@@ -131,13 +132,13 @@ def value(row: dict[Any, Any]) -> str:
     )
 
 
-def verdict(name: str, pair: tuple[str, str]) -> str:
+def describe_verdict(name: str, pair: tuple[str, str]) -> str:
     """A verdict in words."""
     words = {"a": f"{pair[0]} better", "b": f"{pair[1]} better", "none": "no difference shown", "unknown": "unknown"}
     return words[name]
 
 
-def answer(row: dict[Any, Any]) -> str:
+def describe_holding(row: dict[Any, Any]) -> str:
     """Whether the verdict holds in a reading, in a word."""
     if not row["varied"]:
         return ""

@@ -45,7 +45,7 @@ DPI = 140
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def use_style() -> Iterator[None]:
     """Draw by our settings, whatever the reader's are."""
     import matplotlib
 
@@ -55,12 +55,12 @@ def style() -> Iterator[None]:
         yield
 
 
-def picture(draw: Callable[[Figure], None], width: float = 6.4, height: float = 3.6) -> bytes:
+def render_png(draw: Callable[[Figure], None], width: float = 6.4, height: float = 3.6) -> bytes:
     """Give what `draw` draws on an empty figure of so many inches, as PNG without the time or any version in it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with style():
+    with use_style():
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
@@ -69,22 +69,22 @@ def picture(draw: Callable[[Figure], None], width: float = 6.4, height: float = 
     return content.getvalue()
 
 
-def readable(text: str, longest: int = LONGEST) -> str:
+def fit_text(text: str, longest: int = LONGEST) -> str:
     """Give a stranger's text as matplotlib shows it: no mathematics, no character without a glyph, no endless line."""
-    known = glyphs()
+    known = known_glyphs()
     shown = "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in visible(text))
     shown = shown if len(shown) <= longest else shown[: longest - 1] + "\u2026"
     return shown.replace("$", r"\$")
 
 
 @lru_cache(maxsize=1)
-def glyphs() -> frozenset[int]:
+def known_glyphs() -> frozenset[int]:
     """Give the code points that the font has a glyph for."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
 
 
-def colour(place: int) -> dict[str, Any]:
+def line_style(place: int) -> dict[str, Any]:
     """Give the colour and the dashes of the method at this place."""
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}

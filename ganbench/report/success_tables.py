@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.statistics.final_scores import SuccessRule, judged, measurements
+from ganbench.statistics.final_scores import SuccessRule, measurements, with_success
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
 
@@ -34,12 +34,12 @@ def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tab
                 comparisons.append((rule, measurement, pair, success_table(frames, rule, pair, measurement)))
     raw = [float(frame.loc[frame["primary"], "p"].iloc[0]) for *_, frame in comparisons]
     for rule, measurement in asked:
-        yield from rates(frames, rule, measurement)
+        yield from rate_tables(frames, rule, measurement)
     for (rule, measurement, pair, frame), p, adjusted in zip(comparisons, raw, holm(raw), strict=True):
-        yield comparison(frames, rule, measurement, pair, tested(frame, p, adjusted), len(comparisons))
+        yield comparison_table(frames, rule, measurement, pair, with_p_values(frame, p, adjusted), len(comparisons))
 
 
-def tested(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
+def with_p_values(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
     """The comparison with p at the primary threshold alone; "undefined" where there was no discordant pair."""
     shown = {name: [] for name in ("p", "p_holm")}  # type: dict[str, list[float | str]]
     for primary in frame["primary"]:
@@ -48,14 +48,14 @@ def tested(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
     return frame.assign(**{name: pd.Series(cells, index=frame.index, dtype=object) for name, cells in shown.items()})
 
 
-def rates(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterator[Table]:
+def rate_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterator[Table]:
     """Every method's success rates by one rule, if any trial was counted."""
     frame = rate_table(frames, rule, measurement)
     if len(frame):
-        standing = judged(frames, rule, measurement)
+        standing = with_success(frames, rule, measurement)
         yield Table(
-            title=f"Success rates on {rule.dataset}: {criterion(rule, standing)}",
-            frame=laddered(rule, frame),
+            title=f"Success rates on {rule.dataset}: {describe_criterion(rule, standing)}",
+            frame=with_thresholds(rule, frame),
             notes=(
                 *rule_notes(rule, standing, measurement),
                 interval_note(standing),
@@ -67,12 +67,12 @@ def rates(frames: Frames, rule: SuccessRule, measurement: str | None) -> Iterato
         )
 
 
-def comparison(
+def comparison_table(
     frames: Frames, rule: SuccessRule, measurement: str | None, pair: tuple[str, str], frame: pd.DataFrame, family: int
 ) -> Table:
     """Two methods on pairs of equal architecture and seed."""
     a, b = pair
-    standing = judged(frames, rule, measurement)
+    standing = with_success(frames, rule, measurement)
     standing = standing[standing["method"].isin(pair)]
     primary = frame[frame["primary"]].iloc[0]
     clustered = bool((frame["n"] != frame["units"]).any())
@@ -88,8 +88,8 @@ def comparison(
         f"p holm: adjusted for the suite's {family} comparison{'s' * (family > 1)} (Holm)."
     )
     return Table(
-        title=f"{a} against {b} on {rule.dataset}: {criterion(rule, standing)}",
-        frame=laddered(rule, frame.drop(columns="units")),
+        title=f"{a} against {b} on {rule.dataset}: {describe_criterion(rule, standing)}",
+        frame=with_thresholds(rule, frame.drop(columns="units")),
         notes=(
             f"Every row counts the n pairs of equal architecture and seed. {size_note(standing)}",
             *rule_notes(rule, standing, measurement),
@@ -110,12 +110,12 @@ def side_headings(side: str, method: str) -> dict[str, str]:
     return {f"only_{side}": f"only {method}", **rate}
 
 
-def laddered(rule: SuccessRule, frame: pd.DataFrame) -> pd.DataFrame:
+def with_thresholds(rule: SuccessRule, frame: pd.DataFrame) -> pd.DataFrame:
     """The table as it is shown: a condition alone has no thresholds to stand in it."""
     return frame if rule.thresholds else frame.drop(columns=["threshold", "primary"])
 
 
-def criterion(rule: SuccessRule, standing: pd.DataFrame) -> str:
+def describe_criterion(rule: SuccessRule, standing: pd.DataFrame) -> str:
     """The rule in words."""
     direction = standing["direction"].iloc[0] if len(standing) else "neutral"
     side = {"lower": "below", "higher": "above", "neutral": "beyond"}[str(direction)]
@@ -135,7 +135,7 @@ def rule_notes(rule: SuccessRule, standing: pd.DataFrame, measurement: str | Non
 def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:
     """Which of the rule's thresholds a sampler passes that nobody trained."""
     own = frames.calibration[frames.calibration["dataset"] == rule.dataset].drop(columns="dataset")
-    return trivial_thresholds.notes(rule, [Calibration(*row) for row in own.itertuples(index=False, name=None)])
+    return trivial_thresholds.write_notes(rule, [Calibration(*row) for row in own.itertuples(index=False, name=None)])
 
 
 def interval_note(standing: pd.DataFrame) -> str:

@@ -48,16 +48,16 @@ class Table:
         text = write(row[column])
         if column in self.counts and text:
             of, step = (row[end] for end in self.counts[column])
-            text += f" of {write(of)}" + ("" if missing(step) else f" (at {write(step)})")
+            text += f" of {write(of)}" + ("" if is_missing(step) else f" (at {write(step)})")
         if column in self.intervals:
             low, high = (row[end] for end in self.intervals[column])
-            text += "" if missing(low) or missing(high) else f" [{write(low)}, {write(high)}]"
+            text += "" if is_missing(low) or is_missing(high) else f" [{write(low)}, {write(high)}]"
         return text
 
     def _repr_html_(self) -> str:
         """Show the table in a notebook: plain HTML, the notes below."""
         head = [self.heading(column) for column in self.columns]
-        return html_table(self.title, head, self.cells(shown), self.notes)
+        return html_table(self.title, head, self.cells(format_value), self.notes)
 
 
 def size_note(trials: pd.DataFrame) -> str:
@@ -75,17 +75,17 @@ def stale_note(standing: pd.DataFrame) -> str:
     return f"{stale} of these trials are stale. " if stale else ""
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Write a value for a reader: text as it is, four digits of a number, nothing for NaN."""
     if isinstance(value, str):
         return value
-    if missing(value):
+    if is_missing(value):
         return ""
     if isinstance(value, FLAGS):
         return "yes" if value else ""
     return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.4g}"
 
 
-def missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Say whether a value is NaN or None."""
     return value is None or bool(value != value)

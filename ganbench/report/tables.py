@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
-from ganbench.report.paired_tables import paired_scores, seed_spread, success_costs
+from ganbench.report.paired_tables import paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
 from ganbench.report.success_tables import success_tables
 from ganbench.report.table import Table, size_note
-from ganbench.results.history import extensions
+from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.final_scores import SuccessRule
-from ganbench.statistics.outcome_counts import failure_table, fate_table
-from ganbench.statistics.outcome_table import asked
+from ganbench.statistics.outcome_counts import failure_counts, outcome_counts
+from ganbench.statistics.outcome_table import read_thresholds
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
     """Make every table of a suite: fates, successes, scores and how they differ, costs, failures."""
     return [
-        fates(frames),
+        outcome_counts_table(frames),
         *success_tables(frames, success_rules),
         *score_tables(frames),
-        *paired_scores(frames, success_rules),
-        *seed_spread(frames),
-        costs(frames),
-        *success_costs(frames, success_rules),
-        *failures(frames),
+        *paired_score_tables(frames, success_rules),
+        *seed_share_tables(frames),
+        costs_table(frames),
+        *success_cost_tables(frames, success_rules),
+        *failure_tables(frames),
     ]
 
 
-def fates(frames: Frames) -> Table:
+def outcome_counts_table(frames: Frames) -> Table:
     """What became of every planned trial, with what the reader must know of all the tables."""
-    frame = fate_table(frames)
+    frame = outcome_counts(frames)
     notes = [size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
         notes.append(f"{missing} of the planned trials without a record yet: counted here alone.")
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials stale: trained by other code than the plan's.")
-    notes += extensions(frames.runs)
-    limits, _ = asked(frames.suite)
+    notes += describe_extensions(frames.runs)
+    limits, _ = read_thresholds(frames.suite)
     notes += [
         "Diverged: non-finite or exploded. Such trials, failed and timed-out ones never succeed.",
-        meaning(limits),
+        explain_outcomes(limits),
     ]
     counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES}
     return Table(title="What became of the trials", frame=frame, notes=tuple(notes), counts=counts)
 
 
-def meaning(limits: Thresholds) -> str:
+def explain_outcomes(limits: Thresholds) -> str:
     """What the outcomes mean, with the thresholds in force."""
     return (
         "Of the trials that came to their end and that it is known of, with the median generator step at which it "
@@ -87,12 +87,12 @@ def history_table(known: Sequence[Run]) -> Table:
     notes = (
         "started: UTC. planned: trials asked for; new: never planned before; stored: with a record when the run began; "
         "trained: its records that no later run replaced. suite: its text, compared with the run before.",
-        *extensions(known),
+        *describe_extensions(known),
     )
     return Table(title="Runs", frame=pd.DataFrame(rows, columns=columns, dtype=object), notes=notes)
 
 
-def costs(frames: Frames) -> Table:
+def costs_table(frames: Frames) -> Table:
     """What a trial cost in every unit."""
     frame = cost_table(frames)
     notes = ["Medians over n trials. samples: real rows shown to the critic. Seconds: the batch's divided by members."]
@@ -101,8 +101,8 @@ def costs(frames: Frames) -> Table:
     return Table(title="Budget and cost of a trial", frame=frame, notes=tuple(notes))
 
 
-def failures(frames: Frames) -> Iterator[Table]:
+def failure_tables(frames: Frames) -> Iterator[Table]:
     """Why trials failed, if any did."""
-    frame = failure_table(frames)
+    frame = failure_counts(frames)
     if len(frame):
         yield Table(title="Failures", frame=frame, notes=("n trials ended with this error.",))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ganbench.errors import unknown
 from ganbench.escaping import visible
-from ganbench.report.table import FLAGS, Table, missing, shown
+from ganbench.report.table import FLAGS, Table, format_value, is_missing
 
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -27,25 +27,25 @@ def render(tables: Sequence[Table], format: str) -> str:
     return FORMATS[format](tables)
 
 
-def markdown(tables: Sequence[Table]) -> str:
+def write_markdown(tables: Sequence[Table]) -> str:
     """Write a section for each table: heading, table, notes. Intervals and totals stand beside their number."""
-    return "\n".join(markdown_section(table) for table in tables)
+    return "\n".join(write_markdown_section(table) for table in tables)
 
 
-def markdown_section(table: Table) -> str:
+def write_markdown_section(table: Table) -> str:
     """Write one table as Markdown."""
     headings = [escape(table.heading(column)) for column in table.columns]
     lines = [
         f"## {escape(table.title)}",
         "",
-        *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *table.cells(number))),
+        *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *table.cells(markdown_value))),
     ]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in table.notes), ""])
 
 
-def number(value: Any) -> str:
+def markdown_value(value: Any) -> str:
     """Write a value for a reader of Markdown."""
-    return escape(value) if isinstance(value, str) else shown(value)
+    return escape(value) if isinstance(value, str) else format_value(value)
 
 
 def escape(text: str) -> str:
@@ -53,15 +53,15 @@ def escape(text: str) -> str:
     return visible(text).translate(ACTIVE)
 
 
-def comma_separated(tables: Sequence[Table]) -> str:
+def write_csv(tables: Sequence[Table]) -> str:
     """Write each table under its title, with its notes below and an empty line after; numbers in full."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for table in tables:
-        writer.writerow([inert(table.title)])
-        writer.writerow([inert(table.heading(column)) for column in table.frame.columns])
+        writer.writerow([guard_formula(table.title)])
+        writer.writerow([guard_formula(table.heading(column)) for column in table.frame.columns])
         writer.writerows([[csv_cell(value) for value in row] for row in table.frame.itertuples(index=False, name=None)])
-        writer.writerows([inert(note)] for note in table.notes)
+        writer.writerows([guard_formula(note)] for note in table.notes)
         writer.writerow([])
     return text.getvalue()
 
@@ -69,17 +69,17 @@ def comma_separated(tables: Sequence[Table]) -> str:
 def csv_cell(value: Any) -> str:
     """Write a cell: numbers in full, nothing for NaN, text that no spreadsheet takes for a formula."""
     if isinstance(value, str):
-        return inert(value)
-    return "" if missing(value) else str(plain(value))
+        return guard_formula(value)
+    return "" if is_missing(value) else str(to_python(value))
 
 
-def inert(text: str) -> str:
+def guard_formula(text: str) -> str:
     """Keep a spreadsheet from taking text for a formula: a quotation mark before = + - @."""
     shown = visible(text)
     return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
 
 
-def javascript_notation(tables: Sequence[Table]) -> str:
+def write_json(tables: Sequence[Table]) -> str:
     """Write a list of tables; NaN is null, infinities are "inf" and "-inf". Safe within an HTML page."""
     plain_tables = [
         {
@@ -97,13 +97,13 @@ def javascript_notation(tables: Sequence[Table]) -> str:
 
 def json_cell(value: Any) -> Any:
     """Give a value that JSON can say."""
-    if not isinstance(value, str) and missing(value):
+    if not isinstance(value, str) and is_missing(value):
         return None
-    known = plain(value)
+    known = to_python(value)
     return str(known) if isinstance(known, float) and math.isinf(known) else known
 
 
-def plain(value: Any) -> str | bool | int | float:
+def to_python(value: Any) -> str | bool | int | float:
     """Give Python's own type for numpy's."""
     if isinstance(value, str):
         return value
@@ -113,7 +113,7 @@ def plain(value: Any) -> str | bool | int | float:
 
 
 FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
-    "md": markdown,
-    "csv": comma_separated,
-    "json": javascript_notation,
+    "md": write_markdown,
+    "csv": write_csv,
+    "json": write_json,
 }

@@ -27,7 +27,7 @@ def make_folders(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
     lock, sidecar = FileLock(folder / ".lock"), folder / ".holder"
     try:
@@ -57,7 +57,7 @@ def checkpoint_path(folder: Path, key: str) -> Path:
     return folder / "checkpoints" / f"{key}.safetensors"
 
 
-def checkpointed(folder: Path) -> set[str]:
+def list_checkpoints(folder: Path) -> set[str]:
     """Give the keys of the batches that have a checkpoint."""
     return {file.stem for file in checkpoint_path(folder, "").parent.glob("*.safetensors")}
 
@@ -65,7 +65,7 @@ def checkpointed(folder: Path) -> set[str]:
 def forget_checkpoint(folder: Path, key: str) -> None:
     """Remove a batch's checkpoint, and what a kill left of one; there need be none."""
     path = checkpoint_path(folder, key)
-    for file in (path, part_of(path)):
+    for file in (path, partial_path(path)):
         with suppress(OSError):
             file.unlink()
 
@@ -76,14 +76,14 @@ def write_network(folder: Path, key: str, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def part_of(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Where a file is written before it is whole."""
     return path.with_name(f".{path.name}.part")
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, whatever happens meanwhile."""
-    temporary = part_of(path)
+    temporary = partial_path(path)
     try:
         temporary.unlink(missing_ok=True)  # whatever a kill left there, or a stranger: a link would lead elsewhere
         with temporary.open("xb") as file:

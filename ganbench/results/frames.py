@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from ganbench.api.records import Calibration
 from ganbench.escaping import html_table
-from ganbench.results.history import Run, runs
+from ganbench.results.history import Run, read_runs
 from ganbench.results.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FRAMES = "Frames: .trials, .scores, .signals, .calibration; tables: ganbench.rep
 CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
 
 
-def uncalibrated() -> pd.DataFrame:
+def empty_calibration() -> pd.DataFrame:
     """Give the frame of no calibration."""
     import pandas as pd
 
@@ -59,7 +59,7 @@ class Frames:
     scores: pd.DataFrame
     signals: pd.DataFrame
     suite: str = ""
-    calibration: pd.DataFrame = field(default_factory=uncalibrated)
+    calibration: pd.DataFrame = field(default_factory=empty_calibration)
     runs: tuple[Run, ...] = ()
 
     @cached_property
@@ -112,7 +112,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
         signals=signals_frame(connection, keys if signals else keys[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
-        runs=runs(connection),
+        runs=read_runs(connection),
     )
 
 
@@ -125,19 +125,21 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
     joined = PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).outerjoin(RECORDS, RECORDS.c.trial == TRIALS.c.id)
     planned = select(*columns, *PLAN.c[LABELS], PLAN.c.code.label("planned")).select_from(joined)
     planned = planned.where(PLAN.c.run == newest).order_by(PLAN.c.position)
-    frame = query(connection, planned)
+    frame = read_query(connection, planned)
     if everything or newest is None:
         in_plan = select(PLAN.c.trial).where(PLAN.c.run == newest)
         rest = select(*columns, *RECORDS.c[LABELS]).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
-        others = query(connection, rest.where(TRIALS.c.id.not_in(in_plan)).order_by(TRIALS.c.id))
+        others = read_query(connection, rest.where(TRIALS.c.id.not_in(in_plan)).order_by(TRIALS.c.id))
         frame = pd.concat([frame, others], ignore_index=True) if len(frame) else others.assign(planned=None)
-    return unpacked(connection, frame)
+    return unpack_cells(connection, frame)
 
 
-def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
+def unpack_cells(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
     """Fill in what stands in JSON cells, in the batch, or in the comparison of plan and record."""
-    seconds, updates = parsed(frame["seconds"]), parsed(frame["updates"])
-    batches = {key: batch(composition, facts) for key, composition, facts in connection.execute(select(BATCHES))}
+    seconds, updates = parse_cells(frame["seconds"]), parse_cells(frame["updates"])
+    batches = {
+        key: describe_batch(composition, facts) for key, composition, facts in connection.execute(select(BATCHES))
+    }
     shared: list[dict[str, Any]] = [batches.get(key, {}) for key in frame["batch"].to_numpy()]
     known = frame["status"].notna()
     return frame.assign(
@@ -147,32 +149,32 @@ def unpacked(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
         error=frame["error"].where(known, "").astype("str"),
         code=frame["code"].where(known, "").astype("str"),
         died=frame["died"].where(known, -1).astype("int64"),
-        critic_updates=column(updates, "critic"),
-        generator_updates=column(updates, "generator"),
-        samples=column(updates, "critic") * frame["batch_size"],
-        flops=column(updates, "flops"),
-        seconds_train=column(seconds, "train"),
-        seconds_evaluate=column(seconds, "evaluate"),
+        critic_updates=number_column(updates, "critic"),
+        generator_updates=number_column(updates, "generator"),
+        samples=number_column(updates, "critic") * frame["batch_size"],
+        flops=number_column(updates, "flops"),
+        seconds_train=number_column(seconds, "train"),
+        seconds_evaluate=number_column(seconds, "evaluate"),
         mode=[facts.get("mode", "") for facts in shared],
-        members=column(shared, "members"),
+        members=number_column(shared, "members"),
         device=[facts.get("device", "") for facts in shared],
     )
 
 
-def parsed(cells: pd.Series[Any]) -> list[dict[str, Any]]:
+def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
     """Each cell's JSON, every text read once; nothing of a cell that is none."""
     known = {cell: json.loads(cell) for cell in cells.unique() if isinstance(cell, str)}
     return [known.get(cell, {}) for cell in cells.to_numpy()]
 
 
-def column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
+def number_column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
     """One number of each row, NaN where it has none."""
     import numpy as np
 
     return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
 
 
-def batch(composition: str, facts: str) -> dict[str, Any]:
+def describe_batch(composition: str, facts: str) -> dict[str, Any]:
     """What the tables tell of a batch: mode, device, and how many trained together."""
     found = json.loads(facts) | json.loads(composition)
     members = found.get("members", "nan")
@@ -185,7 +187,7 @@ def batch(composition: str, facts: str) -> dict[str, Any]:
 
 def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
     """Every score of these trials, in the order of steps."""
-    frame = query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
+    frame = read_query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
     frame = frame[frame["trial"].isin(keys.index)].reset_index(drop=True)
     frame = frame.assign(
         key=frame["trial"].map(keys).astype("str"),
@@ -202,11 +204,13 @@ def calibration_frame(connection: Connection, newest: int | None, everything: bo
     if not everything:
         wanted = wanted.where(PROTOCOLS.c.run == newest)
     order = (PROTOCOLS.c.run.desc(), PROTOCOLS.c.dataset, CALIBRATIONS.c.position)
-    frame = query(connection, wanted.order_by(*order)).drop_duplicates(["dataset", "sampler", "name", "measurement"])
+    frame = read_query(connection, wanted.order_by(*order)).drop_duplicates(
+        ["dataset", "sampler", "name", "measurement"]
+    )
     return frame.astype({"value": "float64"}).reset_index(drop=True)
 
 
-def stored_calibration(connection: Connection, protocol: str) -> list[Calibration]:
+def read_calibration(connection: Connection, protocol: str) -> list[Calibration]:
     """What untrained samplers score under one protocol."""
     wanted = select(*CALIBRATIONS.c[CALIBRATED]).where(CALIBRATIONS.c.protocol == protocol)
     rows = connection.execute(wanted.order_by(CALIBRATIONS.c.position)).mappings()
@@ -232,7 +236,7 @@ def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
     )
 
 
-def query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
+def read_query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
     """Run a query into a frame."""
     import pandas as pd
 

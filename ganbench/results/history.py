@@ -49,19 +49,21 @@ class Run:
         return str(content.get("question", "")) if isinstance(content, dict) else ""
 
 
-def runs(connection: Connection) -> tuple[Run, ...]:
+def read_runs(connection: Connection) -> tuple[Run, ...]:
     """Give the runs of a results folder, the oldest first."""
     beginnings = select(PLAN.c.trial, func.min(PLAN.c.run).label("run")).group_by(PLAN.c.trial).subquery()
-    new = counts(connection, select(beginnings.c.run, func.count()).group_by(beginnings.c.run))
-    planned = counts(connection, select(PLAN.c.run, func.count()).group_by(PLAN.c.run))
+    new = count_by_run(connection, select(beginnings.c.run, func.count()).group_by(beginnings.c.run))
+    planned = count_by_run(connection, select(PLAN.c.run, func.count()).group_by(PLAN.c.run))
     named = PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial)
     labels = (PLAN.c.dataset, PLAN.c.architecture, PLAN.c.method, TRIALS.c.seed)
     newest = select(beginnings.c.run, *labels).select_from(named.join(beginnings, beginnings.c.trial == PLAN.c.trial))
     newest = newest.where(PLAN.c.run == select(func.max(RUNS.c.id)).scalar_subquery()).order_by(PLAN.c.position)
-    groups = grouped(connection, newest)
-    every = grouped(connection, select(PLAN.c.run, *labels).select_from(named).distinct()) if len(groups) > 1 else {}
-    told = novelties(groups, every)
-    trained = trained_by(connection)
+    groups = group_by_run(connection, newest)
+    every = (
+        group_by_run(connection, select(PLAN.c.run, *labels).select_from(named).distinct()) if len(groups) > 1 else {}
+    )
+    told = describe_novelties(groups, every)
+    trained = count_trained(connection)
     found = []
     told_of = select(RUNS.c.id, RUNS.c.started, RUNS.c.suite, RUNS.c.facts).order_by(RUNS.c.id)
     for number, started, suite, text in connection.execute(told_of):
@@ -84,12 +86,12 @@ def runs(connection: Connection) -> tuple[Run, ...]:
     return tuple(found)
 
 
-def counts(connection: Connection, statement: Any) -> dict[int, int]:
+def count_by_run(connection: Connection, statement: Any) -> dict[int, int]:
     """Give a number for each run."""
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def trained_by(connection: Connection) -> Counter[int]:
+def count_trained(connection: Connection) -> Counter[int]:
     """Count the records that stand by the run that made them, as their facts tell."""
     found: Counter[int] = Counter()
     held = select(BATCHES.c.facts, func.count()).join(RECORDS, RECORDS.c.batch == BATCHES.c.id).group_by(BATCHES.c.id)
@@ -100,7 +102,7 @@ def trained_by(connection: Connection) -> Counter[int]:
     return found
 
 
-def grouped(connection: Connection, statement: Any) -> dict[int, list[tuple[Any, ...]]]:
+def group_by_run(connection: Connection, statement: Any) -> dict[int, list[tuple[Any, ...]]]:
     """Give the traits of trials by the run that stands first in each row."""
     groups: dict[int, list[tuple[Any, ...]]] = {}
     for number, *traits in connection.execute(statement):
@@ -108,7 +110,7 @@ def grouped(connection: Connection, statement: Any) -> dict[int, list[tuple[Any,
     return groups
 
 
-def novelties(
+def describe_novelties(
     groups: Mapping[int, Sequence[tuple[Any, ...]]], every: Mapping[int, Sequence[tuple[Any, ...]]]
 ) -> dict[int, str]:
     """Say of each run what sets the trials that it planned first apart from all that was planned before it.
@@ -120,21 +122,21 @@ def novelties(
         before = [set(values) for values in zip(*(t for n in every if n < number for t in every[n]), strict=True)]
         own = [dict.fromkeys(values) for values in zip(*trials, strict=True)]
         fresh = [
-            listed(trait, [value for value in values if value not in seen])
+            list_values(trait, [value for value in values if value not in seen])
             for trait, values, seen in zip(TRAITS, own, before or [set[Any]()] * len(TRAITS), strict=True)
         ]
-        told[number] = "; ".join(filter(None, fresh)) or f"{listed('method', own[2])} asked for otherwise"
+        told[number] = "; ".join(filter(None, fresh)) or f"{list_values('method', own[2])} asked for otherwise"
     return told
 
 
-def listed(trait: str, values: Iterable[Any]) -> str:
+def list_values(trait: str, values: Iterable[Any]) -> str:
     """Name some values of a trait, as in "seeds 3, 4"; nothing where there are none."""
     names = [str(value) for value in values]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{trait}{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{more}" if names else ""
 
 
-def extensions(known: Sequence[Run]) -> list[str]:
+def describe_extensions(known: Sequence[Run]) -> list[str]:
     """Say how the newest plan grew after results had been there to see: nothing where it was planned at once."""
     parts = [run for run in known if run.first]
     said, before = [], 0

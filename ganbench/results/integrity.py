@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from ganbench.errors import GanbenchError, shortened
+from ganbench.errors import GanbenchError, shorten
 from ganbench.results.schema import METADATA
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def refuse_foreign(connection: Connection, file: Path) -> None:
         virtual = kind == "table" and text.lstrip().upper().startswith("CREATE VIRTUAL")
         if kind in ("trigger", "view") or virtual:
             what = "virtual table" if virtual else kind
-            raise GanbenchError(f"{file}: holds a {what} {shortened(name)}, which ganbench never makes. {NOT_OURS}")
+            raise GanbenchError(f"{file}: holds a {what} {shorten(name)}, which ganbench never makes. {NOT_OURS}")
     tables = {name for kind, name, _ in rows if kind == "table"}
     for table in METADATA.sorted_tables:
         if table.name not in tables:
@@ -95,19 +95,19 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
         for column, known in CHOICES.items():
             odd = sorted(set(frame[column].unique()) - known) if column in frame.columns else []
             if odd:
-                raise GanbenchError(f"{file}: {column} in {name} is {shortened(odd[0])}. {NOT_OURS}")
+                raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
     for key in frames.trials["key"].unique():
         if not re.fullmatch("[0-9a-f]{64}", key):
-            raise GanbenchError(f"{file}: {shortened(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
+            raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
     if not isinstance(frames.suite, str):
         raise GanbenchError(f"{file}: the stored suite is no text. {NOT_OURS}")
 
 
 @contextmanager
-def understood(file: Path) -> Iterator[None]:
+def explaining_bad_cells(file: Path) -> Iterator[None]:
     """Turn what cells of wrong types and texts that are no JSON lead to into a GanbenchError that names the file."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-        reason = shortened(f"{type(error).__name__}: {error}")
+        reason = shorten(f"{type(error).__name__}: {error}")
         raise GanbenchError(f"{file}: holds what ganbench never writes ({reason}). {NOT_OURS}") from error

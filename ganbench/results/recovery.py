@@ -9,7 +9,7 @@ from ganbench.errors import GanbenchError
 from ganbench.results.schema import SCHEMA
 
 
-def fault(file: Path) -> str:
+def find_fault(file: Path) -> str:
     """Say what keeps a database from being used: "damaged", or "schema-1" for another version; "" if it is sound."""
     if not file.is_file() or not file.stat().st_size:
         return ""
@@ -32,7 +32,7 @@ def fault(file: Path) -> str:
 
 def is_sound(file: Path) -> bool:
     """Say whether there is a database that can be used."""
-    return file.is_file() and file.stat().st_size > 0 and not fault(file)
+    return file.is_file() and file.stat().st_size > 0 and not find_fault(file)
 
 
 def set_aside(file: Path, sound: bool = False) -> Path | None:
@@ -44,7 +44,7 @@ def set_aside(file: Path, sound: bool = False) -> Path | None:
     """
     if not file.is_file() or not file.stat().st_size:
         return None
-    found = fault(file)
+    found = find_fault(file)
     if not found and not sound:
         raise GanbenchError(
             f"{file}: sound, so nothing here has to start afresh. Leave --fresh out, or add --yes: what is there is "

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
 
 from ganbench.api.records import Record
-from ganbench.api.trials import Trial, canonical, digest
+from ganbench.api.trials import Trial, canonical_json, digest
 
 SCHEMA = 2
 """Raised when a table changes; a database of another version is refused, never half understood."""
@@ -17,36 +17,43 @@ SCHEMA = 2
 METADATA = MetaData()
 
 
-def text(name: str) -> Column[str]:
+def text_column(name: str) -> Column[str]:
     """A column of text that is always there."""
     return Column(name, Text, nullable=False)
 
 
-def number(name: str) -> Column[int]:
+def integer_column(name: str) -> Column[int]:
     """A column of integers that are always there."""
     return Column(name, Integer, nullable=False)
 
 
-def labels() -> tuple[Column[str], ...]:
+def label_columns() -> tuple[Column[str], ...]:
     """What tables call a trial: a fact of the plan or of the record, not of what was asked."""
-    return text("dataset"), text("architecture"), text("method")
+    return text_column("dataset"), text_column("architecture"), text_column("method")
 
 
-META = Table("meta", METADATA, Column("name", Text, primary_key=True), text("value"))
+META = Table("meta", METADATA, Column("name", Text, primary_key=True), text_column("value"))
 
 TRIALS = Table(
     "trials",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
-    number("seed"),
-    number("generator_steps"),
-    number("batch_size"),
-    text("asked"),
+    integer_column("seed"),
+    integer_column("generator_steps"),
+    integer_column("batch_size"),
+    text_column("asked"),
 )
 """Everything that was ever planned or recorded: what was asked, under its key."""
 
-RUNS = Table("runs", METADATA, Column("id", Integer, primary_key=True), text("started"), text("suite"), text("facts"))
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    text_column("started"),
+    text_column("suite"),
+    text_column("facts"),
+)
 
 PLAN = Table(
     "plan",
@@ -54,13 +61,15 @@ PLAN = Table(
     Column("run", ForeignKey("runs.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("trial", ForeignKey("trials.id"), nullable=False),
-    text("code"),
-    *labels(),
+    text_column("code"),
+    *label_columns(),
     sqlite_with_rowid=False,
 )
 """The trials of each run in order, with the code that was to answer them."""
 
-BATCHES = Table("batches", METADATA, Column("id", Text, primary_key=True), text("composition"), text("facts"))
+BATCHES = Table(
+    "batches", METADATA, Column("id", Text, primary_key=True), text_column("composition"), text_column("facts")
+)
 """What the members of a batch share; its id is the hash of both texts."""
 
 RECORDS = Table(
@@ -68,14 +77,14 @@ RECORDS = Table(
     METADATA,
     Column("trial", ForeignKey("trials.id"), primary_key=True),
     Column("batch", ForeignKey("batches.id"), nullable=False),
-    text("code"),
-    text("status"),
-    text("error"),
-    number("died"),
-    text("seconds"),
-    text("updates"),
-    text("network"),
-    *labels(),
+    text_column("code"),
+    text_column("status"),
+    text_column("error"),
+    integer_column("died"),
+    text_column("seconds"),
+    text_column("updates"),
+    text_column("network"),
+    *label_columns(),
 )
 """The newest record of each trial; `network` is the SHA-256 of its generator's file, empty where there is none."""
 
@@ -88,8 +97,8 @@ SCORES = Table(
     Column("measurement", Text, primary_key=True),
     Column("fresh", Boolean, primary_key=True),
     Column("value", Float),
-    text("direction"),
-    number("samples"),
+    text_column("direction"),
+    integer_column("samples"),
     sqlite_with_rowid=False,
 )
 """One value of one metric at one snapshot, of the series or on fresh samples; a NULL value is a NaN."""
@@ -109,13 +118,13 @@ CALIBRATIONS = Table(
     METADATA,
     Column("protocol", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
-    text("sampler"),
+    text_column("sampler"),
     Column("trivial", Boolean, nullable=False),
-    text("name"),
+    text_column("name"),
     Column("value", Float),
-    text("direction"),
-    text("measurement"),
-    number("samples"),
+    text_column("direction"),
+    text_column("measurement"),
+    integer_column("samples"),
     sqlite_with_rowid=False,
 )
 """What untrained samplers score under a protocol, the ceiling first; a NULL value is a NaN."""
@@ -125,7 +134,7 @@ PROTOCOLS = Table(
     METADATA,
     Column("run", ForeignKey("runs.id"), primary_key=True),
     Column("dataset", Text, primary_key=True),
-    text("protocol"),
+    text_column("protocol"),
 )
 """By which protocol each run judged a dataset, by what tables call it."""
 
@@ -142,19 +151,19 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "generator_steps": trial.budget.generator_steps,
         "batch_size": trial.budget.batch_size,
-        "asked": canonical(trial.asked),
+        "asked": canonical_json(trial.content),
     }
 
 
-def names(trial: Trial) -> dict[str, str]:
+def NAMES(trial: Trial) -> dict[str, str]:
     """What tables call a trial's dataset, architecture and method."""
     offers = {"dataset": trial.dataset, "architecture": trial.architecture, "method": trial.recipe.loss}
     return {kind: trial.labels.get(kind, offer.name) for kind, offer in offers.items()}
 
 
-def company(record: Record) -> dict[str, str]:
+def composition_row(record: Record) -> dict[str, str]:
     """The composition and facts that all records of a batch share, under the hash of both."""
-    shared = {"composition": canonical(dict(record.composition)), "facts": canonical(dict(record.facts))}
+    shared = {"composition": canonical_json(dict(record.composition)), "facts": canonical_json(dict(record.facts))}
     return {"id": digest(shared), **shared}
 
 
@@ -165,9 +174,9 @@ def record_row(record: Record) -> dict[str, Any]:
         "status": record.status,
         "error": record.error,
         "died": record.died,
-        "seconds": canonical(dict(record.seconds)),
-        "updates": canonical(dict(record.updates)),
-        **names(record.trial),
+        "seconds": canonical_json(dict(record.seconds)),
+        "updates": canonical_json(dict(record.updates)),
+        **NAMES(record.trial),
     }
 
 

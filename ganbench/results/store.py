@@ -26,17 +26,18 @@ from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine,
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ganbench.api.records import Calibration, Record, Score
-from ganbench.api.trials import Trial, canonical
-from ganbench.errors import GanbenchError, shortened
+from ganbench.api.trials import Trial, canonical_json
+from ganbench.errors import GanbenchError, shorten
 from ganbench.results import integrity, recovery
-from ganbench.results.files import locked, make_folders, network_path, write_file, write_network
-from ganbench.results.frames import Frames, build_frames, stored_calibration
-from ganbench.results.history import Run, runs
+from ganbench.results.files import hold_lock, make_folders, network_path, write_file, write_network
+from ganbench.results.frames import Frames, build_frames, read_calibration
+from ganbench.results.history import Run, read_runs
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
     META,
     METADATA,
+    NAMES,
     PLAN,
     PROTOCOLS,
     RECORDS,
@@ -45,8 +46,7 @@ from ganbench.results.schema import (
     SCORES,
     SIGNALS,
     TRIALS,
-    company,
-    names,
+    composition_row,
     record_row,
     score_rows,
     signal_rows,
@@ -99,7 +99,7 @@ class Store:
                 raise GanbenchError(f"{self.folder}: no results here. `ganbench run SUITE` makes them.")
             if not self.readonly:
                 make_folders(self.folder)
-                undo.enter_context(locked(self.folder))
+                undo.enter_context(hold_lock(self.folder))
                 self.aside = recovery.set_aside(self.file, self.sound) if self.fresh else None
                 make_folders(self.folder)  # generators may have been put aside too
             else:
@@ -133,10 +133,10 @@ class Store:
             add_trials(connection, plan)
             recorded = set(connection.scalars(select(TRIALS.c.key).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)))
             kept = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
-            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical(kept))
+            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical_json(kept))
             run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
             rows = [
-                {"run": run, "position": position, "key": trial.key, "code": trial.code, **names(trial)}
+                {"run": run, "position": position, "key": trial.key, "code": trial.code, **NAMES(trial)}
                 for position, trial in enumerate(plan)
             ]
             execute(connection, insert(PLAN).values(trial=TRIAL), rows)
@@ -153,7 +153,7 @@ class Store:
         with self._transaction() as connection:
             add_trials(connection, [record.trial for record in newest.values()])
             execute(connection, delete(RECORDS).where(RECORDS.c.trial == TRIAL), [{"key": key} for key in newest])
-            batches = [company(record) for record in newest.values()]
+            batches = [composition_row(record) for record in newest.values()]
             execute(connection, insert(BATCHES).prefix_with("OR IGNORE"), batches)
             rows = [
                 {"key": key, "batch": batch["id"], "network": networks.get(key, ""), **record_row(record)}
@@ -184,7 +184,7 @@ class Store:
     def calibrations(self, protocol: str) -> list[Calibration]:
         """Give what untrained samplers score under a protocol; empty if it is not known."""
         with self._transaction() as connection:
-            return stored_calibration(connection, protocol)
+            return read_calibration(connection, protocol)
 
     def known(self) -> dict[str, tuple[str, str]]:
         """Give (code, status) of every recorded trial by key, for the planner."""
@@ -207,13 +207,13 @@ class Store:
             raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
         texts = ("asked", "seconds", "updates", "composition", "facts")
         hidden = ("id", "trial", "batch")
-        with integrity.understood(self.file):
+        with integrity.explaining_bad_cells(self.file):
             return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
 
     def history(self) -> tuple[Run, ...]:
         """Give the runs of this folder, the oldest first."""
-        with self._transaction() as connection, integrity.understood(self.file):
-            return runs(connection)
+        with self._transaction() as connection, integrity.explaining_bad_cells(self.file):
+            return read_runs(connection)
 
     def generator(self, key: str) -> bytes:
         """Give the final generator of a recorded trial as safetensors bytes, checked against its record."""
@@ -228,7 +228,7 @@ class Store:
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
-        with self._transaction() as connection, integrity.understood(self.file), uncollected():
+        with self._transaction() as connection, integrity.explaining_bad_cells(self.file), gc_paused():
             found = build_frames(connection, everything=everything, signals=signals)
         integrity.refuse_odd_cells(found, self.file)
         return found
@@ -247,7 +247,7 @@ class Store:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Put the garbage collector off: it would walk a million rows again and again, a quarter of the time."""
     was = gc.isenabled()
     gc.disable()
@@ -302,7 +302,7 @@ def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
     ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
     found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
     if found != str(SCHEMA):
-        version = found if isinstance(found, str) and found.isalnum() else shortened(found)
+        version = found if isinstance(found, str) and found.isalnum() else shorten(found)
         raise GanbenchError(
             f"{file}: its schema version is {version}, this ganbench reads {SCHEMA}. Open it "
             "with the ganbench that wrote it, or run the suite into another folder; `ganbench run SUITE --fresh` keeps "

@@ -13,32 +13,32 @@ from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
-    from ganbench.evaluation.calibration import Protocol
+    from ganbench.evaluation.calibration import MeasurementProtocol
     from ganbench.registry.registry import Registry
 
 
-def calibrated(
-    asked: Suite, judged: Mapping[str, Protocol], plugins: Registry, store: Store
+def calibrate(
+    asked: Suite, judged: Mapping[str, MeasurementProtocol], plugins: Registry, store: Store
 ) -> Generator[Calibrating, None, None]:
     """Score the untrained samplers of every protocol that is not stored yet, telling each before its turn.
 
     Raises GanbenchError where a dataset or a metric has one: every trial would fail with it. Another exception is told,
     and left to the trials.
     """
-    from ganbench.evaluation.calibration import Bench, one_thread
+    from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
-    with one_thread():
+    with single_thread():
         for label, protocol in judged.items():
             if store.calibrations(protocol.key):
                 continue
             rows: list[Calibration] = []
             try:
-                bench = Bench(protocol, plugins)
+                bench = BaselineScorer(protocol, plugins)
                 for sampler in bench.samplers:
                     yield Calibrating(label, sampler.name)
-                    rows += bench.scores(sampler)
+                    rows += bench.score(sampler)
             except GanbenchError as error:
-                place = locations.place(asked, "dataset", [table.title for table in asked.dataset].index(label))
+                place = locations.locate(asked, "dataset", [table.title for table in asked.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)
@@ -48,9 +48,9 @@ def calibrated(
 
 def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
     """Raise GanbenchError for the first success rule that an untrained sampler passes, unless that is allowed."""
-    from ganbench.evaluation.trivial_thresholds import passed, refusal
+    from ganbench.evaluation.trivial_thresholds import explain_refusal, find_passing
 
     for rule in asked.success:
-        passes = [] if rule.allow_trivial else passed(rule, rows.get(rule.dataset, ()))
+        passes = [] if rule.allow_trivial else find_passing(rule, rows.get(rule.dataset, ()))
         if passes:
-            raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {refusal(rule, passes)}")
+            raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {explain_refusal(rule, passes)}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.trials import Batch, canonical
+from ganbench.api.trials import Batch, canonical_json
 from ganbench.results.files import checkpoint_path, write_file
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Checkpoint:
     def __init__(self, folder: str | None, batch: Batch, company: Mapping[str, Any], every: float = EVERY) -> None:
         self.path = checkpoint_path(Path(folder), batch.key) if folder is not None else None
         self.every, self.last, self.label = every, perf_counter(), batch.label
-        self.work = canonical(
+        self.work = canonical_json(
             {
                 "format": FORMAT,
                 "batch": batch.key,
@@ -60,7 +60,7 @@ class Checkpoint:
         try:
             tensors, numbers = gather()
             text = json.dumps(numbers)
-            header = {"work": self.work, "numbers": text, "digest": fingerprint(tensors, text)}
+            header = {"work": self.work, "numbers": text, "digest": hash_tensors(tensors, text)}
             self.path.parent.mkdir(exist_ok=True)
             write_file(self.path, save(tensors, header))
         except Exception as error:  # an optimizer's odd memory, a full disk: nothing that a trial should die of
@@ -82,7 +82,7 @@ class Checkpoint:
             return None
         if header.get("work") != self.work:
             self.ignore("of other code, another torch or another device")
-        elif header.get("digest") != fingerprint(tensors, header.get("numbers", "")):
+        elif header.get("digest") != hash_tensors(tensors, header.get("numbers", "")):
             self.ignore("damaged (what it holds is not what was written)")
         else:
             return tensors, json.loads(header["numbers"])
@@ -93,17 +93,17 @@ class Checkpoint:
         logging.getLogger("ganbench").warning("%s: its checkpoint is ignored: %s", self.label, why)
 
 
-def fingerprint(tensors: Mapping[str, Tensor], text: str) -> str:
+def hash_tensors(tensors: Mapping[str, Tensor], text: str) -> str:
     """Give the SHA-256 over a text and all tensors on the CPU, with their names, types and shapes."""
     import torch
 
     found = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
-        found.update(canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
         found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 
-def branch(kept: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def select_branch(kept: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Give the tensors whose names begin with `name/`, without it."""
     return {full.removeprefix(f"{name}/"): tensor for full, tensor in kept.items() if full.startswith(f"{name}/")}

@@ -15,11 +15,11 @@ from ganbench.api.records import Record
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError
 from ganbench.plan import selection
-from ganbench.results.files import checkpointed, forget_checkpoint
+from ganbench.results.files import forget_checkpoint, list_checkpoints
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrated, refuse_trivial
-from ganbench.runner.environment import facts
-from ganbench.runner.phases import Clock, cores
+from ganbench.runner.calibrate import calibrate, refuse_trivial
+from ganbench.runner.environment import collect_facts
+from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -63,7 +63,7 @@ def run(
     if offers:
         settings = {"jobs": 0, **settings}
     chosen = Settings(offers=tuple(offers), **settings)
-    for session, event in follow(as_suite(question), chosen):
+    for session, event in run_events(read_suite(question), chosen):
         if watch is not None and event is not None:
             watch(session, event)
     from ganbench.results.store import read
@@ -71,21 +71,21 @@ def run(
     return read(session.folder)
 
 
-def as_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
+def read_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
     """Give the suite that a path, a name, or a mapping stands for."""
     if isinstance(question, Suite):
         return question
     return suite.parse(question) if isinstance(question, Mapping) else suite.load(question)
 
 
-def folder_of(asked: Suite, settings: Settings) -> Path:
+def results_folder(asked: Suite, settings: Settings) -> Path:
     """Give the results folder: the one asked for, else results/<the suite's name>."""
     if not settings.out and asked.name in ("", ".", ".."):
         raise GanbenchError(f"{asked.where}: {asked.name!r} can name no folder. Rename the suite, or give --out.")
     return Path(settings.out) if settings.out else Path("results") / asked.name
 
 
-def plan_of(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
+def make_plan(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
     """Load the plugins and plan the suite."""
     from ganbench import plan
     from ganbench.engine import device
@@ -95,7 +95,7 @@ def plan_of(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
     return plugins, plan.make(asked, plugins)
 
 
-def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
+def missing(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
     """Take off what is stored."""
     from ganbench import plan
 
@@ -105,15 +105,15 @@ def left_of(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings
     return plan.missing(made, known, settings.retry)
 
 
-def now_of(todo: Todo, made: Plan, settings: Settings) -> tuple[Todo, int]:
+def select_now(todo: Todo, made: Plan, settings: Settings) -> tuple[Todo, int]:
     """Give what of the work that is left is done in this run, and how many trials are left for another."""
     chosen = selection.select(todo.batches, made, settings.only, settings.limit)
     left = sum(len(batch.trials) for batch in todo.batches) - sum(len(batch.trials) for batch in chosen)
     return replace(todo, batches=chosen), left
 
 
-def follow(
-    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None, clock: Clock | None = None
+def run_events(
+    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None, clock: PhaseTimer | None = None
 ) -> Iterator[tuple[Session, News | None]]:
     """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet.
 
@@ -123,14 +123,14 @@ def follow(
     Then come untrained samplers that were never scored by this protocol. A dataset that cannot be had, and a success
     rule that one of the samplers passes, are a GanbenchError before anything of the run is stored or trained.
     """
-    from ganbench.evaluation.calibration import protocols
+    from ganbench.evaluation.calibration import collect_protocols
 
-    folder, clock = folder_of(asked, settings), clock or Clock()
+    folder, clock = results_folder(asked, settings), clock or PhaseTimer()
     with clock.phase("plan"):
-        plugins, made = plan_of(asked, settings)
+        plugins, made = make_plan(asked, settings)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
-        left = left_of(made, store.known(), settings)
-        todo, later = now_of(left, made, settings)
+        left = missing(made, store.known(), settings)
+        todo, later = select_now(left, made, settings)
         session = Session(
             suite=asked,
             settings=settings,
@@ -143,20 +143,20 @@ def follow(
         )
         yield session, None
         with clock.phase("calibrate"):
-            judged = protocols(made.batches, plugins)
-        with executing(session, tell) as told:  # workers start while the samplers are scored
-            with closing(calibrated(asked, judged, plugins, store)) as scored:
+            judged = collect_protocols(made.batches, plugins)
+        with execute(session, tell) as told:  # workers start while the samplers are scored
+            with closing(calibrate(asked, judged, plugins, store)) as scored:
                 for news in clock.each("calibrate", scored):
                     yield session, news
             refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
-            here = facts()
+            here = collect_facts()
             with clock.phase("store"):
                 keys = {name: each.key for name, each in judged.items()}
                 here["run"] = store.begin_run(asked.text, made.trials, here, keys)
                 forget_checkpoints(folder, made, left)
             for event in clock.each("wait", told):
                 if isinstance(event, Lost):
-                    event = Finished(event.batch, tuple(lost(event)), event.attempts)
+                    event = Finished(event.batch, tuple(records_of_lost(event)), event.attempts)
                 if isinstance(event, Finished):
                     own = {**here, "attempts": event.attempts}
                     clock.work(event.records)
@@ -168,13 +168,13 @@ def follow(
 
 def forget_checkpoints(folder: Path, made: Plan, left: Todo) -> None:
     """Remove checkpoints of batches that are stored whole: a kill came between the two. Those of no batch here stay."""
-    if kept := checkpointed(folder):
+    if kept := list_checkpoints(folder):
         for key in (kept & {batch.key for batch in made.batches}) - {batch.key for batch in left.batches}:
             forget_checkpoint(folder, key)
 
 
 @contextmanager
-def executing(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
+def execute(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
     """Hand what is left to the executor, which gives what happens; whatever ends this ends it too."""
     if not session.todo.batches:
         yield iter(())
@@ -184,7 +184,7 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
     settings, plugins = session.settings, session.registry
     here = settings.jobs == 0
     name = DEFAULTS["executor here" if here else "executor"]
-    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log"), "jobs": workers_of(session)}
+    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log"), "jobs": count_workers(session)}
     if not here and settings.timeout is not None:
         options["timeout"] = settings.timeout
     if settings.offers and not here:
@@ -198,7 +198,7 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
         every=settings.checkpoint,
     )
     execute = plugins.build("executors", name, plugins.options("executors", name, options))
-    told = iter(execute(partial(aloud, work, tell) if here and tell else work, session.todo.batches))
+    told = iter(execute(partial(run_telling, work, tell) if here and tell else work, session.todo.batches))
     try:
         yield told
     finally:
@@ -206,13 +206,13 @@ def executing(session: Session, tell: Callable[[Progress], None] | None = None) 
             close()
 
 
-def workers_of(session: Session) -> int:
+def count_workers(session: Session) -> int:
     """Give the number of workers that a run starts: as many as asked for, or cores, but none that finds no work."""
-    jobs = cores() if session.settings.jobs is None else session.settings.jobs
+    jobs = available_cores() if session.settings.jobs is None else session.settings.jobs
     return min(jobs, len(session.todo.batches))
 
 
-def aloud(
+def run_telling(
     work: Callable[[Batch, Callable[[int, int], None]], list[Record]],
     tell: Callable[[Progress], None],
     batch: Batch,
@@ -222,6 +222,6 @@ def aloud(
     return work(batch, lambda step, steps: tell(Progress(batch, step, steps)))
 
 
-def lost(event: Lost) -> list[Record]:
+def records_of_lost(event: Lost) -> list[Record]:
     """Give the records of a batch that came to no end."""
     return [Record(trial=trial, status=event.status, error=event.error) for trial in event.batch.trials]

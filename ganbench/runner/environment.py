@@ -14,7 +14,7 @@ REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "
 """Distributions whose versions every run's facts name."""
 
 
-def facts() -> dict[str, Any]:
+def collect_facts() -> dict[str, Any]:
     """Give what a run keeps of the machine: nothing that names a person or a path."""
     versions = {}
     for name in REPORTED:

@@ -18,7 +18,7 @@ PHASES = ("start", "plan", "calibrate", "train", "evaluate", "wait", "store", "t
 """The phases in the order in which they are told; train and evaluate are this process's own work on batches."""
 
 
-class Clock:
+class PhaseTimer:
     """Counts the seconds of one phase at a time. `busy` are seconds of work on batches, wherever it was done.
 
     It begins in the phase "start", `age` seconds ago.
@@ -82,7 +82,7 @@ class Clock:
         return said
 
 
-def age() -> float:
+def process_age() -> float:
     """Give the seconds since this process began; 0 where the system does not tell."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
@@ -92,6 +92,6 @@ def age() -> float:
         return 0.0
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Give the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,8 +13,8 @@ from ganbench.api.records import Record
 from ganbench.api.trials import Batch, Measurement, Trial
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
-from ganbench.runner.environment import facts
-from ganbench.runner.rebuild import company, device_of, stored
+from ganbench.runner.environment import collect_facts
+from ganbench.runner.rebuild import recorded_batch, recorded_device, stored_generator
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -29,7 +29,7 @@ Place = tuple[int, str, str, bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repetition:
+class RerunComparison:
     """A record beside a rerun. Differences are |a - b| / max(1, |a|), inf where one is missing or not finite.
 
     `changed` names what is not as it was then; `compared` scores differ by `scores` at the most, `apart` scores have no
@@ -69,7 +69,9 @@ class Repetition:
         yield f"{self.verdict}, largest difference {self.largest:.3g}"
 
 
-def repeat(folder: Path, key: str, plugins: Registry, report: Report = lambda step, steps: None) -> Repetition:
+def rerun_trial(
+    folder: Path, key: str, plugins: Registry, report: Report = lambda step, steps: None
+) -> RerunComparison:
     """Train the trial with this key (which may be shortened) again in this process; writes nothing.
 
     Its batch is rebuilt with the members and the mode of its record. Raises GanbenchError where there is no such
@@ -79,26 +81,26 @@ def repeat(folder: Path, key: str, plugins: Registry, report: Report = lambda st
 
     with Store(folder, readonly=True) as store:
         detail = store.detail(key)
-        whole, runs, generator = str(detail["key"]), store.history(), stored(store, str(detail["key"]))
+        whole, runs, generator = str(detail["key"]), store.history(), stored_generator(store, str(detail["key"]))
         frames = store.frames(everything=True, signals=False)
-    members = company(detail)
+    members = recorded_batch(detail)
     trial = next(member for member in members if member.key == whole)
     rows = frames.scores[frames.scores["key"] == whole]
     columns = (rows[name].tolist() for name in ("step", "name", "measurement", "fresh", "value"))
     then = {(step, name, way, fresh): value for step, name, way, fresh, value in zip(*columns, strict=True)}
-    asked = made_for(detail, runs)
+    asked = recorded_suite(detail, runs)
     batch = Batch(
         trials=members,
         mode=detail["composition"]["mode"],
-        measurement=measured(asked, trial, plugins, int(rows["samples"].max()) if len(rows) else 0),
+        measurement=resolve_measurement(asked, trial, plugins, int(rows["samples"].max()) if len(rows) else 0),
     )
-    made = run_batch(batch, report, device=device_of(detail), plugins=plugins)
+    made = run_batch(batch, report, device=recorded_device(detail), plugins=plugins)
     record = next(each for each in made if each.trial.key == whole)
-    changed = (*changes(detail, record), *code_change(detail, trial, asked, plugins))
-    return compared(detail, then, generator, record, batch.label, changed)
+    changed = (*describe_changes(detail, record), *describe_code_change(detail, trial, asked, plugins))
+    return compare(detail, then, generator, record, batch.label, changed)
 
 
-def made_for(detail: Mapping[str, Any], runs: Sequence[Run]) -> suite.Suite:
+def recorded_suite(detail: Mapping[str, Any], runs: Sequence[Run]) -> suite.Suite:
     """Give the suite of the run that made a record, as its facts tell; of the newest run where they do not."""
     number = detail["facts"].get("run")
     run = next((run for run in runs if run.number == number), runs[-1] if runs else None)
@@ -107,47 +109,53 @@ def made_for(detail: Mapping[str, Any], runs: Sequence[Run]) -> suite.Suite:
     return suite.restore(run.suite)
 
 
-def measured(asked: suite.Suite, trial: Trial, plugins: Registry, samples: int) -> Measurement:
+def resolve_measurement(asked: suite.Suite, trial: Trial, plugins: Registry, samples: int) -> Measurement:
     """Give how a suite judges a trial's dataset; nothing but its generator is judged where it has it no more."""
     from ganbench.plan.planner import Planner
 
     label = trial.labels["dataset"]
     table = next((table for table in asked.dataset if table.title == label), None)
-    return Planner(asked, plugins).measured(table) if table is not None else Measurement(metrics=(), samples=samples)
+    return (
+        Planner(asked, plugins).resolve_measurement(table)
+        if table is not None
+        else Measurement(metrics=(), samples=samples)
+    )
 
 
-def changes(detail: Mapping[str, Any], record: Record) -> Iterator[str]:
+def describe_changes(detail: Mapping[str, Any], record: Record) -> Iterator[str]:
     """Name what of machine and versions is not as the record has it."""
     then = {**detail["facts"], **detail["facts"].get("versions", {}), **detail["composition"]}
-    here = facts()
+    here = collect_facts()
     now = {**here, **here["versions"], **record.composition}
     for name in ("python", "system", *here["versions"], "device", "device_name", "threads", "members", "mode"):
         if name in then and then[name] != now.get(name):
             yield f"{name.replace('_', ' ')} {then[name]}, {now.get(name)} now"
 
 
-def code_change(detail: Mapping[str, Any], trial: Trial, asked: suite.Suite, plugins: Registry) -> Iterator[str]:
+def describe_code_change(
+    detail: Mapping[str, Any], trial: Trial, asked: suite.Suite, plugins: Registry
+) -> Iterator[str]:
     """Say whether other code answers the trial today."""
     from ganbench.plan.planner import Planner
 
-    if Planner(asked, plugins).code(trial.recipe, trial.architecture, trial.dataset) != detail["code"]:
+    if Planner(asked, plugins).hash_code(trial.recipe, trial.architecture, trial.dataset) != detail["code"]:
         yield "the code of a plugin that it uses, or of the engine's numerics"
 
 
-def compared(
+def compare(
     detail: Mapping[str, Any],
     then: Mapping[Place, float],
     generator: bytes,
     record: Record,
     label: str,
     changed: tuple[str, ...],
-) -> Repetition:
+) -> RerunComparison:
     """Compare a record with a rerun; scores of one protocol must all have a counterpart."""
     now: dict[Place, float] = {(s.step, s.name, s.measurement, s.fresh): s.value for s in record.scores}
     known = {place[1:3] for place in now} & {place[1:3] for place in then}
     shared = [place for place in {**then, **now} if place[1:3] in known]
     apart = [difference(then[at], now[at]) if at in then and at in now else math.inf for at in shared]
-    return Repetition(
+    return RerunComparison(
         label=label,
         changed=changed,
         status=(detail["status"], record.status),
@@ -155,7 +163,7 @@ def compared(
         compared=len(shared),
         apart=len({**then, **now}) - len(shared),
         scores=max(apart, default=0.0),
-        generator=distance(generator, record.generator),
+        generator=generator_difference(generator, record.generator),
     )
 
 
@@ -167,7 +175,7 @@ def difference(a: float, b: float) -> float:
     return found if math.isfinite(found) else math.inf
 
 
-def distance(a: bytes, b: bytes) -> float:
+def generator_difference(a: bytes, b: bytes) -> float:
     """Give the largest difference of two generators' weights, inf where they have different ones."""
     import numpy as np
     from safetensors.numpy import load

@@ -12,7 +12,7 @@ from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import Kept, bring_back
+from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,28 +79,28 @@ def _score(
 ) -> None:
     """Score a trial, and its company with it; the reason where it cannot be."""
     try:
-        kept = bring_back(store, key, plugins, samples)
+        kept = rebuild_batch(store, key, plugins, samples)
         found.scores.update(_judged(kept, plugins, metric))
     except Exception as error:  # a stranger's metric or network may raise whatever it likes
         reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
         found.skipped[reason.partition("\n")[0]] += 1
 
 
-def _judged(kept: Kept, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
+def _judged(kept: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Score every member of a batch that left a generator, on the latents that members are judged on."""
     from ganbench.evaluation import scoring
-    from ganbench.runner.worker import reference_of
+    from ganbench.runner.worker import load_reference
 
     training, snapshot = kept.training, kept.snapshot
-    reference = reference_of(plugins, kept.batch.trials[0].dataset, training.source, kept.batch)
-    drawn = training.samples(snapshot, kept.batch.measurement.samples)
+    reference = load_reference(plugins, kept.batch.trials[0].dataset, training.source, kept.batch)
+    drawn = training.draw_samples(snapshot, kept.batch.measurement.samples)
     scored: dict[str, Any] = {}
     for i, (key, file) in enumerate(kept.files.items()):
         if file:
             own = {name: tensor[i].cpu() for name, tensor in snapshot.generators.items()}
             networks = snapshot.ensemble.networks
-            sight = scoring.Sight(
+            sight = scoring.ModelEvidence(
                 drawn[i], reference, networks=networks, generator_parameters=own, critic_parameters={}
             )
-            scored[key] = scoring.judge([metric], sight, step=snapshot.step, final=True)
+            scored[key] = scoring.score_model([metric], sight, step=snapshot.step, final=True)
     return scored

@@ -10,21 +10,22 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from ganbench import plan, registry
+from ganbench import registry
 from ganbench.api.data import Source
 from ganbench.api.metrics import Metric
 from ganbench.api.records import Record, Score
-from ganbench.api.trials import Batch, Part, canonical
+from ganbench.api.trials import Batch, Part, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
-from ganbench.evaluation.best_snapshot import Judge
+from ganbench.evaluation.best_snapshot import BestSnapshots
+from ganbench.plan.plan import take_portion
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
-from ganbench.runner.checkpoints import Checkpoint, Kept, branch
+from ganbench.runner.checkpoints import Checkpoint, Kept, select_branch
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ Report = Callable[[int, int], None]
 
 
 @lru_cache(maxsize=4)
-def installed(files: tuple[str, ...]) -> Registry:
+def load_plugins(files: tuple[str, ...]) -> Registry:
     """Load the plugins once per process."""
     return registry.load(files=files)
 
@@ -61,12 +62,12 @@ def run_batch(
     batch is kept every so many seconds, and goes on from there. A batch that takes more memory than there is, is
     trained in two halves, each as a batch of its own.
     """
-    known = plugins or installed(files)
-    job = Job(batch, known, devices.settle(device), folder, every)
+    known = plugins or load_plugins(files)
+    job = Job(batch, known, devices.configure(device), folder, every)
     try:
         job.run(report)
     except Exception as error:
-        job.error, full = message(error), out_of_memory(error)
+        job.error, full = describe_error(error), is_out_of_memory(error)
     else:
         full = False
     if not full or len(batch.trials) == 1:
@@ -74,20 +75,20 @@ def run_batch(
     logging.getLogger("ganbench").warning("%s: out of memory; it goes on in two halves", batch.label)
     del job
     gc.collect()
-    devices.let_go()
+    devices.free_cached_memory()
     half = len(batch.trials) // 2
-    parts = [plan.portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
+    parts = [take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
     return [each for part in parts for each in run_batch(part, report, device=device, plugins=known)]
 
 
-def out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception says that memory ran out: Python's own, CUDA's, or that of torch's CPU allocator."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)
 
 
-def message(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Give what a record keeps of an exception: the message alone if it was meant for the user."""
     if isinstance(error, GanbenchError):
         return str(error)
@@ -121,18 +122,18 @@ class Job:
             devices.synchronize(self.device)
             self.seconds["train"] += perf_counter() - began
             began = perf_counter()
-            for own, found in zip(self.scores, judge.scores(snapshot), strict=True):
+            for own, found in zip(self.scores, judge.score_snapshot(snapshot), strict=True):
                 own += found
             self.last = snapshot
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
             if not snapshot.final:
                 self.checkpoint.keep(lambda: self.state(training, judge))
-        for member, again in judge.fresh():
+        for member, again in judge.fresh_scores():
             self.scores[member] += again
         self.seconds["evaluate"] += perf_counter() - began
 
-    def begin(self) -> tuple[Training, Judge]:
+    def begin(self) -> tuple[Training, BestSnapshots]:
         """Build the training and its judge: at the start, or where the checkpoint of this very work was made."""
         kept = self.checkpoint.read()
         training, judge = self.built()
@@ -144,29 +145,29 @@ class Job:
                 training, judge = self.built()
         return training, judge
 
-    def built(self) -> tuple[Training, Judge]:
+    def built(self) -> tuple[Training, BestSnapshots]:
         """Build the training and its judge from the batch's names."""
         training = prepare(self.batch, self.plugins, self.device)
         metrics = [(part, self._metric(part)) for part in self.batch.measurement.metrics]
-        reference = reference_of(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
-        return training, Judge(training, self.batch.measurement.samples, metrics, reference)
+        reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
+        return training, BestSnapshots(training, self.batch.measurement.samples, metrics, reference)
 
-    def state(self, training: Training, judge: Judge) -> Kept:
+    def state(self, training: Training, judge: BestSnapshots) -> Kept:
         """Give all that a checkpoint keeps."""
         tensors: dict[str, torch.Tensor] = {}
         numbers: dict[str, object] = {"seconds": self.seconds}
-        for name, (own, plain) in {"training": checkpoint.state(training), "judge": judge.state()}.items():
+        for name, (own, plain) in {"training": checkpoint.save_state(training), "judge": judge.save_state()}.items():
             tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in own.items()}
             numbers[name] = plain
         return tensors, numbers
 
-    def restore(self, training: Training, judge: Judge, kept: Kept) -> None:
+    def restore(self, training: Training, judge: BestSnapshots, kept: Kept) -> None:
         """Set a training, its judge and this job to what a checkpoint kept."""
         tensors, numbers = kept
-        checkpoint.restore(training, branch(tensors, "training"), numbers["training"])
-        judge.restore(branch(tensors, "judge"), numbers["judge"])
+        checkpoint.restore_state(training, select_branch(tensors, "training"), numbers["training"])
+        judge.restore_state(select_branch(tensors, "judge"), numbers["judge"])
         assert training.now is not None
-        self.last = training.snapshot(training.now.done, training.now.game)
+        self.last = training.take_snapshot(training.now.done, training.now.game)
         self.scores = [[score for found in judge.seen for score in found[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
         self.resumed = {"resumed": training.now.done}
@@ -203,9 +204,9 @@ class Job:
 _references: dict[str, scoring.Reference] = {}
 
 
-def reference_of(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
+def load_reference(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
     """Give the real samples that a dataset is judged by, made once per process: their features take a while."""
-    key = canonical([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
+    key = canonical_json([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
     if key not in _references:
         _references[key] = scoring.Reference(source, batch.measurement.samples)
     return _references[key]

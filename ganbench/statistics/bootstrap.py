@@ -31,12 +31,14 @@ def bootstrap_median(
     order = np.argsort(sample, kind="stable")
     ordered, n = sample[order], len(sample)
     rng = np.random.default_rng(seed)
-    places = np.sort(median_places(codes[order], count, resamples, rng))
+    places = np.sort(resample_median_places(codes[order], count, resamples, rng))
     low, high = np.quantile(places, bca_levels(ordered, codes[order], places, level), method="inverted_cdf")
     return Interval(float(ordered[int(np.floor(low))]), float(ordered[min(n - 1, int(np.ceil(high)))]))
 
 
-def median_places(codes: NDArray[np.intp], count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def resample_median_places(
+    codes: NDArray[np.intp], count: int, resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Give the place in the ordered sample of every resample's median; `codes` are the units of the ordered values."""
     found, step = np.empty(resamples), max(1, CELLS // len(codes))
     for start in range(0, resamples, step):

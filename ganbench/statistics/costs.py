@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ganbench.statistics.final_scores import SuccessRule, headline, judged, successes, ways
+from ganbench.statistics.final_scores import SuccessRule, by_measurement, headline, successes, with_success
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -25,10 +25,10 @@ def cost_table(frames: Frames) -> pd.DataFrame:
     `samples` are real rows shown to the critic; `seconds_*` the batch's divided by its members, `members` how many
     those were; `flops` NaN where they were not counted.
     """
-    trials = trained(frames)
+    trials = recorded_trials(frames)
     groups = trials.groupby(["dataset", "method"], sort=False)
     costs = groups[list(COSTS)].median().assign(n=groups.size())
-    together = {name: groups[name].agg(listed).astype("str") for name in ("members", "mode", "device")}
+    together = {name: groups[name].agg(join_distinct).astype("str") for name in ("members", "mode", "device")}
     return costs.assign(**together).reset_index()
 
 
@@ -39,11 +39,11 @@ def success_cost_table(frames: Frames, rules: Sequence[SuccessRule]) -> pd.DataF
     most trials have. Without a success the cost is inf, and NaN where it is not known of any trial; of a trial that it
     is not known of, it is taken to be the dearest trial's. Columns: dataset, method, successes, n, then the costs.
     """
-    trials, first = trained(frames), {rule.dataset: rule for rule in reversed(rules)}
+    trials, first = recorded_trials(frames), {rule.dataset: rule for rule in reversed(rules)}
     rows: list[dict[str, Any]] = []
     for dataset in (each for each in trials["dataset"].drop_duplicates() if each in first):
         rule = first[dataset]
-        standing = judged(frames, rule, usual_measurement(frames, rule))
+        standing = with_success(frames, rule, usual_measurement(frames, rule))
         for method, group in trials[trials["dataset"] == dataset].groupby("method", sort=False):
             won = int(successes(standing[standing["method"] == method], rule.at, rule.primary).sum())
             costs = group[list(COSTS)]
@@ -54,7 +54,7 @@ def success_cost_table(frames: Frames, rules: Sequence[SuccessRule]) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def trained(frames: Frames) -> pd.DataFrame:
+def recorded_trials(frames: Frames) -> pd.DataFrame:
     """The trials that there are records of, with every cost; NaN where a cost was never counted."""
     trials = frames.trials[frames.trials["status"] != "missing"]
     return trials.assign(**{name: np.nan for name in COSTS if name not in trials})
@@ -63,10 +63,12 @@ def trained(frames: Frames) -> pd.DataFrame:
 def usual_measurement(frames: Frames, rule: SuccessRule) -> str | None:
     """The way in which a rule's metric was measured on most trials of its dataset, the first by name of equals."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    counts = {way: rows["number"].nunique() for way, rows in ways(frames, headline(frames, rule), keys).items()}
+    counts = {
+        way: rows["number"].nunique() for way, rows in by_measurement(frames, headline(frames, rule), keys).items()
+    }
     return max(counts, key=counts.__getitem__, default=None)
 
 
-def listed(values: pd.Series[Any]) -> str:
+def join_distinct(values: pd.Series[Any]) -> str:
     """The distinct values of a column as one text."""
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in sorted(values.dropna().unique()))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ganbench.errors import GanbenchError
-from ganbench.statistics.outcome_table import outcome_table
+from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.suite import conditions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SuccessRule(Protocol):
     def compare(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
 
 
-def standings(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
+def final_scores(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
     """Give final and best value of every trial of a dataset that was measured, or that never will be.
 
     Columns beside those of `frames.trials`: final, best (WORST if the trial did not live); final_step, best_step (NEVER
@@ -54,11 +54,11 @@ def standings(frames: Frames, dataset: str, metric: str, measurement: str | None
     final value. Missing trials, and living ones that this metric was never measured on, are left out. `measurement` may
     be left out where there is one: protocols never mix.
     """
-    return stood(frames, dataset, metric, measurement).copy()
+    return _final_scores(frames, dataset, metric, measurement).copy()
 
 
 @lru_cache(maxsize=32)
-def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
+def _final_scores(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
     """Give `standings`, found once for all the tables that ask: nobody may change it."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
     rows = protocol(frames, trials["key"], dataset, metric, measurement)
@@ -66,7 +66,7 @@ def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) ->
     found = extremes(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
     table = trials.join(found).assign(direction=direction, holds=True)
     table = table.assign(
-        diverged=table["key"].map(outcome_table(frames)["diverged"]).astype("bool"),
+        diverged=table["key"].map(trial_outcomes(frames)["diverged"]).astype("bool"),
         fresh=table["fresh"].eq(True),
         **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
     )
@@ -83,7 +83,7 @@ def stood(frames: Frames, dataset: str, metric: str, measurement: str | None) ->
     )
 
 
-def ways(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
+def by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
     """Give these trials' scores of one value by the way in which it was measured, in the ways' order."""
     asked = np.zeros(len(frames.keys) + 1, bool)  # the last place is that of -1, of no trial
     asked[frames.numbers(keys)] = True
@@ -96,7 +96,7 @@ def protocol(
     frames: Frames, keys: pd.Series[str], dataset: str, name: str, measurement: str | None = None
 ) -> pd.DataFrame:
     """Give these trials' scores measured in this way or in the only one; GanbenchError where there are several."""
-    found = ways(frames, name, keys)
+    found = by_measurement(frames, name, keys)
     if measurement is None and len(found) > 1:
         raise GanbenchError(f"{name!r} on {dataset!r} was measured in {len(found)} ways: name one: {list(found)}.")
     return found.get(measurement or "".join(found), frames.scores[:0].assign(number=-1))
@@ -125,14 +125,14 @@ def values_at(rows: pd.DataFrame, numbers: NDArray[np.intp], standing: pd.DataFr
     return asked.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
 
 
-def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
+def with_success(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
     """Give the standings by a rule's metric, with `holds`: whether the rule's condition holds at the same snapshot.
 
     Of a condition alone, the first of its values with a better direction takes the metric's place. Each value has a
     measurement of its own; of several that all trials have, the one that they have most of; GanbenchError where some
     trials have one, and others another.
     """
-    standing = standings(frames, rule.dataset, headline(frames, rule), measurement)
+    standing = final_scores(frames, rule.dataset, headline(frames, rule), measurement)
     if rule.condition is None:
         return standing
     counted = standing.loc[standing["final_step"] != NEVER, "key"]
@@ -140,13 +140,13 @@ def judged(frames: Frames, rule: SuccessRule, measurement: str | None = None) ->
     holds = np.ones(len(standing), bool)
     for comparison in conditions.parse(rule.condition).comparisons:
         own = measurement if comparison.name == headline(frames, rule) else None
-        way = own or usual(ways(frames, comparison.name, counted), len(counted))
+        way = own or usual_measurement(by_measurement(frames, comparison.name, counted), len(counted))
         rows = protocol(frames, counted, rule.dataset, comparison.name, way)
         holds &= comparison(values_at(rows, numbers, standing, rule.at))
     return standing.assign(holds=holds)
 
 
-def usual(found: Mapping[str, pd.DataFrame], trials: int) -> str | None:
+def usual_measurement(found: Mapping[str, pd.DataFrame], trials: int) -> str | None:
     """Give the way of measuring that all of so many trials have, with the most scores; None where there is none."""
     whole = [way for way, rows in found.items() if rows["number"].nunique() == trials]
     return max(whole, key=lambda way: len(found[way]), default=None)
@@ -158,15 +158,15 @@ def headline(frames: Frames, rule: SuccessRule) -> str:
         return rule.metric
     names = conditions.parse(rule.condition or "").names
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    return next((name for name in names if directed_ways(frames, name, keys)), names[0])
+    return next((name for name in names if directed_measurements(frames, name, keys)), names[0])
 
 
-def directed_ways(frames: Frames, name: str, keys: pd.Series[str]) -> list[str]:
+def directed_measurements(frames: Frames, name: str, keys: pd.Series[str]) -> list[str]:
     """Give the ways in which a value with a better direction was measured on these trials."""
-    return [way for way, rows in ways(frames, name, keys).items() if (rows["direction"] != "neutral").any()]
+    return [way for way, rows in by_measurement(frames, name, keys).items() if (rows["direction"] != "neutral").any()]
 
 
-def steps_of(rule: SuccessRule) -> tuple[float | None, ...]:
+def threshold_ladder(rule: SuccessRule) -> tuple[float | None, ...]:
     """Give a rule's thresholds from the easiest on; for a condition alone, one step without."""
     return rule.thresholds or (None,)
 
@@ -185,4 +185,4 @@ def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArra
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
     """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    return [*ways(frames, headline(frames, rule), keys)] or [None]
+    return [*by_measurement(frames, headline(frames, rule), keys)] or [None]

@@ -8,20 +8,21 @@ import numpy as np
 import pandas as pd
 
 from ganbench.evaluation.outcomes import OUTCOMES
-from ganbench.statistics.outcome_table import outcome_table
+from ganbench.statistics.outcome_table import trial_outcomes
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 
-def fate_table(frames: Frames) -> pd.DataFrame:
+def outcome_counts(frames: Frames) -> pd.DataFrame:
     """Count what became of every planned trial: one row per dataset and method, no trial left out.
 
     planned = lived + diverged (non-finite or exploded) + failed + timeout + missing; stale is counted beside them. Then
     for each outcome (`ganbench.evaluation.outcomes`), of the trials that came to their end: in how many it held, of
-    how many it is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN, never 0.
+    how many it is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN,
+    never 0.
     """
-    trials = frames.trials.join(outcome_table(frames), on="key")
+    trials = frames.trials.join(trial_outcomes(frames), on="key")
     lived = trials["diverged"].eq(True).map({True: "diverged", False: "lived"})  # of missing ones it is not known
     fate = trials["status"].where(trials["status"] != "ok", lived)
     names = ["lived", "diverged", "failed", "timeout", "missing"]
@@ -38,7 +39,7 @@ def fate_table(frames: Frames) -> pd.DataFrame:
     return counts.reset_index()
 
 
-def failure_table(frames: Frames) -> pd.DataFrame:
+def failure_counts(frames: Frames) -> pd.DataFrame:
     """Give every way in which trials failed, with the number of trials: dataset, method, status, error, n."""
     failed = frames.trials[frames.trials["status"].isin(["failed", "timeout"])]
     groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)

@@ -18,11 +18,11 @@ from ganbench.evaluation.outcomes import (
     DEFAULT,
     OUTCOMES,
     SPREAD,
-    Course,
     Series,
     Thresholds,
+    Trajectory,
+    outcome_steps,
     spread_measurement,
-    steps_of,
 )
 from ganbench.suite.success import OutcomesTable
 
@@ -33,22 +33,22 @@ NO_METRIC: tuple[None, Direction] = (None, "neutral")
 
 
 @lru_cache(maxsize=4)
-def outcome_table(frames: Frames) -> pd.DataFrame:
+def trial_outcomes(frames: Frames) -> pd.DataFrame:
     """Give every trial's outcomes, by key: a column for each of OUTCOMES (as in `steps_of`), and `diverged`.
 
     Thresholds are those of the suite that the frames carry. Frames that were read without signals, and trials recorded
     before a signal was kept, know less: NaN. A trial that is not known to have diverged has not.
     """
-    limits, headlines = asked(frames.suite)
-    courses = courses_of(frames, headlines)
+    limits, headlines = read_thresholds(frames.suite)
+    courses = trajectories(frames, headlines)
     found = pd.DataFrame.from_dict(
-        {key: steps_of(course, limits) for key, course in courses.items()}, orient="index", columns=list(OUTCOMES)
+        {key: outcome_steps(course, limits) for key, course in courses.items()}, orient="index", columns=list(OUTCOMES)
     ).astype("float64")
     found["diverged"] = np.isfinite(found["non-finite"]) | np.isfinite(found["exploded"])
     return found
 
 
-def asked(suite: str) -> tuple[Thresholds, dict[str, str]]:
+def read_thresholds(suite: str) -> tuple[Thresholds, dict[str, str]]:
     """Give a suite's thresholds, and the metric of each dataset's first success rule that has one."""
     content: dict[str, Any] = json.loads(suite) if suite.startswith("{") else tomllib.loads(suite)
     own = OutcomesTable.model_validate(content.get("outcomes", {})).model_dump(exclude_none=True)
@@ -59,7 +59,7 @@ def asked(suite: str) -> tuple[Thresholds, dict[str, str]]:
     return replace(DEFAULT, **own), headlines
 
 
-def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course]:
+def trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Trajectory]:
     """Give how every recorded trial went, by key; `headlines` names the metric of a dataset."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
     names = frames.signals["name"]
@@ -71,10 +71,10 @@ def courses_of(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Course
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     told = (column.to_numpy() for column in (trials["key"], trials["died"], ratio.where(np.isfinite(ratio), 1.0)))
-    courses: dict[str, Course] = {}
+    courses: dict[str, Trajectory] = {}
     for key, died, updates in zip(*told, strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
-        courses[key] = Course(
+        courses[key] = Trajectory(
             died=int(died),
             updates_per_step=float(updates),
             signals=signals.get(key, {}),

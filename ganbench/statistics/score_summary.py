@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ganbench.statistics.final_scores import standings, ways
+from ganbench.statistics.final_scores import by_measurement, final_scores
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.variance import share_within
 
@@ -42,13 +42,13 @@ def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFra
             if (dataset, metric, measurement) not in measured:
                 continue
             samples = int(rows["samples"].iloc[0])
-            standing = standings(frames, dataset, metric, measurement)
+            standing = final_scores(frames, dataset, metric, measurement)
             for method, group in standing.groupby("method", sort=False):
                 names = {"dataset": dataset, "method": method, "metric": metric}
                 yield names | {"measurement": measurement, "samples_measured": samples}, group
 
 
-def spread_over_seeds(frames: Frames) -> pd.DataFrame:
+def seed_share_table(frames: Frames) -> pd.DataFrame:
     """Give how much of the spread of final scores is luck of the seed, not the architecture, for each method.
 
     `luck`, from 0 to 1, is the share of the variation of their ranks that lies between seeds of one architecture, with
@@ -73,7 +73,7 @@ def measurements_by_dataset(frames: Frames) -> set[tuple[str, str, str]]:
         (str(dataset), name, way)
         for dataset, keys in trials.groupby("dataset")["key"]
         for name in {name for name, _ in frames.measured}
-        for way in ways(frames, name, keys)
+        for way in by_measurement(frames, name, keys)
     }
 
 

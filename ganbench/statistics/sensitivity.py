@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.metrics import Direction
-from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, judged, successes
-from ganbench.statistics.success_rates import contingency, pairs
+from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, successes, with_success
+from ganbench.statistics.success_rates import contingency, pair_trials
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -42,7 +42,7 @@ Verdict = Literal["a", "b", "none", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yardstick:
+class Reading:
     """A success rule of one threshold, or of a condition alone.
 
     `share` is the share of all trials beyond the threshold, where it was chosen for that share.
@@ -66,7 +66,7 @@ class Yardstick:
         return () if self.primary is None else (self.primary,)
 
 
-def robustness_table(
+def sensitivity_table(
     frames: Frames,
     rule: SuccessRule,
     pair: tuple[str, str],
@@ -85,16 +85,16 @@ def robustness_table(
     primary. A trial that is cut short and has no fresh score of its best snapshot until then keeps the one of the
     series.
     """
-    own = of_pair(frames, rule.dataset, pair)
+    own = select_pair(frames, rule.dataset, pair)
     budgets = {DECLARED: own, **equal_budgets(own)}
-    measures = list(yardsticks(own, rule, pair, measurement, rules))
+    measures = list(list_readings(own, rule, pair, measurement, rules))
     rows: list[dict[str, Any]] = []
     for (budget, read), measure, at in product(budgets.items(), measures, ENDS):
         varied = [name for name, differs in (("budget", budget != DECLARED), ("at", at != rule.at)) if differs]
         varied += [measure.varied] if measure.varied else []
         nothing_cut = budget != DECLARED and read is own
         if len(varied) <= 1 or (cross and not nothing_cut):
-            row = reading(read, replace(measure, at=at), pair)
+            row = compare_by(read, replace(measure, at=at), pair)
             rows.append({"varied": " + ".join(varied), "budget": budget, "same": nothing_cut, **row})
     table = pd.DataFrame(rows)
     order = table["varied"].map({name: i for i, name in enumerate(("", "budget", "at", "metric", "threshold"))})
@@ -103,9 +103,9 @@ def robustness_table(
     return table.drop(columns="same").assign(counted=counted, holds=table["verdict"] == table["verdict"].iloc[0])
 
 
-def reading(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[str, Any]:
+def compare_by(frames: Frames, measure: Reading, pair: tuple[str, str]) -> dict[str, Any]:
     """Compare two methods by one yardstick."""
-    a, b = pairs(judged(frames, measure, measure.measurement), frames, pair)
+    a, b = pair_trials(with_success(frames, measure, measure.measurement), frames, pair)
     won_a, won_b = (successes(side, measure.at, measure.primary) for side in (a, b))
     found = contingency(won_a, won_b, a["unit"])
     verdict: Verdict = "none" if found["n"] else "unknown"
@@ -120,14 +120,14 @@ def reading(frames: Frames, measure: Yardstick, pair: tuple[str, str]) -> dict[s
         "threshold": np.nan if measure.primary is None else measure.primary,
         "share": measure.share,
         "wanted": measure.wanted,
-        **steps_read(a, "step_a", measure.at),
-        **steps_read(b, "step_b", measure.at),
+        **snapshot_steps(a, "step_a", measure.at),
+        **snapshot_steps(b, "step_b", measure.at),
         **{name: found[name] for name in ("n", "rate_a", "rate_b", "difference", "p")},
         "verdict": verdict,
     }
 
 
-def steps_read(standing: pd.DataFrame, name: str, at: At) -> dict[str, float]:
+def snapshot_steps(standing: pd.DataFrame, name: str, at: At) -> dict[str, float]:
     """Give the generator steps of the snapshots that some trials are read at: median, least and greatest."""
     steps = standing[f"{at}_step"]
     read = steps[steps != NEVER]
@@ -137,7 +137,7 @@ def steps_read(standing: pd.DataFrame, name: str, at: At) -> dict[str, float]:
 # the budget
 
 
-def of_pair(frames: Frames, dataset: str, pair: tuple[str, str]) -> Frames:
+def select_pair(frames: Frames, dataset: str, pair: tuple[str, str]) -> Frames:
     """Give the frames of two methods on one dataset alone."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & frames.trials["method"].isin(pair)]
     scores, signals = (rows[rows["key"].isin(trials["key"])] for rows in (frames.scores, frames.signals))
@@ -154,13 +154,13 @@ def equal_budgets(frames: Frames) -> dict[str, Frames]:
     for unit, spent in UNITS.items():
         if unit == "FLOPs" and "flops" not in trials:
             continue
-        share = shares_of_equal_cost(trials, spent(trials).astype("float64"))
+        share = equal_cost_shares(trials, spent(trials).astype("float64"))
         if share is not None:
-            found[f"equal {unit}"] = cut(frames, share)
+            found[f"equal {unit}"] = cut_runs(frames, share)
     return found
 
 
-def shares_of_equal_cost(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Series[float] | None:
+def equal_cost_shares(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Series[float] | None:
     """Give the share of each trial's run at which its method had spent what the cheaper of the two spends in all.
 
     Compared on each architecture, by the median of the trials that came to their end; 1 where one method has none
@@ -175,7 +175,7 @@ def shares_of_equal_cost(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Se
     return trials.join(pd.Series(shares, name="share"), on=["architecture", "method"])["share"].fillna(1.0)
 
 
-def cut(frames: Frames, share: pd.Series[float]) -> Frames:
+def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     """Give the frames as they would be had each trial ended after this share of its generator steps.
 
     What came later is not known yet: neither scores nor signals nor a death. Cost is taken to be even over a run.
@@ -202,15 +202,15 @@ def cut(frames: Frames, share: pd.Series[float]) -> Frames:
 # metric and threshold
 
 
-def yardsticks(
+def list_readings(
     frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None, rules: Sequence[SuccessRule]
-) -> Iterator[Yardstick]:
+) -> Iterator[Reading]:
     """Give the primary yardstick, then those of every other metric, then those of other thresholds."""
     rows = frames.series[frames.series["direction"] != "neutral"].drop_duplicates(["name", "measurement"])
     ways = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
     chooser = headline(frames, rule)
     mine = [way for way in ways if way[0] == chooser and measurement in (None, way[1])]
-    primary = Yardstick(
+    primary = Reading(
         varied="",
         dataset=rule.dataset,
         metric=rule.metric,
@@ -221,7 +221,7 @@ def yardsticks(
         primary=rule.primary,
     )
     yield primary
-    first = reading(frames, primary, pair)
+    first = compare_by(frames, primary, pair)
     share = (first["rate_a"] + first["rate_b"]) / 2  # of pairs: both methods have as many
     bare = [each for each in rules if each.dataset == rule.dataset and each.condition is None]
     declared = {each.metric: each.primary for each in reversed(bare)}
@@ -243,13 +243,13 @@ def yardsticks(
             yield pooled
 
 
-def pooled_threshold(frames: Frames, measure: Yardstick, share: float) -> Yardstick:
+def pooled_threshold(frames: Frames, measure: Reading, share: float) -> Reading:
     """Set a yardstick's threshold so that this share of both methods' trials together lies beyond it.
 
     Half-way between two neighbouring values; as near as ties allow, and as the dead do, which are never beyond. Neither
     all nor none, unless that is the share asked for or the values allow nothing else.
     """
-    standing = judged(frames, measure, measure.measurement)
+    standing = with_success(frames, measure, measure.measurement)
     sign = -1 if measure.direction == "higher" else 1
     ordered = np.sort(sign * standing[measure.at].to_numpy("float64"))  # the best first, the dead last, at inf
     ends = np.append(ordered, np.inf)

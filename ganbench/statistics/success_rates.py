@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from ganbench.errors import unknown
 from ganbench.statistics.final_scores import At as At
 from ganbench.statistics.final_scores import SuccessRule as SuccessRule
-from ganbench.statistics.final_scores import judged as judged
-from ganbench.statistics.final_scores import standings as standings
-from ganbench.statistics.final_scores import steps_of as steps_of
 from ganbench.statistics.final_scores import successes as successes
+from ganbench.statistics.final_scores import threshold_ladder as steps_of
+from ganbench.statistics.final_scores import with_success as judged
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
@@ -74,7 +73,7 @@ def paired_p(a: NDArray[np.bool_], b: NDArray[np.bool_], units: ArrayLike) -> fl
     return sign_flip_exact(np.bincount(codes, a.astype(float) - b.astype(float)).astype(int).tolist())
 
 
-def pairs(standing: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def pair_trials(standing: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the standings of two methods, side by side: in the same order of architecture and seed."""
     methods = set(frames.trials["method"].unique())
     for method in pair:
@@ -95,7 +94,7 @@ def success_table(
     (at the primary threshold; NaN there means undefined, elsewhere not asked), units; `contingency` names tests and
     sources. Trials without a partner are left out; of several that tables call the same, the planned one counts.
     """
-    a, b = pairs(judged(frames, rule, measurement), frames, pair)
+    a, b = pair_trials(judged(frames, rule, measurement), frames, pair)
     rows: list[dict[str, Any]] = []
     for threshold in steps_of(rule):
         won_a, won_b = successes(a, rule.at, threshold), successes(b, rule.at, threshold)
@@ -116,7 +115,7 @@ def rate_table(frames: Frames, rule: SuccessRule, measurement: str | None = None
     """
     rows: list[dict[str, Any]] = []
     for method, group in judged(frames, rule, measurement).groupby("method", sort=False):
-        half = np.nan if rule.metric is None else curve_half_width(counted(group, rule.at), group["unit"])
+        half = np.nan if rule.metric is None else curve_half_width(comparable_values(group, rule.at), group["unit"])
         for threshold in steps_of(rule):
             outcomes = successes(group, rule.at, threshold)
             row = {
@@ -126,16 +125,16 @@ def rate_table(frames: Frames, rule: SuccessRule, measurement: str | None = None
             }
             counts = {"successes": int(outcomes.sum()), "n": len(group), "units": group["unit"].nunique()}
             share = rate(outcomes, group["unit"])
-            rows.append({**row, **counts, **share, **band(share["rate"], half)})
+            rows.append({**row, **counts, **share, **band_ends(share["rate"], half)})
     return pd.DataFrame(rows)
 
 
-def band(rate: float, half: float) -> dict[str, float]:
+def band_ends(rate: float, half: float) -> dict[str, float]:
     """Give the ends of a band about a rate, within 0 and 1."""
     return {"band_low": float(np.maximum(0.0, rate - half)), "band_high": float(np.minimum(1.0, rate + half))}
 
 
-def counted(standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
+def comparable_values(standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
     """Give the values that thresholds are held against: the worst for what can never succeed, whatever they are."""
     fit = (standing["alive"] & standing["holds"]).to_numpy(bool)
     worst = np.where(standing["direction"] == "higher", -np.inf, np.inf)
@@ -158,11 +157,11 @@ def success_curve(
     parts: list[pd.DataFrame] = []
     if rule.metric is not None and direction != "neutral":
         sign = 1.0 if direction == "lower" else -1.0
-        scores = np.unique(sign * counted(standing, rule.at))
+        scores = np.unique(sign * comparable_values(standing, rule.at))
         scores = scores[np.isfinite(scores)]
         scores = np.append(scores, np.nextafter(scores[-1:], np.inf))
         for method, group in standing.groupby("method", sort=False):
-            values = sign * counted(group, rule.at)
+            values = sign * comparable_values(group, rule.at)
             half = curve_half_width(values, group["unit"], level)
             shares = np.searchsorted(np.sort(values), scores) / len(values)
             ends = {"low": np.maximum(0.0, shares - half), "high": np.minimum(1.0, shares + half)}
@@ -183,7 +182,7 @@ def median_differences(
     where its partner lived is infinitely far off, and two dead ones are equal: so the order of differences is always
     known, which is all that a median asks. Of a neutral metric it is unknown (NaN). Columns besides: at, n, units.
     """
-    a, b = pairs(judged(frames, rule, measurement), frames, pair)
+    a, b = pair_trials(judged(frames, rule, measurement), frames, pair)
     rows: list[dict[str, Any]] = []
     for at in ("final", "best"):
         left, right = a[at].to_numpy(float), b[at].to_numpy(float)

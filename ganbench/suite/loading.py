@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ganbench.errors import GanbenchError, unknown
 from ganbench.suite.suite import TABLES, Suite
-from ganbench.suite.validation import translated
+from ganbench.suite.validation import translate_error
 
 FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
 """Where our own suites lie: in an installed wheel, in a checkout."""
@@ -25,7 +25,7 @@ def load(suite: str | Path) -> Suite:
     """
     path = Path(suite)
     if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
-        known = available()
+        known = list_suites()
         if str(suite) not in known:
             raise unknown("suite", suite, known)
         path = known[str(suite)]
@@ -36,7 +36,7 @@ def load(suite: str | Path) -> Suite:
     except IsADirectoryError:
         raise GanbenchError(f"{path}: a folder, not a suite. Give a .toml file.") from None
     except FileNotFoundError:
-        known_names = ", ".join(available()) or "none"
+        known_names = ", ".join(list_suites()) or "none"
         raise GanbenchError(
             f"{path}: no such file. Give a .toml file, or the name of a suite: {known_names}."
         ) from None
@@ -45,7 +45,7 @@ def load(suite: str | Path) -> Suite:
     return parse(text, str(path))
 
 
-def available() -> dict[str, Path]:
+def list_suites() -> dict[str, Path]:
     """Give the suites that can be called by their bare names; those of the working folder come first."""
     found: dict[str, Path] = {}
     for folder in (Path("suites"), *FOLDERS):
@@ -67,7 +67,7 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
     try:
         made = Suite.model_validate(data)
     except ValidationError as error:
-        raise translated(error, TABLES, where, text) from None
+        raise translate_error(error, TABLES, where, text) from None
     made._text, made._where = text, where
     return made
 

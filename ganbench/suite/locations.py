@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganbench.api.offers import Use
-from ganbench.suite.validation import Path, line_numbers, spelt
+from ganbench.suite.toml_lines import Path, line_numbers, spell_path
 
 if TYPE_CHECKING:
     from ganbench.suite.suite import Suite
@@ -28,30 +27,30 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """The kind of the offers that stand under a key of a [[method]] table."""
 
 
-def place(suite: Suite, *path: str | int, option: str = "") -> str:
+def locate(suite: Suite, *path: str | int, option: str = "") -> str:
     """Give the place of a path as complaints write it: `suites/ring.toml:27: method[0].loss`.
 
     The line is that of an `option` of what stands there, where it has one of its own.
     """
-    index = lines(suite._text)
+    index = line_numbers(suite._text)
     nearest = [(*path, option), (*path[:1], "options", option), *(path[:end] for end in range(len(path), 0, -1))]
     numbers = [index[each] for each in nearest if each in index]
     where = f"{suite.where}:{numbers[0]}" if numbers else suite.where
-    return f"{where}: {spelt(path)}"
+    return f"{where}: {spell_path(path)}"
 
 
-def place_of_use(suite: Suite, kind: str, use: Use, method: str = "", option: str = "") -> str:
+def locate_use(suite: Suite, kind: str, use: Use, method: str = "", option: str = "") -> str:
     """Give the place where a suite asks for this; what only a recipe asks for stands where its `method` does."""
     found = next((path for path, its_kind, its_use in uses(suite) if (its_kind, its_use) == (kind, use)), None)
-    return place(suite, *found, option=option) if found else place_of_method(suite, method)
+    return locate(suite, *found, option=option) if found else locate_method(suite, method)
 
 
-def place_of_method(suite: Suite, name: str) -> str:
+def locate_method(suite: Suite, name: str) -> str:
     """Give the place where a suite asks for a method: in its list, else as a table."""
     if name in suite.methods:
-        return place(suite, "methods", suite.methods.index(name))
+        return locate(suite, "methods", suite.methods.index(name))
     tables = [table.name for table in suite.method]
-    return place(suite, "method", tables.index(name)) if name in tables else suite.where
+    return locate(suite, "method", tables.index(name)) if name in tables else suite.where
 
 
 def uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
@@ -69,9 +68,3 @@ def uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
                 yield from ((("method", i, key, k), kind, each.use()) for k, each in enumerate(asked))
             elif asked is not None:
                 yield ("method", i, key), kind, asked.use()
-
-
-@lru_cache(maxsize=8)
-def lines(text: str) -> Mapping[Path, int]:
-    """Give the line of each table and key of a TOML text."""
-    return line_numbers(text)

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from ganbench.api.offers import Method, Use
-from ganbench.api.schedules import plain_critic_steps, plain_scalar
+from ganbench.api.schedules import normalise_critic_steps, normalise_scalar
 from ganbench.suite.fields import Count, Name, Table, _loosen
 
 
@@ -58,7 +58,7 @@ class OfferTable(Table):
 class TermTable(OfferTable):
     """A constraint or an input: an offer with a weight, a lazy period, and the architectures that it is for."""
 
-    weight: Annotated[Any, AfterValidator(plain_scalar)] = 1.0
+    weight: Annotated[Any, AfterValidator(normalise_scalar)] = 1.0
     every: Count | None = None
     where: dict[str, Any] = {}
 
@@ -82,7 +82,7 @@ class MethodTable(Table):
     optimizer: OfferTable | None = Field(default=None, description="For both players.")
     critic_optimizer: OfferTable | None = None
     generator_optimizer: OfferTable | None = None
-    critic_steps: Annotated[Any, AfterValidator(plain_critic_steps)] = 1
+    critic_steps: Annotated[Any, AfterValidator(normalise_critic_steps)] = 1
     order: Literal["critic-first", "generator-first"] = "critic-first"
     critic_norm: Literal["batch", "layer"] = "layer"
     ema: float = Field(
@@ -104,25 +104,25 @@ class MethodTable(Table):
         return dataclasses.replace(base, **changes)
 
 
-def settings(method: Method) -> list[str]:
+def list_settings(method: Method) -> list[str]:
     """Give what a recipe sets, as a suite would write it; what it leaves alone is not mentioned."""
     said = []
     for item in dataclasses.fields(method):
         value = getattr(method, item.name)
         if value != item.default or item.name in ("critic_steps", "critic_norm"):
-            said.append(f"{item.name} = {written(value)}")
+            said.append(f"{item.name} = {write_value(value)}")
     return said
 
 
-def written(value: Any) -> str:
+def write_value(value: Any) -> str:
     """Give a value as TOML, and an offer in use as its name or as a table of what it sets."""
     if isinstance(value, Use):
         set_ = {"name": value.name} | ({"weight": value.weight} if value.weight != 1.0 else {})
         set_ |= ({"every": value.every} if value.every else {}) | ({"where": value.where} if value.where else {})
         set_ |= dict(value.options)
-        return written(set_ if len(set_) > 1 else value.name)
+        return write_value(set_ if len(set_) > 1 else value.name)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {written(part)}" for key, part in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {write_value(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(write_value, value))}]"
     return "inf" if value == "inf" else json.dumps(value)

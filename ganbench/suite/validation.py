@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from ganbench.errors import GanbenchError, nearest, shortened
+from ganbench.errors import GanbenchError, shorten, suggest
+from ganbench.suite.toml_lines import Path, line_numbers, spell_path
 
-Path = tuple[str | int, ...]
-"""Where something stands in a suite: keys, and the numbers of tables and items from 0."""
-
-KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-DOTTED = rf"{KEY}(?:\s*\.\s*{KEY})*"
-HEADER = re.compile(rf"\s*(\[\[?)\s*({DOTTED})\s*\]\]?\s*(?:#.*)?$")
-LONGEST_KEY = 40
-ASSIGNMENT = re.compile(rf"\s*({DOTTED})\s*=")
 OURS = {
     "model_type": "it should be a table",
     "dict_type": "it should be a table",
@@ -43,7 +35,9 @@ class Complaints(ValueError):
         self.complaints = complaints
 
 
-def translated(error: ValidationError, tables: Mapping[str, type[BaseModel]], where: str, text: str) -> GanbenchError:
+def translate_error(
+    error: ValidationError, tables: Mapping[str, type[BaseModel]], where: str, text: str
+) -> GanbenchError:
     """Give pydantic's error as ours, one line for each complaint.
 
     `tables` are the models by the key under which they stand, "" for the whole suite; `text` is searched for lines.
@@ -53,53 +47,9 @@ def translated(error: ValidationError, tables: Mapping[str, type[BaseModel]], wh
     for path, value, reason in _complaints(error, tables):
         numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
         place = f"{where}:{numbers[0]}" if numbers else where
-        shown = "" if value is None else f" = {shortened(value)}"
-        rows.append(f"{place}: {spelt(path)}{shown}: {reason}" if path else f"{place}: {reason}")
+        shown = "" if value is None else f" = {shorten(value)}"
+        rows.append(f"{place}: {spell_path(path)}{shown}: {reason}" if path else f"{place}: {reason}")
     return GanbenchError("\n".join(rows))
-
-
-def spelt(path: Path) -> str:
-    """Give a path as in `method[0].constraints[1].weight`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
-
-
-def _key(name: str) -> str:
-    """Give a key as it is, or quoted and shortened where it is longer than any key of ours or does not print."""
-    return name if name.isprintable() and len(name) <= LONGEST_KEY else shortened(name)
-
-
-def line_numbers(text: str) -> dict[Path, int]:
-    """Give the line, from 1, on which each table and each key of a TOML text stands; not the items of arrays."""
-    index: dict[Path, int] = {}
-    counts: dict[Path, int] = {}
-    table: Path = ()
-    inside = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        fences = re.findall(r'"""|\'\'\'', line)
-        if inside:
-            inside = "" if inside in fences else inside
-            continue
-        inside = fences[0] if len(fences) == 1 else ""
-        header, assignment = HEADER.match(line), ASSIGNMENT.match(line)
-        if header:
-            table = _keys(header[2], (), counts)
-            if header[1] == "[[":
-                table = table[:-1] if isinstance(table[-1], int) else table
-                counts[table] = counts.get(table, -1) + 1
-                index.setdefault(table, number)
-                table = (*table, counts[table])
-            index.setdefault(table, number)
-        elif assignment:
-            index.setdefault(_keys(assignment[1], table, counts), number)
-    return index
-
-
-def _keys(dotted: str, table: Path, counts: Mapping[Path, int]) -> Path:
-    """Give the path that a dotted key means inside a table; in an array of tables it is the latest one's."""
-    for key in re.findall(KEY, dotted):
-        table = (*table, key.strip("\"'"))
-        table = (*table, counts[table]) if table in counts else table
-    return table
 
 
 def _complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> Iterator[Complaint]:
@@ -141,4 +91,4 @@ def _unknown(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
     model = _model(path, tables)
     known = sorted(_known(model)) if model else []
     own = f" {_known(model).get('options', '')}" if model else ""
-    return f"no such key.{nearest(path[-1], known)} Known: {', '.join(known)}.{own}".rstrip()
+    return f"no such key.{suggest(path[-1], known)} Known: {', '.join(known)}.{own}".rstrip()

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ganbench.api.models import Ask, Networks, Space, Spec
-from ganbench.engine.ensemble import refuse_tied
+from ganbench.engine.ensemble import refuse_tied_parameters
 from ganbench.errors import GanbenchError
-from ganbench.testing.purity import apart, no_global_chance, same
+from ganbench.testing.purity import equal_bits, largest_difference, require_no_global_random
 from ganbench.testing.rule import Subject, require, rule
 
 SHAPES = ((2,), (1,), (1, 8, 8), (1, 16, 16), (3, 32, 32), (1, 28, 28), (3, 64, 64), (32, 32))
@@ -47,7 +47,7 @@ class Case:
         spec = self.space.sample(Random(0))
         for shape in SHAPES:
             try:
-                stages(self.space, spec, Ask(shape=shape))
+                build_stages(self.space, spec, Ask(shape=shape))
                 return Ask(shape=shape)
             except GanbenchError as error:
                 refused.append(str(error))
@@ -59,14 +59,14 @@ class Case:
         """Several specs, fewer of large networks."""
         rng = Random(2017)
         specs = [self.space.sample(rng) for _ in range(SPECS)]
-        first = stages(self.space, specs[0], self.ask)
-        size = sum(p.numel() for p in tree_leaves([list(net.parameters()) for net in players(first[-1])]))
+        first = build_stages(self.space, specs[0], self.ask)
+        size = sum(p.numel() for p in tree_leaves([list(net.parameters()) for net in list_players(first[-1])]))
         return specs[:1] if size > LARGE else specs
 
     def built(self, ask: Ask | None = None) -> Iterator[tuple[Spec, Networks]]:
         """Give each spec and each stage of the networks it makes."""
         for spec in self.specs:
-            for networks in stages(self.space, spec, ask or self.ask):
+            for networks in build_stages(self.space, spec, ask or self.ask):
                 yield spec, networks
 
 
@@ -75,7 +75,7 @@ def cases(subject: Subject) -> list[Case]:
     return [Case(subject)]
 
 
-def stages(space: Space, spec: Spec, ask: Ask, seed: int = 0) -> tuple[Networks, ...]:
+def build_stages(space: Space, spec: Spec, ask: Ask, seed: int = 0) -> tuple[Networks, ...]:
     """Build one member from a seed, as the engine does."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -83,12 +83,12 @@ def stages(space: Space, spec: Spec, ask: Ask, seed: int = 0) -> tuple[Networks,
     return made if isinstance(made, tuple) else (made,)
 
 
-def players(networks: Networks) -> list[nn.Module]:
+def list_players(networks: Networks) -> list[nn.Module]:
     """Give the modules that there are."""
     return [net for net in (networks.generator, networks.critic) if net is not None]
 
 
-def given(networks: Networks, ask: Ask, rows: int = ROWS, seed: int = 0) -> tuple[Tensor, tuple[Tensor, ...]]:
+def make_inputs(networks: Networks, ask: Ask, rows: int = ROWS, seed: int = 0) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Give a latent [n, width], and labels where the networks are conditional."""
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(rows, networks.latent + ask.latent, generator=rng)
@@ -97,13 +97,13 @@ def given(networks: Networks, ask: Ask, rows: int = ROWS, seed: int = 0) -> tupl
 
 def samples(networks: Networks, ask: Ask, rows: int = ROWS, seed: int = 0) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Give normal samples as the critic sees them, packed, and labels."""
-    z, labels = given(networks, ask, rows, seed)
+    z, labels = make_inputs(networks, ask, rows, seed)
     shape = networks.generator(z, *labels).shape[1:]
     rng = torch.Generator().manual_seed(seed + 1)
     return torch.randn(rows, ask.pack * shape[0], *shape[1:], generator=rng), labels
 
 
-def answers(critic: Callable[..., Any], *inputs: Tensor) -> Mapping[str, Tensor]:
+def critic_answers(critic: Callable[..., Any], *inputs: Tensor) -> Mapping[str, Tensor]:
     """Give every answer of a critic by name."""
     made = critic(*inputs)
     return {"score": made} if isinstance(made, Tensor) else made
@@ -112,7 +112,7 @@ def answers(critic: Callable[..., Any], *inputs: Tensor) -> Mapping[str, Tensor]
 @rule()
 def samples_specs_by_its_own_dice(case: Case) -> None:
     """Draws specs of names and numbers from the generator it is given alone, at most `size` of them."""
-    with no_global_chance("draw specs from the `rng` that `sample` is given"):
+    with require_no_global_random("draw specs from the `rng` that `sample` is given"):
         one, other = ([case.space.sample(rng) for _ in range(5)] for rng in (Random(3), Random(3)))
     require(
         one == other, "two equal generators give different specs: draw from the `rng` that `sample` is given alone."
@@ -133,19 +133,21 @@ def samples_specs_by_its_own_dice(case: Case) -> None:
 def repeats_its_weights(case: Case) -> None:
     """Draws its weights from torch's global generator alone: one seed gives one network."""
     spec = case.specs[0]
-    one, other = (stages(case.space, spec, case.ask, seed=5) for _ in range(2))
+    one, other = (build_stages(case.space, spec, case.ask, seed=5) for _ in range(2))
     for first, second in zip(one, other, strict=True):
-        for a, b in zip(players(first), players(second), strict=True):
+        for a, b in zip(list_players(first), list_players(second), strict=True):
             states = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-            require(all(same(x, y) for x, y in states), "one seed gives two networks: draw weights by torch alone.")
+            require(
+                all(equal_bits(x, y) for x, y in states), "one seed gives two networks: draw weights by torch alone."
+            )
 
 
 @rule()
 def gives_samples_and_scores(case: Case) -> None:
     """Makes samples of the shape asked for, and one score for each."""
     for _, networks in case.built():
-        refuse_tied(networks.generator, "generator")
-        z, labels = given(networks, case.ask)
+        refuse_tied_parameters(networks.generator, "generator")
+        z, labels = make_inputs(networks, case.ask)
         made = networks.generator(z, *labels)
         require(len(made) == ROWS, f"the generator makes {list(made.shape)} of {ROWS} latents.")
         if networks.prepare is None:
@@ -159,8 +161,8 @@ def gives_samples_and_scores(case: Case) -> None:
                 f"`prepare` makes {list(real.shape[1:])}, fakes are {list(made.shape[1:])}.",
             )
         if networks.critic is not None:
-            refuse_tied(networks.critic, "critic")
-            score = answers(networks.critic, made, *labels).get("score")
+            refuse_tied_parameters(networks.critic, "critic")
+            score = critic_answers(networks.critic, made, *labels).get("score")
             shape = None if score is None else list(score.shape)
             require(shape in (None, [ROWS]), f"the critic's score is {shape} for {ROWS} samples: it must be [{ROWS}].")
 
@@ -175,30 +177,30 @@ def gives_what_a_method_asks_for(case: Case) -> None:
     }
     for what, ask in asks.items():
         try:
-            made = stages(case.space, case.specs[0], ask)
+            made = build_stages(case.space, case.specs[0], ask)
         except GanbenchError:
             continue
         for networks in made:
-            fits(networks, ask, what)
+            require_fit(networks, ask, what)
 
 
-def fits(networks: Networks, ask: Ask, what: str) -> None:
+def require_fit(networks: Networks, ask: Ask, what: str) -> None:
     """Raise ContractError unless the networks give what was asked for."""
-    z, labels = given(networks, ask)
+    z, labels = make_inputs(networks, ask)
     try:
         out = networks.generator(z, *labels)
     except RuntimeError as error:
         require(
             False, f"asked for {what}, its generator cannot read {z.shape[1]} = latent + ask.latent numbers: {error}"
         )
-    if ask.latent and not same(out, networks.generator(torch.cat([z[:, :-3] + 1, z[:, -3:]], 1), *labels)):
-        blind = same(out, networks.generator(torch.cat([z[:, :-3], z[:, -3:] + 1], 1), *labels))
+    if ask.latent and not equal_bits(out, networks.generator(torch.cat([z[:, :-3] + 1, z[:, -3:]], 1), *labels)):
+        blind = equal_bits(out, networks.generator(torch.cat([z[:, :-3], z[:, -3:] + 1], 1), *labels))
         require(not blind, "asked for codes (ask.latent = 3), its generator ignores the last three latents.")
     if networks.critic is None:
         return
     x, labels = samples(networks, ask)
     try:
-        given_back = answers(networks.critic, x, *labels)
+        given_back = critic_answers(networks.critic, x, *labels)
     except RuntimeError as error:
         require(
             False,
@@ -213,19 +215,19 @@ def fits(networks: Networks, ask: Ask, what: str) -> None:
 def leaves_its_buffers_alone(case: Case) -> None:
     """Keeps every buffer as it is, bit by bit, and gives the same twice: no statistics, no dropout, no dice."""
     for spec, networks in case.built():
-        for player, net in zip(("generator", "critic"), players(networks), strict=False):
+        for player, net in zip(("generator", "critic"), list_players(networks), strict=False):
             net.train()
-            inputs = given(networks, case.ask) if player == "generator" else samples(networks, case.ask)
+            inputs = make_inputs(networks, case.ask) if player == "generator" else samples(networks, case.ask)
             before = {name: buffer.clone() for name, buffer in net.named_buffers()}
-            with no_global_chance(f"no dropout and no noise in the {player} (an input's `view` may draw)"):
+            with require_no_global_random(f"no dropout and no noise in the {player} (an input's `view` may draw)"):
                 one, other = (tree_leaves(net(inputs[0], *inputs[1])) for _ in range(2))
-            changed = [name for name, buffer in net.named_buffers() if not same(buffer, before[name])]
+            changed = [name for name, buffer in net.named_buffers() if not equal_bits(buffer, before[name])]
             require(
                 not changed,
                 f"the {player}'s buffers {changed} change when it is called ({dict(spec)}): a batch norm needs "
                 "track_running_stats=False.",
             )
-            alike = all(same(a, b) for a, b in zip(one, other, strict=True))
+            alike = all(equal_bits(a, b) for a, b in zip(one, other, strict=True))
             require(alike, f"the {player} gives two different answers to one input: it keeps a state.")
 
 
@@ -238,10 +240,12 @@ def is_rowwise_if_it_says_so(case: Case) -> None:
         critic = networks.critic.double()
         x, labels = samples(networks, case.ask)
         x = x.double()
-        whole = answers(critic, x, *labels)
-        parts = [answers(critic, x[half], *(each[half] for each in labels)) for half in (slice(0, 2), slice(2, None))]
+        whole = critic_answers(critic, x, *labels)
+        parts = [
+            critic_answers(critic, x[half], *(each[half] for each in labels)) for half in (slice(0, 2), slice(2, None))
+        ]
         for name, answer in whole.items():
-            gap = apart([torch.cat([part[name] for part in parts])], [answer])
+            gap = largest_difference([torch.cat([part[name] for part in parts])], [answer])
             require(
                 gap <= NUDGE,
                 f"rowwise=True, but the critic's {name} of a sample hangs on the rest of its batch (by {gap:.2g}, "
@@ -250,12 +254,12 @@ def is_rowwise_if_it_says_so(case: Case) -> None:
         networks.critic.float()
 
 
-@rule(lambda case: len(stages(case.space, case.specs[0], case.ask)) > 1)
+@rule(lambda case: len(build_stages(case.space, case.specs[0], case.ask)) > 1)
 def grows_by_name(case: Case) -> None:
     """Keeps every parameter of a stage, by name and shape, in the next."""
-    made = stages(case.space, case.specs[0], case.ask)
+    made = build_stages(case.space, case.specs[0], case.ask)
     for before, after in pairwise(made):
-        for player, old, new in zip(("generator", "critic"), players(before), players(after), strict=False):
+        for player, old, new in zip(("generator", "critic"), list_players(before), list_players(after), strict=False):
             held = {name: p.shape for name, p in new.named_parameters()}
             lost = [name for name, p in old.named_parameters() if held.get(name) != p.shape]
             require(not lost, f"the {player}'s parameters {lost} of one stage are missing, or others, in the next.")

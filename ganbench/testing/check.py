@@ -49,13 +49,15 @@ def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
         raise GanbenchError(
             "check: the contract tests run on pytest, which is not installed. pip install pytest, or 'ganbench[dev]'."
         ) from None
-    from ganbench.testing.contracts import notes
-    from ganbench.testing.pytest_plugin import Listener, chosen, load
+    from ganbench.testing.contracts import author_notes
+    from ganbench.testing.pytest_plugin import Listener, load, select_offers
 
     plugins = load(words)
-    verdicts = {(one.kind, one.offer.name): Verdict(one, notes=notes(one)) for one in chosen(plugins, words)}
+    verdicts = {
+        (one.kind, one.offer.name): Verdict(one, notes=author_notes(one)) for one in select_offers(plugins, words)
+    }
     listener = Listener()
-    with alone():
+    with isolated_pytest():
         code = pytest.main([*ALONE, *(f"--contracts-of={word}" for word in words)], plugins=[listener])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GanbenchError(f"check: pytest {pytest.__version__} stopped with {code!r}. Run `ganbench doctor`.")
@@ -68,7 +70,7 @@ def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def isolated_pytest() -> Iterator[None]:
     """Keep what the environment says to pytest away from it, and put it back."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)

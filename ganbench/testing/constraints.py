@@ -12,9 +12,9 @@ from torch.utils._pytree import tree_map
 from ganbench.api.training import Constraint, Input, Term
 from ganbench.errors import GanbenchError
 from ganbench.testing.offers import dials
-from ganbench.testing.purity import Capture, apart, no_global_chance, unchanged
+from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
-from ganbench.testing.small_game import NAME, ROWS, Scene, by_gradients, set_scene, train
+from ganbench.testing.small_game import NAME, ROWS, SmallGame, by_gradients, make_game, train
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 PLAYERS = ("critic", "generator")
@@ -37,7 +37,7 @@ class Case:
         """The first shape of data on which it works at all; flat if on none, so that its own error is told."""
         for shape in SHAPES:
             try:
-                scene = set_scene(self.part, shape)
+                scene = make_game(self.part, shape)
                 scene.loss("critic")
                 scene.loss("generator")
                 return shape
@@ -46,9 +46,9 @@ class Case:
         return SHAPES[0]
 
     @cached_property
-    def scene(self) -> Scene:
+    def scene(self) -> SmallGame:
         """It in a game of smooth perceptrons."""
-        return set_scene(self.part, self.shape)
+        return make_game(self.part, self.shape)
 
     @property
     def stackable(self) -> bool:
@@ -88,11 +88,11 @@ def maps_over_seeds(case: Case) -> None:
         "by vmap(grad)": train(case.part, case.shape, mode="stack", dynamics=by_gradients()),
     }
     for way, other in ways.items():
-        gap = apart(mapped, other)
+        gap = largest_difference(mapped, other)
         require(gap <= TOLERANCE, f"three seeds end {gap:.2g} apart {way} and mapped: it mixes seeds or keeps a state.")
     for i in range(3):
         alone = train(case.part, case.shape, mode="loop", seeds=(i,))
-        gap = apart(tree_map(lambda t, i=i: t[i : i + 1], mapped), alone)
+        gap = largest_difference(tree_map(lambda t, i=i: t[i : i + 1], mapped), alone)
         require(gap <= TOLERANCE, f"a seed ends {gap:.2g} away from where it ends alone: it looks at other seeds.")
 
 
@@ -100,13 +100,16 @@ def maps_over_seeds(case: Case) -> None:
 def repeats_in_a_loop(case: Case) -> None:
     """Trains to the same end twice, in a plain loop over seeds."""
     one, other = (train(case.part, case.shape, mode="loop") for _ in range(2))
-    require(apart(one, other) == 0, "two runs of one seed end apart: it keeps a state outside `init`, or throws dice.")
+    require(
+        largest_difference(one, other) == 0,
+        "two runs of one seed end apart: it keeps a state outside `init`, or throws dice.",
+    )
 
 
 @rule()
-def throws_no_dice(case: Case) -> None:
+def draws_no_random_numbers(case: Case) -> None:
     """Draws no random numbers but those that it declares."""
-    with no_global_chance("declare the numbers as `draws={...: Draw(...)}` and read `play.draws`"):
+    with require_no_global_random("declare the numbers as `draws={...: Draw(...)}` and read `play.draws`"):
         for player in PLAYERS:
             case.scene.loss(player)
 
@@ -127,7 +130,7 @@ def changes_nothing_it_is_given(case: Case) -> None:
     """Leaves samples, draws, parameters and state as they are."""
     scene = case.scene
     given = (scene.g, scene.d, scene.chance, scene.state)
-    with unchanged("what it is given (samples, draws, parameters or state)", given), torch.no_grad():
+    with require_unchanged("what it is given (samples, draws, parameters or state)", given), torch.no_grad():
         for player in PLAYERS:
             scene.loss(player)
         if isinstance(case.part, Constraint) and case.part.project is not None:
@@ -135,13 +138,13 @@ def changes_nothing_it_is_given(case: Case) -> None:
             case.part.project(scene.d, scene.progress)
 
 
-def effects(scene: Scene) -> list[Tensor]:
+def collect_effects(scene: SmallGame) -> list[Tensor]:
     """Give all that a part can change: both losses at three points of the run."""
     points = [replace(scene, progress=torch.full_like(scene.progress, at)) for at in (0.0, 0.5, 1.0)]
     return [point.loss(player).detach() for point in points for player in PLAYERS]
 
 
-def nudged(draw: Tensor, row: int) -> Tensor:
+def nudge(draw: Tensor, row: int) -> Tensor:
     """Give a draw with the numbers of one row moved (of one in each group of ROWS, where samples are packed)."""
     mine = torch.arange(len(draw)) % ROWS == row
     return draw + 0.25 * mine.reshape(-1, *[1] * (draw.ndim - 1))
@@ -150,14 +153,17 @@ def nudged(draw: Tensor, row: int) -> Tensor:
 @rule(lambda case: bool(case.part.draws))
 def reads_every_draw(case: Case) -> None:
     """Reads every number that it declares to draw, for every row."""
-    plain = effects(case.scene)
+    plain = collect_effects(case.scene)
     for name, with_change in case.scene.draws():
         other = with_change(lambda t: 0.3 + 0.5 * t)
-        require(apart(effects(other), plain) > 0, f"it declares the draw {name!r} and never reads it: leave it out.")
+        require(
+            largest_difference(collect_effects(other), plain) > 0,
+            f"it declares the draw {name!r} and never reads it: leave it out.",
+        )
         for row in range(ROWS):
-            one = with_change(partial(nudged, row=row))
+            one = with_change(partial(nudge, row=row))
             require(
-                apart(effects(one), plain) > 0,
+                largest_difference(collect_effects(one), plain) > 0,
                 f"the draw {name!r} of row {row} changes nothing: every sample must read its own, not the first row's.",
             )
 
@@ -226,17 +232,17 @@ def follows_schedules(case: Case) -> None:
             fresh = case.subject.offer.build(**{**case.subject.options, name: other})
         except GanbenchError:
             continue
-        values = [changed_effects(case.scene, part) for part in (moved, fresh)]
+        values = [collect_changed_effects(case.scene, part) for part in (moved, fresh)]
         require(
-            apart(values[0], values[1]) <= TOLERANCE,
+            largest_difference(values[0], values[1]) <= TOLERANCE,
             f"the option {name!r} is a Scalar, but a schedule of it changes nothing: use the tensor as it comes, "
             "at every call, without float().",
         )
 
 
-def changed_effects(scene: Scene, part: Term) -> list[Tensor]:
+def collect_changed_effects(scene: SmallGame, part: Term) -> list[Tensor]:
     """Give all that another build of the part changes in the same scene, the projection included."""
-    values = effects(replace(scene, part=part))
+    values = collect_effects(replace(scene, part=part))
     if isinstance(part, Constraint) and part.project is not None:
         values += [new.detach() for _, new in sorted(part.project(scene.d, scene.progress).items())]
     return values
@@ -246,7 +252,7 @@ RULES = (
     does_something,
     maps_over_seeds,
     repeats_in_a_loop,
-    throws_no_dice,
+    draws_no_random_numbers,
     can_be_captured,
     changes_nothing_it_is_given,
     reads_every_draw,

@@ -56,10 +56,10 @@ def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> It
     """Give the contracts of these offers (of all that are installed) with this registry."""
     chosen = [one for kind in registry.kinds for one in registry.offers(kind)] if offers is None else offers
     for offered in chosen:
-        yield from of_offer(Subject(offered, registry))
+        yield from offer_contracts(Subject(offered, registry))
 
 
-def of_offer(subject: Subject) -> Iterator[Contract]:
+def offer_contracts(subject: Subject) -> Iterator[Contract]:
     """Give the contracts of one offer; of one that does not build only those that say why."""
     for rule in offer_rules.RULES:
         yield Contract(subject, rule, subject)
@@ -91,7 +91,7 @@ def applies(rule: Rule, case: Any) -> bool:
         return False
 
 
-def notes(offered: Offered) -> list[str]:
+def author_notes(offered: Offered) -> list[str]:
     """Give what is no mistake but worth a word to the author."""
     said = []
     if offered.kind == "losses" and not offered.offer.examples:

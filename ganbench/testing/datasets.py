@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Source
-from ganbench.testing.purity import no_global_chance, same, unchanged
+from ganbench.testing.purity import equal_bits, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, require, rule
 
 ROWS = 16
@@ -40,7 +40,7 @@ def cases(subject: Subject) -> list[Case]:
     return [Case(subject)]
 
 
-def sound(rows: Tensor, shape: tuple[int, ...], what: str) -> None:
+def require_samples(rows: Tensor, shape: tuple[int, ...], what: str) -> None:
     """Raise ContractError unless these are finite float32 samples of the shape."""
     require(
         tuple(rows.shape[1:]) == tuple(shape), f"{what} gives rows of {list(rows.shape[1:])}, and `shape` is {shape}."
@@ -66,14 +66,15 @@ def draws_from_its_generator_alone(case: Case) -> None:
     """Draws float32 samples of its shape, the same ones from equal generators, other ones from another."""
     draw = case.source.draw
     assert draw is not None
-    with no_global_chance("draw every number from the generator that `draw` is given"):
+    with require_no_global_random("draw every number from the generator that `draw` is given"):
         one, again, other = (draw(torch.Generator().manual_seed(seed), ROWS) for seed in (1, 1, 2))
-    sound(one, case.source.shape, "`draw`")
+    require_samples(one, case.source.shape, "`draw`")
     require(len(one) == ROWS, f"asked for {ROWS} samples, `draw` gives {len(one)}.")
-    require(same(one, again), "two equal generators give different samples: draw from the generator alone.")
+    require(equal_bits(one, again), "two equal generators give different samples: draw from the generator alone.")
     constant = bool((one == one[0]).all())
     require(
-        constant or not same(one, other), "two generators give the same samples: `draw` does not use its generator."
+        constant or not equal_bits(one, other),
+        "two generators give the same samples: `draw` does not use its generator.",
     )
 
 
@@ -83,12 +84,15 @@ def takes_the_rows_asked_for(case: Case) -> None:
     source = case.source
     assert source.take is not None
     indices = torch.arange(min(source.size, HELD))
-    with no_global_chance("a set is the same every time"), unchanged("the indices", indices):
+    with require_no_global_random("a set is the same every time"), require_unchanged("the indices", indices):
         rows = source.take(indices)
         some = source.take(torch.tensor([2, 0, source.size - 1]) % source.size)
-    sound(rows, source.shape, "`take`")
+    require_samples(rows, source.shape, "`take`")
     require(len(rows) == len(indices), f"asked for {len(indices)} rows, `take` gives {len(rows)}.")
-    require(same(some[0], rows[2 % source.size]) and same(some[1], rows[0]), "`take` gives rows in another order.")
+    require(
+        equal_bits(some[0], rows[2 % source.size]) and equal_bits(some[1], rows[0]),
+        "`take` gives rows in another order.",
+    )
     if source.labels is not None:
         labels = source.labels(indices)
         require(
@@ -101,11 +105,11 @@ def takes_the_rows_asked_for(case: Case) -> None:
 @rule()
 def has_one_reference(case: Case) -> None:
     """Compares with the same reference samples every time, at most as many as asked for."""
-    with no_global_chance("the reference sample needs a generator of its own, with a fixed seed"):
+    with require_no_global_random("the reference sample needs a generator of its own, with a fixed seed"):
         one, again = (case.source.reference(ROWS) for _ in range(2))
-    sound(one, case.source.shape, "`reference`")
+    require_samples(one, case.source.shape, "`reference`")
     require(0 < len(one) <= ROWS, f"asked for {ROWS} reference samples, it gives {len(one)}.")
-    require(same(one, again), "`reference` gives other samples the second time: fix the seed of its generator.")
+    require(equal_bits(one, again), "`reference` gives other samples the second time: fix the seed of its generator.")
 
 
 @rule(lambda case: bool(case.subject.offer.metrics))
@@ -122,12 +126,12 @@ def extracts_features_row_by_row(case: Case) -> None:
     assert extractor is not None
     require(bool(extractor.digest), "its extractor has no digest: the hash of its weights, so that scores never mix.")
     rows = case.source.reference(ROWS)
-    with no_global_chance("an extractor is a fixed network in evaluation mode"), torch.no_grad():
+    with require_no_global_random("an extractor is a fixed network in evaluation mode"), torch.no_grad():
         whole, again = (extractor.extract(rows) for _ in range(2))
         first = extractor.extract(rows[:1])
     for name in ("features", "logits"):
         require(name in whole and whole[name].ndim == 2, f"its extractor must give {name!r} [n, d].")
-        require(same(whole[name], again[name]), f"its extractor gives other {name} the second time: use eval().")
+        require(equal_bits(whole[name], again[name]), f"its extractor gives other {name} the second time: use eval().")
         gap = float((whole[name][:1] - first[name]).abs().max())
         require(
             gap < 1e-3,

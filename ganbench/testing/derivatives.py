@@ -12,9 +12,9 @@ from torch.nn.functional import softplus
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ganbench.api.models import Networks
-from ganbench.engine.ensemble import looped, mapped, stack
-from ganbench.testing.architectures import NUDGE, Case, answers, given, players, stages
-from ganbench.testing.purity import Capture, apart
+from ganbench.engine.ensemble import loop_over_seeds, map_over_seeds, stack
+from ganbench.testing.architectures import NUDGE, Case, build_stages, critic_answers, list_players, make_inputs
+from ganbench.testing.purity import Capture, largest_difference
 from ganbench.testing.rule import require, rule
 
 
@@ -24,10 +24,10 @@ def uses_every_parameter(case: Case) -> None:
     for _, networks in case.built():
         if networks.critic is None:
             continue
-        z, labels = given(networks, case.ask)
-        out = answers(networks.critic, networks.generator(z, *labels), *labels)
+        z, labels = make_inputs(networks, case.ask)
+        out = critic_answers(networks.critic, networks.generator(z, *labels), *labels)
         loss = sum((softplus(-answer).mean() for answer in out.values()), torch.zeros(()))
-        for player, net in zip(("generator", "critic"), players(networks), strict=True):
+        for player, net in zip(("generator", "critic"), list_players(networks), strict=True):
             names = dict(net.named_parameters())
             slopes = torch.autograd.grad(loss, list(names.values()), allow_unused=True, retain_graph=True)
             unused = [name for name, slope in zip(names, slopes, strict=True) if slope is None]
@@ -42,7 +42,7 @@ def slopes_of(networks: Networks) -> Callable[..., Any]:
         critic: nn.Module = networks.critic
 
         def score(x: Tensor) -> Tensor:
-            return sum(a.flatten(1).sum(1) if a.ndim > 1 else a for a in answers(called, x, *labels).values())  # type: ignore[return-value]
+            return sum(a.flatten(1).sum(1) if a.ndim > 1 else a for a in critic_answers(called, x, *labels).values())  # type: ignore[return-value]
 
         def called(*inputs: Tensor) -> Any:
             return functional_call(critic, {**d, **buffers["critic"]}, inputs)
@@ -58,16 +58,18 @@ def slopes_of(networks: Networks) -> Callable[..., Any]:
 def maps_over_seeds_through_a_second_derivative(case: Case) -> None:
     """Gives mapped seeds the gradients that each has alone, through a penalty on the critic's slope."""
     for spec in case.specs:
-        twins = [stages(case.space, spec, case.ask, seed) for seed in (0, 1)]
+        twins = [build_stages(case.space, spec, case.ask, seed) for seed in (0, 1)]
         for each in zip(*twins, strict=True):
             networks = each[0]
             if networks.critic is None:
                 continue
             ensemble = stack(list(each), torch.device("cpu"), torch.float64)
-            z, labels = given(networks, case.ask)
+            z, labels = make_inputs(networks, case.ask)
             stacked = tree_map(lambda t: torch.stack([t, t.flip(0)]), (z.double(), labels))
             inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers, *stacked)
-            gap = apart(mapped(slopes_of(networks))(*inputs), looped(slopes_of(networks))(*inputs))
+            gap = largest_difference(
+                map_over_seeds(slopes_of(networks))(*inputs), loop_over_seeds(slopes_of(networks))(*inputs)
+            )
             require(gap <= NUDGE, f"mapped seeds have gradients {gap:.2g} away from each alone ({dict(spec)}).")
 
 
@@ -77,9 +79,11 @@ def has_second_derivatives(case: Case) -> None:
     for _, networks in case.built():
         if networks.critic is not None:
             ensemble = stack([networks], torch.device("cpu"), torch.float64)
-            z, labels = given(networks, case.ask)
+            z, labels = make_inputs(networks, case.ask)
             inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers)
-            found = looped(slopes_of(networks))(*inputs, z.double().unsqueeze(0), tree_map(lambda t: t[None], labels))
+            found = loop_over_seeds(slopes_of(networks))(
+                *inputs, z.double().unsqueeze(0), tree_map(lambda t: t[None], labels)
+            )
             require(
                 all(bool(leaf.isfinite().all()) for leaf in tree_leaves(found)),
                 "its second derivatives are not finite.",
@@ -90,11 +94,11 @@ def has_second_derivatives(case: Case) -> None:
 def can_be_captured(case: Case) -> None:
     """Keeps to operations that a CUDA graph can replay."""
     for _, networks in case.built():
-        z, labels = given(networks, case.ask)
+        z, labels = make_inputs(networks, case.ask)
         with Capture():
             made = networks.generator(z, *labels)
             if networks.critic is not None:
-                answers(networks.critic, made, *labels)
+                critic_answers(networks.critic, made, *labels)
 
 
 RULES = (

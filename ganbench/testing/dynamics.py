@@ -12,9 +12,9 @@ from torch.utils._pytree import tree_map
 from ganbench.api.training import Constraint, Dynamics
 from ganbench.testing.offers import dials
 from ganbench.testing.optimizers import BALANCED, FLAT
-from ganbench.testing.purity import Capture, apart, no_global_chance, unchanged
+from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
-from ganbench.testing.small_game import Scene, set_scene, train
+from ganbench.testing.small_game import SmallGame, make_game, train
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class DynamicsCase:
         each = {"critic": self.dynamics.critic, "generator": self.dynamics.generator}
         return {player: move for player, move in each.items() if move is not None}
 
-    def scene(self) -> Scene:
+    def scene(self) -> SmallGame:
         """Give a game in which nothing but the dynamics is odd."""
-        return set_scene(Constraint(), FLAT)
+        return make_game(Constraint(), FLAT)
 
 
 def cases(subject: Subject) -> list[DynamicsCase]:
@@ -52,7 +52,7 @@ def is_dynamics(case: DynamicsCase) -> None:
     for player, move in case.moves.items():
         scene = case.scene()
         own = scene.g if player == "generator" else scene.d
-        with unchanged("the players' parameters", (scene.g, scene.d)), no_global_chance():
+        with require_unchanged("the players' parameters", (scene.g, scene.d)), require_no_global_random():
             result = move(scene.losses(player), scene.g, scene.d)
         require(isinstance(result, tuple) and len(result) == 2, f"the {player}'s move must give (gradients, memory).")
         gradients, memory = result
@@ -75,10 +75,10 @@ def dynamics_map_over_seeds(case: DynamicsCase) -> None:
     """Trains several seeds as one to where it trains each alone, with a loss that has a state."""
     mapped = train(None, FLAT, mode="stack", dynamics=case.dynamics, objective=BALANCED)
     looped = train(None, FLAT, mode="loop", dynamics=case.dynamics, objective=BALANCED)
-    gap = apart(mapped, looped)
+    gap = largest_difference(mapped, looped)
     require(gap <= TOLERANCE, f"three seeds end {gap:.2g} apart in a loop and mapped: it mixes seeds or keeps a state.")
     alone = train(None, FLAT, mode="loop", seeds=(1,), dynamics=case.dynamics, objective=BALANCED)
-    gap = apart(tree_map(lambda t: t[1:2], mapped), alone)
+    gap = largest_difference(tree_map(lambda t: t[1:2], mapped), alone)
     require(gap <= TOLERANCE, f"a seed ends {gap:.2g} away from where it ends alone: it looks at other seeds.")
 
 
@@ -102,7 +102,7 @@ def dynamics_follow_schedules(case: DynamicsCase) -> None:
         scene = case.scene()
         for player, move in moved.moves.items():
             ends = [each(scene.losses(player), scene.g, scene.d)[0] for each in (move, getattr(fresh, player))]
-            gap = apart(ends[0], ends[1])
+            gap = largest_difference(ends[0], ends[1])
             require(gap <= TOLERANCE, f"the option {name!r} is a Scalar, but a schedule of it changes nothing.")
 
 

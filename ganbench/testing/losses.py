@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 
 from ganbench.api.training import Objective, identity
-from ganbench.engine.ensemble import looped, mapped
+from ganbench.engine.ensemble import loop_over_seeds, map_over_seeds
 from ganbench.testing.offers import dials
-from ganbench.testing.purity import Capture, apart, no_global_chance, numbers, same, unchanged
+from ganbench.testing.purity import (
+    Capture,
+    detach_values,
+    equal_bits,
+    largest_difference,
+    require_no_global_random,
+    require_unchanged,
+)
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 
 ROWS, WIDTH, SEEDS = 6, 2, 3
@@ -141,17 +148,17 @@ def maps_over_seeds(case: Case) -> None:
 
     slope = torch.func.grad_and_value(total, has_aux=True)
     ways: dict[str, Any] = {}
-    ways["gradients mapped over seeds"] = numbers(lambda: mapped(slope)(stacked, states))
-    ways["seeds in a loop"] = numbers(lambda: looped(slope)(stacked, states))
+    ways["gradients mapped over seeds"] = detach_values(lambda: map_over_seeds(slope)(stacked, states))
+    ways["seeds in a loop"] = detach_values(lambda: loop_over_seeds(slope)(stacked, states))
     alone = [slope(member, case.state()) for member in members]
     expected = torch.utils._pytree.tree_map(lambda *each: torch.stack(each), alone[0], *alone[1:])
     for way, got in ways.items():
-        gap = apart(got, expected)
+        gap = largest_difference(got, expected)
         require(gap <= TOLERANCE, f"{way} differ from the seed alone by {gap:.2g}: it mixes seeds, or keeps a state.")
     free = leaves(stacked)
-    values, _ = mapped(total)(stacked, states)
+    values, _ = map_over_seeds(total)(stacked, states)
     summed = torch.autograd.grad(values.sum(), free, allow_unused=True, materialize_grads=True)
-    gap = apart(summed, torch.utils._pytree.tree_leaves(expected[0]))
+    gap = largest_difference(summed, torch.utils._pytree.tree_leaves(expected[0]))
     require(gap <= TOLERANCE, f"one summed backward of mapped seeds differs from the seed alone by {gap:.2g}.")
 
 
@@ -159,14 +166,14 @@ def maps_over_seeds(case: Case) -> None:
 def changes_nothing_it_is_given(case: Case) -> None:
     """Leaves the scores and the state that it is given as they are."""
     sides, state = case.sides(), case.state()
-    with unchanged("the scores or the state it is given", (sides, state)):
+    with require_unchanged("the scores or the state it is given", (sides, state)):
         case.game(sides, state)
 
 
 @rule()
-def throws_no_dice(case: Case) -> None:
+def draws_no_random_numbers(case: Case) -> None:
     """Draws no random numbers."""
-    with no_global_chance("a loss has none; what needs chance is an input or a constraint with `draws`"):
+    with require_no_global_random("a loss has none; what needs chance is an input or a constraint with `draws`"):
         case.game(case.sides(), case.state())
 
 
@@ -228,7 +235,9 @@ def declares_whether_the_generator_sees_real_data(case: Case) -> None:
     if case.objective.paired:
         other = {**sides, "real": {name: 0.5 - 2 * tensor for name, tensor in sides["real"].items()}}
         one, two = (case.play("generator", each, state)[0] for each in (sides, other))
-        require(not same(one, two), "paired=True, but the generator's loss never reads the real scores: leave it out.")
+        require(
+            not equal_bits(one, two), "paired=True, but the generator's loss never reads the real scores: leave it out."
+        )
         return
     fake = case.seen(sides["fake"])
     for real in (None, torch.full_like(fake, torch.nan)):
@@ -279,15 +288,15 @@ def follows_schedules(case: Case) -> None:
         moved: Objective = case.subject.offer.build(**{**case.subject.options, name: dial})
         dial.fill_(other)
         fresh: Objective = case.subject.offer.build(**{**case.subject.options, name: other})
-        values = [played(case, objective) for objective in (moved, fresh)]
+        values = [play_both(case, objective) for objective in (moved, fresh)]
         require(
-            apart(values[0], values[1]) <= TOLERANCE,
+            largest_difference(values[0], values[1]) <= TOLERANCE,
             f"the option {name!r} is a Scalar, but a schedule of it changes nothing: use the tensor as it comes, "
             "at every call, without float().",
         )
 
 
-def played(case: Case, objective: Objective) -> list[Tensor]:
+def play_both(case: Case, objective: Objective) -> list[Tensor]:
     """Give both players' losses under another build of the loss."""
     twin = Case(case.subject)
     twin.__dict__["objective"] = objective
@@ -299,7 +308,7 @@ RULES = (
     follows_its_examples,
     maps_over_seeds,
     changes_nothing_it_is_given,
-    throws_no_dice,
+    draws_no_random_numbers,
     can_be_captured,
     keeps_its_state_in_form,
     stays_finite,

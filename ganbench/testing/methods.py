@@ -53,14 +53,14 @@ def names_what_is_installed(case: MethodCase) -> None:
 def has_sensible_numbers(case: MethodCase) -> None:
     """Has critic steps, weights and an averaging rate that mean something."""
     method = case.method
-    steps = schedules.critic_steps(method.critic_steps)
+    steps = schedules.parse_critic_steps(method.critic_steps)
     has_critic = case.subject.registry.build("losses", method.loss.name, method.loss.options).head is not None
     require(has_critic or steps(0) == 0, "its loss has no critic: critic_steps must be 0.")
     require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights is in [0, 1).")
     require(method.order in ("critic-first", "generator-first"), f"order = {method.order!r} is none.")
     for use in (*method.constraints, *method.inputs):
         try:
-            schedules.scalar(use.weight)
+            schedules.parse_scalar(use.weight)
         except GanbenchError as error:
             require(False, f"the weight of {use.name!r}: {error}")
         require(use.every is None or use.every >= 1, f"every = {use.every} of {use.name!r}: a period is 1 or more.")

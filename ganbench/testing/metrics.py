@@ -17,10 +17,10 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
-from ganbench.evaluation.scoring import Reference, Sight, scores
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric
 from ganbench.registry.registry import Registry
-from ganbench.testing.architectures import stages
-from ganbench.testing.purity import no_global_chance, unchanged
+from ganbench.testing.architectures import build_stages
+from ganbench.testing.purity import require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, require, rule
 from ganbench.testing.small_game import space
 
@@ -74,13 +74,13 @@ class Model:
         """Give normal samples, apart from the reference."""
         return 0.2 + torch.randn(SAMPLES, *self.shape, generator=torch.Generator().manual_seed(1))
 
-    def sight(self, samples: Tensor) -> Sight:
+    def sight(self, samples: Tensor) -> ModelEvidence:
         """Give the evidence of it, if these are its samples."""
         held = [
             {} if net is None else {name: p.detach() for name, p in net.named_parameters()}
             for net in (self.networks.generator, self.networks.critic)
         ]
-        return Sight(
+        return ModelEvidence(
             samples,
             Reference(source(self.shape), REFERENCE),
             networks=self.networks,
@@ -91,7 +91,7 @@ class Model:
 
 def perceptrons() -> Iterator[Model]:
     """Give small perceptrons for flat and for image samples."""
-    return (Model(shape, made) for shape in SHAPES for made in stages(space(), {}, Ask(shape=shape)))
+    return (Model(shape, made) for shape in SHAPES for made in build_stages(space(), {}, Ask(shape=shape)))
 
 
 def installed(registry: Registry) -> Iterator[Model]:
@@ -100,7 +100,7 @@ def installed(registry: Registry) -> Iterator[Model]:
         for shape in ((1,), (2,)):
             try:
                 made: Space = registry.build("architectures", name)
-                yield Model(shape, stages(made, made.sample(Random(0)), Ask(shape=shape))[-1])
+                yield Model(shape, build_stages(made, made.sample(Random(0)), Ask(shape=shape))[-1])
             except Exception:  # its own rules tell
                 continue
 
@@ -148,8 +148,8 @@ def repeats(case: Case) -> None:
     samples = case.model.samples()
     evidence = case.model.sight(samples)
     with (
-        no_global_chance("use a generator of its own, with a fixed seed"),
-        unchanged("the samples it judges", [evidence.samples, evidence.reference]),
+        require_no_global_random("use a generator of its own, with a fixed seed"),
+        require_unchanged("the samples it judges", [evidence.samples, evidence.reference]),
     ):
         one, again = (case.metric.measure(evidence) for _ in range(2))
     for name, value in one.items():
@@ -169,14 +169,14 @@ def does_not_see_an_order(case: Case) -> None:
 
 
 @rule()
-def judges_the_dead(case: Case) -> None:
+def judges_degenerate_samples(case: Case) -> None:
     """Gives floats for a generator with one sample only, and NaN for one that blew up, without an exception."""
     same = case.model.samples()[:1].expand(SAMPLES, *case.model.shape).clone()
     found = case.measured(same)
     require(found.keys() == case.metric.values.keys(), f"of samples that are all equal it measures {sorted(found)}.")
     part = Part(case.subject.offer.name)
-    dead = scores(part, case.metric, case.model.sight(torch.full_like(same, torch.nan)), step=1)
+    dead = score_metric(part, case.metric, case.model.sight(torch.full_like(same, torch.nan)), step=1)
     require(all(math.isnan(score.value) for score in dead), "samples of NaN must score NaN.")
 
 
-RULES = (measures_what_it_declares, repeats, does_not_see_an_order, judges_the_dead)
+RULES = (measures_what_it_declares, repeats, does_not_see_an_order, judges_degenerate_samples)

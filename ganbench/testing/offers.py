@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganbench.api.offers import KINDS
-from ganbench.testing.purity import no_global_chance
+from ganbench.testing.purity import require_no_global_random
 from ganbench.testing.rule import Subject, require, rule
 
 
@@ -25,7 +25,7 @@ def can_be_named_in_a_suite(subject: Subject) -> None:
 def builds(subject: Subject) -> None:
     """Builds under its defaults, and without throwing dice."""
     subject.build()  # libraries that it imports may throw dice while they do, once
-    with no_global_chance("what is built must be the same everywhere"):
+    with require_no_global_random("what is built must be the same everywhere"):
         subject.build()
 
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Objective, OptimizerFactory
 from ganbench.testing.offers import dials
-from ganbench.testing.purity import apart, same
+from ganbench.testing.purity import equal_bits, largest_difference
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 from ganbench.testing.small_game import GAME
 
@@ -77,7 +77,7 @@ def keeps_seeds_apart(case: OptimizerCase) -> None:
     stacked = descend(case.factory)
     require(any(bool((p != 1).any()) for p in stacked.values()), "it moves nothing.")
     for member in range(MEMBERS):
-        gap = apart(tree_map(lambda p, m=member: p[m], stacked), descend(case.factory, member))
+        gap = largest_difference(tree_map(lambda p, m=member: p[m], stacked), descend(case.factory, member))
         require(
             gap <= 1e-12,
             f"a seed ends {gap:.2g} away from where it ends alone: it is not elementwise (a norm or a scale over all "
@@ -86,11 +86,11 @@ def keeps_seeds_apart(case: OptimizerCase) -> None:
 
 
 @rule()
-def keeps_the_dead_apart(case: OptimizerCase) -> None:
+def keeps_diverged_seeds_apart(case: OptimizerCase) -> None:
     """Leaves the neighbours of a seed whose gradients are NaN where they are, bit by bit."""
     plain, poisoned = descend(case.factory), descend(case.factory, poison=1)
     for member in (0, 2):
-        kept = all(same(poisoned[name][member], plain[name][member]) for name in SHAPES)
+        kept = all(equal_bits(poisoned[name][member], plain[name][member]) for name in SHAPES)
         require(kept, "a seed whose gradients are NaN changes its neighbours: it looks over all parameters at once.")
 
 
@@ -106,11 +106,11 @@ def optimizer_follows_schedules(case: OptimizerCase) -> None:
             dial.fill_(other)
             return optimizer
 
-        gap = apart(descend(turned), descend(fresh))
+        gap = largest_difference(descend(turned), descend(fresh))
         require(
             gap <= TOLERANCE,
             f"the option {name!r} is a Scalar, but a schedule of it changes nothing (off by {gap:.2g}).",
         )
 
 
-RULES = (keeps_seeds_apart, keeps_the_dead_apart, optimizer_follows_schedules)
+RULES = (keeps_seeds_apart, keeps_diverged_seeds_apart, optimizer_follows_schedules)

@@ -14,26 +14,26 @@ from torch.utils._pytree import tree_map
 from ganbench.api.training import Constraint
 from ganbench.testing.constraints import PLAYERS, Case
 from ganbench.testing.rule import TOLERANCE, require, rule
-from ganbench.testing.small_game import DOUBLE, Scene, Slope, set_scene
+from ganbench.testing.small_game import DOUBLE, Slope, SmallGame, make_game
 
 IMAGE = (3, 4, 4)
 """As many rows as an image is high, so that a coefficient [n, 1] that lands on the wrong axis still has room."""
 STEEP = 1.7
 
 
-def linear(
+def linear_critic(
     case: Case, slope: float, shape: tuple[int, ...] = IMAGE, constant: float = 0.0, turned: bool = False
-) -> Scene:
+) -> SmallGame:
     """Give it on D(x) = w.x + constant with |w| = slope; `turned` puts the entries of w in another order."""
-    return set_scene(case.part, shape, lambda ask: Slope(math.prod(shape) * ask.pack, slope, constant, turned))
+    return make_game(case.part, shape, lambda ask: Slope(math.prod(shape) * ask.pack, slope, constant, turned))
 
 
-def value(scene: Scene, player: str = "critic") -> float:
+def term_value(scene: SmallGame, player: str = "critic") -> float:
     """Give the term as a number."""
     return float(scene.term(player).detach())
 
 
-def rows(scene: Scene, order: list[int]) -> Scene:
+def reorder_rows(scene: SmallGame, order: list[int]) -> SmallGame:
     """Give the scene with its rows (data, latents and draws alike) taken in this order."""
 
     def reordered(drawn: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def rows(scene: Scene, order: list[int]) -> Scene:
     return scene.changed(reordered)
 
 
-def moved(scene: Scene) -> Scene:
+def move_samples(scene: SmallGame) -> SmallGame:
     """Give the scene with every sample, real and fake, moved by the same amount, another one in each coordinate."""
     by = torch.linspace(0.3, 0.9, scene.g["offset"].shape[1], dtype=DOUBLE).square()
     g = {**scene.g, "offset": scene.g["offset"] + by}
@@ -54,8 +54,8 @@ def holds_the_slope(case: Case) -> bool:
     if not isinstance(case.part, Constraint) or case.part.critic is None:
         return False
     try:
-        scene = linear(case, STEEP)
-        return abs(value(scene) - value(moved(scene))) <= TOLERANCE
+        scene = linear_critic(case, STEEP)
+        return abs(term_value(scene) - term_value(move_samples(scene))) <= TOLERANCE
     except Exception:
         return False  # it needs other samples than these; the rules on its own scene tell what is wrong
 
@@ -67,11 +67,11 @@ def follows_its_examples(case: Case) -> None:
         if dict(example.options) != case.subject.options:
             continue
         length, shape = float(example.given["slope"]), tuple(example.given["shape"])
-        scene = linear(case, length, shape)
+        scene = linear_critic(case, length, shape)
         for player, expected in example.expect.items():
             require(player in PLAYERS, f"an example expects {player!r}. Expect critic or generator, a player's term.")
             require(case.acts(player), f"an example expects a term of the {player}'s loss, and it has none there.")
-            got = value(scene, player)
+            got = term_value(scene, player)
             require(
                 math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5),
                 f"on D(x) = w.x with |w| = {length:g} and samples of {'x'.join(map(str, shape))} its {player} term is "
@@ -91,14 +91,14 @@ def suspicion(case: Case) -> str:
 @rule(holds_the_slope)
 def norm_is_per_sample(case: Case) -> None:
     """Takes the slope's norm per sample, over all axes but the batch's."""
-    scene, turned = linear(case, STEEP), linear(case, STEEP, turned=True)
-    one, other = value(scene), value(turned)
+    scene, turned = linear_critic(case, STEEP), linear_critic(case, STEEP, turned=True)
+    one, other = term_value(scene), term_value(turned)
     require(
         math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9),
         f"its norm mixes rows or axes: on D(x) = w.x with |w| = {STEEP} and 3x4x4 samples it gives {one:.4g}, and "
         f"{other:.4g} for the same entries of w in another order. Use gradient.flatten(1).square().sum(1).",
     )
-    many = value(rows(scene, [0, 1, 2, 3, 0, 1, 2, 3]))
+    many = term_value(reorder_rows(scene, [0, 1, 2, 3, 0, 1, 2, 3]))
     require(
         math.isclose(one, many, rel_tol=1e-9, abs_tol=1e-9),
         f"its norm mixes rows or axes: the same batch twice over gives {many:.4g} instead of {one:.4g}. Take the norm "
@@ -109,7 +109,7 @@ def norm_is_per_sample(case: Case) -> None:
 @rule(holds_the_slope)
 def ignores_a_constant(case: Case) -> None:
     """Does not see a constant that is added to the critic."""
-    one, other = value(linear(case, STEEP)), value(linear(case, STEEP, constant=5.0))
+    one, other = term_value(linear_critic(case, STEEP)), term_value(linear_critic(case, STEEP, constant=5.0))
     require(
         math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9),
         f"a constant of 5 added to the critic changes it from {one:.4g} to {other:.4g}: a slope has none.",
@@ -120,7 +120,7 @@ def ignores_a_constant(case: Case) -> None:
 def is_finite_at_a_flat_critic(case: Case) -> None:
     """Is finite, value and gradient, where the critic's slope is zero."""
     shape = IMAGE if holds_the_slope(case) else case.shape
-    scene = linear(case, 0.0, shape, constant=0.5).free()
+    scene = linear_critic(case, 0.0, shape, constant=0.5).free()
     loss = scene.loss("critic")
     slopes = torch.autograd.grad(loss, list(scene.d.values()), allow_unused=True) if loss.requires_grad else ()
     finite = all(slope is None or bool(slope.isfinite().all()) for slope in slopes)
@@ -131,18 +131,18 @@ def is_finite_at_a_flat_critic(case: Case) -> None:
     )
 
 
-def is_a_mix(scene: Scene, name: str) -> bool:
+def is_a_mix(scene: SmallGame, name: str) -> bool:
     """Say whether a draw mixes real with fake: it makes no difference where the two are the same."""
     both = scene.changed(lambda drawn: {**drawn, "latent": {n: drawn["real"].flatten(1) for n in drawn["latent"]}})
     change = dict(scene.draws())[name](lambda t: 0.3 + 0.5 * t)
     same = dict(both.draws())[name](lambda t: 0.3 + 0.5 * t)
-    return abs(value(change) - value(scene)) > 1e-12 and abs(value(same) - value(both)) < 1e-12
+    return abs(term_value(change) - term_value(scene)) > 1e-12 and abs(term_value(same) - term_value(both)) < 1e-12
 
 
 @rule(lambda case: isinstance(case.part, Constraint) and case.acts("critic") and bool(case.part.draws))
 def mixes_with_one_coefficient_a_sample(case: Case) -> None:
     """Mixes a real with a fake sample by one coefficient, not one for each of its numbers."""
-    scene = set_scene(case.part, IMAGE, lambda ask: Bowl(math.prod(IMAGE)))
+    scene = make_game(case.part, IMAGE, lambda ask: Bowl(math.prod(IMAGE)))
     for name in case.part.draws:
         coefficient = scene.chance["critic"]["draws"]["part"][name]
         require(
@@ -157,12 +157,12 @@ def mixes_with_one_coefficient_a_sample(case: Case) -> None:
 def order_of_rows_does_not_matter(case: Case) -> None:
     """Gives the same whatever the order of the samples in the batch."""
     try:
-        scene = set_scene(case.part, IMAGE, seed=1)
-        before = value(scene)
+        scene = make_game(case.part, IMAGE, seed=1)
+        before = term_value(scene)
     except Exception:
         scene = case.scene  # it does not go with such images
-        before = value(scene)
-    after = value(rows(scene, [2, 0, 3, 1]))
+        before = term_value(scene)
+    after = term_value(reorder_rows(scene, [2, 0, 3, 1]))
     require(
         math.isclose(before, after, rel_tol=1e-9, abs_tol=1e-9),
         f"it gives {before:.6g}, and {after:.6g} for the same rows in another order: some axis is taken for the batch. "

@@ -52,7 +52,7 @@ def _indices(args: Any) -> Iterator[Tensor]:
 
 
 @contextmanager
-def no_global_chance(way_out: str = "declare the numbers as `draws={...: Draw(...)}`") -> Iterator[None]:
+def require_no_global_random(way_out: str = "declare the numbers as `draws={...: Draw(...)}`") -> Iterator[None]:
     """Raise ContractError if torch's, Python's or NumPy's global generator has moved meanwhile."""
     import numpy
 
@@ -73,21 +73,21 @@ def no_global_chance(way_out: str = "declare the numbers as `draws={...: Draw(..
 
 
 @contextmanager
-def unchanged(what: str, given: Any) -> Iterator[None]:
+def require_unchanged(what: str, given: Any) -> Iterator[None]:
     """Raise ContractError if a tensor in this tree is changed in place meanwhile, bit by bit."""
     tensors = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor)]
     before = [tensor.detach().clone() for tensor in tensors]
     yield
-    if not all(same(tensor, old) for tensor, old in zip(tensors, before, strict=True)):
+    if not all(equal_bits(tensor, old) for tensor, old in zip(tensors, before, strict=True)):
         raise ContractError(f"it changes {what} in place: compute new tensors (`x = x.clamp(..)`, not `x.clamp_(..)`)")
 
 
-def same(one: Tensor, other: Tensor) -> bool:
+def equal_bits(one: Tensor, other: Tensor) -> bool:
     """Say whether two tensors are equal bit by bit, NaN included."""
     return one.shape == other.shape and bool(torch.equal(one.nan_to_num(7.25e9), other.nan_to_num(7.25e9)))
 
 
-def apart(one: Any, other: Any) -> float:
+def largest_difference(one: Any, other: Any) -> float:
     """Give the largest difference between two trees of tensors, relative to values above one; inf if NaN in one."""
     worst = 0.0
     for a, b in zip(tree_leaves(one), tree_leaves(other), strict=True):
@@ -96,6 +96,6 @@ def apart(one: Any, other: Any) -> float:
     return worst
 
 
-def numbers(function: Callable[[], Any]) -> Any:
+def detach_values(function: Callable[[], Any]) -> Any:
     """Call a function and give what it gives, detached from every graph."""
     return torch.utils._pytree.tree_map(lambda t: t.detach().clone() if isinstance(t, Tensor) else t, function())

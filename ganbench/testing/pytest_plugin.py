@@ -29,7 +29,7 @@ def load(words: Sequence[str]) -> Registry:
     return registry.load(files=[word for word in words if is_file(word)])
 
 
-def chosen(plugins: Registry, words: Sequence[str]) -> list[Offered]:
+def select_offers(plugins: Registry, words: Sequence[str]) -> list[Offered]:
     """Give the offers that are meant: those of a file, of a name, of a distribution; all of them for no word.
 
     Raises GanbenchError for a name that nobody knows.
@@ -60,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "contract" in metafunc.fixturenames:
         words = metafunc.config.getoption("contracts_of")
         plugins = load(words)
-        metafunc.parametrize("contract", list(contracts(plugins, chosen(plugins, words))), ids=str)
+        metafunc.parametrize("contract", list(contracts(plugins, select_offers(plugins, words))), ids=str)
 
 
 @dataclass

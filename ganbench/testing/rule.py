@@ -117,11 +117,11 @@ class Contract:
         except ContractError as error:
             raise ContractError(f"{self.subject}: {error}") from error
         except Exception as error:
-            said = told(error, self.subject.offered.origin).removeprefix(f"{self.subject.offered}: ")
+            said = describe_exception(error, self.subject.offered.origin).removeprefix(f"{self.subject.offered}: ")
             raise ContractError(f"{self.subject}: {said}") from error
 
 
-def told(error: Exception, origin: str) -> str:
+def describe_exception(error: Exception, origin: str) -> str:
     """Give an exception as its author can use it: what it means, torch's own words, and the line of their file."""
     said = " ".join(str(error).split())
     if isinstance(error, GanbenchError):

@@ -19,7 +19,7 @@ from ganbench.api.trials import Budget, Mode
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.step import MemberLosses
-from ganbench.engine.step_inputs import Chance
+from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
 
 NAME = "part"
@@ -124,7 +124,7 @@ def program(part: Term | None, objective: Objective = GAME, dynamics: Dynamics |
 
 
 @dataclass(frozen=True)
-class Scene:
+class SmallGame:
     """One member of one game at one step, in double precision; everything in it can be replaced."""
 
     part: Term
@@ -155,20 +155,20 @@ class Scene:
         due = frozenset({NAME})
         return MemberLosses(made, self.networks, buffers, self.chance[player], self.state, self.progress, due)
 
-    def changed(self, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Scene:
+    def changed(self, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> SmallGame:
         """Give the scene with what both players drew changed."""
         return replace(self, chance={player: change(drawn) for player, drawn in self.chance.items()})
 
-    def draws(self) -> Iterator[tuple[str, Callable[[Callable[[Tensor], Tensor]], Scene]]]:
+    def draws(self) -> Iterator[tuple[str, Callable[[Callable[[Tensor], Tensor]], SmallGame]]]:
         """Give each declared draw's name, and a function that gives the scene with it changed wherever it is read."""
         for name in self.part.draws:
 
-            def with_change(change: Callable[[Tensor], Tensor], name: str = name) -> Scene:
+            def with_change(change: Callable[[Tensor], Tensor], name: str = name) -> SmallGame:
                 return self.changed(lambda drawn: _replaced(drawn, name, change))
 
             yield name, with_change
 
-    def free(self) -> Scene:
+    def free(self) -> SmallGame:
         """Give the scene with both players' parameters as leaves of a graph."""
         leaves = [{n: p.detach().clone().requires_grad_() for n, p in own.items()} for own in (self.g, self.d)]
         return replace(self, g=leaves[0], d=leaves[1])
@@ -185,7 +185,7 @@ def _replaced(drawn: Mapping[str, Any], name: str, change: Callable[[Tensor], Te
     return {**drawn, "draws": terms, "views": views}
 
 
-def set_scene(
+def make_game(
     part: Term,
     shape: tuple[int, ...],
     critic: Callable[[Ask], nn.Module] | None = None,
@@ -193,7 +193,7 @@ def set_scene(
     seed: int = 0,
     rows: int = ROWS,
     progress: float = 0.5,
-) -> Scene:
+) -> SmallGame:
     """Set the scene of one part: the smooth perceptrons, or a given critic against an echoing generator."""
     made = program(part)
     ask = made.ask(source(shape), "layer")
@@ -208,7 +208,7 @@ def set_scene(
     data = Data(source(shape), [member], rows * made.pack, CPU, DOUBLE)
     chance = {}
     for player in ("critic", "generator"):
-        drawn = Chance(made, networks, data, [member], player, shape).next()
+        drawn = StepInputs(made, networks, data, [member], player, shape).next()
         chance[player] = {"real": torch.zeros(1, 1)} | tree_map(lambda t: t[0], drawn)
         chance[player]["real"] = data.take(data.open("data").next())[0][0]
     assert networks.critic is not None
@@ -218,7 +218,7 @@ def set_scene(
     d = {n: 30 * p if n == "out.weight" else p for n, p in d.items()}  # steep: no one-sided penalty is at rest
     rng = torch.Generator().manual_seed(seed)
     state = {NAME: part.init(d, rng)} if part.init is not None else {}
-    return Scene(part, networks, g, d, chance, state, torch.tensor(progress, dtype=DOUBLE))
+    return SmallGame(part, networks, g, d, chance, state, torch.tensor(progress, dtype=DOUBLE))
 
 
 def train(

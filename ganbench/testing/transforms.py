@@ -9,7 +9,7 @@ import torch
 
 from ganbench.api.training import Constraint, Input
 from ganbench.testing.constraints import Case
-from ganbench.testing.purity import apart
+from ganbench.testing.purity import largest_difference
 from ganbench.testing.rule import TOLERANCE, require, rule
 from ganbench.testing.small_game import NAME, train
 
@@ -33,9 +33,9 @@ def projects_after_the_step(case: Case) -> None:
         require(not strange, f"`project` gives the parameters {sorted(strange)}, which the critic does not have.")
         forms = {name: list(new.shape) for name, new in once.items() if new.shape != large[name].shape}
         require(not forms, f"`project` changes the shapes of {forms}.")
-        gap = apart(dict(project({**large, **once}, progress)), once)
+        gap = largest_difference(dict(project({**large, **once}, progress)), once)
         require(gap <= TOLERANCE, f"projecting twice moves the parameters by {gap:.2g} more: once must be enough.")
-        moved = any(apart(new, large[name]) > 0 for name, new in once.items())
+        moved = any(largest_difference(new, large[name]) > 0 for name, new in once.items())
         require(moved, "`project` leaves even parameters of 100 times the usual size alone: it does nothing.")
 
 
@@ -49,7 +49,7 @@ def holds_after_training(case: Case) -> None:
     own = {name: weights[0] for name, weights in trained.items()}
     # the last step of a run of so many is taken before its end
     kept = case.part.project(own, torch.full_like(case.scene.progress, 2 / 3))
-    gap = max((apart(new, own[name]) for name, new in kept.items()), default=0.0)
+    gap = max((largest_difference(new, own[name]) for name, new in kept.items()), default=0.0)
     require(gap <= TOLERANCE, f"a trained critic is {gap:.2g} outside of what `project` allows.")
 
 

@@ -1,0 +1,56 @@
+from .api.data import Extractor, Source
+from .api.events import Event, Finished, Lost, Progress, Started
+from .api.hooks import hookimpl
+from .api.metrics import Evidence, Metric
+from .api.models import Ask, Networks, Space, Spec
+from .api.offers import Example, Method, Offer, Report, Table, Use
+from .api.records import Record, Score, Status
+from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
+from .api.trials import Batch, Trial
+from .errors import GanbenchError
+from .results.store import read
+from .runner.driver import run
+
+__version__: str
+
+__all__ = [
+    "Ask",
+    "Batch",
+    "Constraint",
+    "Draw",
+    "Dynamics",
+    "Event",
+    "Evidence",
+    "Example",
+    "Extractor",
+    "Finished",
+    "GanbenchError",
+    "Input",
+    "Losses",
+    "Lost",
+    "Method",
+    "Metric",
+    "Networks",
+    "Objective",
+    "Offer",
+    "Parameters",
+    "Play",
+    "Progress",
+    "Record",
+    "Report",
+    "Scalar",
+    "Score",
+    "Source",
+    "Space",
+    "Spec",
+    "Started",
+    "State",
+    "Status",
+    "Table",
+    "Term",
+    "Trial",
+    "Use",
+    "hookimpl",
+    "read",
+    "run",
+]

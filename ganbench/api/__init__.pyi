@@ -1,0 +1,56 @@
+from .data import Extractor, Source
+from .events import Calibrating, Event, Finished, Lost, Progress, Started
+from .hooks import hookimpl
+from .metrics import Direction, Evidence, Metric
+from .models import Ask, Networks, Space, Spec
+from .offers import KINDS, Example, Method, Offer, Report, Table, Use
+from .records import Calibration, Record, Score, Status
+from .training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
+from .trials import Batch, Budget, Measurement, Part, Recipe, Trial
+
+__all__ = [
+    "KINDS",
+    "Ask",
+    "Batch",
+    "Budget",
+    "Calibrating",
+    "Calibration",
+    "Constraint",
+    "Direction",
+    "Draw",
+    "Dynamics",
+    "Event",
+    "Evidence",
+    "Example",
+    "Extractor",
+    "Finished",
+    "Input",
+    "Losses",
+    "Lost",
+    "Measurement",
+    "Method",
+    "Metric",
+    "Networks",
+    "Objective",
+    "Offer",
+    "Parameters",
+    "Part",
+    "Play",
+    "Progress",
+    "Recipe",
+    "Record",
+    "Report",
+    "Scalar",
+    "Score",
+    "Source",
+    "Space",
+    "Spec",
+    "Started",
+    "State",
+    "Status",
+    "Table",
+    "Term",
+    "Trial",
+    "Use",
+    "hookimpl",
+]

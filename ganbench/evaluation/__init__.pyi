@@ -1,0 +1,22 @@
+from .baselines import Sampler, baseline_samplers
+from .best_snapshot import BestSnapshots
+from .calibration import BaselineScorer, MeasurementProtocol
+from .outcomes import OUTCOMES, Thresholds, Trajectory, outcome_steps
+from .scoring import ModelEvidence, Reference, score_model
+from .trivial_thresholds import find_passing
+
+__all__ = [
+    "OUTCOMES",
+    "BaselineScorer",
+    "BestSnapshots",
+    "MeasurementProtocol",
+    "ModelEvidence",
+    "Reference",
+    "Sampler",
+    "Thresholds",
+    "Trajectory",
+    "baseline_samplers",
+    "find_passing",
+    "outcome_steps",
+    "score_model",
+]

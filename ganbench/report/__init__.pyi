@@ -1,0 +1,22 @@
+from .figures import list_figures, write_pictures
+from .output import choose_writer, write_tables
+from .samples import list_sheets, trial_sheet
+from .sensitivity_tables import make_sensitivity_tables
+from .table import Table
+from .tables import history_table, make_tables
+from .writers import FORMATS, render
+
+__all__ = [
+    "FORMATS",
+    "Table",
+    "choose_writer",
+    "history_table",
+    "list_figures",
+    "list_sheets",
+    "make_sensitivity_tables",
+    "make_tables",
+    "render",
+    "trial_sheet",
+    "write_pictures",
+    "write_tables",
+]

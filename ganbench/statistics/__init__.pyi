@@ -1,0 +1,40 @@
+from .bootstrap import bootstrap_median
+from .costs import cost_table, success_cost_table
+from .final_scores import SuccessRule, final_scores
+from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
+from .outcome_counts import failure_counts, outcome_counts
+from .outcome_table import trial_outcomes
+from .paired_tests import holm, mcnemar_exact, sign_flip_exact
+from .score_summary import seed_share_table, summary_table
+from .sensitivity import sensitivity_table
+from .success_rates import median_differences, rate_table, success_curve, success_table
+from .variance import share_within
+
+__all__ = [
+    "Interval",
+    "SuccessRule",
+    "bootstrap_median",
+    "cost_table",
+    "curve_half_width",
+    "effective_size",
+    "failure_counts",
+    "final_scores",
+    "holm",
+    "mcnemar_exact",
+    "median_differences",
+    "median_interval",
+    "outcome_counts",
+    "paired_difference",
+    "quantile",
+    "rate_table",
+    "seed_share_table",
+    "sensitivity_table",
+    "share_within",
+    "sign_flip_exact",
+    "success_cost_table",
+    "success_curve",
+    "success_table",
+    "summary_table",
+    "trial_outcomes",
+    "wilson",
+]

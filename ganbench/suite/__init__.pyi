@@ -1,0 +1,21 @@
+from .conditions import Comparison, Condition
+from .json_schema import make_json_schema
+from .loading import list_suites, load, parse, restore
+from .methods import MethodTable, OfferTable
+from .success import SuccessTable
+from .suite import DEFAULTS, Suite
+
+__all__ = [
+    "DEFAULTS",
+    "Comparison",
+    "Condition",
+    "MethodTable",
+    "OfferTable",
+    "SuccessTable",
+    "Suite",
+    "list_suites",
+    "load",
+    "make_json_schema",
+    "parse",
+    "restore",
+]
