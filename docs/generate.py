@@ -19,7 +19,8 @@ from typing import Any
 
 import typer
 from ganbench import cli, registry
-from ganbench.api import hooks, training
+from ganbench.api import hooks
+from ganbench.api import offers as offer_records
 from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
@@ -75,7 +76,7 @@ def example(lines: list[str]) -> str:
 def offer_names() -> str:
     """Give the names on offer, a line for each kind."""
     known = registry.load()
-    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in training.KINDS]
+    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in offer_records.KINDS]
     return table(("kind", "offers"), [row for row in rows if row[1]])
 
 
@@ -83,7 +84,7 @@ def offer_tables() -> str:
     """Give each offer with its options, its formula and its source, a table for each kind."""
     known = registry.load()
     parts = []
-    for kind in training.KINDS:
+    for kind in offer_records.KINDS:
         offers = [known.get(kind, name).offer for name in known.names(kind)]
         rows = [
             (

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from ganbench.report import make_tables, writer
+from ganbench.report import choose_writer, make_tables
 from ganbench.results.frames import Frames
 from ganbench.results.store import read
 from ganbench.suite.loading import restore
@@ -112,7 +112,7 @@ def page(frames: Frames) -> str:
     """Give all tables as text, as if nothing had taken any time."""
     timeless = frames.trials.assign(seconds_train=1.0, seconds_evaluate=1.0)
     tables = make_tables(replace(frames, trials=timeless), restore(frames.suite).success)
-    return str(writer("md").page(tables))
+    return str(choose_writer("md").page(tables))
 
 
 def chaos(kills: int, seed: int, folder: Path) -> int:

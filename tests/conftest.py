@@ -8,7 +8,7 @@ import signal
 import hypothesis
 import pytest
 
-import where
+from tests.support import device as where
 
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # read when torch is first imported, which is later

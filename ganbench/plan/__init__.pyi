@@ -1,6 +1,6 @@
 from .budget import resolve_budget
 from .plan import Plan, Todo, missing
-from .planner import make, sample
+from .planner import make, sample, seeds_per_batch
 from .selection import select
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "missing",
     "resolve_budget",
     "sample",
+    "seeds_per_batch",
     "select",
 ]

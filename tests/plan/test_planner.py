@@ -1,0 +1,283 @@
+"""The plan: what a suite asks for, in batches, minus what is stored."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from ganbench import GanbenchError, Space, plan, registry
+from ganbench.api.trials import canonical_json
+from ganbench.suite.loading import parse
+
+from tests.support.tiny_suite import suite as small
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return registry.load()
+
+
+def made(plugins, **changes):
+    return plan.make(parse(small(**changes), "s.toml"), plugins)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "groups", "each"),
+    [
+        (1, 1, 1),
+        (5, 1, 5),
+        (15, 1, 15),
+        (16, 1, 8),
+        (20, 1, 10),
+        (16, 2, 8),
+        (16, 8, 16),
+        (64, 2, 16),
+        (40, 8, 20),
+        (64, 9, 32),
+    ],
+)
+def test_a_small_plan_is_cut_so_that_cores_do_not_idle(seeds: int, groups: int, each: int) -> None:
+    assert plan.seeds_per_batch(seeds, groups) == each
+
+
+def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
+    grid = made(plugins, architectures={"space": "random-mlp", "sample": 4, "seed": 7})
+    assert len(grid.trials) == 4 * 2 * 3
+    assert len({trial.key for trial in grid.trials}) == len(grid.trials)
+    assert [len(batch.trials) for batch in grid.batches] == [3] * 8
+    assert {batch.mode for batch in grid.batches} == {"stack"}
+    assert {batch.mode for batch in made(plugins, seeds=1).batches} == {"loop"}
+    alone = made(plugins, seeds=20, methods=["ns-gan"], success=None)
+    assert [len(batch.trials) for batch in alone.batches] == [10, 10]
+
+
+def test_architectures_are_drawn_without_replacement_and_a_larger_sample_begins_alike(plugins):
+    space = registry.load().build("architectures", "random-mlp", {})
+    many, few = plan.sample(space, 500, 2017, ""), plan.sample(space, 48, 2017, "")
+    assert len({canonical_json(spec) for spec in many}) == 500
+    assert many[:48] == few
+    assert plan.sample(space, 48, 2018, "") != few
+
+
+def test_a_space_with_too_few_architectures_says_how_many_it_has():
+    two = Space(sample=lambda rng: {"width": rng.choice([1, 2])}, networks=lambda spec, ask: None)
+    assert len(plan.sample(two, 2, 0, "")) == 2
+    with pytest.raises(GanbenchError, match=r"sample = 3.*only 2"):
+        plan.sample(two, 3, 0, "s.toml")
+
+
+def test_a_key_says_what_was_asked_and_nothing_else(plugins):
+    base = made(plugins).trials[0]
+    same = made(
+        plugins,
+        question="Another?",
+        method=[{"name": "renamed", "from": "ns-gan"}],
+        methods=["renamed"],
+        success=None,
+        architectures={"space": "mlp", "options": {"generator_width": 8, "critic_width": 8, "critic_depth": 3}},
+        measurement={"samples": 51},
+    ).trials[0]
+    assert same.key == base.key, "labels, measurements and options equal to the default are no part of a key"
+    others = [
+        made(plugins, seeds=[5]),
+        made(plugins, budget={"generator_steps": 5, "batch_size": 16, "snapshots": 2}),
+        made(plugins, budget={"generator_steps": 4, "batch_size": 17, "snapshots": 2}),
+        made(plugins, budget={"generator_steps": 4, "batch_size": 16, "snapshots": 1}),
+        made(plugins, dataset=[{"name": "ring", "std": 0.03}]),
+        made(plugins, architectures={"space": "mlp", "options": {"generator_width": 9, "critic_width": 8}}),
+        made(plugins, method=[{"name": "ns-gan", "ema": 0.9}]),
+        made(plugins, method=[{"name": "ns-gan", "optimizer": {"name": "adam", "lr": 3e-4}}]),
+    ]
+    keys = [plan_.trials[0].key for plan_ in others]
+    assert len({base.key, *keys}) == 1 + len(keys)
+
+
+def test_methods_start_from_recipes_and_from_each_other(plugins):
+    grid = made(
+        plugins,
+        methods=["wgan-gp"],
+        method=[
+            {"name": "strong", "from": "wgan-gp", "constraints": [{"name": "gradient-penalty", "weight": 100.0}]},
+            {"name": "stronger", "from": "strong", "critic_steps": 2, "add_constraints": [{"name": "r1", "every": 4}]},
+            {"name": "own", "loss": "hinge"},
+            {"name": "lsgan", "critic_steps": 7},
+            {"name": "of lsgan", "from": "lsgan"},
+        ],
+        success=None,
+    )
+    recipes = {batch.trials[0].labels["method"]: batch.trials[0].recipe for batch in grid.batches}
+    assert recipes["wgan-gp"].constraints[0].weight == 10.0
+    assert recipes["strong"].constraints[0].weight == 100.0
+    assert [part.name for part in recipes["stronger"].constraints] == ["gradient-penalty", "r1"]
+    assert recipes["stronger"].constraints[1].every == 4
+    assert (recipes["strong"].critic_steps, recipes["stronger"].critic_steps) == (5, 2)
+    assert recipes["own"].loss.name == "hinge"
+    assert recipes["of lsgan"].critic_steps == 7, "the suite's own table stands before the recipe of that name"
+    assert recipes["own"].critic_optimizer.name == "adam"
+
+
+def test_a_constraint_may_hold_for_some_architectures_only(plugins):
+    decay = {"name": "weight-decay", "weight": 1e-3, "where": {"critic_normalised": True}}
+    method = [{"name": "ns-gan", "add_constraints": [decay]}]
+    space = {"space": "random-mlp", "sample": 20, "seed": 1}
+    grid = made(plugins, methods=["ns-gan"], method=method, architectures=space, success=None)
+    for trial in grid.trials:
+        assert bool(trial.recipe.constraints) == trial.spec["critic_normalised"]
+    decay["where"] = {"critic_normalized": True}
+    with pytest.raises(GanbenchError, match=r"critic_normalized.*Did you mean 'critic_normalised'"):
+        made(plugins, methods=["ns-gan"], method=method, architectures=space, success=None)
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps"),
+    [
+        ({"generator_steps": 600}, {"ns-gan": 600, "wgan-gp": 600}),
+        ({"updates": 3600}, {"ns-gan": 1800, "wgan-gp": 600}),
+        ({"updates": 3605}, {"ns-gan": 1802, "wgan-gp": 600}),
+        ({"samples": 64_000}, {"ns-gan": 1000, "wgan-gp": 200}),
+    ],
+)
+def test_a_budget_in_any_unit_becomes_generator_steps(plugins, budget, steps):
+    grid = made(plugins, budget={**budget, "batch_size": 64})
+    assert {t.labels["method"]: t.budget.generator_steps for t in grid.trials} == steps
+    assert all(t.budget.snapshots[-1] == t.budget.generator_steps for t in grid.trials)
+    assert all(len(t.budget.snapshots) == 5 for t in grid.trials)
+
+
+def test_a_budget_that_pays_for_no_step_is_refused(plugins):
+    with pytest.raises(GanbenchError, match="updates = 3 is less than one generator step"):
+        made(plugins, budget={"updates": 3})
+
+
+def test_what_is_stored_is_taken_off_and_what_remains_trains_as_a_batch_of_its_own(plugins):
+    grid = made(plugins, seeds=5)
+    known = {t.key: (t.code, "ok") for t in grid.trials}
+    assert plan.missing(grid, known).batches == ()
+    some = {t.key: (t.code, "ok") for t in grid.trials if t.seed < 4}
+    left = plan.missing(grid, some)
+    assert [[t.seed for t in batch.trials] for batch in left.batches] == [[4], [4]]
+    assert {batch.mode for batch in left.batches} == {"loop"}
+    assert plan.missing(grid, {}).batches == grid.batches
+
+
+def test_other_code_makes_a_record_stale_and_other_statuses_are_trained_again_when_asked(plugins):
+    grid = made(plugins)
+    first = grid.trials[0]
+    known = {t.key: (t.code, "ok") for t in grid.trials} | {first.key: ("other", "ok")}
+    todo = plan.missing(grid, known)
+    assert todo.stale == {first.key}
+    assert [[t.key for t in batch.trials] for batch in todo.batches] == [[first.key]]
+    known[first.key] = (first.code, "failed")
+    assert plan.missing(grid, known).batches == ()
+    assert [t.key for batch in plan.missing(grid, known, ("failed",)).batches for t in batch.trials] == [first.key]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": ["wgan-pg"], "success": None}, "no method 'wgan-pg'. Did you mean 'wgan-gp'"),
+        ({"dataset": [{"name": "rign"}], "success": None}, "no dataset 'rign'. Did you mean 'ring'"),
+        ({"architectures": {"space": "mpl"}}, "no architecture 'mpl'. Did you mean 'mlp'"),
+        ({"method": [{"name": "x", "from": "ns-gna"}]}, "no method 'ns-gna'. Did you mean 'ns-gan'"),
+        ({"method": [{"name": "x", "loss": "hige"}]}, "no loss 'hige'. Did you mean 'hinge'"),
+        ({"method": [{"name": "x", "from": "wgan-gp", "add_constraints": [{"name": "r3"}]}]}, "no constraint 'r3'"),
+        (
+            {"method": [{"name": "x", "from": "wgan-gp", "constraints": [{"name": "gradient-penalty", "tarjet": 2}]}]},
+            "no option 'tarjet' (given 2). Did you mean 'target'",
+        ),
+        ({"measurement": {"metrics": ["fdi"]}}, "no metric 'fdi'"),
+        (
+            {"success": [{"dataset": "ring", "metric": "fid", "thresholds": [1], "primary": 1}]},
+            "no metric value 'fid'. Known: high-quality, modes, reverse-kl",
+        ),
+        (
+            {"success": [{"dataset": "ring", "metric": "modes", "thresholds": [7, 4], "primary": 4}]},
+            "must rise in difficulty; for 'modes' higher is better, so write [4.0, 7.0]",
+        ),
+    ],
+)
+def test_a_wrong_name_is_named_with_its_place_and_the_way_out(plugins, changes, said):
+    with pytest.raises(GanbenchError) as raised:
+        made(plugins, **changes)
+    assert said in str(raised.value)
+    assert "s.toml" in str(raised.value)
+
+
+def test_planning_warns_of_what_papers_warn_of(plugins):
+    penalty = {"name": "gradient-penalty", "weight": 10.0}
+    loose = {"name": "loose", "loss": "wasserstein"}
+    clipped = {"name": "clipped", "from": "wgan", "optimizer": {"name": "adam", "beta1": 0.5}}
+    mixed = {"name": "mixed", "loss": "wasserstein", "constraints": [penalty], "critic_norm": "batch"}
+    space = {"space": "mlp", "options": {"critic_normalised": True}}
+    wrong = made(plugins, methods=None, method=[loose, clipped, mixed], architectures=space, success=None).cautions
+    assert {tuple(methods) for methods in wrong.values()} == {("loose",), ("clipped",), ("mixed",)}
+    told = "\n".join(wrong)
+    for fragment in ("without a constraint", "with momentum ('adam')", "batch norm in the critic"):
+        assert fragment in told
+    assert not made(plugins, methods=["ns-gan", "wgan", "wgan-gp"], architectures=space, success=None).cautions
+
+
+def test_sampling_uses_no_generator_but_its_own(plugins):
+    space = plugins.build("architectures", "random-mlp", {})
+    random.seed(1)
+    first = plan.sample(space, 5, 3, "")
+    random.seed(2)
+    assert plan.sample(space, 5, 3, "") == first
+
+
+def ruled(plugins, snapshots=2, metrics=("modes",), **rule):
+    budget = {"generator_steps": 4, "batch_size": 16, "snapshots": snapshots}
+    success = [{"dataset": "digits" if "fid" in metrics else "ring", **rule}]
+    dataset = [{"name": success[0]["dataset"]}]
+    measurement = {"samples": 50, "metrics": list(metrics)}
+    return made(plugins, budget=budget, dataset=dataset, success=success, measurement=measurement)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"condition": "high_quality > .8"}, "no metric value 'high_quality'. Did you mean 'high-quality'?"),
+        ({"metric": "modes", "thresholds": [7], "condition": "fid < 9"}, "condition: no metric value 'fid'"),
+        ({"at": "best", "condition": "spread > 0.5"}, "'spread' has none"),
+        ({"metric": "spread", "thresholds": [1]}, "no metric value 'spread'"),
+    ],
+)
+def test_a_condition_names_what_its_dataset_is_measured_by(plugins, rule, said):
+    with pytest.raises(GanbenchError) as raised:
+        ruled(plugins, **rule)
+    assert said in str(raised.value)
+    assert "s.toml" in str(raised.value)
+
+
+def test_a_condition_may_name_neutral_values(plugins):
+    assert ruled(plugins, condition="spread > 0.5").trials
+    assert ruled(plugins, at="best", condition="spread > 0.5 and modes >= 8").trials
+
+
+def test_best_is_refused_where_the_condition_is_measured_at_the_end_only(plugins):
+    rule = {"metric": "fid", "thresholds": [40], "condition": "recall > 0.5"}
+    metrics = ("fid", "precision-recall")
+    with pytest.raises(
+        GanbenchError, match=r"'recall' is measured at the end only, but the best 'fid' may come before"
+    ):
+        ruled(plugins, metrics=metrics, at="best", **rule)
+    assert ruled(plugins, metrics=metrics, at="final", **rule).trials
+    assert ruled(plugins, snapshots=1, metrics=metrics, at="best", **rule).trials
+    assert ruled(plugins, metrics=metrics, at="best", condition="recall > 0.5 and precision > 0.5").trials
+
+
+def test_a_dataset_without_a_success_rule_is_told_of(plugins):
+    assert made(plugins).warnings == []
+    several = made(plugins, dataset=[{"name": "ring"}, {"name": "grid"}])
+    assert several.unruled == ("grid",)
+    (said,) = several.warnings
+    assert "dataset 'grid' has no success rule" in said
+    assert 'Add [[success]] with dataset = "grid"' in said
+
+
+def test_a_dataset_may_be_judged_by_metrics_of_its_own(plugins):
+    datasets = [{"name": "ring", "metrics": ["w1"]}, {"name": "grid"}]
+    batches = made(plugins, dataset=datasets, success=None).batches
+    judged = {batch.trials[0].labels["dataset"]: batch.measurement for batch in batches}
+    assert [part.name for part in judged["ring"].metrics] == ["w1"]
+    assert [part.name for part in judged["grid"].metrics] == ["modes"]

@@ -1,0 +1,80 @@
+"""None of the metrics falls over when a generator does."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ganbench.api.trials import Part
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model
+
+from ganbench_plugins.datasets import curves, digits, dirac, mixtures
+from tests.support.metric_checks import METRICS
+
+SOURCES = {
+    "digits": digits.digits(),
+    "ring": mixtures.ring(),
+    "swiss-roll": curves.swiss_roll(),
+    "dirac": dirac.dirac(),
+}
+FITTING = [
+    (data, name)
+    for data, source in SOURCES.items()
+    for name, metric in METRICS.items()
+    if (metric.needs == "samples" or (metric.needs == "features" and source.extractor))
+    and (name != "modes" or source.facts)
+]
+
+
+def judged(data: str, name: str, fill: float, rows: int = 60) -> dict[str, float]:
+    source = SOURCES[data]
+    samples = torch.full((rows, *source.shape), fill)
+    sight = ModelEvidence(samples, Reference(source, 60), networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
+    return {found.name: found.value for found in score_model([(Part(name), METRICS[name])], sight, step=0, final=True)}
+
+
+@pytest.mark.parametrize("fill", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("data", "name"), FITTING)
+def test_samples_that_are_no_numbers_make_every_value_nan(data: str, name: str, fill: float) -> None:
+    found = judged(data, name, fill)
+    assert found.keys() == METRICS[name].values.keys()
+    assert all(math.isnan(value) for value in found.values())
+
+
+@pytest.mark.parametrize(("data", "name"), FITTING)
+def test_a_constant_generator_gets_a_value(data: str, name: str) -> None:
+    """Finite, but for the reverse KL of no samples of high quality."""
+    found = judged(data, name, 0.0)
+    undefined = {value for value in found if math.isnan(found[value])}
+    assert undefined == ({"reverse-kl"} if name == "modes" else set())
+    assert not any(math.isinf(value) for value in found.values())
+
+
+@pytest.mark.parametrize("fill", [1e4, -1e30, 3e38])
+@pytest.mark.parametrize(("data", "name"), FITTING)
+def test_a_generator_that_blew_up_makes_no_metric_crash(data: str, name: str, fill: float) -> None:
+    assert judged(data, name, fill).keys() == METRICS[name].values.keys()
+
+
+@pytest.mark.parametrize(("data", "name"), FITTING)
+def test_a_single_sample_makes_no_metric_crash(data: str, name: str) -> None:
+    assert judged(data, name, 0.0, rows=1).keys() == METRICS[name].values.keys()
+
+
+def test_a_constant_generator_has_the_fid_of_a_point() -> None:
+    """|mu - mu_r|^2 + tr Sigma_r."""
+    source = SOURCES["digits"]
+    reference = Reference(source, 596)
+    assert source.extractor is not None
+    point = source.extractor.extract(torch.zeros(1, 1, 8, 8))["features"].double()
+    real = reference.features.double()
+    expected = (point - real.mean(dim=0)).square().sum() + real.var(dim=0).sum()
+    sight = ModelEvidence(
+        torch.zeros(60, 1, 8, 8), reference, networks=None, generator_parameters={}, critic_parameters={}
+    )  # type: ignore[arg-type]
+    assert METRICS["fid"].measure(sight)["fid"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_constant_at_zero_is_as_far_as_the_ring_is_wide() -> None:
+    assert judged("ring", "w1", 0.0)["w1"] == pytest.approx(2 / 1.414, rel=0.02)

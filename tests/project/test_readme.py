@@ -1,0 +1,91 @@
+"""What README and the documents say is what happens."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from ganbench import plan, registry
+from ganbench.api import hooks
+from ganbench.cli import app
+from ganbench.suite.loading import parse
+
+from tests.support.tiny_suite import suite as small
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def example(name: str) -> str:
+    """Give the code block under `<!-- example: name -->`."""
+    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pip install -e . && ganbench run suites/random_arch.toml", "pip install -e '.[dev]' && pytest"],
+)
+def test_readme_gives_the_two_commands_on_lines_of_their_own(command: str) -> None:
+    assert command in README.splitlines()
+
+
+def test_the_suite_that_readme_runs_is_there() -> None:
+    assert (ROOT / "suites" / "random_arch.toml").is_file()
+
+
+def test_the_plugin_in_readme_fits_in_twenty_lines() -> None:
+    assert len(example("mine.py").splitlines()) <= 20
+
+
+def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> None:
+    for name in ("mine.py", "mine.toml"):
+        (tmp_path / name).write_text(example(name))
+    run = [sys.executable, "-m", "ganbench.cli", "run", "mine.toml", "--plugin", "mine.py"]
+    ended = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert "mine" in ended.stdout
+
+
+def test_every_command_that_a_document_names_is_there() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        named = set(re.findall(r"(?:^|`|&& )ganbench ([a-z]+)", path.read_text(), re.MULTILINE))
+        assert named <= known, f"{path.name}: {named - known}"
+
+
+def test_generated_parts_are_what_the_code_says() -> None:
+    ended = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
+    """Each row's settings, as a [[method]] of a suite, make the recipe that the method's name makes."""
+    shelf = registry.load()
+    rows = [line.split(" | ") for line in README.partition("<!-- generated: recipe-table -->")[2].splitlines()]
+    rows = [row for row in rows if row[0].startswith("| `")]
+    assert [row[0].strip("| `") for row in rows] == list(shelf.names("methods"))
+    for name, settings, *_ in rows:
+        method = tomllib.loads("\n".join(re.findall(r"`([^`]+)`", settings))) | {"name": "written"}
+        asked = small(methods=[name.strip("| `")], method=[method], success=None, seeds=1)
+        named, written = plan.make(parse(asked, "s.toml"), shelf).trials
+        assert written.recipe == named.recipe
+
+
+def test_every_hook_has_its_heading() -> None:
+    headings = (ROOT / "docs/hooks.md").read_text().splitlines()
+    names = [name for name in vars(hooks) if name.startswith("ganbench_")]
+    assert names
+    assert all(f"## {hook}" in headings for hook in names)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"

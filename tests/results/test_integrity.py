@@ -1,0 +1,207 @@
+"""A results folder of a stranger is data: shown escaped or refused by name, never run, never a reason to write."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ganbench.errors import GanbenchError
+from ganbench.report.writers import render
+from ganbench.results.integrity import OURS
+from ganbench.results.store import Store, read
+
+from tests.suite.test_validation import harmless
+from tests.support.terminal import ganbench
+from tests.support.tiny_suite import suite as small
+from tests.support.trials_by_hand import record, results, trial
+
+SUITE = """
+question = "What does it do to its reader?"
+methods = ["a"]
+budget = { generator_steps = 100 }
+dataset = [{ name = "ring" }]
+success = [{ dataset = "ring", metric = "fid", thresholds = [10] }]
+"""
+PAYLOADS = {
+    "markup": "[red]bold[/red] <script>alert(1)</script> `code` **x** $y$",
+    "formula": "=cmd|' /C calc'!A0",
+    "escapes": "\x1b[31m\x1b]0;title\x07\x00\u202e",
+    "traversal": "../../../etc/passwd",
+    "huge": "n" * 200_000,
+    "lines": "a\n| --- |\n# heading\r\n",
+}
+
+
+def hostile(folder: Path, *statements: str) -> Path:
+    """Make a folder with one record and do this to its database."""
+    with Store(folder) as store:
+        store.begin_run(SUITE, [trial()], {})
+        store.append([record(trial(), [3.0, 2.0], signals={"k": ([1], [1.0])}, generator=b"weights")])
+    with sqlite3.connect(folder / "results.sqlite", isolation_level=None) as link:
+        for statement in statements:
+            link.execute(statement)
+    link.close()
+    return folder
+
+
+def everything_in(folder: Path) -> dict[str, str]:
+    """Give every file below a folder with the hash of its content."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_labels_and_errors_of_strangers_are_shown_escaped_and_nothing_is_written(tmp_path: Path, payload: str) -> None:
+    labels = {"method": payload, "dataset": payload, "architecture": payload}
+    asked = replace(trial(), labels=labels)
+    with Store(tmp_path / "r") as store:
+        store.begin_run(SUITE, [asked], {})
+        store.append([record(asked, [3.0, 2.0], status="failed", error=payload)])
+    before = everything_in(tmp_path)
+    for form in ("md", "csv", "json", "latex"):
+        ended = ganbench("table", "r", "--format", form, cwd=tmp_path)
+        code, out, err = ended.returncode, ended.stdout, ended.stderr
+        assert code == 0, err
+        assert harmless(out + err)
+        assert "<script" not in out or form in ("csv", "latex")  # those are no HTML
+        assert not any(line.startswith(("=", "+", "@")) for line in out.splitlines() if form == "csv")
+    assert everything_in(tmp_path) == before
+    ended = ganbench("table", "r", "--out", "there", cwd=tmp_path)
+    code, out, err = ended.returncode, ended.stdout, ended.stderr
+    assert code == 0, err
+    assert {path.parts[0] for path in map(Path, everything_in(tmp_path).keys() - before.keys())} == {"there"}
+    assert max(len(path.name) for path in (tmp_path / "there").iterdir()) < 120
+
+
+FOREIGN = {
+    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON meta BEGIN DELETE FROM records; END"],
+    "a view": ["ALTER TABLE scores RENAME TO s2", "CREATE VIEW scores AS SELECT * FROM s2"],
+    "a virtual table": ["CREATE VIRTUAL TABLE v USING fts5(x)"],
+    "no table 'signals'": ["DROP TABLE signals"],
+    "'records' has no column 'died'": ["ALTER TABLE records DROP COLUMN died"],
+    "its schema version is none": ["ALTER TABLE meta RENAME TO atem"],
+    "its schema version is b'\\x00'": ["UPDATE meta SET value = x'00'"],
+}
+CELLS = {
+    "invalid literal for int() with base 10: 'soon'": "UPDATE records SET died = 'soon'",
+    "seed in trials": "UPDATE trials SET seed = x'ff'",
+    "method in trials": "UPDATE plan SET method = x'ff00'",
+    "status in trials is 'fine'": "UPDATE records SET status = 'fine'",
+    "direction in scores is": "UPDATE scores SET direction = 'sideways'",
+    "JSONDecodeError": "UPDATE records SET seconds = '{'",
+    "AttributeError": "UPDATE records SET updates = '[]'",
+    "could not convert": """UPDATE records SET seconds = '{"train": "long"}'""",
+    "TypeError": "UPDATE batches SET facts = '[1]'",
+    "RecursionError": f"UPDATE records SET seconds = '{'[' * 100_000}'",
+    "ValueError": "UPDATE signals SET steps = x'00'",
+    "same length": "UPDATE signals SET steps = x'00000000000000000000000000000000'",
+    "to float: 'good'": "UPDATE scores SET value = 'good'",
+    "no trial's key": "UPDATE trials SET key = '../../../etc/passwd'",
+    "UTF-8": "UPDATE records SET error = CAST(x'ff' AS TEXT)",
+    "the stored suite is no text": "UPDATE runs SET suite = x'00'",
+}
+
+
+@pytest.mark.parametrize(("said", "statements"), FOREIGN.items(), ids=FOREIGN.keys())
+def test_a_foreign_schema_is_refused_to_readers_and_to_runs(tmp_path: Path, said: str, statements: list[str]) -> None:
+    folder = hostile(tmp_path / "r", *statements)
+    before = everything_in(folder)
+    for readonly in (True, False):
+        with pytest.raises(GanbenchError) as caught:
+            Store(folder, readonly=readonly).open()
+        assert said in str(caught.value)
+        assert "results.sqlite: " in str(caught.value)
+        assert "nother folder" in str(caught.value)
+    assert everything_in(folder).items() >= before.items()
+    assert {"results.sqlite-wal", "results.sqlite-journal"}.isdisjoint(everything_in(folder))
+
+
+@pytest.mark.parametrize(("said", "statement"), CELLS.items(), ids=CELLS.keys())
+def test_cells_that_ganbench_never_writes_are_refused_by_name(tmp_path: Path, said: str, statement: str) -> None:
+    folder = hostile(tmp_path / "r", statement)
+    before = everything_in(folder)
+    ended = ganbench("table", "r", cwd=tmp_path)
+    code, out, err = ended.returncode, ended.stdout, ended.stderr
+    assert (code, out) == (2, ""), err
+    assert "r/results.sqlite: " in err
+    assert said in err
+    assert "Traceback" not in err
+    assert harmless(err)
+    assert everything_in(folder) == before
+
+
+@pytest.mark.parametrize(
+    "suite", ["not = = TOML", "{not JSON", "x = 1", "[]", "outcomes = 3", '{"success": 3}', "\x1b[31m"]
+)
+def test_a_stored_suite_that_is_none_is_refused_with_its_place(tmp_path: Path, suite: str) -> None:
+    folder = hostile(tmp_path / "r")
+    with sqlite3.connect(folder / "results.sqlite") as link:
+        link.execute("UPDATE runs SET suite = ?", (suite,))
+    link.close()
+    ended = ganbench("table", "r", cwd=tmp_path)
+    code, err = ended.returncode, ended.stderr
+    assert code == 2
+    assert "ganbench: r: the stored suite: " in err
+    assert harmless(err)
+    assert "Traceback" not in err
+
+
+def test_a_database_in_write_ahead_mode_is_refused_before_anything_is_made_beside_it(tmp_path: Path) -> None:
+    folder = hostile(tmp_path / "r", "PRAGMA journal_mode = WAL")
+    before = everything_in(folder)
+    with pytest.raises(GanbenchError, match=r"results\.sqlite: in write-ahead mode.*PRAGMA journal_mode = DELETE"):
+        read(folder)
+    assert everything_in(folder) == before
+
+
+def test_a_generator_that_is_no_safetensors_is_never_taken_for_one(tmp_path: Path) -> None:
+    key = trial().key
+    folder = hostile(tmp_path / "r")
+    (folder / "networks" / f"{key}.safetensors").write_bytes(b"\x80\x04cos\nsystem\n(S'touch hacked'\ntR.")
+    with Store(folder, readonly=True) as store, pytest.raises(GanbenchError, match="not the file that was stored"):
+        store.generator(key)
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "", "abc", "%", "_" * 8, "G" * 64, "a" * 65])
+def test_what_is_no_key_is_never_looked_up(tmp_path: Path, key: str) -> None:
+    with Store(hostile(tmp_path / "r"), readonly=True) as store:
+        for look in (store.detail, store.generator):
+            with pytest.raises(GanbenchError, match="is no key: 4 to 64 hexadecimal digits"):
+                look(key)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_run_follows_no_link_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    folder, outside = tmp_path / "r", tmp_path / "outside"
+    hostile(tmp_path / "made")
+    shutil.copytree(tmp_path / "made", outside)
+    before = everything_in(outside)
+    folder.mkdir()
+    (folder / name).symlink_to(outside / name)
+    with pytest.raises(GanbenchError, match=r": a link, and a run writes nowhere but into its own folder"):
+        Store(folder).open()
+    assert everything_in(outside) == before
+
+
+def test_a_link_where_a_half_written_file_would_be_is_replaced_not_followed(tmp_path: Path) -> None:
+    folder, victim = hostile(tmp_path / "r"), tmp_path / "victim"
+    victim.write_text("precious")
+    (folder / ".suite.toml.part").symlink_to(victim)
+    (folder / "networks" / f".{trial().key}.safetensors.part").symlink_to(victim)
+    with Store(folder) as store:
+        store.begin_run(SUITE, [trial()], {})
+        store.append([record(trial(), generator=b"new")])
+    assert victim.read_text() == "precious"
+    assert (folder / "suite.toml").read_text() == SUITE
+
+
+def test_frames_of_strangers_render_whatever_they_are_called(tmp_path: Path) -> None:
+    from ganbench.report import make_tables
+
+    frames = results(tmp_path, [record(replace(trial(), labels={"method": PAYLOADS["escapes"]}), [1.0])])
+    assert all(harmless(render(make_tables(frames), form)) for form in ("md", "csv", "json"))
+    assert small()["question"]  # the folder's suite.toml is never read back: what was asked stands in the database

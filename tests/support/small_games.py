@@ -1,0 +1,184 @@
+"""Small games for the engine's tests, and a plain PyTorch loop that shares none of its code but the drawn numbers."""
+
+from __future__ import annotations
+
+import torch
+from ganbench import Ask, Constraint, Draw, Networks, Objective, Source, Space
+from ganbench.api.trials import Budget
+from ganbench.engine.program import Link, Program
+from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.step_inputs import StepInputs
+from ganbench.engine.train import Training
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tests.support import device as where
+
+ROWS = 16
+LATENT = 4
+
+
+def penalty(play) -> Tensor:
+    mix = play.draws["mix"]
+    between = mix * play.real + (1 - mix) * play.fake
+    slope = torch.func.grad(lambda x: play.critic(x).sum())(between)
+    return ((slope.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+
+
+GP = Constraint(critic=penalty, draws={"mix": Draw("uniform", "sample")})
+NS = Objective(lambda r, f: softplus(-r).mean() + softplus(f).mean(), lambda r, f: softplus(-f).mean())
+W = Objective(lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean())
+
+
+def ring() -> Source:
+    def draw(generator: torch.Generator, n: int) -> Tensor:
+        device = generator.device
+        angle = torch.randint(8, (n,), generator=generator, device=device) * torch.pi / 4
+        noise = torch.randn(n, 2, generator=generator, device=device)
+        return torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * noise
+
+    return Source(shape=(2,), draw=draw, reference=lambda n: draw(torch.Generator().manual_seed(0), n))
+
+
+def images() -> Source:
+    held = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(3)).tanh()
+    return Source(shape=(1, 4, 4), size=40, take=lambda i: held[i], reference=lambda n: held[:n])
+
+
+def mlp(critic_norm: bool = False, generator_norm: bool = False) -> Space:
+    def networks(spec, ask: Ask) -> Networks:
+        width = 8
+        g = [nn.Linear(LATENT + ask.latent, width, bias=not generator_norm)]
+        g += [nn.BatchNorm1d(width, track_running_stats=False)] if generator_norm else []
+        g += [nn.Tanh(), nn.Linear(width, ask.shape[0])]
+        d = [nn.Linear(ask.shape[0] * ask.pack, width, bias=not critic_norm)]
+        d += [nn.LayerNorm(width)] if critic_norm else []
+        d += [nn.Tanh(), nn.Linear(width, 1), nn.Flatten(0)]
+        return Networks(generator=nn.Sequential(*g), critic=nn.Sequential(*d), latent=LATENT, rowwise=True)
+
+    return Space(sample=lambda rng: {}, networks=networks)
+
+
+def conv() -> Space:
+    def networks(spec, ask: Ask) -> Networks:
+        g = nn.Sequential(
+            nn.Linear(LATENT, 16), nn.Unflatten(1, (4, 2, 2)), nn.ReLU(), nn.ConvTranspose2d(4, 1, 2, 2), nn.Tanh()
+        )
+        d = nn.Sequential(
+            nn.Conv2d(1, 4, 2, 2), nn.Softplus(), nn.Conv2d(4, 4, 2), nn.Tanh(), nn.Flatten(), nn.Linear(4, 1)
+        )
+        return Networks(generator=g, critic=nn.Sequential(d, nn.Flatten(0)), latent=LATENT, rowwise=True)
+
+    return Space(sample=lambda rng: {}, networks=networks)
+
+
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.9), fused=True)
+
+
+def training(
+    program: Program,
+    space: Space,
+    source: Source,
+    seeds=(0, 1, 2),
+    mode="stack",
+    steps: int = 50,
+    dtype=torch.float64,
+    optimizer=adam,
+    world: str = "world",
+    rows: int = ROWS,
+) -> Training:
+    return Training(
+        program=program,
+        space=space,
+        spec={},
+        source=source,
+        optimizers={"critic": optimizer, "generator": optimizer},
+        members=[Member(world, seed) for seed in seeds],
+        budget=Budget(generator_steps=steps, batch_size=rows, snapshots=(steps,)),
+        mode=mode,
+        device=torch.device(where.DEVICE),
+        dtype=dtype,
+    )
+
+
+def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
+    """Give the final samples [S, count, ..] and the critic's scores of real data, less their mean, [S, 16]."""
+    *_, last = run.run()
+    x = run.source.reference(16).to(run.device, run.dtype)
+    critic = last.ensemble.networks.critic
+    scores = [
+        torch.func.functional_call(
+            critic,
+            (
+                {n: p[i] for n, p in last.ensemble.detached["critic"].items()},
+                {n: b[i] for n, b in last.ensemble.buffers["critic"].items()},
+            ),
+            (x,),
+        )
+        for i in range(len(run.members))
+    ]
+    stacked = torch.stack(scores)
+    # full precision of the generator: samples() gives float32 for metrics
+    z = torch.randn(count, LATENT, generator=torch.Generator().manual_seed(9), dtype=run.dtype).to(run.device)
+    samples = [
+        torch.func.functional_call(
+            last.ensemble.networks.generator,
+            (
+                {n: p[i] for n, p in last.generators.items()},
+                {n: b[i] for n, b in last.ensemble.buffers["generator"].items()},
+            ),
+            (z,),
+        )
+        for i in range(len(run.members))
+    ]
+    return torch.stack(samples).detach(), (stacked - stacked.mean(1, keepdim=True)).detach()
+
+
+def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, critic_steps: int, steps: int = 50):
+    """Train one seed as a user would by hand: modules, torch.optim, autograd.grad with create_graph."""
+    member = Member("world", seed)
+    program = Program(objective=NS, constraints=(Link("gp", 1.0, GP),) if gp is not None else ())
+    torch.manual_seed(member.stream_seed("initialisation"))
+    nets = space.networks({}, Ask(shape=source.shape))
+    device = torch.device(where.DEVICE)
+    g, d = nets.generator.double().to(device), nets.critic.double().to(device)
+    optimizers = {
+        "g": torch.optim.Adam(g.parameters(), lr=2e-3, betas=(0.5, 0.9)),
+        "d": torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0.5, 0.9)),
+    }
+    data = Data(source, [member], ROWS, device, torch.float64)
+    chance = {p: StepInputs(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
+    for _ in range(steps):
+        for _ in range(critic_steps):
+            drawn = chance["critic"].next()
+            real, fake = drawn["real"][0], g(drawn["latent"]["noise"][0]).detach()
+            if gp is None:
+                loss = nn.functional.binary_cross_entropy_with_logits(d(real), torch.ones(ROWS, device=device).double())
+                loss = loss + nn.functional.binary_cross_entropy_with_logits(
+                    d(fake), torch.zeros(ROWS, device=device).double()
+                )
+            else:
+                mix = drawn["draws"]["gp"]["mix"][0]
+                between = (mix * real + (1 - mix) * fake).requires_grad_()
+                (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
+                loss = d(fake).mean() - d(real).mean() + gp * (slope.reshape(ROWS, -1).norm(dim=1) - 1).pow(2).mean()
+            optimizers["d"].zero_grad()
+            loss.backward()
+            optimizers["d"].step()
+        score = d(g(chance["generator"].next()["latent"]["noise"][0]))
+        loss = -score.mean() if gp is not None else -torch.log(torch.sigmoid(score)).mean()
+        optimizers["g"].zero_grad()
+        loss.backward()
+        optimizers["g"].step()
+    z = torch.randn(32, LATENT, generator=torch.Generator().manual_seed(9), dtype=torch.float64).to(device)
+    scores = d(source.reference(16).double().to(device))
+    return g(z).detach(), (scores - scores.mean()).detach()
+
+
+def wgan_gp(weight: float = 10.0) -> Program:
+    return Program(objective=W, constraints=(Link("gp", weight, GP),), critic_steps=lambda t: 3)
+
+
+def ns_gan() -> Program:
+    return Program(objective=NS)
