@@ -127,25 +127,25 @@ def options(build: Callable[..., Any]) -> str:
     )
 
 
-def truth_tables() -> str:
+def reference_tables() -> str:
     """Give what the literature says and which tests hold ganbench to it, a table for each section."""
-    with (ROOT / "docs/truths.toml").open("rb") as file:
-        truths = tomllib.load(file)["truth"]
-    held, missing = sum("tests" in truth for truth in truths), sum("open" in truth for truth in truths)
-    parts = [f"{len(truths)} claims: {held} with tests, {missing} with something open.\n"]
-    for section in dict.fromkeys(truth["section"] for truth in truths):
-        rows = [(cell(t["claim"]), cell(t["source"]), evidence(t)) for t in truths if t["section"] == section]
+    with (ROOT / "docs/references_checked.toml").open("rb") as file:
+        references = tomllib.load(file)["reference"]
+    held, missing = sum("tests" in reference for reference in references), sum("open" in reference for reference in references)
+    parts = [f"{len(references)} claims: {held} with tests, {missing} with something open.\n"]
+    for section in dict.fromkeys(reference["section"] for reference in references):
+        rows = [(cell(t["claim"]), cell(t["source"]), evidence(t)) for t in references if t["section"] == section]
         parts.append(f"## {section}\n\n{table(('claim', 'source', 'held by'), rows)}")
     return "\n".join(parts)
 
 
-def evidence(truth: Mapping[str, Any]) -> str:
+def evidence(reference: Mapping[str, Any]) -> str:
     """Give a claim's tests, each as its own words and a link to its file, and what is open."""
     said = []
-    for path, _, name in (test.partition("::") for test in truth.get("tests", ())):
+    for path, _, name in (test.partition("::") for test in reference.get("tests", ())):
         said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
-    if "open" in truth:
-        said.append(f"**open**: {cell(truth['open'])}")
+    if "open" in reference:
+        said.append(f"**open**: {cell(reference['open'])}")
     return "; ".join(said)
 
 
@@ -198,7 +198,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "offer-names": offer_names,
     "offer-tables": offer_tables,
     "recipe-table": recipe_table,
-    "truth-tables": truth_tables,
+    "reference-tables": reference_tables,
     "contract-lists": contract_lists,
     "command-table": command_table,
     "command-pages": command_pages,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ganbench.api.records import Record, Status
 from ganbench.api.trials import Batch
@@ -39,6 +39,7 @@ class Finished:
 
     batch: Batch
     records: tuple[Record, ...]
+    _: KW_ONLY
     attempts: int = 1
 
 
@@ -49,6 +50,7 @@ class Lost:
     batch: Batch
     status: Status
     error: str
+    _: KW_ONLY
     attempts: int = 1
 
 

@@ -168,7 +168,7 @@ def ganbench_executors() -> Iterable[Offer]:
 
     >>> from ganbench import Offer, hookimpl
     >>> def build():
-    ...     from ganbench.trials import Finished, Lost, Started
+    ...     from ganbench import Finished, Lost, Started
     ...     def run(work, batches):
     ...         for batch in batches:
     ...             yield Started(batch)

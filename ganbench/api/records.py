@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 from ganbench.api.metrics import Direction
@@ -25,6 +25,7 @@ class Score:
     direction: Direction
     measurement: str
     samples: int
+    _: KW_ONLY
     fresh: bool = False
 
 

@@ -55,29 +55,29 @@ class RecordedStep:
 
     def __init__(self, function: Function, held: Any) -> None:
         self.function, self.held = function, held
-        self.calls, self.taped = 0, None  # type: int, bool | None
-        self.play: Callable[[Any], Any]
+        self.calls, self.recorded = 0, None  # type: int, bool | None
+        self.replay: Callable[[Any], Any]
 
     def __call__(self, given: Any) -> Any:
         """Give the function's value."""
-        if self.taped:
-            return self.play(given)
+        if self.recorded:
+            return self.replay(given)
         out = self.function(self.held, given)
-        if self.taped is None:
+        if self.recorded is None:
             self.calls += 1
             self._rehearse(given, out)
         return out
 
     def _rehearse(self, given: Any, out: Any) -> None:
         if self.calls == 2:
-            pairs = zip(iterate_leaves(self.play(given)), iterate_leaves(out), strict=True)
-            self.taped = all(same_numbers(one, other) for one, other in pairs)
+            pairs = zip(iterate_leaves(self.replay(given)), iterate_leaves(out), strict=True)
+            self.recorded = all(same_numbers(one, other) for one, other in pairs)
             return
         try:
-            self.play = record(self.function, self.held, given)
+            self.replay = record(self.function, self.held, given)
         except Exception:  # whatever a plugin does that only a plain call can do
             logging.getLogger("ganbench").info("a step cannot be recorded; it is called instead", exc_info=True)
-            self.taped = False
+            self.recorded = False
 
 
 def same_numbers(one: Tensor, other: Tensor) -> bool:

@@ -96,7 +96,7 @@ class Game:
         self.optimizers, self.state, self.progress = optimizers, state, progress
         own = ensemble.detached
         self.held = (own["generator"], own["critic"], ensemble.buffers, state, progress, ensemble.within, tuple(dials))
-        self.taped, self.computations = taped, dict[tuple[str, frozenset[str]], Computation]()
+        self.recorded, self.computations = taped, dict[tuple[str, frozenset[str]], Computation]()
         self.prices, self.flops = dict[tuple[str, frozenset[str]], int](), 0
         any_leaf = next(p for own in ensemble.parameters.values() for p in own.values())
         self.members = any_leaf.shape[0]
@@ -127,7 +127,7 @@ class Game:
         if (player, due) not in self.computations:
             function = partial(self.differentiate, player, due)
             plain: Computation = partial(function, self.held)
-            self.computations[player, due] = RecordedStep(function, self.held) if player in self.taped else plain
+            self.computations[player, due] = RecordedStep(function, self.held) if player in self.recorded else plain
         return self.computations[player, due]
 
     def differentiate(self, player: str, due: frozenset[str], held: Held, chance: Any) -> tuple[Stacked, Memory]:

@@ -156,7 +156,7 @@ def run_events(
                 forget_checkpoints(folder, made, left)
             for event in clock.each("wait", told):
                 if isinstance(event, Lost):
-                    event = Finished(event.batch, tuple(records_of_lost(event)), event.attempts)
+                    event = Finished(event.batch, tuple(records_of_lost(event)), attempts=event.attempts)
                 if isinstance(event, Finished):
                     own = {**here, "attempts": event.attempts}
                     clock.work(event.records)

@@ -18,8 +18,13 @@ RECORDS = {
 POSITIONAL = {
     "Draw": ["law", "shape"],
     "Example": ["given", "expect", "source", "options"],
+    "Finished": ["batch", "records"],
+    "Lost": ["batch", "status", "error"],
     "Objective": ["critic", "generator"],
     "Offer": ["name", "build", "summary"],
+    "Progress": ["batch", "step", "steps"],
+    "Score": ["step", "name", "value", "direction", "measurement", "samples"],
+    "Started": ["batch"],
     "Use": ["name"],
 }
 """What may stand without its keyword; everything else, and all that is added, is keyword-only."""

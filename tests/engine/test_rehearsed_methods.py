@@ -94,7 +94,7 @@ def test_mapped_is_looped(name: str) -> None:
     ours, theirs = (generated(last.ensemble, last.generators, z) for last in (stacked, looped))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
     assert (ours[0] - ours[1]).abs().max() > 1e-3, "two seeds must not be one"
-    judged = [run.samples(last, 20) for run, last in zip(runs, (stacked, looped), strict=True)]
+    judged = [run.draw_samples(last, 20) for run, last in zip(runs, (stacked, looped), strict=True)]
     assert judged[0].shape == (3, 20, *runs[0].source.shape)
     torch.testing.assert_close(*judged, rtol=0, atol=1e-6)
     assert stacked.died == looped.died == [-1, -1, -1]
@@ -237,14 +237,14 @@ def test_virtual_batch_norm_lets_no_row_see_another_and_keeps_its_reference() ->
 
 def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:
     run, opened = rehearse("growing", "stack", steps=6), []
-    open_ = run.open
+    open_ = run.open_game
 
     def spy(ensemble: Ensemble, before: object) -> object:
         held = {name: p.detach().clone() for name, p in ensemble.parameters["generator"].items()}
         opened.append((ensemble, held))
         return open_(ensemble, before)
 
-    run.open = spy
+    run.open_game = spy
     run.budget = replace(run.budget, snapshots=(3, 6))
     middle, last = run.run()
     (_, _), (grown, born) = opened

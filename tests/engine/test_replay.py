@@ -78,7 +78,7 @@ def test_a_recorded_run_ends_in_the_bits_of_a_called_one(plugins: registry.Regis
     called, _ = train(plugins, method, seeds, taped=False)
     replayed, (game,) = train(plugins, method, seeds, taped=True)
     assert game.computations
-    assert all(isinstance(each, RecordedStep) and each.taped for each in game.computations.values())
+    assert all(isinstance(each, RecordedStep) and each.recorded for each in game.computations.values())
     for name, own in called.generators.items():
         assert torch.equal(own, replayed.generators[name]), name
     for name, (_, values) in called.signals.items():
@@ -120,7 +120,7 @@ def test_the_player_is_recorded_that_steps_often_enough(
         "dataset": [{"name": "ring"}],
     }
     (batch,) = plan.make(suite.parse(asked), plugins).batches
-    assert prepare(batch, plugins, torch.device("cpu")).taped() == players
+    assert prepare(batch, plugins, torch.device("cpu")).recorded_players() == players
 
 
 def called(function: Callable[[Any, Any], Any], held: Any, given: list[Any]) -> tuple[RecordedStep, list[Any]]:
@@ -151,7 +151,7 @@ def test_a_function_that_looks_at_a_value_is_called_every_time(caplog: pytest.Lo
 
     with caplog.at_level(logging.INFO, "ganbench"):
         rehearsed, values = called(function, (), [{"x": torch.tensor([s])} for s in (1.0, -1.0, 1.0, -3.0)])
-    assert rehearsed.taped is False
+    assert rehearsed.recorded is False
     assert [value["y"].item() for value in values] == [2.0, 1.0, 2.0, 3.0]
     assert "cannot be recorded" in caplog.text
 
@@ -161,13 +161,13 @@ def test_a_function_that_leaves_torch_is_found_out_at_the_second_call() -> None:
         return {"y": given["x"] + torch.from_numpy(given["x"].numpy() * 2)}
 
     rehearsed, values = called(function, (), [{"x": torch.tensor([s])} for s in (1.0, 2.0, 3.0)])
-    assert rehearsed.taped is False
+    assert rehearsed.recorded is False
     assert [value["y"].item() for value in values] == [3.0, 6.0, 9.0]
 
 
 def test_an_infinite_value_is_no_reason_to_call() -> None:
     rehearsed, values = called(lambda held, x: {"y": 1 / x["x"]}, (), [{"x": torch.zeros(2)}] * 3)
-    assert rehearsed.taped is True
+    assert rehearsed.recorded is True
     assert values[2]["y"].isinf().all()
 
 

@@ -24,7 +24,7 @@ def test_watching_weights_and_gradients_changes_no_bit_of_training(mode: str, mo
         return last
 
     watched = final()
-    monkeypatch.setattr(Training, "signals", staticmethod(losses_alone))
+    monkeypatch.setattr(Training, "collect_signals", staticmethod(losses_alone))
     plain = final()
     for name, value in plain.generators.items():
         assert torch.equal(value, watched.generators[name])
@@ -51,7 +51,7 @@ def test_weights_and_gradients_are_kept_for_each_member_at_every_trace_point() -
 def test_watching_costs_less_than_a_quarter_of_a_step_of_the_smallest_game() -> None:
     run = training(ns_gan(), mlp(), ring(), steps=40)
     spent: list[float] = []
-    watch, began = Training.signals, perf_counter()
+    watch, began = Training.collect_signals, perf_counter()
 
     def timed(game: Any) -> dict[str, Tensor]:
         start = perf_counter()
@@ -59,7 +59,7 @@ def test_watching_costs_less_than_a_quarter_of_a_step_of_the_smallest_game() -> 
         spent.append(perf_counter() - start)
         return kept
 
-    run.signals = timed  # type: ignore[method-assign]
+    run.collect_signals = timed  # type: ignore[method-assign]
     list(run.run())
     step = (perf_counter() - began) / len(spent)
     assert len(spent) == 40

@@ -45,14 +45,14 @@ def test_one_step_in_float32_is_the_same_stacked_and_looped():
 def test_a_member_that_turns_nan_leaves_its_neighbours_bitwise_alone(program):
     def final(poison: bool):
         run = training(program(), mlp(critic_norm=True), ring(), steps=20, dtype=torch.float32)
-        opened = run.open
+        opened = run.open_game
 
         def spoilt(ensemble, before):
             if poison:
                 next(iter(ensemble.detached["critic"].values()))[1].fill_(torch.nan)
             return opened(ensemble, before)
 
-        run.open = spoilt
+        run.open_game = spoilt
         *_, last = run.run()
         return last
 
@@ -81,7 +81,7 @@ def test_noise_data_and_initialisation_depend_neither_on_the_company_nor_on_the_
     def first_step(program, seeds, mode):
         run = training(program, mlp(), ring(), seeds=seeds, mode=mode, steps=1)
         seen = {}
-        taken = run.iterate
+        taken = run.train_step
 
         def spy(t, game, chances):
             before = {n: p.clone() for n, p in game.ensemble.detached["generator"].items()}
@@ -89,7 +89,7 @@ def test_noise_data_and_initialisation_depend_neither_on_the_company_nor_on_the_
             seen.update(weights=before, drawn=drawn)
             taken(t, game, chances)
 
-        run.iterate = spy
+        run.train_step = spy
         list(run.run())
         return seen
 
@@ -267,5 +267,5 @@ def test_packing_shows_the_critic_several_samples_as_one():
 def test_samples_are_the_same_at_every_call_and_come_in_any_number():
     run = training(ns_gan(), mlp(generator_norm=True), ring(), steps=2, dtype=torch.float32)
     *_, last = run.run()
-    assert run.samples(last, 50).shape == (3, 50, 2)
-    assert torch.equal(run.samples(last, 50), run.samples(last, 50))
+    assert run.draw_samples(last, 50).shape == (3, 50, 2)
+    assert torch.equal(run.draw_samples(last, 50), run.draw_samples(last, 50))

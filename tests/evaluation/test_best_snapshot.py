@@ -49,7 +49,7 @@ def noisy(members: int, seed: int = 0) -> SimpleNamespace:
     def samples(seen: Snapshot, count: int, stream: str = "evaluation") -> torch.Tensor:
         return torch.randn(len(seen.members), count, 1, generator=chance)
 
-    return SimpleNamespace(members=range(members), samples=samples)
+    return SimpleNamespace(members=range(members), draw_samples=samples)
 
 
 def judge(metrics: Sequence[Metric], members: int = 1, samples: int = 4, run: Any = None) -> BestSnapshots:
@@ -61,9 +61,9 @@ def judged(by: BestSnapshots, steps: Sequence[int]) -> list[list[Score]]:
     """Every member's scores after snapshots at these steps, the fresh ones last."""
     found: list[list[Score]] = [[] for _ in by.best]
     for step in steps:
-        for own, new in zip(found, by.scores(snapshot(step, len(found), step == steps[-1])), strict=True):
+        for own, new in zip(found, by.score_snapshot(snapshot(step, len(found), step == steps[-1])), strict=True):
             own += new
-    for member, again in by.fresh():
+    for member, again in by.fresh_scores():
         found[member] += again
     return found
 
@@ -89,7 +89,7 @@ def test_only_the_snapshots_that_are_best_so_far_are_kept() -> None:
     by = judge([scripted([1, 5, 3, 2, 4, 9])], members=2)
     kept = []
     for step in (10, 20, 30):
-        by.scores(snapshot(step, 2))
+        by.score_snapshot(snapshot(step, 2))
         kept.append({at: one.members for at, one in by.kept.items()})
     assert kept == [{10: (0, 1)}, {10: (1,), 20: (0,)}, {30: (0, 1)}]
 
@@ -130,14 +130,14 @@ def test_the_kept_generator_is_that_of_a_run_that_ends_there_and_its_fresh_sampl
     long.budget = replace(long.budget, snapshots=(2, 4))
     by = BestSnapshots(long, 50, [(Part("told"), scripted([1, 9, 1, 5, 5, 5, *[0] * 3]))], Reference(ring(), 50))
     for one in long.run():
-        by.scores(one)
+        by.score_snapshot(one)
     *_, end = training(ns_gan(), mlp(), ring(), steps=2, dtype=torch.float32).run()
     kept = by.kept[2]
     assert kept.members == (1,)
     assert all(torch.equal(kept.generators[name][0], end.generators[name][1]) for name in end.generators)
-    fresh, before = long.samples(kept, 50, FRESH), long.samples(kept, 50)
-    assert torch.allclose(before[0], long.samples(end, 50)[1], atol=1e-6)
+    fresh, before = long.draw_samples(kept, 50, FRESH), long.draw_samples(kept, 50)
+    assert torch.allclose(before[0], long.draw_samples(end, 50)[1], atol=1e-6)
     assert not torch.isin(fresh, before).any()
-    spread = {member: named(own, "spread", fresh=True) for member, own in by.fresh()}
+    spread = {member: named(own, "spread", fresh=True) for member, own in by.fresh_scores()}
     assert spread.keys() == {0, 1, 2}
     assert (list(spread[1]), list(spread[0])) == ([2], [4])

@@ -82,14 +82,14 @@ def training(method: str, steps: int = 500, start: tuple[float, float] = (1.0, -
 def path(method: str, steps: int = 500, start: tuple[float, float] = (1.0, -1.0), rows: int = 2) -> Tensor:
     """Theta and psi at the start and after each step, [steps + 1, 2]."""
     run, points = training(method, steps, start, rows), [torch.tensor(start, dtype=torch.float64)]
-    iterate = run.iterate
+    train_step = run.train_step
 
     def watched(t: int, game: Game, chances: Any) -> None:
-        iterate(t, game, chances)
+        train_step(t, game, chances)
         held = game.ensemble.detached
         points.append(torch.cat([held["generator"]["theta"].flatten(), held["critic"]["psi"].flatten()]))
 
-    run.iterate = watched  # type: ignore[method-assign]
+    run.train_step = watched  # type: ignore[method-assign]
     list(run.run())
     return torch.stack(points)
 

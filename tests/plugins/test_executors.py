@@ -202,8 +202,8 @@ def test_events_end_their_workers_when_batches_cannot_be_had() -> None:
 DRIVER = """
 import sys
 sys.path[:0] = {path!r}
-import executor_work as works
-from ganbench.trials import Progress
+from ganbench import Progress
+from tests.support import executor_work as works
 from ganbench_plugins.executors import local
 
 if __name__ == "__main__":

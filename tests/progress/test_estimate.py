@@ -51,7 +51,7 @@ def test_what_no_record_tells_of_is_tried_once_for_each_method(tmp_path: Path, m
         tried.append(batch.trials[0].labels["method"])
         return TimedBatch(seconds[tried[-1]], 1000)
 
-    monkeypatch.setattr(estimates, "attempt", pretend)
+    monkeypatch.setattr(estimates, "time_batch", pretend)
     told: list[tuple[int, int]] = []
     found = estimate_cost(batches(seeds=40), None, tmp_path, PLUGINS, 1, lambda done, whole: told.append((done, whole)))
     assert tried == ["ns-gan", "wgan-gp"]

@@ -36,11 +36,11 @@ class Show:
         todo = SimpleNamespace(batches=batches, stale=())
         rest = {"folder": Path("results/x"), "aside": None, "later": 0}
         self.session: Any = SimpleNamespace(suite=suite, plan=plan, todo=todo, **rest)
-        self.screen.begin(self.session)
+        self.screen.on_plan(self.session)
 
     def tell(self, now: float, event: Any) -> None:
         self.now = now
-        self.screen.watch(self.session, event)
+        self.screen.on_event(self.session, event)
 
     @property
     def text(self) -> str:
@@ -72,7 +72,7 @@ def played(terminal: bool = False) -> Show:
 
 def test_the_screen_tells_progress_time_memory_successes_outcomes_and_what_runs() -> None:
     """A batch of a takes 10 s and one of b 20 s: after 35 s there are 5 + 20 left."""
-    status = played().screen.look()
+    status = played().screen.refresh_status()
     assert status.headline() == "4/8 trials, 35s passed, 25s left, 3.0 GiB"
     assert status.standing() == "success (fid < 10) so far: a 2/2, b 0/2"
     assert status.outcomes() == "2 diverged"
@@ -100,7 +100,7 @@ def test_without_a_terminal_there_is_a_line_every_few_seconds_at_most() -> None:
 def test_on_a_terminal_the_page_is_drawn_and_nothing_else_is_printed() -> None:
     show = played(terminal=True)
     assert len(show.text.splitlines()) == 1, "what there is to do"
-    show.screen.console.print(show.screen.page())
+    show.screen.console.print(show.screen.render())
     page = show.text
     for part in (
         "4/8 trials, 35s passed, 25s left, 3.0 GiB",
@@ -116,7 +116,7 @@ def test_a_live_display_begins_and_ends_without_a_trace() -> None:
     show = played(terminal=True)
     with show.screen:
         show.tell(36, Progress(batch("a", 1), 60, 100))
-    assert show.screen.look().share == pytest.approx(2.6 / 4)
+    assert show.screen.refresh_status().share == pytest.approx(2.6 / 4)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -124,9 +124,9 @@ def test_markup_and_escapes_of_strangers_are_shown_as_text(terminal: bool) -> No
     show = Show([work := batch(EVIL)], terminal)
     show.tell(0, Started(work))
     show.tell(9, Progress(work, 50, 100))
-    show.screen.console.print(show.screen.page())
+    show.screen.console.print(show.screen.render())
     show.tell(20, Finished(work, tuple(record(each, status="failed", error=EVIL) for each in work.trials)))
-    show.screen.console.print(show.screen.page())
+    show.screen.console.print(show.screen.render())
     assert "[red]evil[/red]" in show.text
     assert "\x1b[31m" not in show.text
     assert "\u202e" not in show.text
@@ -139,10 +139,10 @@ def test_failed_and_late_trials_are_told_and_counted() -> None:
     show.tell(
         2, Finished(work[1], tuple(record(t, status="failed", error="boom\nValueError: x") for t in work[1].trials))
     )
-    assert show.screen.look().outcomes() == "2 failed, 2 timeout"
+    assert show.screen.refresh_status().outcomes() == "2 failed, 2 timeout"
     assert "timeout: a, mlp-0, seed 0: no end" in show.text
     assert "failed: a, mlp-1, seed 1: ValueError: x" in show.text
-    assert show.screen.look().standing() == "success (fid < 10) so far: a 0/4"
+    assert show.screen.refresh_status().standing() == "success (fid < 10) so far: a 0/4"
 
 
 def test_an_explosion_is_a_divergence_and_no_success() -> None:
@@ -151,7 +151,7 @@ def test_an_explosion_is_a_divergence_and_no_success() -> None:
     assert not has_diverged(record(trial(), [1, 1], signals={"loss.critic": ([1, 50], [1.0, 9.0])}), DEFAULT)
     show = Show([work := batch("a")])
     show.tell(1, finished(work, [1, 1], signals=course))
-    assert show.screen.look().standing() == "success (fid < 10) so far: a 0/2"
+    assert show.screen.refresh_status().standing() == "success (fid < 10) so far: a 0/2"
 
 
 def test_many_running_batches_are_named_up_to_a_few() -> None:

@@ -40,7 +40,7 @@ EXCEPT = {
     "plugins/ganbench_plugins/executors/local.py": {"pickle"},  # its own batches, between its own processes
     "plugins/ganbench_plugins/executors/process.py": {"pickle"},  # the same, at the other end
     "ganbench/engine/replay.py": {"exec"},  # a program of its own recorded tensor operations; no text of anybody's
-    "ganbench/registry.py": {"exec_module"},  # --plugin FILE: plugins are code, and asked for by name
+    "ganbench/registry/registry.py": {"exec_module"},  # --plugin FILE: plugins are code, and asked for by name
 }
 
 

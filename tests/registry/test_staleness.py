@@ -9,8 +9,9 @@ from typing import Any
 
 import ganbench
 import pytest
-from ganbench import plan, registry
+from ganbench import registry
 from ganbench.engine.numerics import ENGINE_NUMERICS
+from ganbench.plan import planner
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.results.store import read
@@ -92,7 +93,7 @@ def test_the_engines_numerics_make_every_record_stale(tmp_path: Path, monkeypatc
         return [batch.trials[0].labels["method"] for batch in session.todo.batches]
 
     assert methods() == ["ns-gan", "wgan-gp"]
-    monkeypatch.setattr(plan, "ENGINE_NUMERICS", ENGINE_NUMERICS + 1)
+    monkeypatch.setattr(planner, "ENGINE_NUMERICS", ENGINE_NUMERICS + 1)
     assert methods() == ["ns-gan", "wgan-gp"]
     assert methods() == []
 
@@ -106,7 +107,7 @@ def test_an_edit_of_the_core_elsewhere_makes_nothing_stale(monkeypatch: pytest.M
         read_.add(file)
         return digest(file, changed)
 
-    monkeypatch.setattr(code_hash, "_digest", spy)
+    monkeypatch.setattr(code_hash, "_hash_file", spy)
     plugins = registry.load()
     for kind in plugins.kinds:
         for offered in plugins.offers(kind):

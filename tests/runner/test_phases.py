@@ -74,7 +74,11 @@ def test_work_in_this_process_is_told_apart_and_that_of_workers_beside() -> None
 
 def test_a_process_knows_its_age() -> None:
     began = monotonic()
-    words = [sys.executable, "-c", "import time; time.sleep(0.5); from ganbench.runner.phases import age; print(age())"]
+    words = [
+        sys.executable,
+        "-c",
+        "import time; time.sleep(0.5); from ganbench.runner.phases import process_age; print(process_age())",
+    ]
     said = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert 0.5 <= said <= monotonic() - began + 0.02
     assert process_age() > 0.1

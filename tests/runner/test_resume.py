@@ -218,9 +218,9 @@ def test_a_run_stopped_while_untrained_samplers_are_scored_leaves_no_worker(
 
 STUBBORN = """
 import time
-from ganbench.cli.interrupts import stoppable
+from ganbench.cli.interrupts import raise_on_signals
 
-with stoppable():
+with raise_on_signals():
     try:
         print("ready", flush=True)
         time.sleep(60)

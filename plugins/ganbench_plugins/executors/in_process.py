@@ -5,10 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 
-from ganbench import Offer, hookimpl
-from ganbench.api.events import Event, Finished, Lost, Progress, Started
-from ganbench.api.records import Record
-from ganbench.api.trials import Batch
+from ganbench import Batch, Event, Finished, Lost, Offer, Progress, Record, Started, hookimpl
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 

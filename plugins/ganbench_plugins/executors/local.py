@@ -18,10 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import GanbenchError, Offer, hookimpl
-from ganbench.api.events import Event, Finished, Lost, Progress, Started
-from ganbench.api.records import Record
-from ganbench.api.trials import Batch
+from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, Started, hookimpl
 
 from ganbench_plugins.executors.process import Workers, labour, logfile, prepare
 
@@ -166,7 +163,7 @@ class Crew:
         try:
             future = self.pool.schedule(labour, args=(number, task), timeout=self.timeout)
         except RuntimeError as error:
-            yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}", attempts)
+            yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}", attempts=attempts)
         else:
             self.tasks[number] = Task(batch, future, attempts)
 
@@ -194,12 +191,12 @@ class Crew:
             result: Any = pickle.loads(task.future.result())
         except TimeoutError:
             late = f"no end after {self.timeout:g} seconds" + self.tail(task.worker)
-            return Lost(task.batch, "timeout", late, task.attempts)
+            return Lost(task.batch, "timeout", late, attempts=task.attempts)
         except ProcessExpired as error:
             return lost(death(error.pid, error.exitcode) + self.tail(error.pid))
         except Exception as error:
             return lost(f"{type(error).__name__}: {error}" + self.tail(task.worker))
-        return lost(result) if isinstance(result, str) else Finished(task.batch, result, task.attempts)
+        return lost(result) if isinstance(result, str) else Finished(task.batch, result, attempts=task.attempts)
 
     def tail(self, worker: int) -> str:
         """Give the last that a worker wrote about its batch, on a line of its own."""
