@@ -148,7 +148,7 @@ def chaos(kills: int, seed: int, folder: Path) -> int:
         if counts.total() >= kills:
             break
         shutil.rmtree(out)
-    lost = len(wanted.trials) - int((read(out).trials["status"] == "ok").sum())
+    lost = len(wanted.trials) - int((read(out).trials["status"] == "completed").sum())
     say(f"{counts.total()} kills ({told(counts)}) in {time.monotonic() - began:.0f} s: {ends} runs came to an end, ")
     say(f"{wrong} of them with other tables than the undisturbed one; {lost} trials lost at the last")
     return wrong + lost

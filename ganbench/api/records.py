@@ -9,7 +9,15 @@ from typing import Any, Literal
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Trial
 
-Status = Literal["ok", "failed", "timeout"]
+Status = Literal["completed", "diverged", "failed", "timed-out"]
+"""How a trial ended. `completed`: trained to the end of its budget. `diverged`: so too, but a loss or a weight became
+non-finite on the way. `failed`: an error ended it. `timed-out`: it took longer than a batch may."""
+
+TRAINED = ("completed", "diverged")
+"""The statuses of a trial that was trained to the end of its budget."""
+
+UNTRAINED = ("failed", "timed-out")
+"""The statuses of a trial that was not: `run --retry` trains them again."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +54,16 @@ class Calibration:
 class Record:
     """What the store keeps of a trial.
 
-    `died` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
+    `diverged_at` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
     name to (generator steps, values). `updates` counts each player's, and `flops` their floating-point operations.
     `seconds` are the batch's wall times divided by its members. `generator` is the final one as safetensors bytes
     (`generator.*`, and `average.*` where weights are averaged).
     """
 
     trial: Trial
-    status: Status = "ok"
+    status: Status = "completed"
     error: str = ""
-    died: int = -1
+    diverged_at: int = -1
     scores: tuple[Score, ...] = ()
     signals: Mapping[str, tuple[list[int], list[float]]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

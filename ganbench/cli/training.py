@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganbench.api.records import UNTRAINED
 from ganbench.cli.arguments import Device, Format, Out, Plugins, Results, SuiteName
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import build_tables
@@ -31,7 +32,7 @@ def run(
         float | None, typer.Option(metavar="SECONDS", help="Keep a batch at the next snapshot after so long.")
     ] = None,
     plugin: Plugins = None,
-    retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timeout.")] = "",
+    retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed, marked as stale.")] = False,
     only: Annotated[
         list[str] | None,
@@ -75,8 +76,8 @@ def run(
     typer.echo(how.page(build_tables(frames, folder)), nl=False)
     for line in clock.lines(workers) if profile else ():
         typer.echo(line, err=True)
-    if bad := int(frames.trials["status"].isin(["failed", "timeout"]).sum()):
-        typer.echo(f"{bad} trials failed; --retry failed,timeout trains them again.", err=True)
+    if bad := int(frames.trials["status"].isin(UNTRAINED).sum()):
+        typer.echo(f"{bad} trials failed; --retry failed,timed-out trains them again.", err=True)
         raise typer.Exit(1)
 
 

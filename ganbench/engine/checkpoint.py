@@ -78,7 +78,7 @@ def held_tensors(training: Training, stage: Stage) -> Iterator[tuple[str, Tensor
         yield from ((f"memory/{plugin}/{name}", tensor) for name, tensor in memory.items())
     yield from ((f"average/{name}", tensor) for name, tensor in (training.average or {}).items())
     yield "clock", stage.game.clock
-    yield "died", stage.game.died
+    yield "diverged_at", stage.game.diverged_at
 
 
 def matching_tensor(tensors: Stacked, name: str, like: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
         ensemble=last,
         generators=own,
         average=stack_matching(held, "average", own) if averaged else None,
-        died=[-1] * len(files),
+        diverged_at=[-1] * len(files),
         signals={},
         updates={},
     )

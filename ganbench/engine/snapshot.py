@@ -28,7 +28,7 @@ class Snapshot:
     ensemble: Ensemble
     generators: Stacked
     average: Stacked | None
-    died: list[int]
+    diverged_at: list[int]
     signals: Trace
     updates: Mapping[str, int]
 
@@ -48,7 +48,7 @@ class Snapshot:
             ensemble=Ensemble(whole.networks, {"generator": generators, "critic": critics}, buffers),
             generators=generators,
             average=None if self.average is None else own(self.average),
-            died=[self.died[row] for row in rows],
+            diverged_at=[self.diverged_at[row] for row in rows],
             signals={},
         )
 
@@ -69,7 +69,7 @@ def pack(snapshot: Snapshot, built: Sequence[Ensemble]) -> tuple[Stacked, Number
         "final": snapshot.final,
         "members": list(snapshot.members),
         "averaged": snapshot.average is not None,
-        "died": snapshot.died,
+        "diverged_at": snapshot.diverged_at,
         "updates": dict(snapshot.updates),
     }
     return {name: tensor.detach().cpu().contiguous() for name, tensor in unpack_tensors(snapshot)}, numbers
@@ -100,7 +100,7 @@ def unpack(tensors: Stacked, numbers: Numbers, built: Sequence[Ensemble]) -> Sna
         ensemble=Ensemble(whole.networks, parameters, buffers),
         generators=parameters["generator"],
         average=own("average", whole.parameters["generator"]) if numbers["averaged"] else None,
-        died=list(numbers["died"]),
+        diverged_at=list(numbers["diverged_at"]),
         signals={},
         updates=dict(numbers["updates"]),
     )

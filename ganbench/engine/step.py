@@ -103,7 +103,7 @@ class Game:
         self.taken = {"critic": 0, "generator": 0}
         self.losses = {player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.taken}
         self.clock = torch.zeros((), dtype=torch.long, device=any_leaf.device)
-        self.died = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
+        self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
 
     def gradients(self, player: str, chance: Mapping[str, Any]) -> dict[str, Tensor]:
         """Give the gradients of one player's parameters for all members, and take in what plugins remember."""
@@ -160,7 +160,9 @@ class Game:
                 self.state[name][leaf].copy_(value)
         self.losses[player] = memory["loss"]
         self.clock += 1
-        self.died = torch.where((self.died < 0) & ~memory["loss"].isfinite(), self.clock, self.died)
+        self.diverged_at = torch.where(
+            (self.diverged_at < 0) & ~memory["loss"].isfinite(), self.clock, self.diverged_at
+        )
 
     def step(self, players: Sequence[str], chance: Mapping[str, Any]) -> None:
         """Take the players' gradients at one point on one batch, then let each of them step."""

@@ -116,7 +116,12 @@ class Training:
             self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, self.recorded_players()
         )
         if before is not None:
-            game.taken, game.clock, game.died, game.flops = before.taken, before.clock, before.died, before.flops
+            game.taken, game.clock, game.diverged_at, game.flops = (
+                before.taken,
+                before.clock,
+                before.diverged_at,
+                before.flops,
+            )
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
 
@@ -216,7 +221,7 @@ class Training:
         """Bring a batch's state to where it can be judged; the one place that waits for the device."""
         own = game.ensemble.detached["generator"]
         finite = torch.stack([p.flatten(1).isfinite().all(1) for p in own.values()]).all(0)
-        game.died = torch.where((game.died < 0) & ~finite, game.clock, game.died)
+        game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.clock, game.diverged_at)
         names = self.trace[0][1] if self.trace else {}
         at = [t for t, _ in self.trace]
         return Snapshot(
@@ -226,7 +231,7 @@ class Training:
             ensemble=game.ensemble,
             generators={name: p.clone() for name, p in own.items()},
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
-            died=game.died.tolist(),
+            diverged_at=game.diverged_at.tolist(),
             signals={n: (at, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
             updates={**game.taken, "flops": game.flops},
         )

@@ -57,13 +57,13 @@ class Thresholds:
 DEFAULT = Thresholds()
 
 
-def non_finite(died: int, updates_per_step: float = 1.0) -> int | None:
+def non_finite(diverged_at: int, updates_per_step: float = 1.0) -> int | None:
     """Give the generator step of the optimizer step at which a loss or a weight became non-finite (-1: never).
 
     `updates_per_step` are the optimizer steps of both players per generator step: their mean where a schedule changes
     them, and then so is the step given.
     """
-    return None if died < 0 else max(1, ceil(died / updates_per_step))
+    return None if diverged_at < 0 else max(1, ceil(diverged_at / updates_per_step))
 
 
 def exploded(series: Series, times: float = DEFAULT.exploded, least: float = LEAST_LOSS) -> int | None:
@@ -172,7 +172,7 @@ def step_from_which(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.
 class Trajectory:
     """How a trial went: what outcomes are read from. `metric` is the headline's series, in its `direction`."""
 
-    died: int
+    diverged_at: int
     updates_per_step: float
     signals: Mapping[str, Series]
     spread: Series | None = None
@@ -192,7 +192,7 @@ def outcome_steps(course: Trajectory, limits: Thresholds = DEFAULT) -> dict[str,
     spreads = [course.spread] if course.spread and np.isfinite(course.spread[1]).any() else []
     metrics = [course.metric] if course.metric and course.direction != "neutral" else []
     found: dict[str, list[int | None]] = {
-        "non-finite": [non_finite(course.died, course.updates_per_step)],
+        "non-finite": [non_finite(course.diverged_at, course.updates_per_step)],
         "exploded": [exploded(s, limits.exploded) for s in losses]
         + [exploded(s, limits.exploded, LEAST_WEIGHT) for s in weights],
         "collapsed": [collapsed(s, limits.collapsed) for s in spreads],

@@ -84,4 +84,4 @@ def succeeds(record: Record, rule: SuccessTable, directions: Mapping[str, Direct
         pick = max if directions[chooser] == "higher" else min
         step, fresh = (pick(finite, key=lambda score: score.value).step if finite else -1), True
     values = {score.name: score.value for score in record.scores if (score.step, score.fresh) == (step, fresh)}
-    return record.status == "ok" and record.died < 0 and condition.holds(values)
+    return record.status == "completed" and condition.holds(values)

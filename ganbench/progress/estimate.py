@@ -9,6 +9,7 @@ from statistics import mean
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ganbench.api.records import TRAINED
 from ganbench.api.trials import Batch
 from ganbench.progress.eta import Forecast, WorkItem, work_item, work_items
 from ganbench.progress.status import format_bytes, format_seconds
@@ -106,7 +107,7 @@ def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[tuple[Wor
     """Give what the records of a folder took, and the sizes of its generators."""
     if frames is None:
         return [], []
-    trials = frames.trials[(frames.trials["status"] == "ok") & ~frames.trials["stale"]]
+    trials = frames.trials[frames.trials["status"].isin(TRAINED) & ~frames.trials["stale"]]
     columns = ("dataset", "method", "seconds_train", "seconds_evaluate", "critic_updates", "generator_updates")
     lessons: list[tuple[WorkItem, float, float]] = []
     for dataset, method, train, evaluate, critic, generator in zip(*(trials[name] for name in columns), strict=True):

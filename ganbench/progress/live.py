@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ganbench.api.events import Calibrating, Event, Finished, Started
 from ganbench.api.events import Progress as Step
-from ganbench.api.records import Record
+from ganbench.api.records import TRAINED, Record
 from ganbench.api.trials import Batch
 from ganbench.escaping import printable
 from ganbench.evaluation import success
@@ -133,7 +133,7 @@ class LiveDisplay:
     def finish_batch(self, session: Session, batch: Batch, records: tuple[Record, ...]) -> None:
         """Take a batch off the work and count its records."""
         self.labels.pop(batch.key, None)
-        self.forecast.end(batch.key, self.time(), whole=all(record.status == "ok" for record in records))
+        self.forecast.end(batch.key, self.time(), whole=all(record.status in TRAINED for record in records))
         self.status.done += len(records)
         for record in records:
             self.count_record(session, record)
@@ -141,14 +141,14 @@ class LiveDisplay:
     def count_record(self, session: Session, record: Record) -> None:
         """Count a record's outcome, and its success by the suite's first rule; tables have the last word."""
         labels, status = record.trial.labels, self.status
-        if record.status != "ok":
-            status.fates[record.status] += 1
+        if record.status not in TRAINED:
+            status.ended[record.status] += 1
             first = (record.error.splitlines() or ["no message"])[-1]
             self.print_line(
                 f"{record.status}: {labels['method']}, {labels['architecture']}, seed {record.trial.seed}: {first}"
             )
         elif has_diverged(record, self.limits):
-            status.fates["diverged"] += 1
+            status.ended["diverged"] += 1
         for rule in session.suite.success[:1]:
             if rule.dataset == labels["dataset"]:
                 status.rule = success.describe_rule(rule, session.plan.directions)
@@ -189,5 +189,5 @@ def has_diverged(record: Record, limits: Thresholds) -> bool:
     """Say whether a trial became non-finite or exploded."""
     signals: Mapping[str, tuple[list[int], list[float]]] = record.signals
     told = {name: series for name, series in signals.items() if name.startswith(("loss.", "weights."))}
-    steps = outcome_steps(Trajectory(died=record.died, updates_per_step=1.0, signals=told), limits)
+    steps = outcome_steps(Trajectory(diverged_at=record.diverged_at, updates_per_step=1.0, signals=told), limits)
     return any(steps[name] < float("inf") for name in ("non-finite", "exploded"))

@@ -11,7 +11,7 @@ import psutil
 SHOWN = 8
 """Batches named as running, at most."""
 
-FATES = ("diverged", "failed", "timeout")
+ENDED = ("diverged", "failed", "timed-out")
 """The outcomes that are told, worst last."""
 
 
@@ -34,7 +34,7 @@ class Status:
     rule: str = ""
     won: Counter[str] = field(default_factory=Counter)
     tried: Counter[str] = field(default_factory=Counter)
-    fates: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
     running: Sequence[tuple[str, float | None]] = ()
 
     def headline(self) -> str:
@@ -54,7 +54,7 @@ class Status:
 
     def outcomes(self) -> str:
         """Say what went wrong so far."""
-        return ", ".join(f"{self.fates[fate]} {fate}" for fate in FATES if self.fates[fate])
+        return ", ".join(f"{self.ended[name]} {name}" for name in ENDED if self.ended[name])
 
     def at_work(self) -> list[str]:
         """Name what runs now, a line for each batch."""

@@ -17,10 +17,11 @@ from rich.live import Live
 from rich.text import Text
 
 from ganbench import suite
+from ganbench.api.records import TRAINED
 from ganbench.escaping import printable
 from ganbench.evaluation import success
 from ganbench.progress.eta import Forecast, WorkItem
-from ganbench.progress.status import Status, process_memory
+from ganbench.progress.status import ENDED, Status, process_memory
 from ganbench.results.store import read
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.outcome_counts import outcome_counts
@@ -87,8 +88,8 @@ def read_status(folder: Path) -> Status:
     trials = frames.trials
     done = (trials["status"] != "missing") & ~trials["stale"]
     status = Status(trials=len(trials), done=int(done.sum()), share=float(done.mean()) if len(trials) else 1.0)
-    fates = outcome_counts(frames)
-    status.fates = Counter({name: int(fates[name].sum()) for name in ("diverged", "failed", "timeout")})
+    counts = outcome_counts(frames)
+    status.ended = Counter({name: int(counts[name.replace("-", "_")].sum()) for name in ENDED})
     count_successes(status, frames, asked)
     if holder is not None:
         status.passed, status.memory = time() - holder.create_time(), process_memory(holder.pid)
@@ -124,7 +125,7 @@ def forecast_seconds(frames: Frames, workers: int) -> float | None:
     spent = trials["seconds_train"] + trials["seconds_evaluate"]
     for key, status, seconds, stale in zip(trials["key"], trials["status"], spent, trials["stale"], strict=True):
         if status != "missing" and not stale:
-            known = status == "ok" and seconds == seconds
+            known = status in TRAINED and seconds == seconds
             forecast.end(key, 0.0, seconds=float(seconds) if known else None)
     return forecast.left(0.0)
 

@@ -134,13 +134,13 @@ def draw_scores(rule: SuccessRule, metric: str, standing: pd.DataFrame, figure: 
     """
     axes = figure.add_subplot()
     direction = str(standing["direction"].iloc[0])
-    alive = standing["alive"].to_numpy(bool) & np.isfinite(standing[rule.at].to_numpy(float))
-    set_scale(axes, [*standing.loc[alive, rule.at], *rule.thresholds], direction)
-    edge = draw_band(axes, direction) if not alive.all() else 0.0
+    scored = standing["scored"].to_numpy(bool) & np.isfinite(standing[rule.at].to_numpy(float))
+    set_scale(axes, [*standing.loc[scored, rule.at], *rule.thresholds], direction)
+    edge = draw_band(axes, direction) if not scored.all() else 0.0
     methods = list(dict.fromkeys(standing["method"]))
     for place, method in enumerate(methods):
         own, look = (standing["method"] == method).to_numpy(), line_style(place)["color"]
-        values, count = standing.loc[own & alive, rule.at].to_numpy(float), int(own.sum())
+        values, count = standing.loc[own & scored, rule.at].to_numpy(float), int(own.sum())
         axes.plot(
             values, place + spread_evenly(len(values)), "o", color=look, markersize=3, alpha=0.55, markeredgewidth=0
         )
@@ -154,7 +154,7 @@ def draw_scores(rule: SuccessRule, metric: str, standing: pd.DataFrame, figure: 
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.set_xlabel(f"{rule.at} {fit_text(metric)}" + ("" if direction == "neutral" else f" ({direction} is better)"))
     title = f"Scores on {fit_text(rule.dataset)}: every trial, quartiles and median of all"
-    axes.set_title(title + ("" if alive.all() else "; in grey, the dead"))
+    axes.set_title(title + ("" if scored.all() else "; in grey, the dead"))
 
 
 def draw_band(axes: Axes, direction: str) -> float:

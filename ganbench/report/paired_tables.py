@@ -60,13 +60,13 @@ def seed_share_tables(frames: Frames) -> Iterator[Table]:
             title="Luck of the seed",
             frame=frame.assign(measurement=frame["measurement"].str[:8]),
             notes=(
-                "luck: the share of the variation of final scores that lies between seeds of one architecture, the "
+                "between-seed share: the share of the variation of final scores that lies between seeds of one architecture, the "
                 "rest lying between architectures; 1: the architecture does not matter, 0: the seed does not. It is 1 "
                 "less the intraclass correlation of ranks, in which the dead come last.",
                 "In brackets: the jackknife's 95% interval over architectures (Arvesen and Schmitz 1970).",
             ),
             headings={"finite": "finite of n"},
-            intervals={"luck": ("luck_low", "luck_high")},
+            intervals={"between_seed_share": ("between_seed_share_low", "between_seed_share_high")},
         )
 
 

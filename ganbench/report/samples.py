@@ -127,8 +127,8 @@ def rank_trials(frames: Frames, trials: pd.DataFrame) -> list[tuple[str, str]]:
     columns = (trials[name].astype("str") for name in ("key", "architecture", "seed", "status"))
     for key, architecture, seed, status in zip(*columns, strict=True):
         rank, value = values.get(key, (math.inf, math.inf))
-        fate = "diverged" if status == "ok" and key in values else "not scored" if status == "ok" else status
-        note = f"{metric} {format_value(value)}" if math.isfinite(rank) else fate
+        ended = "not scored" if status == "completed" and key not in values else status
+        note = f"{metric} {format_value(value)}" if math.isfinite(rank) else ended
         named.append((rank, key, f"{architecture}, seed {seed}\n{note}"))
     return [(key, name) for _, key, name in sorted(named, key=lambda each: each[0])]
 

@@ -29,13 +29,13 @@ def score_tables(frames: Frames) -> Iterator[Table]:
             notes=(
                 *calibration_notes(calibrated),
                 "final, best: medians over all n trials; diverged, failed and timed-out trials count as the worst (inf "
-                "where lower is better, -inf where higher is). q25, q75: quartiles of final. survivors: the median of "
+                "where lower is better, -inf where higher is). q25, q75: quartiles of final. of completed: the median of "
                 "the finite trials alone. Of a neutral value nothing is best or worst.",
                 "In brackets: the median's 95% interval (Woodruff); none under six units.",
                 "best: each trial's best snapshot, chosen on one set of samples and reported on a fresh one.",
                 stale_note(frame) + size_note(trials),
             ),
-            headings={"finite": "finite of n", "survivors": "survivors only", "samples_measured": "samples"},
+            headings={"finite": "finite of n", "completed_median": "of completed", "samples_measured": "samples"},
             intervals={"final": ("final_low", "final_high"), "best": ("best_low", "best_high")},
         )
 

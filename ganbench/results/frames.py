@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from ganbench.api.records import Calibration
+from ganbench.api.records import TRAINED, UNTRAINED, Calibration
 from ganbench.escaping import html_table
 from ganbench.results.history import Run, read_runs
 from ganbench.results.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LABELS = ("dataset", "architecture", "method")
 TRIAL_COLUMNS = (
-    *("key", *LABELS, "seed", "planned", "status", "error", "died", "stale", "code"),
+    *("key", *LABELS, "seed", "planned", "status", "error", "diverged_at", "stale", "code"),
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples", "flops"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
@@ -41,8 +41,8 @@ def empty_calibration() -> pd.DataFrame:
 class Frames:
     """The results of a suite.
 
-    `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is ok, failed, timeout, or missing where nothing is
-    recorded yet; `died` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
+    `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is completed, diverged, failed, timed-out, or
+    missing where nothing is recorded yet; `diverged_at` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
     plan's made the record; `samples` the real rows shown to the critic; `flops` as torch counts them (engine.flops);
     `seconds_*` the batch's wall times divided by its members.
     `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
@@ -89,14 +89,14 @@ class Frames:
 
     def _repr_html_(self) -> str:
         """Show in a notebook what became of the trials of each method, as a plain HTML table."""
-        trials = self.trials.assign(**{"non-finite": (self.trials["status"] == "ok") & (self.trials["died"] >= 0)})
-        counts = {name: trials["status"] == name for name in ("ok", "failed", "timeout", "missing")}
-        shown = trials[["dataset", "method", "non-finite"]].assign(trials=1, **counts)
-        columns = ["trials", "ok", "non-finite", "failed", "timeout", "missing"]
+        statuses = (*TRAINED, *UNTRAINED, "missing")
+        counts = {name: self.trials["status"] == name for name in statuses}
+        shown = self.trials[["dataset", "method"]].assign(trials=1, **counts)
+        columns = ["trials", *statuses]
         table = shown.groupby(["dataset", "method"], sort=False)[columns].sum().reset_index().astype("str")
-        units = f"{trials['architecture'].nunique()} architectures, {trials['seed'].nunique()} seeds"
+        units = f"{self.trials['architecture'].nunique()} architectures, {self.trials['seed'].nunique()} seeds"
         scores = ", ".join(self.scores["name"].drop_duplicates())
-        notes = (f"{units}. non-finite: of those that are ok. Scores: {scores or 'none yet'}.", FRAMES)
+        notes = (f"{units}. Scores: {scores or 'none yet'}.", FRAMES)
         return html_table("ganbench results", list(table.columns), table.to_numpy().tolist(), notes)
 
 
@@ -121,7 +121,7 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
     import pandas as pd
 
     asked = TRIALS.c["id", "key", "seed", "generator_steps", "batch_size"]
-    columns = [*asked, *RECORDS.c["batch", "status", "error", "died", "seconds", "updates", "code"]]
+    columns = [*asked, *RECORDS.c["batch", "status", "error", "diverged_at", "seconds", "updates", "code"]]
     joined = PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).outerjoin(RECORDS, RECORDS.c.trial == TRIALS.c.id)
     planned = select(*columns, *PLAN.c[LABELS], PLAN.c.code.label("planned")).select_from(joined)
     planned = planned.where(PLAN.c.run == newest).order_by(PLAN.c.position)
@@ -148,7 +148,7 @@ def unpack_cells(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
         status=frame["status"].where(known, "missing").astype("str"),
         error=frame["error"].where(known, "").astype("str"),
         code=frame["code"].where(known, "").astype("str"),
-        died=frame["died"].where(known, -1).astype("int64"),
+        diverged_at=frame["diverged_at"].where(known, -1).astype("int64"),
         critic_updates=number_column(updates, "critic"),
         generator_updates=number_column(updates, "generator"),
         samples=number_column(updates, "critic") * frame["batch_size"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from ganbench.api.records import TRAINED, UNTRAINED
 from ganbench.errors import GanbenchError, shorten
 from ganbench.results.schema import METADATA
 
@@ -27,7 +28,7 @@ WORDS = {"key", "dataset", "architecture", "method", "status", "error", "code", 
 WORDS |= {"measurement", "sampler"}
 CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "status": frozenset({"ok", "failed", "timeout", "missing"}),
+        "status": frozenset({*TRAINED, *UNTRAINED, "missing"}),
         "direction": frozenset({"higher", "lower", "neutral"}),
     }
 )

@@ -80,7 +80,7 @@ RECORDS = Table(
     text_column("code"),
     text_column("status"),
     text_column("error"),
-    integer_column("died"),
+    integer_column("diverged_at"),
     text_column("seconds"),
     text_column("updates"),
     text_column("network"),
@@ -155,7 +155,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def NAMES(trial: Trial) -> dict[str, str]:
+def label_values(trial: Trial) -> dict[str, str]:
     """What tables call a trial's dataset, architecture and method."""
     offers = {"dataset": trial.dataset, "architecture": trial.architecture, "method": trial.recipe.loss}
     return {kind: trial.labels.get(kind, offer.name) for kind, offer in offers.items()}
@@ -173,10 +173,10 @@ def record_row(record: Record) -> dict[str, Any]:
         "code": record.trial.code,
         "status": record.status,
         "error": record.error,
-        "died": record.died,
+        "diverged_at": record.diverged_at,
         "seconds": canonical_json(dict(record.seconds)),
         "updates": canonical_json(dict(record.updates)),
-        **NAMES(record.trial),
+        **label_values(record.trial),
     }
 
 

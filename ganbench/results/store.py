@@ -37,7 +37,6 @@ from ganbench.results.schema import (
     CALIBRATIONS,
     META,
     METADATA,
-    NAMES,
     PLAN,
     PROTOCOLS,
     RECORDS,
@@ -47,6 +46,7 @@ from ganbench.results.schema import (
     SIGNALS,
     TRIALS,
     composition_row,
+    label_values,
     record_row,
     score_rows,
     signal_rows,
@@ -136,7 +136,7 @@ class Store:
             begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical_json(kept))
             run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
             rows = [
-                {"run": run, "position": position, "key": trial.key, "code": trial.code, **NAMES(trial)}
+                {"run": run, "position": position, "key": trial.key, "code": trial.code, **label_values(trial)}
                 for position, trial in enumerate(plan)
             ]
             execute(connection, insert(PLAN).values(trial=TRIAL), rows)

@@ -39,7 +39,7 @@ class RerunComparison:
     label: str
     changed: tuple[str, ...]
     status: tuple[str, str]
-    died: tuple[int, int]
+    diverged_at: tuple[int, int]
     compared: int
     apart: int
     scores: float
@@ -48,7 +48,7 @@ class RerunComparison:
     @property
     def largest(self) -> float:
         """The largest difference."""
-        whole = self.status[0] == self.status[1] and self.died[0] == self.died[1]
+        whole = self.status[0] == self.status[1] and self.diverged_at[0] == self.diverged_at[1]
         return max(self.scores, self.generator) if whole else math.inf
 
     @property
@@ -62,7 +62,7 @@ class RerunComparison:
         yield from (f"not as it was then: {change}" for change in self.changed)
         yield self.label
         yield f"status: {self.status[0]} then, {self.status[1]} now"
-        yield f"died: {self.died[0]} then, {self.died[1]} now"
+        yield f"diverged at update: {self.diverged_at[0]} then, {self.diverged_at[1]} now"
         apart = f"; {self.apart} without a counterpart, of another protocol" if self.apart else ""
         yield f"scores: {self.compared} compared, largest difference {self.scores:.3g}{apart}"
         yield f"generator: largest difference {self.generator:.3g}"
@@ -159,7 +159,7 @@ def compare(
         label=label,
         changed=changed,
         status=(detail["status"], record.status),
-        died=(detail["died"], record.died),
+        diverged_at=(detail["diverged_at"], record.diverged_at),
         compared=len(shared),
         apart=len({**then, **now}) - len(shared),
         scores=max(apart, default=0.0),

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+from ganbench.api.records import UNTRAINED
 from ganbench.errors import GanbenchError, unknown
 from ganbench.plan import selection
 from ganbench.runner.checkpoints import EVERY
 
 MOST_JOBS = 1024
-RETRIED = ("failed", "timeout")
-"""Statuses that may be trained again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +53,8 @@ class Settings:
         if self.timeout is not None and self.jobs == 0:
             raise GanbenchError(f"--timeout = {self.timeout:g}: this process cannot stop itself. Use --jobs 1 or more.")
         for status in self.retry:
-            if status not in RETRIED:
-                raise unknown("status", status, RETRIED, "--retry")
+            if status not in UNTRAINED:
+                raise unknown("status", status, UNTRAINED, "--retry")
         if self.fresh and self.only:
             raise GanbenchError("--fresh starts everything anew, --only would leave the rest out. Give one of them.")
         selection.check(self.only, self.limit)

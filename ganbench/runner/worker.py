@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ganbench import registry
 from ganbench.api.data import Source
 from ganbench.api.metrics import Metric
-from ganbench.api.records import Record, Score
+from ganbench.api.records import Record, Score, Status
 from ganbench.api.trials import Batch, Part, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
@@ -186,9 +186,9 @@ class Job:
         return [
             Record(
                 trial=trial,
-                status="failed" if self.error else "ok",
+                status=self._status(i),
                 error=self.error,
-                died=last.died[i] if last else -1,
+                diverged_at=last.diverged_at[i] if last else -1,
                 scores=tuple(self.scores[i]),
                 signals={n: (at, values[i].tolist()) for n, (at, values) in last.signals.items()} if last else {},
                 seconds={name: spent / members for name, spent in self.seconds.items()},
@@ -199,6 +199,11 @@ class Job:
             )
             for i, trial in enumerate(self.batch.trials)
         ]
+
+    def _status(self, member: int) -> Status:
+        if self.error:
+            return "failed"
+        return "diverged" if self.last is not None and self.last.diverged_at[member] >= 0 else "completed"
 
 
 _references: dict[str, scoring.Reference] = {}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.suite import conditions
@@ -48,8 +49,8 @@ def final_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
     """Give final and best value of every trial of a dataset that was measured, or that never will be.
 
     Columns beside those of `frames.trials`: final, best (WORST if the trial did not live); final_step, best_step (NEVER
-    where there is none); fresh (whether best is of fresh samples); direction; diverged (by its outcomes, or with a
-    final value that is not finite); alive; holds (no condition yet: True); unit. `best` is chosen on the series and is
+    where there is none); fresh (whether best is of fresh samples); direction; diverged (by its outcomes); scored
+    (completed, with a finite final value); undefined (completed, without one); holds (no condition yet: True); unit. `best` is chosen on the series and is
     the value of fresh samples at that step, WORST where none were drawn; of a metric measured at one snapshot it is the
     final value. Missing trials, and living ones that this metric was never measured on, are left out. `measurement` may
     be left out where there is one: protocols never mix.
@@ -70,15 +71,15 @@ def _final_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
         fresh=table["fresh"].eq(True),
         **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
     )
-    table = table[(table["final_step"] != NEVER) | (table["status"] != "ok") | table["diverged"]]
-    diverged = table["diverged"] | (~np.isfinite(table["final"]) & (table["status"] == "ok"))
-    alive = (table["status"] == "ok") & ~diverged
+    table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
+    completed = table["status"].isin(TRAINED) & ~table["diverged"]
+    scored = completed & np.isfinite(table["final"])
     one_architecture = trials["architecture"].nunique() <= 1
     return table.assign(
-        diverged=diverged,
-        alive=alive,
-        final=table["final"].where(alive, WORST[direction]),
-        best=table["best"].where(alive & np.isfinite(table["best"]), WORST[direction]),
+        scored=scored,
+        undefined=completed & ~scored,
+        final=table["final"].where(scored, WORST[direction]),
+        best=table["best"].where(scored & np.isfinite(table["best"]), WORST[direction]),
         unit=table["seed"].astype("str") if one_architecture else table["architecture"],
     )
 
@@ -172,11 +173,11 @@ def threshold_ladder(rule: SuccessRule) -> tuple[float | None, ...]:
 
 
 def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArray[np.bool_]:
-    """Say which trials succeed: alive, beyond the threshold (strictly, if any), and meeting the rule's condition."""
-    fit = standing["alive"].to_numpy(bool) & standing["holds"].to_numpy(bool)
+    """Return which trials succeed: scored, beyond the threshold (strictly, if any), and meeting the rule's condition."""
+    fit = standing["scored"].to_numpy(bool) & standing["holds"].to_numpy(bool)
     if threshold is None:
         return fit
-    if (standing["direction"] == "neutral").any() and standing["alive"].any():
+    if (standing["direction"] == "neutral").any() and standing["scored"].any():
         raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
     values = standing[at].to_numpy(float)
     return fit & np.where(standing["direction"] == "lower", values < threshold, values > threshold)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ganbench.api.records import TRAINED, UNTRAINED
 from ganbench.evaluation.outcomes import OUTCOMES
 from ganbench.statistics.outcome_table import trial_outcomes
 
@@ -17,18 +18,20 @@ if TYPE_CHECKING:
 def outcome_counts(frames: Frames) -> pd.DataFrame:
     """Count what became of every planned trial: one row per dataset and method, no trial left out.
 
-    planned = lived + diverged (non-finite or exploded) + failed + timeout + missing; stale is counted beside them. Then
+    planned = completed + diverged (non-finite or exploded) + failed + timed_out + missing; stale is counted beside them. Then
     for each outcome (`ganbench.evaluation.outcomes`), of the trials that came to their end: in how many it held, of
     how many it is known (`_of`), and the median generator step at which it began (`_step`). Not known of any: NaN,
     never 0.
     """
     trials = frames.trials.join(trial_outcomes(frames), on="key")
-    lived = trials["diverged"].eq(True).map({True: "diverged", False: "lived"})  # of missing ones it is not known
-    fate = trials["status"].where(trials["status"] != "ok", lived)
-    names = ["lived", "diverged", "failed", "timeout", "missing"]
-    counted = trials[["dataset", "method", "stale"]].assign(planned=1, **{name: fate == name for name in names})
-    counts = counted.groupby(["dataset", "method"], sort=False)[["planned", *names, "stale"]].sum()
-    ended = trials[list(OUTCOMES)].where(trials["status"] == "ok")
+    trained = trials["status"].isin(TRAINED)
+    by_outcomes = trials["diverged"].eq(True).map({True: "diverged", False: "completed"})
+    status = trials["status"].where(~trained, by_outcomes)
+    names = {name: name.replace("-", "_") for name in ("completed", "diverged", "failed", "timed-out", "missing")}
+    columns = {column: status == name for name, column in names.items()}
+    counted = trials[["dataset", "method", "stale"]].assign(planned=1, **columns)
+    counts = counted.groupby(["dataset", "method"], sort=False)[["planned", *columns, "stale"]].sum()
+    ended = trials[list(OUTCOMES)].where(trained)
     groups = [trials["dataset"], trials["method"]]
     for name in OUTCOMES:
         known = ended[name].notna().groupby(groups, sort=False).sum()
@@ -41,6 +44,6 @@ def outcome_counts(frames: Frames) -> pd.DataFrame:
 
 def failure_counts(frames: Frames) -> pd.DataFrame:
     """Give every way in which trials failed, with the number of trials: dataset, method, status, error, n."""
-    failed = frames.trials[frames.trials["status"].isin(["failed", "timeout"])]
+    failed = frames.trials[frames.trials["status"].isin(UNTRAINED)]
     groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)
     return groups.size().rename("n").reset_index()

@@ -70,12 +70,14 @@ def trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Traj
     spreads = {key: series for (key,), series in split(spread_rows(frames.series), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
-    told = (column.to_numpy() for column in (trials["key"], trials["died"], ratio.where(np.isfinite(ratio), 1.0)))
+    told = (
+        column.to_numpy() for column in (trials["key"], trials["diverged_at"], ratio.where(np.isfinite(ratio), 1.0))
+    )
     courses: dict[str, Trajectory] = {}
-    for key, died, updates in zip(*told, strict=True):
+    for key, diverged_at, updates in zip(*told, strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
         courses[key] = Trajectory(
-            died=int(died),
+            diverged_at=int(diverged_at),
             updates_per_step=float(updates),
             signals=signals.get(key, {}),
             spread=spreads.get(key),

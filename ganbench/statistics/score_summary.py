@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ganbench.api.records import TRAINED
 from ganbench.statistics.final_scores import by_measurement, final_scores
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.variance import share_within
@@ -27,7 +28,7 @@ def summary_table(frames: Frames, interval: MedianInterval = median_interval) ->
 
     `final` and `best` are medians over all trials, with those that did not live counted as worst (+inf if lower is
     better), each with the 95% interval of the median (`_low`, `_high`); `q25` and `q75` the quartiles of final;
-    `survivors` the median final of those alive, to be read beside `finite` of `n`. No neutral value has a best. The
+    `completed_median` the median final of those with a finite score, to be read beside `finite` of `n`. No neutral value has a best. The
     interval is Woodruff's (`inference.median_interval`), which covers better at few units than the BCa bootstrap over
     architectures (docs/statistics.md); `interval=bootstrap_median` gives that one.
     """
@@ -51,8 +52,8 @@ def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFra
 def seed_share_table(frames: Frames) -> pd.DataFrame:
     """Give how much of the spread of final scores is luck of the seed, not the architecture, for each method.
 
-    `luck`, from 0 to 1, is the share of the variation of their ranks that lies between seeds of one architecture, with
-    its 95% interval `luck_low`, `luck_high` (an analysis of variance and its jackknife over architectures: `variation.
+    `between_seed_share`, from 0 to 1, is the share of the variation of their ranks that lies between seeds of one architecture, with
+    its 95% interval `between_seed_share_low`, `between_seed_share_high` (an analysis of variance and its jackknife over architectures: `variation.
     share_within`); the dead rank last. Columns besides: dataset, method, metric, measurement, architectures, seeds, n,
     finite. One row per metric with a better direction, where there are several architectures and seeds.
     """
@@ -60,9 +61,10 @@ def seed_share_table(frames: Frames) -> pd.DataFrame:
     for names, group in measured_groups(frames):
         architectures, seeds = group["architecture"].nunique(), group["seed"].nunique()
         if group["direction"].iloc[0] != "neutral" and architectures > 1 and seeds > 1:
-            luck, (low, high) = share_within(group["final"], group["architecture"])
-            found = {"luck": luck, "luck_low": low, "luck_high": high, "architectures": architectures, "seeds": seeds}
-            rows.append({**names, **found, "n": len(group), "finite": int(group["alive"].sum())})
+            share, (low, high) = share_within(group["final"], group["architecture"])
+            found = {"between_seed_share": share, "between_seed_share_low": low, "between_seed_share_high": high}
+            found |= {"architectures": architectures, "seeds": seeds}
+            rows.append({**names, **found, "n": len(group), "finite": int(group["scored"].sum())})
     return pd.DataFrame(rows).drop(columns="samples_measured") if rows else pd.DataFrame()
 
 
@@ -85,10 +87,11 @@ def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:
         "n": len(group),
         "architectures": group["architecture"].nunique(),
         "seeds": group["seed"].nunique(),
-        "finite": int(group["alive"].sum()),
-        "diverged": int((group["diverged"] & (group["status"] == "ok")).sum()),
+        "finite": int(group["scored"].sum()),
+        "diverged": int((group["diverged"] & group["status"].isin(TRAINED)).sum()),
+        "undefined": int(group["undefined"].sum()),
         "failed": int((group["status"] == "failed").sum()),
-        "timeout": int((group["status"] == "timeout").sum()),
+        "timed_out": int((group["status"] == "timed-out").sum()),
         "stale": int(group["stale"].sum()),
         "final": quantile(group["final"], 0.5),
         "final_low": final.low,
@@ -98,5 +101,5 @@ def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:
         "best": quantile(group["best"], 0.5),
         "best_low": best.low,
         "best_high": best.high,
-        "survivors": quantile(group.loc[group["alive"], "final"], 0.5),
+        "completed_median": quantile(group.loc[group["scored"], "final"], 0.5),
     }

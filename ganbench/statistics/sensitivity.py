@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.metrics import Direction
+from ganbench.api.records import TRAINED
 from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, successes, with_success
 from ganbench.statistics.success_rates import contingency, pair_trials
 
@@ -166,7 +167,7 @@ def equal_cost_shares(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Serie
     Compared on each architecture, by the median of the trials that came to their end; 1 where one method has none
     there. None if nowhere both have.
     """
-    ended = trials.assign(spent=spent)[trials["status"] == "ok"]
+    ended = trials.assign(spent=spent)[trials["status"].isin(TRAINED)]
     cost = ended.groupby(["architecture", "method"])["spent"].median().unstack("method")
     least = cost.min(axis="columns", skipna=False)
     if cost.shape[1] < 2 or least.isna().all():
@@ -185,7 +186,7 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     if (last >= trials["generator_steps"]).all():
         return frames
     updates = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
-    lived_on = trials["died"] > last * updates.fillna(1.0)
+    diverged_later = trials["diverged_at"] > last * updates.fillna(1.0)
     until = last.set_axis(trials["key"]).groupby(level=0).max()
     scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
     # The best snapshot until then may not be the one that was drawn afresh at the end.
@@ -193,7 +194,10 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     fresh = pd.concat(drawn).drop_duplicates(["key", "name", "measurement", "step"])
     return replace(
         frames,
-        trials=trials.assign(died=trials["died"].mask(lived_on, -1)),
+        trials=trials.assign(
+            diverged_at=trials["diverged_at"].mask(diverged_later, -1),
+            status=trials["status"].mask(diverged_later & (trials["status"] == "diverged"), "completed"),
+        ),
         scores=pd.concat([scores[~scores["fresh"]], fresh], ignore_index=True),
         signals=signals,
     )

@@ -136,7 +136,7 @@ def band_ends(rate: float, half: float) -> dict[str, float]:
 
 def comparable_values(standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
     """Give the values that thresholds are held against: the worst for what can never succeed, whatever they are."""
-    fit = (standing["alive"] & standing["holds"]).to_numpy(bool)
+    fit = (standing["scored"] & standing["holds"]).to_numpy(bool)
     worst = np.where(standing["direction"] == "higher", -np.inf, np.inf)
     return np.where(fit, standing[at].to_numpy(float), worst)
 
@@ -178,7 +178,7 @@ def median_differences(
     """Compare two methods' scores by a rule's metric, on pairs of equal architecture and seed: one row for final, best.
 
     `difference` is the median of the paired differences, A's less B's, with the interval of a median (`inference.
-    median_interval`); `median_a` and `median_b` are those of the paired trials, the dead as worst. A trial that died
+    median_interval`); `median_a` and `median_b` are those of the paired trials, the dead as worst. A trial that diverged_at
     where its partner lived is infinitely far off, and two dead ones are equal: so the order of differences is always
     known, which is all that a median asks. Of a neutral metric it is unknown (NaN). Columns besides: at, n, units.
     """

@@ -45,13 +45,13 @@ def every_cell() -> Table:
             "rate": [0.25, math.nan, -math.inf],
             "low": [0.1, math.nan, -math.inf],
             "high": [math.inf, math.nan, 1e-300],
-            "died": [1, 0, math.nan],
+            "diverged_at": [1, 0, math.nan],
             "of": [3, 3, 0],
             "step": [math.nan, 50.5, math.nan],
             "p": ["", "undefined", 1e-44],
         }
     )
-    intervals, counts = {"rate": ("low", "high")}, {"died": ("of", "step")}
+    intervals, counts = {"rate": ("low", "high")}, {"diverged_at": ("of", "step")}
     return Table(title="T", frame=frame, headings={"rate": "success"}, intervals=intervals, counts=counts)
 
 

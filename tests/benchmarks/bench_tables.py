@@ -97,7 +97,7 @@ def record(trial: Trial, rng: random.Random) -> Record:
     """A trial that lives, nine times in ten, with a score of each metric."""
     return Record(
         trial=trial,
-        died=-1 if rng.random() < 0.9 else 500,
+        diverged_at=-1 if rng.random() < 0.9 else 500,
         scores=tuple(
             Score(1000, f"score-{i}", rng.random(), direction, f"{i:064x}", 2000)
             for i, direction in enumerate(DIRECTIONS)

@@ -88,7 +88,7 @@ def run(batch: Batch, plugins: registry.Registry, folder: Path | None, until: in
 
 def content(record: Record) -> tuple[Any, ...]:
     """All that a record tells but for its wall times; as text, for NaN is not NaN."""
-    told = (record.status, record.died, record.scores, record.signals, record.updates, record.composition)
+    told = (record.status, record.diverged_at, record.scores, record.signals, record.updates, record.composition)
     return *map(repr, told), record.error, record.generator
 
 
@@ -109,7 +109,7 @@ def test_a_batch_killed_twice_ends_in_the_bits_of_an_undisturbed_one(
     records, taken = run(batch, plugins, tmp_path)
     assert taken == list(range(3 * steps // 4 + 1, steps + 1))
     assert list(map(content, records)) == list(map(content, undisturbed))
-    assert undisturbed[0].status == "ok"
+    assert undisturbed[0].status == "completed"
     assert any(score.fresh for score in undisturbed[0].scores), "the judge's kept generators take part"
 
 
@@ -238,7 +238,7 @@ def test_a_checkpoint_that_is_damaged_or_of_other_work_is_ignored_and_the_log_sa
     with caplog.at_level(logging.WARNING, "ganbench"):
         records, steps = run(batch, plugins, tmp_path)
     assert steps == list(range(1, 9))
-    assert records[0].status == "ok"
+    assert records[0].status == "completed"
     assert "its checkpoint is ignored" in caplog.text
     assert says in caplog.text
 
@@ -270,7 +270,7 @@ def test_a_disk_that_takes_no_checkpoint_stops_no_training(
     batch = batch_of(plugins, generator_steps=8)
     with caplog.at_level(logging.WARNING, "ganbench"):
         records, _ = run(batch, plugins, tmp_path)
-    assert {record.status for record in records} == {"ok"}
+    assert {record.status for record in records} == {"completed"}
     assert "no checkpoint" in caplog.text
 
 

@@ -97,7 +97,7 @@ def test_mapped_is_looped(name: str) -> None:
     judged = [run.draw_samples(last, 20) for run, last in zip(runs, (stacked, looped), strict=True)]
     assert judged[0].shape == (3, 20, *runs[0].source.shape)
     torch.testing.assert_close(*judged, rtol=0, atol=1e-6)
-    assert stacked.died == looped.died == [-1, -1, -1]
+    assert stacked.diverged_at == looped.diverged_at == [-1, -1, -1]
     for signal, (steps, values) in stacked.signals.items():
         assert looped.signals[signal][0] == steps
         torch.testing.assert_close(values, looped.signals[signal][1], rtol=0, atol=1e-9, equal_nan=True)

@@ -57,8 +57,8 @@ def test_a_member_that_turns_nan_leaves_its_neighbours_bitwise_alone(program):
         return last
 
     sick, well = final(True), final(False)
-    assert sick.died == [-1, 1, -1]
-    assert well.died == [-1, -1, -1]
+    assert sick.diverged_at == [-1, 1, -1]
+    assert well.diverged_at == [-1, -1, -1]
     for name, value in well.generators.items():
         assert torch.equal(value[0], sick.generators[name][0])
         assert torch.equal(value[2], sick.generators[name][2])
@@ -74,7 +74,7 @@ def test_the_step_of_death_is_the_step_at_which_a_loss_was_first_not_finite():
     program = Program(objective=blow_up, constraints=(Link("late", 1.0, Constraint(critic=explode)),))
     *_, last = training(program, mlp(), ring(), steps=10).run()
     # progress is t/10 and passes one half at t=6: six whole iterations of two steps, then the next critic step
-    assert last.died == [13, 13, 13]
+    assert last.diverged_at == [13, 13, 13]
 
 
 def test_noise_data_and_initialisation_depend_neither_on_the_company_nor_on_the_method():

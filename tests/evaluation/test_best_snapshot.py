@@ -38,7 +38,7 @@ def scripted(values: Sequence[float], direction: Any = "higher", **more: Any) ->
 def snapshot(step: int, members: int = 1, final: bool = False) -> Snapshot:
     own = {"w": torch.full((members, 1), float(step))}
     ensemble = Ensemble(NETWORKS, {"generator": own, "critic": {}}, {"generator": {}, "critic": {}})
-    state = {"average": None, "died": [-1] * members, "signals": {}, "updates": {}}
+    state = {"average": None, "diverged_at": [-1] * members, "signals": {}, "updates": {}}
     return Snapshot(step=step, final=final, members=tuple(range(members)), ensemble=ensemble, generators=own, **state)
 
 

@@ -33,10 +33,10 @@ def series(*values: float) -> Series:
 
 
 @pytest.mark.parametrize(
-    ("died", "per_step", "step"), [(-1, 2.0, None), (1, 2.0, 1), (12, 2.0, 6), (13, 2.0, 7), (7, 6.0, 2), (3, 1.0, 3)]
+    ("diverged_at", "per_step", "step"), [(-1, 2.0, None), (1, 2.0, 1), (12, 2.0, 6), (13, 2.0, 7), (7, 6.0, 2), (3, 1.0, 3)]
 )
-def test_the_optimizer_step_of_death_is_told_as_a_generator_step(died: int, per_step: float, step: int | None) -> None:
-    assert non_finite(died, per_step) == step
+def test_the_optimizer_step_of_death_is_told_as_a_generator_step(diverged_at: int, per_step: float, step: int | None) -> None:
+    assert non_finite(diverged_at, per_step) == step
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,11 @@ def test_of_random_walks_under_one_in_fifty_is_taken_for_an_oscillation() -> Non
 
 
 @given(st.lists(VALUES, min_size=1, max_size=9), st.lists(VALUES, max_size=9), st.integers(-1, 9))
-def test_a_longer_tail_never_undoes_a_divergence(values: list[float], tail: list[float], died: int) -> None:
+def test_a_longer_tail_never_undoes_a_divergence(values: list[float], tail: list[float], diverged_at: int) -> None:
     before, after = exploded(series(*values)), exploded(series(*values, *tail))
     assert after == before or before is None
     short, long = (
-        Trajectory(died=died, updates_per_step=2.0, signals={"loss.critic": series(*v)})
+        Trajectory(diverged_at=diverged_at, updates_per_step=2.0, signals={"loss.critic": series(*v)})
         for v in (values, values + tail)
     )
     assert has_diverged(long) or not has_diverged(short)
@@ -182,12 +182,12 @@ def test_a_wider_threshold_holds_no_earlier(values: list[float], times: float, w
 
 
 def test_what_is_not_kept_is_not_known_and_what_never_held_is_infinitely_late() -> None:
-    bare = outcome_steps(Trajectory(died=-1, updates_per_step=2.0, signals={}))
+    bare = outcome_steps(Trajectory(diverged_at=-1, updates_per_step=2.0, signals={}))
     assert [name for name, step in bare.items() if math.isnan(step)] == list(OUTCOMES[1:])
     assert bare["non-finite"] == INF
     full = outcome_steps(
         Trajectory(
-            died=12,
+            diverged_at=12,
             updates_per_step=6.0,
             signals={
                 "loss.critic": series(1.0, 1.0, 2e4),

@@ -34,7 +34,7 @@ def test_a_record_succeeds_at_its_last_snapshot_or_at_its_best_on_fresh_samples(
         record(trial(), scores=tuple(rejudged(scores("fid", [5, 8]), 9.5))),
         record(trial(), scores=tuple(rejudged(scores("fid", [5, 9])))),
         record(trial(), scores=tuple(scores("fid", [5, 9]))),
-        record(trial(), [5, 5], died=3),
+        record(trial(), [5, 5], diverged_at=3),
     ]
     assert [succeeds(one, asked, DIRECTIONS) for one in made] == wins
 

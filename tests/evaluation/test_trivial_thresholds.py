@@ -106,7 +106,7 @@ def test_a_refusal_in_an_empty_folder_keeps_the_calibration_and_no_run(tmp_path:
     assert read(tmp_path).trials.empty
     frames, told = run(tmp_path, small(success=[RING | {"allow_trivial": True}]))
     assert told == []
-    assert set(frames.trials["status"]) == {"ok"}
+    assert set(frames.trials["status"]) == {"completed"}
     assert "of the samplers that nobody trained, 'one mode' (1) passes 0." in notes(frames)
 
 

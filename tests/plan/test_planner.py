@@ -151,9 +151,9 @@ def test_a_budget_that_pays_for_no_step_is_refused(plugins):
 
 def test_what_is_stored_is_taken_off_and_what_remains_trains_as_a_batch_of_its_own(plugins):
     grid = made(plugins, seeds=5)
-    known = {t.key: (t.code, "ok") for t in grid.trials}
+    known = {t.key: (t.code, "completed") for t in grid.trials}
     assert plan.missing(grid, known).batches == ()
-    some = {t.key: (t.code, "ok") for t in grid.trials if t.seed < 4}
+    some = {t.key: (t.code, "completed") for t in grid.trials if t.seed < 4}
     left = plan.missing(grid, some)
     assert [[t.seed for t in batch.trials] for batch in left.batches] == [[4], [4]]
     assert {batch.mode for batch in left.batches} == {"loop"}
@@ -163,7 +163,7 @@ def test_what_is_stored_is_taken_off_and_what_remains_trains_as_a_batch_of_its_o
 def test_other_code_makes_a_record_stale_and_other_statuses_are_trained_again_when_asked(plugins):
     grid = made(plugins)
     first = grid.trials[0]
-    known = {t.key: (t.code, "ok") for t in grid.trials} | {first.key: ("other", "ok")}
+    known = {t.key: (t.code, "completed") for t in grid.trials} | {first.key: ("other", "completed")}
     todo = plan.missing(grid, known)
     assert todo.stale == {first.key}
     assert [[t.key for t in batch.trials] for batch in todo.batches] == [[first.key]]

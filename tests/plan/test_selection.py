@@ -26,9 +26,9 @@ def trained(folder: Path, **settings: Any) -> list[str]:
 
 def test_only_narrows_what_is_trained_and_the_plan_stays(tmp_path: Path) -> None:
     assert trained(tmp_path, only=("method=wgan-gp",)) == ["wgan-gp 0", "wgan-gp 1", "wgan-gp 2"]
-    assert read(tmp_path).trials["status"].tolist() == ["missing"] * 3 + ["ok"] * 3
+    assert read(tmp_path).trials["status"].tolist() == ["missing"] * 3 + ["completed"] * 3
     assert len(trained(tmp_path)) == 3
-    assert set(read(tmp_path).trials["status"]) == {"ok"}
+    assert set(read(tmp_path).trials["status"]) == {"completed"}
 
 
 def test_values_of_one_trait_are_alternatives_and_batches_stay_whole(tmp_path: Path) -> None:

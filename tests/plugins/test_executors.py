@@ -127,7 +127,7 @@ def test_a_batch_that_takes_too_long_is_lost_and_the_rest_goes_on() -> None:
     began = time.monotonic()
     events = list(local.build(jobs=1, timeout=1.5)(works.oversleeps, [batch("bad"), batch("good")]))
     assert time.monotonic() - began < 20
-    assert fates(events) == {"bad": "timeout", "good": "finished"}
+    assert fates(events) == {"bad": "timed-out", "good": "finished"}
     assert loss(events).error.startswith("no end after 1.5 seconds")
     assert "a library complains" in loss(events).error
 

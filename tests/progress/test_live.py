@@ -64,7 +64,7 @@ def played(terminal: bool = False) -> Show:
     show.tell(10, finished(work[0], [50, 1]))
     show.tell(10, Started(work[1]))
     show.tell(10, Progress(work[1], 1, 100))
-    show.tell(30, finished(work[1], [50, math.nan], died=7))
+    show.tell(30, finished(work[1], [50, math.nan], diverged_at=7))
     show.tell(30, Started(work[2]))
     show.tell(35, Progress(work[2], 50, 100))
     return show
@@ -135,12 +135,12 @@ def test_markup_and_escapes_of_strangers_are_shown_as_text(terminal: bool) -> No
 
 def test_failed_and_late_trials_are_told_and_counted() -> None:
     show = Show(work := [batch("a", 0), batch("a", 1)])
-    show.tell(1, Finished(work[0], tuple(record(t, status="timeout", error="no end") for t in work[0].trials)))
+    show.tell(1, Finished(work[0], tuple(record(t, status="timed-out", error="no end") for t in work[0].trials)))
     show.tell(
         2, Finished(work[1], tuple(record(t, status="failed", error="boom\nValueError: x") for t in work[1].trials))
     )
-    assert show.screen.refresh_status().outcomes() == "2 failed, 2 timeout"
-    assert "timeout: a, mlp-0, seed 0: no end" in show.text
+    assert show.screen.refresh_status().outcomes() == "2 failed, 2 timed-out"
+    assert "timed-out: a, mlp-0, seed 0: no end" in show.text
     assert "failed: a, mlp-1, seed 1: ValueError: x" in show.text
     assert show.screen.refresh_status().standing() == "success (fid < 10) so far: a 0/4"
 

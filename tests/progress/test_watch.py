@@ -36,7 +36,7 @@ def results(folder: Path, done: int) -> Path:
         store.append(
             record(each, [1, 1], seconds={"train": 2.0, "evaluate": 0.0})
             if each.labels["method"] == "a"
-            else record(each, [99, 99], seconds={"train": 6.0, "evaluate": 0.0}, died=5)
+            else record(each, [99, 99], seconds={"train": 6.0, "evaluate": 0.0}, diverged_at=5)
             for each in PLAN[:done]
         )
     return folder

@@ -81,7 +81,8 @@ def imports(path: Path) -> Iterator[Import]:
             assert not node.level, f"{place(path, node)}: imports name the whole way"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                known = (ROOT / inner.replace(".", "/")).with_suffix(".py").exists()
+                file = ROOT / inner.replace(".", "/")
+                known = file.with_suffix(".py").exists() or (file / "__init__.py").exists()
                 yield Import(place(path, node), inner if known else str(node.module), at_once)
         inside = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not for_types_only(node)
         todo += [(child, inside) for child in ast.iter_child_nodes(node)]

@@ -73,7 +73,7 @@ def test_every_trial_is_a_point_or_counted_among_the_dead(frames: Frames) -> Non
     axes = drawn(lambda figure: draw_scores(RULE, "fid", standing, figure)).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     for line, (_, rows) in zip(points, standing.groupby("method", sort=False), strict=True):
-        assert sorted(line.get_xdata()) == sorted(rows.loc[rows["alive"], "final"])
+        assert sorted(line.get_xdata()) == sorted(rows.loc[rows["scored"], "final"])
     assert [text.get_text() for text in axes.texts] == ["2 of 8"]
     band = axes.texts[0].get_position()[0]
     assert band > max(max(line.get_xdata()) for line in points), "lower is better: the dead stand right of the worst"

@@ -218,13 +218,14 @@ def test_a_table_shows_itself_in_a_notebook_with_strangers_words_as_text() -> No
 
 def test_results_show_themselves_in_a_notebook_with_every_trial_counted(tmp_path: Path) -> None:
     plan = [trial(EVIL, i) for i in range(5)]
-    made = [record(plan[0], [1]), record(plan[1], [math.nan], died=7), record(plan[2], status="failed", error=EVIL)]
-    seen = Seen(results(tmp_path, [*made, record(plan[3], status="timeout")], plan)._repr_html_())
+    made = [record(plan[0], [1]), record(plan[1], [math.nan], diverged_at=7)]
+    made += [record(plan[2], status="failed", error=EVIL), record(plan[3], status="timed-out")]
+    seen = Seen(results(tmp_path, made, plan)._repr_html_())
     harmless = EVIL.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
     assert seen.elements == TABLE_ELEMENTS
-    assert [text for tag, text in seen.texts if tag == "td"] == ["ring", harmless, *"521111"]
+    assert [text for tag, text in seen.texts if tag == "td"] == ["ring", harmless, *"511111"]
     assert [text.strip() for tag, text in seen.texts if tag == "th"][2:] == [
-        *("trials", "ok", "non-finite", "failed", "timeout", "missing")
+        *("trials", "completed", "diverged", "failed", "timed-out", "missing")
     ]
 
 

@@ -93,7 +93,7 @@ def test_the_band_of_a_whole_curve_stands_beside_each_rate(tmp_path: Path) -> No
 
 def test_the_luck_of_the_seed_has_a_table_where_there_are_seeds(tmp_path: Path) -> None:
     table = titled(make_tables(frames_of(tmp_path, {"a": [1, 2, 3]}, seeds=2)), "Luck of the seed")
-    assert table.frame["luck"].tolist() == [0.0]
+    assert table.frame["between_seed_share"].tolist() == [0.0]
 
 
 def test_one_architecture_is_named_as_the_limit_that_it_is(tmp_path: Path) -> None:

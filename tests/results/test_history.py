@@ -46,7 +46,7 @@ def test_what_is_added_trains_alone_and_what_is_removed_is_hidden_and_kept(
     assert not set(added) & set(first)
     both = read(tmp_path)
     assert len(both.trials) == len(first) + len(added)
-    assert set(both.trials["status"]) == {"ok"}
+    assert set(both.trials["status"]) == {"completed"}
     new = set(both.trials[column]) - set(before.trials[column])
     assert new == {entry[("method", "architecture", "seed").index(column)] for entry in added}
     assert train(tmp_path, **less) == []

@@ -82,12 +82,12 @@ FOREIGN = {
     "a view": ["ALTER TABLE scores RENAME TO s2", "CREATE VIEW scores AS SELECT * FROM s2"],
     "a virtual table": ["CREATE VIRTUAL TABLE v USING fts5(x)"],
     "no table 'signals'": ["DROP TABLE signals"],
-    "'records' has no column 'died'": ["ALTER TABLE records DROP COLUMN died"],
+    "'records' has no column 'diverged_at'": ["ALTER TABLE records DROP COLUMN diverged_at"],
     "its schema version is none": ["ALTER TABLE meta RENAME TO atem"],
     "its schema version is b'\\x00'": ["UPDATE meta SET value = x'00'"],
 }
 CELLS = {
-    "invalid literal for int() with base 10: 'soon'": "UPDATE records SET died = 'soon'",
+    "invalid literal for int() with base 10: 'soon'": "UPDATE records SET diverged_at = 'soon'",
     "seed in trials": "UPDATE trials SET seed = x'ff'",
     "method in trials": "UPDATE plan SET method = x'ff00'",
     "status in trials is 'fine'": "UPDATE records SET status = 'fine'",

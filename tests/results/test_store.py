@@ -21,7 +21,7 @@ NAN, INF = math.nan, math.inf
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     updates = {"critic": 500, "generator": 100, "flops": 7_000_000_000}
-    known = {"status": "timeout", "error": "too slow", "died": 7, "updates": updates}
+    known = {"status": "timed-out", "error": "too slow", "diverged_at": 7, "updates": updates}
     frames = results(tmp_path, [record(trial(seed=3), [2.5, 1.5], **known)])
     (row,) = frames.trials.to_dict("records")
     expected = {
@@ -31,9 +31,9 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         "method": "a",
         "seed": 3,
         "planned": True,
-        "status": "timeout",
+        "status": "timed-out",
         "error": "too slow",
-        "died": 7,
+        "diverged_at": 7,
         "stale": False,
         "code": "c0",
         "generator_steps": 100,
@@ -82,7 +82,7 @@ def test_signals_of_several_trials_stay_with_their_trial_and_name(tmp_path: Path
 
 def test_a_planned_trial_without_record_is_missing(tmp_path: Path) -> None:
     frames = results(tmp_path, [record(trial(seed=1))], plan=[trial(seed=0), trial(seed=1)])
-    assert frames.trials[["seed", "status", "died"]].values.tolist() == [[0, "missing", -1], [1, "ok", -1]]
+    assert frames.trials[["seed", "status", "diverged_at"]].values.tolist() == [[0, "missing", -1], [1, "completed", -1]]
 
 
 def test_a_plan_without_any_record_is_all_missing(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_only_the_newest_plan_is_shown_unless_everything_is_asked_for(tmp_path: 
 def test_records_without_any_run_are_all_shown(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.append([record(trial(seed=4), [1.0])])
-    assert read(tmp_path).trials[["seed", "planned", "status"]].values.tolist() == [[4, False, "ok"]]
+    assert read(tmp_path).trials[["seed", "planned", "status"]].values.tolist() == [[4, False, "completed"]]
 
 
 def test_labels_are_those_of_the_newest_plan(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_labels_are_those_of_the_newest_plan(tmp_path: Path) -> None:
 def test_two_methods_that_ask_the_same_share_one_record(tmp_path: Path) -> None:
     twin = replace(trial(), labels={"method": "twin", "dataset": "ring", "architecture": "mlp-0"})
     frames = results(tmp_path, [record(trial(), [1.0])], plan=[trial(), twin])
-    assert frames.trials[["method", "status"]].values.tolist() == [["a", "ok"], ["twin", "ok"]]
+    assert frames.trials[["method", "status"]].values.tolist() == [["a", "completed"], ["twin", "completed"]]
     assert len(frames.scores) == 1
 
 
@@ -129,7 +129,7 @@ def test_a_record_made_by_other_code_than_the_plans_is_stale(tmp_path: Path) -> 
 def test_the_newest_record_of_a_key_replaces_the_older(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.append([record(trial(code="old"), [9.0, 8.0], signals={"k": ([1], [1.0])}, generator=b"old")])
-        assert store.known() == {trial().key: ("old", "ok")}
+        assert store.known() == {trial().key: ("old", "completed")}
         store.append([record(trial(code="new"), [1.0], status="failed")])
         assert store.known() == {trial().key: ("new", "failed")}
         frames = store.frames(everything=True)

@@ -57,7 +57,7 @@ def final(frames, name):
 
 def test_a_run_leaves_a_record_scores_signals_and_a_generator_for_every_trial(tmp_path):
     frames = train(tmp_path)
-    assert list(frames.trials["status"]) == ["ok"] * 6
+    assert list(frames.trials["status"]) == ["completed"] * 6
     assert set(frames.scores["name"]) == {"modes", "high-quality", "reverse-kl", "spread"}
     assert sorted(frames.scores["step"].unique()) == [2, 4]
     always = {f"{what}.{player}" for what in ("loss", "weights") for player in ("critic", "generator")}
@@ -144,18 +144,19 @@ def test_a_trial_that_raises_is_a_failed_row_and_the_rest_goes_on(tmp_path):
         small(methods=["ns-gan"], method=[broken], success=None), out=tmp_path / "r", offers=[ganbench_constraints]
     )
     status = frames.trials.set_index("method")["status"]
-    assert set(status["ns-gan"]) == {"ok"}
+    assert set(status["ns-gan"]) == {"completed"}
     assert set(status["broken-gan"]) == {"failed"}
     assert "the sky is falling" in frames.trials.set_index("method").loc["broken-gan", "error"].iloc[0]
 
 
-def test_a_trial_that_diverges_is_a_row_with_the_step_of_its_death(tmp_path):
+def test_a_trial_that_diverges_is_a_row_with_the_update_at_which_it_did(tmp_path):
     wild = {"name": "wild", "from": "ns-gan", "optimizer": {"name": "sgd", "lr": 1e30}}
     frames = train(tmp_path, small(methods=["ns-gan"], method=[wild], success=None))
     rows = frames.trials.set_index("method")
-    assert (rows.loc["wild", "died"] > 0).all()
-    assert (rows.loc["ns-gan", "died"] == -1).all()
-    assert set(rows["status"]) == {"ok"}
+    assert (rows.loc["wild", "diverged_at"] > 0).all()
+    assert (rows.loc["ns-gan", "diverged_at"] == -1).all()
+    assert set(rows.loc["wild", "status"]) == {"diverged"}
+    assert set(rows.loc["ns-gan", "status"]) == {"completed"}
     wild_keys = set(rows.loc["wild", "key"])
     assert frames.scores[frames.scores["key"].isin(wild_keys) & (frames.scores["step"] == 4)]["value"].isna().all()
 
@@ -173,7 +174,7 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(tmp_path):
         time.sleep(0.1)
         if database.exists():
             try:
-                done = int((read(tmp_path / "results").trials["status"] == "ok").sum())
+                done = int((read(tmp_path / "results").trials["status"] == "completed").sum())
             except GanbenchError:
                 continue  # being created
     os.killpg(driver.pid, signal.SIGKILL)
@@ -184,7 +185,7 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(tmp_path):
     left = sum(len(batch.trials) for batch in events[0][0].todo.batches)
     assert left <= 30 - done
     after = read(tmp_path / "results")
-    assert list(after.trials["status"]) == ["ok"] * 30
+    assert list(after.trials["status"]) == ["completed"] * 30
     kept = after.scores[after.scores["key"].isin(set(before["key"]))].reset_index(drop=True)
     pd.testing.assert_frame_equal(
         kept.sort_values(["key", "name", "step"], ignore_index=True),

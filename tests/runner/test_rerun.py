@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_trial_trained_again_is_its_record_bit_for_bit(folder: Path) -> None:
     trials = read(folder).trials
     assert set(trials["members"]) == {1, 3}
-    assert (trials["died"] >= 0).any()
+    assert (trials["diverged_at"] >= 0).any()
     for key in trials["key"].iloc[[0, 3, 4, 7]]:
         found = rerun_trial(folder, key[:10], PLUGINS)
         assert (found.verdict, found.largest, found.changed) == ("equal", 0.0, ())
@@ -80,10 +80,10 @@ def test_rerun_answers_with_its_exit_code(folder: Path) -> None:
 def test_a_trial_that_never_trained_cannot_be_repeated(folder: Path, tmp_path: Path) -> None:
     from tests.support.trials_by_hand import record, results, trial
 
-    results(tmp_path, [record(trial(), status="timeout", error="no end", composition={}, facts={})])
+    results(tmp_path, [record(trial(), status="timed-out", error="no end", composition={}, facts={})])
     with Store(tmp_path, readonly=True) as store:
         key = next(iter(store.known()))
-    with pytest.raises(GanbenchError, match=r"never trained to an end \(timeout: no end\)"):
+    with pytest.raises(GanbenchError, match=r"never trained to an end \(timed-out: no end\)"):
         rerun_trial(tmp_path, key, PLUGINS)
 
 

@@ -64,7 +64,7 @@ def undisturbed(suite: Path) -> Frames:
 def same(one: Frames, other: Frames) -> None:
     """Assert that two results hold the same trials, scores and signals, bit for bit."""
     order = ["key", "name", "step", "fresh"]
-    assert list(one.trials["status"]) == list(other.trials["status"]) == ["ok"] * 2
+    assert list(one.trials["status"]) == list(other.trials["status"]) == ["completed"] * 2
     for name, by in (("scores", order), ("signals", order[:3])):
         left, right = (getattr(frames, name).sort_values(by, ignore_index=True) for frames in (one, other))
         pd.testing.assert_frame_equal(left, right, check_exact=True)
@@ -176,7 +176,7 @@ def test_a_stopped_run_keeps_what_is_done_and_says_how_to_go_on(
 
     def done() -> int:
         try:
-            return int((read(tmp_path / "r").trials["status"] == "ok").sum())
+            return int((read(tmp_path / "r").trials["status"] == "completed").sum())
         except GanbenchError:
             return 0  # not there yet, or being written
 

@@ -41,7 +41,7 @@ def test_diverged_is_non_finite_or_exploded_in_every_table(tmp_path: Path) -> No
     made = [
         record(trial(seed=0), [1, 1], signals={"loss.critic": CALM}),
         record(trial(seed=1), [1, 1], signals={"loss.critic": WILD}),
-        record(trial(seed=2), [1, 1], signals={"loss.critic": CALM}, died=7),
+        record(trial(seed=2), [1, 1], signals={"loss.critic": CALM}, diverged_at=7),
         record(trial(seed=3), signals={"loss.critic": WILD}),
     ]
     frames = results(tmp_path, made)
@@ -50,7 +50,7 @@ def test_diverged_is_non_finite_or_exploded_in_every_table(tmp_path: Path) -> No
     (row,) = summary_table(frames).to_dict("records")
     assert (row["diverged"], row["finite"], row["n"], row["final"]) == (3, 1, 4, INF)
     (row,) = outcome_counts(frames).to_dict("records")
-    assert (row["planned"], row["lived"], row["diverged"]) == (4, 1, 3)
+    assert (row["planned"], row["completed"], row["diverged"]) == (4, 1, 3)
     assert (row["non-finite"], row["non-finite_of"], row["non-finite_step"]) == (1, 4, 2)  # 600 updates in 100 steps
     assert (row["exploded"], row["exploded_of"], row["exploded_step"]) == (2, 4, 50)
 

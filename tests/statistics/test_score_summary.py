@@ -25,13 +25,13 @@ def test_the_summary_counts_the_dead_as_worst_and_names_the_survivors_apart(tmp_
     dead = [
         record(trial(architecture=6), [1, NAN]),
         record(trial(architecture=7), [1, 2], status="failed"),
-        record(trial(architecture=8), [1], status="timeout"),
-        record(trial(architecture=9), [1, 2], died=150),
+        record(trial(architecture=8), [1], status="timed-out"),
+        record(trial(architecture=9), [1, 2], diverged_at=150),
     ]
     (row,) = summary_table(results(tmp_path, lives + dead)).to_dict("records")
     assert (row["n"], row["architectures"], row["seeds"], row["finite"]) == (9, 9, 1, 5)
-    assert (row["diverged"], row["failed"], row["timeout"]) == (2, 1, 1)
-    assert (row["final"], row["best"], row["survivors"]) == (10, 5, 6)
+    assert (row["diverged"], row["failed"], row["timed_out"]) == (2, 1, 1)
+    assert (row["final"], row["best"], row["completed_median"]) == (10, 5, 6)
     assert (row["q25"], row["q75"], row["final_low"], row["final_high"]) == (6, INF, 4, INF)
 
 
@@ -43,10 +43,10 @@ def test_scores_of_two_protocols_have_rows_of_their_own(tmp_path: Path) -> None:
 
 def test_a_neutral_value_has_no_best_and_no_worst(tmp_path: Path) -> None:
     made = [record(trial(seed=s), scores=tuple(scores("norm", [s, 2 * s], "neutral"))) for s in range(1, 4)]
-    (row,) = summary_table(results(tmp_path, [*made, record(trial(seed=9), died=1)])).to_dict("records")
+    (row,) = summary_table(results(tmp_path, [*made, record(trial(seed=9), diverged_at=1)])).to_dict("records")
     assert math.isnan(row["best"])
     assert math.isnan(row["final"])
-    assert (row["survivors"], row["finite"], row["n"]) == (4, 3, 4)
+    assert (row["completed_median"], row["finite"], row["n"]) == (4, 3, 4)
 
 
 def test_costs_are_told_in_every_known_unit(tmp_path: Path) -> None:
@@ -65,31 +65,31 @@ def test_costs_are_told_in_every_known_unit(tmp_path: Path) -> None:
 
 def test_failures_are_counted_by_their_message(tmp_path: Path) -> None:
     made = [record(trial(seed=s), status="failed", error="boom" if s else "bang") for s in range(4)]
-    table = failure_counts(results(tmp_path, [*made, record(trial(seed=9), status="timeout", error="slow")]))
+    table = failure_counts(results(tmp_path, [*made, record(trial(seed=9), status="timed-out", error="slow")]))
     assert table[["status", "error", "n"]].values.tolist() == [
         ["failed", "bang", 1],
         ["failed", "boom", 3],
-        ["timeout", "slow", 1],
+        ["timed-out", "slow", 1],
     ]
 
 
 def test_the_worst_of_a_metric_that_should_be_high_is_minus_infinity(tmp_path: Path) -> None:
-    made = [record(trial(seed=s), scores=tuple(scores("is", [9.0], "higher")), died=1) for s in range(2)]
+    made = [record(trial(seed=s), scores=tuple(scores("is", [9.0], "higher")), diverged_at=1) for s in range(2)]
     (row,) = summary_table(results(tmp_path, made)).to_dict("records")
     assert (row["final"], row["best"]) == (-INF, -INF)
 
 
-def test_every_planned_trial_has_a_fate(tmp_path: Path) -> None:
+def test_every_planned_trial_is_counted_under_one_status(tmp_path: Path) -> None:
     made = [
         record(trial(seed=0), [1.0]),
-        record(trial(seed=1), died=9),
+        record(trial(seed=1), diverged_at=9),
         record(trial(seed=2), status="failed"),
-        record(trial(seed=3), status="timeout"),
+        record(trial(seed=3), status="timed-out"),
         record(trial(seed=4, code="old"), [1.0]),
     ]
     frames = results(tmp_path, made, plan=[trial(seed=s) for s in range(7)])
     (row,) = outcome_counts(frames).to_dict("records")
-    expected = {"planned": 7, "lived": 2, "diverged": 1, "failed": 1, "timeout": 1, "missing": 2, "stale": 1}
+    expected = {"planned": 7, "completed": 2, "diverged": 1, "failed": 1, "timed_out": 1, "missing": 2, "stale": 1}
     assert {name: row[name] for name in ("dataset", "method", *expected)} == {
         "dataset": "ring",
         "method": "a",
@@ -123,10 +123,10 @@ def headline(made: Sequence[Record], direction: str) -> dict[str, float]:
     st.sampled_from(["lower", "higher"]),
     st.sampled_from(
         [
-            {"died": 3},
+            {"diverged_at": 3},
             {"signals": {"loss.critic": ([1, 50], [1.0, 1e6])}},
             {"status": "failed", "scores": ()},
-            {"status": "timeout"},
+            {"status": "timed-out"},
             {"scores": (NAN,)},
         ]
     ),
@@ -185,7 +185,7 @@ def test_the_luck_of_the_seed_is_told_where_there_are_several_seeds(tmp_path: Pa
         for s in range(3)
     ]
     table = seed_share_table(results(tmp_path, made)).set_index("method")
-    assert table["luck"].to_dict() == {"a": 0.0, "b": 1.0}
+    assert table["between_seed_share"].to_dict() == {"a": 0.0, "b": 1.0}
     assert table["finite"].to_dict() == {"a": 12, "b": 8}
     assert (table["architectures"] == 4).all()
     assert (table["seeds"] == 3).all()

@@ -98,13 +98,13 @@ def test_best_alone_flips_what_was_good_once(tmp_path: Path) -> None:
 
 def test_a_collapse_at_the_end_is_not_known_at_half_the_budget(tmp_path: Path) -> None:
     """B dies at its 250th update of 300, after a good snapshot at step 50: at equal updates it has not died yet."""
-    table = verdicts(suite_of(tmp_path, [1, 1], [1, NAN], updates=DEAR, died=250))
+    table = verdicts(suite_of(tmp_path, [1, 1], [1, NAN], updates=DEAR, diverged_at=250))
     assert table["verdict"].loc[["primary", "best", "equal updates"]].tolist() == ["a", "a", "none"]
     assert table.loc["equal updates", ["rate_a", "rate_b"]].tolist() == [1, 1]
 
 
 def test_a_death_within_the_equal_budget_stays_a_death(tmp_path: Path) -> None:
-    table = verdicts(suite_of(tmp_path, [1, 1], [1, NAN], updates=DEAR, died=90))
+    table = verdicts(suite_of(tmp_path, [1, 1], [1, NAN], updates=DEAR, diverged_at=90))
     assert table["verdict"].loc["equal updates"] == "a"
 
 

@@ -97,22 +97,23 @@ def test_success_is_strict_and_final_or_best(
     assert successes(standing, at, 10.0).tolist() == expected
 
 
-def test_what_did_not_live_never_succeeds(tmp_path: Path) -> None:
+def test_diverged_failed_and_unscored_trials_never_succeed(tmp_path: Path) -> None:
     made = [
         record(trial(seed=0), [1, NAN]),
         record(trial(seed=1), [1, INF]),
-        record(trial(seed=2), [1, 1], died=7),
+        record(trial(seed=2), [1, 1], diverged_at=7),
         record(trial(seed=3), [1, 1], status="failed"),
-        record(trial(seed=4), [1, 1], status="timeout"),
+        record(trial(seed=4), [1, 1], status="timed-out"),
         record(trial(seed=5), status="failed"),
-        record(trial(seed=6), died=3),
+        record(trial(seed=6), diverged_at=3),
         record(trial(seed=7), [1, 1]),
     ]
     standing = final_scores(results(tmp_path, made), "ring", "fid")
     for at in ("final", "best"):
         assert successes(standing, at, 10.0).tolist() == [False] * 7 + [True]
     assert standing["final"].tolist() == [INF] * 7 + [1]
-    assert standing["diverged"].tolist() == [True, True, True, False, False, False, True, False]
+    assert standing["diverged"].tolist() == [False, False, True, False, False, False, True, False]
+    assert standing["undefined"].tolist() == [True, True, *[False] * 6], "a score without a value is no divergence"
 
 
 def test_missing_and_unmeasured_trials_are_not_counted(tmp_path: Path) -> None:

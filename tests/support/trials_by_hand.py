@@ -66,6 +66,7 @@ def record(asked: Trial, fid: Iterable[float] = (), **others: Any) -> Record:
         "updates": {"critic": 500, "generator": 100},
         "composition": {"mode": "stack", "members": [asked.key], "device": "cpu"},
         "facts": {"torch": "2.15"},
+        "status": "diverged" if others.get("diverged_at", -1) >= 0 else "completed",
     }
     return Record(trial=asked, **{**known, **others})
 

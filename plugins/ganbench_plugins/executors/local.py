@@ -191,7 +191,7 @@ class Crew:
             result: Any = pickle.loads(task.future.result())
         except TimeoutError:
             late = f"no end after {self.timeout:g} seconds" + self.tail(task.worker)
-            return Lost(task.batch, "timeout", late, attempts=task.attempts)
+            return Lost(task.batch, "timed-out", late, attempts=task.attempts)
         except ProcessExpired as error:
             return lost(death(error.pid, error.exitcode) + self.tail(error.pid))
         except Exception as error:
