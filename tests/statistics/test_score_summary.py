@@ -20,7 +20,7 @@ from tests.support.trials_by_hand import Success, record, results, scores, trial
 NAN, INF = math.nan, math.inf
 
 
-def test_the_summary_counts_the_dead_as_worst_and_names_the_survivors_apart(tmp_path: Path) -> None:
+def test_the_summary_counts_unscored_trials_as_worst_and_gives_the_completed_median_apart(tmp_path: Path) -> None:
     lives = [record(trial(architecture=i), [i, 2 * i]) for i in range(1, 6)]
     dead = [
         record(trial(architecture=6), [1, NAN]),
@@ -30,7 +30,7 @@ def test_the_summary_counts_the_dead_as_worst_and_names_the_survivors_apart(tmp_
     ]
     (row,) = summary_table(results(tmp_path, lives + dead)).to_dict("records")
     assert (row["n"], row["architectures"], row["seeds"], row["finite"]) == (9, 9, 1, 5)
-    assert (row["diverged"], row["failed"], row["timed_out"]) == (2, 1, 1)
+    assert (row["diverged"], row["undefined"], row["failed"], row["timed_out"]) == (1, 1, 1, 1)
     assert (row["final"], row["best"], row["completed_median"]) == (10, 5, 6)
     assert (row["q25"], row["q75"], row["final_low"], row["final_high"]) == (6, INF, 4, INF)
 
