@@ -3,20 +3,24 @@ from .best_snapshot import BestSnapshots
 from .calibration import BaselineScorer, MeasurementProtocol
 from .outcomes import OUTCOMES, Thresholds, Trajectory, outcome_steps
 from .scoring import ModelEvidence, Reference, score_model
+from .success import beyond, meets, succeeds
 from .trivial_thresholds import find_passing
 
 __all__ = [
-    "OUTCOMES",
     "BaselineScorer",
     "BestSnapshots",
     "MeasurementProtocol",
     "ModelEvidence",
+    "OUTCOMES",
     "Reference",
     "Sampler",
     "Thresholds",
     "Trajectory",
     "baseline_samplers",
+    "beyond",
     "find_passing",
+    "meets",
     "outcome_steps",
     "score_model",
+    "succeeds",
 ]

@@ -1,16 +1,17 @@
-"""Success rules: held against what their datasets are measured by, told in words, and asked of one record."""
+"""Success rules: checked against the metrics of their dataset, written in words, and decided."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, nan
+from typing import Any
 
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.records import Record
 from ganbench.errors import GanbenchError, unknown
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
-from ganbench.suite.success import SuccessTable
+from ganbench.suite.success import SuccessRule, SuccessTable
 
 
 def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
@@ -73,10 +74,30 @@ def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> st
     return " and ".join(part for part in (metric, rule.condition) if part)
 
 
-def succeeds(record: Record, rule: SuccessTable, directions: Mapping[str, Direction]) -> bool:
-    """Say whether a trial that just ended succeeds at the primary threshold; what exploded is for tables to find."""
-    condition = conditions.parse(describe_rule(rule, directions))
-    chooser = next((name for name in condition.names if directions.get(name, "neutral") != "neutral"), "")
+def beyond(values: Any, threshold: float, direction: str) -> Any:
+    """Return whether values (a float, or an array) lie strictly beyond a threshold in a direction; NaN never does."""
+    return values < threshold if direction == "lower" else values > threshold
+
+
+def meets(
+    rule: SuccessRule, values: Mapping[str, float], threshold: float | None = None, direction: str = "neutral"
+) -> bool:
+    """Return whether the values of one snapshot meet a rule: beyond the threshold, where every condition holds.
+
+    A value that is missing or NaN meets nothing. Without a threshold the condition decides alone.
+    """
+    if threshold is not None and not beyond(values.get(rule.metric or "", nan), threshold, direction):
+        return False
+    return rule.condition is None or bool(conditions.parse(rule.condition).holds(values))
+
+
+def succeeds(record: Record, rule: SuccessRule, directions: Mapping[str, Direction]) -> bool:
+    """Return whether a trial that just ended succeeds at the primary threshold.
+
+    Tables have the last word: they also know which trials exploded.
+    """
+    names = (rule.metric,) if rule.metric else conditions.parse(rule.condition or "").names
+    chooser = next((name for name in names if directions.get(name, "neutral") != "neutral"), "")
     series = [score for score in record.scores if score.name == chooser and not score.fresh]
     step, fresh = record.trial.budget.generator_steps, False
     if rule.at == "best" and len(series) > 1:
@@ -84,4 +105,5 @@ def succeeds(record: Record, rule: SuccessTable, directions: Mapping[str, Direct
         pick = max if directions[chooser] == "higher" else min
         step, fresh = (pick(finite, key=lambda score: score.value).step if finite else -1), True
     values = {score.name: score.value for score in record.scores if (score.step, score.fresh) == (step, fresh)}
-    return record.status == "completed" and condition.holds(values)
+    direction = directions.get(rule.metric or "", "neutral")
+    return record.status == "completed" and meets(rule, values, rule.primary, direction)

@@ -5,23 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ganbench.api.records import Calibration
-from ganbench.suite.conditions import parse
+from ganbench.evaluation.success import meets
+from ganbench.suite.success import SuccessRule
 
 DIGITS = 3
-
-
-class Rule(Protocol):
-    """What a suite declares to be success (tables.SuccessTable), as far as it is asked here."""
-
-    @property
-    def metric(self) -> str | None: ...  # noqa: D102
-    @property
-    def thresholds(self) -> tuple[float, ...]: ...  # noqa: D102
-    @property
-    def condition(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -35,22 +24,22 @@ class PassingBaseline:
     samples: int = 0
 
 
-def find_passing(rule: Rule, rows: Iterable[Calibration]) -> list[PassingBaseline]:
+def find_passing(rule: SuccessRule, rows: Iterable[Calibration]) -> list[PassingBaseline]:
     """Give the trivial samplers that pass a rule, by one of its thresholds or more, the strongest first.
 
     `rows` are what untrained samplers score on the rule's dataset. To pass is what it is for a trial: strictly beyond
     the threshold in the metric's direction, and every joined condition holds. The ceiling may pass; NaN never does.
     """
     found: list[PassingBaseline] = []
-    for sampler, own in group_by_sampler(rows).items():
-        if rule.condition is not None and not parse(rule.condition).holds({row.name: row.value for row in own}):
-            continue
-        if rule.metric is None:
-            found.append(PassingBaseline(sampler, samples=own[0].samples))
-        for row in own if rule.metric is not None else ():
-            beyond = tuple(t for t in rule.thresholds if strictly_beyond(row.value, t, row.direction))
-            if row.name == rule.metric and beyond:
-                found.append(PassingBaseline(sampler, beyond, row.value, row.direction, row.samples))
+    for sampler, scores in group_by_sampler(rows).items():
+        values = {row.name: row.value for row in scores}
+        row = next((row for row in scores if row.name == rule.metric), None)
+        if rule.metric is None and meets(rule, values):
+            found.append(PassingBaseline(sampler, samples=scores[0].samples))
+        elif row is not None:
+            passed = tuple(t for t in rule.thresholds if meets(rule, values, t, row.direction))
+            if passed:
+                found.append(PassingBaseline(sampler, passed, row.value, row.direction, row.samples))
     return sorted(found, key=lambda one: one.value if one.direction == "lower" else -one.value)
 
 
@@ -63,12 +52,7 @@ def group_by_sampler(rows: Iterable[Calibration]) -> Mapping[str, list[Calibrati
     return found
 
 
-def strictly_beyond(value: float, threshold: float, direction: str) -> bool:
-    """Say whether a value is a success at this threshold."""
-    return value < threshold if direction == "lower" else value > threshold
-
-
-def explain_refusal(rule: Rule, passes: Sequence[PassingBaseline]) -> str:
+def explain_refusal(rule: SuccessRule, passes: Sequence[PassingBaseline]) -> str:
     """Say why a rule that trivial samplers pass is refused, and what would do."""
     first = passes[0]
     others = ", ".join(describe_passing(one) for one in passes[1:])
@@ -100,7 +84,7 @@ def round_harder(value: float, direction: str) -> float:
     return float(f"{(math.floor(steps) if direction == 'lower' else math.ceil(steps)) * unit:.{DIGITS}g}")
 
 
-def write_notes(rule: Rule, rows: Iterable[Calibration]) -> tuple[str, ...]:
+def write_notes(rule: SuccessRule, rows: Iterable[Calibration]) -> tuple[str, ...]:
     """Say for a table which untrained samplers pass a rule; nothing where none does."""
     who = [
         describe_passing(one)

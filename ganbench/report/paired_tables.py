@@ -9,9 +9,10 @@ import pandas as pd
 
 from ganbench.report.table import Table
 from ganbench.statistics.costs import success_cost_table
-from ganbench.statistics.final_scores import SuccessRule, directed_measurements
+from ganbench.statistics.final_scores import directed_measurements
 from ganbench.statistics.score_summary import seed_share_table
 from ganbench.statistics.success_rates import median_differences
+from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

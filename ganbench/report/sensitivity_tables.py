@@ -9,8 +9,9 @@ import pandas as pd
 
 from ganbench.errors import GanbenchError
 from ganbench.report.table import Table, size_note
-from ganbench.statistics.final_scores import SuccessRule, measurements
+from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
+from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -10,9 +10,10 @@ import pandas as pd
 from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.statistics.final_scores import SuccessRule, measurements, with_success
+from ganbench.statistics.final_scores import measurements, with_success
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
+from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

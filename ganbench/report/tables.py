@@ -14,9 +14,9 @@ from ganbench.report.success_tables import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
-from ganbench.statistics.final_scores import SuccessRule
 from ganbench.statistics.outcome_counts import failure_counts, outcome_counts
 from ganbench.statistics.outcome_table import read_thresholds
+from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

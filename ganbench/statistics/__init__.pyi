@@ -1,6 +1,6 @@
 from .bootstrap import bootstrap_median
 from .costs import cost_table, success_cost_table
-from .final_scores import SuccessRule, final_scores
+from .final_scores import final_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import failure_counts, outcome_counts
 from .outcome_table import trial_outcomes
@@ -12,7 +12,6 @@ from .variance import share_within
 
 __all__ = [
     "Interval",
-    "SuccessRule",
     "bootstrap_median",
     "cost_table",
     "curve_half_width",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ganbench.statistics.final_scores import SuccessRule, by_measurement, headline, successes, with_success
+from ganbench.statistics.final_scores import by_measurement, headline, successes, with_success
+from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,37 +12,19 @@ from numpy.typing import NDArray
 
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
+from ganbench.evaluation.success import beyond
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.suite import conditions
+from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
-At = Literal["final", "best"]
 WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}
 """What a trial that did not live to its end scores; of a neutral value nothing is worst, so it is unknown."""
 
 NEVER = -1
 """The step of a snapshot that there is not."""
-
-
-class SuccessRule(Protocol):
-    """What a suite declares to be success (suite.Success)."""
-
-    @property
-    def dataset(self) -> str: ...  # noqa: D102
-    @property
-    def metric(self) -> str | None: ...  # noqa: D102
-    @property
-    def at(self) -> At: ...  # noqa: D102
-    @property
-    def thresholds(self) -> tuple[float, ...]: ...  # noqa: D102
-    @property
-    def primary(self) -> float | None: ...  # noqa: D102
-    @property
-    def condition(self) -> str | None: ...  # noqa: D102
-    @property
-    def compare(self) -> tuple[tuple[str, str], ...]: ...  # noqa: D102
 
 
 def final_scores(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
@@ -138,13 +120,14 @@ def with_success(frames: Frames, rule: SuccessRule, measurement: str | None = No
         return standing
     counted = standing.loc[standing["final_step"] != NEVER, "key"]
     numbers = frames.numbers(standing["key"])
-    holds = np.ones(len(standing), bool)
-    for comparison in conditions.parse(rule.condition).comparisons:
-        own = measurement if comparison.name == headline(frames, rule) else None
-        way = own or usual_measurement(by_measurement(frames, comparison.name, counted), len(counted))
-        rows = protocol(frames, counted, rule.dataset, comparison.name, way)
-        holds &= comparison(values_at(rows, numbers, standing, rule.at))
-    return standing.assign(holds=holds)
+    condition = conditions.parse(rule.condition)
+    values: dict[str, NDArray[np.float64]] = {}
+    for name in condition.names:
+        declared = measurement if name == headline(frames, rule) else None
+        chosen = declared or usual_measurement(by_measurement(frames, name, counted), len(counted))
+        rows = protocol(frames, counted, rule.dataset, name, chosen)
+        values[name] = values_at(rows, numbers, standing, rule.at)
+    return standing.assign(holds=condition.holds(values))
 
 
 def usual_measurement(found: Mapping[str, pd.DataFrame], trials: int) -> str | None:
@@ -179,8 +162,8 @@ def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArra
         return fit
     if (standing["direction"] == "neutral").any() and standing["scored"].any():
         raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
-    values = standing[at].to_numpy(float)
-    return fit & np.where(standing["direction"] == "lower", values < threshold, values > threshold)
+    direction = standing["direction"].iloc[0] if len(standing) else "neutral"
+    return fit & np.asarray(beyond(standing[at].to_numpy(float), threshold, direction), bool)
 
 
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class MedianInterval(Protocol):
     """How the interval of a median is found: `inference.median_interval` or `bootstrap.bootstrap_median`."""
 
-    def __call__(self, values: ArrayLike, units: ArrayLike) -> Interval: ...  # noqa: D102
+    def __call__(self, values: ArrayLike, units: ArrayLike) -> Interval: ...
 
 
 def summary_table(frames: Frames, interval: MedianInterval = median_interval) -> pd.DataFrame:

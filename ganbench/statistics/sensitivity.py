@@ -16,8 +16,9 @@ import pandas as pd
 
 from ganbench.api.metrics import Direction
 from ganbench.api.records import TRAINED
-from ganbench.statistics.final_scores import NEVER, At, SuccessRule, headline, successes, with_success
+from ganbench.statistics.final_scores import NEVER, headline, successes, with_success
 from ganbench.statistics.success_rates import contingency, pair_trials
+from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -12,8 +12,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ganbench.errors import unknown
-from ganbench.statistics.final_scores import At as At
-from ganbench.statistics.final_scores import SuccessRule as SuccessRule
 from ganbench.statistics.final_scores import successes as successes
 from ganbench.statistics.final_scores import threshold_ladder as steps_of
 from ganbench.statistics.final_scores import with_success as judged
@@ -26,6 +24,7 @@ from ganbench.statistics.intervals import (
     wilson,
 )
 from ganbench.statistics.paired_tests import mcnemar_exact, sign_flip_exact
+from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

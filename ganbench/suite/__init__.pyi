@@ -2,15 +2,16 @@ from .conditions import Comparison, Condition
 from .json_schema import make_json_schema
 from .loading import list_suites, load, parse, restore
 from .methods import MethodTable, OfferTable
-from .success import SuccessTable
+from .success import SuccessRule, SuccessTable
 from .suite import DEFAULTS, Suite
 
 __all__ = [
-    "DEFAULTS",
     "Comparison",
     "Condition",
+    "DEFAULTS",
     "MethodTable",
     "OfferTable",
+    "SuccessRule",
     "SuccessTable",
     "Suite",
     "list_suites",

@@ -6,7 +6,9 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from math import isfinite
+from operator import and_
 from types import MappingProxyType
 from typing import Any
 
@@ -58,9 +60,12 @@ class Condition:
         """The values that it names, each once, in its order."""
         return tuple(dict.fromkeys(each.name for each in self.comparisons))
 
-    def holds(self, values: Mapping[str, float]) -> bool:
-        """Say whether every comparison holds of these values; of one that is missing or NaN none does."""
-        return all(each.name in values and bool(each(values[each.name])) for each in self.comparisons)
+    def holds(self, values: Mapping[str, Any]) -> Any:
+        """Return whether every comparison holds of these values: floats, or arrays of one length.
+
+        A value that is missing or NaN meets no comparison.
+        """
+        return reduce(and_, (each(values[each.name]) if each.name in values else False for each in self.comparisons))
 
     def __str__(self) -> str:
         """Write it so that `parse` reads the same."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,31 @@ from ganbench.suite.conditions import parse
 from ganbench.suite.fields import Name, Number, Some, Table
 from ganbench.suite.validation import Complaint, Complaints
 
+At = Literal["final", "best"]
+"""At which snapshot success is decided: the last one, or the one with the best value."""
+
+
+class SuccessRule(Protocol):
+    """What counts as success on a dataset: a metric value beyond a threshold, a condition, or both.
+
+    `SuccessTable` is the rule as a suite declares it; the sensitivity analysis reads the same results by other rules.
+    """
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def metric(self) -> str | None: ...
+    @property
+    def at(self) -> At: ...
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
+    @property
+    def primary(self) -> float | None: ...
+    @property
+    def condition(self) -> str | None: ...
+    @property
+    def compare(self) -> tuple[tuple[str, str], ...]: ...
+
 
 def _condition(text: str) -> str:
     return str(parse(text))
@@ -26,7 +51,7 @@ class SuccessTable(Table):
 
     dataset: Name = Field(description="The name (or label) of a [[dataset]].")
     metric: Name | None = Field(default=None, description='The name of a metric\'s value, such as "fid".')
-    at: Literal["final", "best"] = "final"
+    at: At = "final"
     thresholds: Annotated[tuple[Number, ...], Some] = Field(
         default=(), description="Of rising difficulty, as in [90, 60, 40]."
     )
