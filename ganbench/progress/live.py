@@ -22,7 +22,7 @@ from ganbench.evaluation import success
 from ganbench.evaluation.outcomes import DEFAULT, Thresholds, Trajectory, outcome_steps
 from ganbench.progress.eta import Forecast, work_items
 from ganbench.progress.status import Status, process_memory
-from ganbench.statistics.outcome_table import read_thresholds
+from ganbench.statistics.outcome_table import outcome_thresholds
 
 if TYPE_CHECKING:
     from ganbench.runner.driver import Session
@@ -79,7 +79,7 @@ class LiveDisplay:
         with self.lock:
             self.forecast = Forecast(work_items(left))
             self.status.trials = sum(len(batch.trials) for batch in left)
-            self.limits, _ = read_thresholds(session.suite.text)
+            self.limits = outcome_thresholds(session.suite)
             self.started = self.spoken = self.time()
         kept = len(session.plan.trials) - self.status.trials - session.later
         self.status.since = "in this run" if kept else "so far"

@@ -25,7 +25,8 @@ from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import rebuild_batch
 from ganbench.statistics.final_scores import final_scores
-from ganbench.statistics.outcome_table import read_thresholds
+from ganbench.statistics.outcome_table import headline_metrics
+from ganbench.suite.loading import restore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def rank_trials(frames: Frames, trials: pd.DataFrame) -> list[tuple[str, str]]:
     better direction the order is the plan's.
     """
     dataset = str(trials["dataset"].iloc[0])
-    metric = read_thresholds(frames.suite)[1].get(dataset, "")
+    metric = headline_metrics(restore(frames.suite) if frames.suite else None).get(dataset, "")
     values = ranking_values(frames, dataset, metric, set(trials["key"]))
     named: list[tuple[float, str, str]] = []
     columns = (trials[name].astype("str") for name in ("key", "architecture", "seed", "status"))

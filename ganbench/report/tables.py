@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
 from ganbench.report.paired_tables import paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
@@ -15,7 +16,8 @@ from ganbench.report.table import Table, size_note
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import failure_counts, outcome_counts
-from ganbench.statistics.outcome_table import read_thresholds
+from ganbench.statistics.outcome_table import outcome_thresholds
+from ganbench.suite.loading import restore
 from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def outcome_counts_table(frames: Frames) -> Table:
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials stale: trained by other code than the plan's.")
     notes += describe_extensions(frames.runs)
-    limits, _ = read_thresholds(frames.suite)
+    limits = outcome_thresholds(restore(frames.suite) if frames.suite else None)
     notes += [
         "Diverged: non-finite or exploded. Such trials, failed and timed-out ones never succeed.",
         explain_outcomes(limits),
@@ -79,7 +81,7 @@ def history_table(known: Sequence[Run]) -> Table:
             "stored": run.stored,
             "trained": run.trained,
             "suite": "as before" if before is not None and before.suite == run.suite else "changed" if before else "",
-            "question": run.question,
+            "question": question_of(run),
         }
         for before, run in zip((None, *known), known, strict=False)
     ]
@@ -90,6 +92,14 @@ def history_table(known: Sequence[Run]) -> Table:
         *describe_extensions(known),
     )
     return Table(title="Runs", frame=pd.DataFrame(rows, columns=columns, dtype=object), notes=notes)
+
+
+def question_of(run: Run) -> str:
+    """Return what the suite of a run asked, nothing where its text is no suite of today's form."""
+    try:
+        return restore(run.suite).question
+    except GanbenchError:
+        return ""
 
 
 def costs_table(frames: Frames) -> Table:

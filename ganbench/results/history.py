@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,15 +37,6 @@ class Run:
     trained: int
     first: int = 0
     what: str = ""
-
-    @property
-    def question(self) -> str:
-        """What its suite asked."""
-        try:
-            content = json.loads(self.suite) if self.suite.startswith("{") else tomllib.loads(self.suite)
-        except (ValueError, RecursionError):
-            return ""
-        return str(content.get("question", "")) if isinstance(content, dict) else ""
 
 
 def read_runs(connection: Connection) -> tuple[Run, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -24,7 +22,8 @@ from ganbench.evaluation.outcomes import (
     outcome_steps,
     spread_measurement,
 )
-from ganbench.suite.success import OutcomesTable
+from ganbench.suite.loading import restore
+from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -39,8 +38,9 @@ def trial_outcomes(frames: Frames) -> pd.DataFrame:
     Thresholds are those of the suite that the frames carry. Frames that were read without signals, and trials recorded
     before a signal was kept, know less: NaN. A trial that is not known to have diverged has not.
     """
-    limits, headlines = read_thresholds(frames.suite)
-    courses = trajectories(frames, headlines)
+    suite = restore(frames.suite) if frames.suite else None
+    limits = outcome_thresholds(suite)
+    courses = trajectories(frames, headline_metrics(suite))
     found = pd.DataFrame.from_dict(
         {key: outcome_steps(course, limits) for key, course in courses.items()}, orient="index", columns=list(OUTCOMES)
     ).astype("float64")
@@ -48,15 +48,16 @@ def trial_outcomes(frames: Frames) -> pd.DataFrame:
     return found
 
 
-def read_thresholds(suite: str) -> tuple[Thresholds, dict[str, str]]:
-    """Give a suite's thresholds, and the metric of each dataset's first success rule that has one."""
-    content: dict[str, Any] = json.loads(suite) if suite.startswith("{") else tomllib.loads(suite)
-    own = OutcomesTable.model_validate(content.get("outcomes", {})).model_dump(exclude_none=True)
-    headlines: dict[str, str] = {}
-    for rule in content.get("success", ()):
-        if "metric" in rule:
-            headlines.setdefault(rule["dataset"], rule["metric"])
-    return replace(DEFAULT, **own), headlines
+def outcome_thresholds(suite: Suite | None) -> Thresholds:
+    """Return the thresholds of a suite's table [outcomes], and the defaults for what it leaves out."""
+    declared = suite.outcomes.model_dump(exclude_none=True) if suite is not None else {}
+    return replace(DEFAULT, **declared)
+
+
+def headline_metrics(suite: Suite | None) -> dict[str, str]:
+    """Return, by dataset, the metric of its first success rule that has one."""
+    rules = suite.success if suite is not None else ()
+    return {rule.dataset: rule.metric for rule in reversed(rules) if rule.metric is not None}
 
 
 def trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Trajectory]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
     return made
 
 
+@lru_cache(maxsize=8)
 def restore(text: str) -> Suite:
-    """Read a suite back from `Suite.text`, as the store keeps it."""
+    """Return the suite whose `Suite.text` this is, as a results folder stores it."""
     where = "the stored suite"
     try:
         return parse(json.loads(text) if text.startswith("{") else text, where)

@@ -14,6 +14,7 @@ from ganbench.api.trials import Batch, Measurement
 from ganbench.evaluation.outcomes import DEFAULT
 from ganbench.progress.live import PLAIN_SECONDS, LiveDisplay, has_diverged
 from ganbench.progress.status import Status, format_bytes, format_seconds, process_memory
+from ganbench.suite.success import OutcomesTable
 from rich.console import Console
 
 from tests.support.trials_by_hand import Success, record, trial
@@ -29,7 +30,7 @@ class Show:
         self.now, self.heard = 0.0, StringIO()
         console = Console(file=self.heard, force_terminal=terminal, width=160, color_system=None, legacy_windows=False)
         self.screen = LiveDisplay(console, time=lambda: self.now, memory=lambda: 3 * GIB)
-        suite: Any = SimpleNamespace(success=[rule or Success()], text='question = "why?"')
+        suite: Any = SimpleNamespace(success=[rule or Success()], outcomes=OutcomesTable())
         plan = SimpleNamespace(
             trials=[t for batch in batches for t in batch.trials], directions={"fid": "lower"}, warnings=[]
         )

@@ -8,6 +8,7 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench.report import make_tables
+from ganbench.report.tables import question_of
 from ganbench.results.history import describe_extensions
 from ganbench.results.store import Store, read
 from ganbench.runner.driver import read_suite, run_events
@@ -113,7 +114,7 @@ def test_the_history_tells_every_run(tmp_path: Path) -> None:
         (4, 0, 4, 0),
         (6, 2, 4, 2),
     ]
-    assert [run.question for run in runs] == ["Does it run?", "Does it run?", "Another?"]
+    assert [question_of(run) for run in runs] == ["Does it run?", "Does it run?", "Another?"]
     assert detail["facts"]["run"] == 1
     assert detail["facts"]["versions"]["torch"] == runs[0].facts["versions"]["torch"]
     shown = command("history", "r", cwd=tmp_path)

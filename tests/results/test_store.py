@@ -14,7 +14,7 @@ from ganbench.errors import GanbenchError
 from ganbench.results.schema import SCHEMA
 from ganbench.results.store import Store, read
 
-from tests.support.trials_by_hand import record, results, scores, trial
+from tests.support.trials_by_hand import SUITE, record, results, scores, trial
 
 NAN, INF = math.nan, math.inf
 
@@ -55,8 +55,8 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         [100, "fid", 1.5, "lower", 500, True],
     ]
     assert frames.series[["step", "fresh"]].values.tolist() == [[50, False], [100, False]]
-    assert frames.suite == "question = 'why?'"
-    assert (tmp_path / "suite.toml").read_text() == "question = 'why?'"
+    assert frames.suite == SUITE
+    assert (tmp_path / "suite.toml").read_text() == SUITE
 
 
 def test_nan_and_infinities_survive_in_scores_and_signals(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ganbench.suite.loading import parse
 from ganbench.suite.success import OutcomesTable
 
 from tests.support.tiny_suite import suite as small
-from tests.support.trials_by_hand import record, results, scores, trial
+from tests.support.trials_by_hand import SUITE, record, results, scores, trial
 
 INF = math.inf
 CALM = ([1, 50, 100], [1.0, 1.0, 1.0])
@@ -79,13 +79,13 @@ def test_a_strangers_metric_called_spread_says_nothing_about_collapse(tmp_path: 
 def test_a_suite_sets_thresholds_and_the_headline_is_its_success_rules_metric(tmp_path: Path) -> None:
     both = (*scores("fid", [1.0, 1.9]), *scores("modes", [8.0, 7.0], "higher"))
     with Store(tmp_path) as store:
-        store.begin_run("question = 'why?'", [trial()], {})
+        store.begin_run(SUITE, [trial()], {})
         store.append([record(trial(), scores=both, signals={"loss.critic": ([1, 2], [1.0, 50.0])})])
         plain = store.frames()
     rule = {"dataset": "ring", "metric": "modes"}
     held = {
         "plain": plain,
-        "lenient": replace(plain, suite='question = "?"\n[outcomes]\ndegraded = 2\nexploded = 10'),
+        "lenient": replace(plain, suite=SUITE + "[outcomes]\ndegraded = 2\nexploded = 10"),
         "other headline": replace(plain, suite=parse(small(success=[rule | {"thresholds": [9]}])).text),
     }
     found = {name: trial_outcomes(frames).iloc[0] for name, frames in held.items()}

@@ -28,6 +28,12 @@ class Success:
 
 
 SGD = Part("sgd")
+SUITE = """
+question = "why?"
+methods = ["a", "b"]
+budget = { generator_steps = 100 }
+dataset = [{ name = "ring" }]
+"""
 
 
 def trial(method: str = "a", architecture: int = 0, seed: int = 0, dataset: str = "ring", code: str = "c0") -> Trial:
@@ -75,6 +81,6 @@ def results(folder: Path, records: Iterable[Record], plan: Iterable[Trial] | Non
     """Store these records under a plan of just them (or the given one) and read the frames back."""
     records = list(records)
     with Store(folder) as store:
-        store.begin_run("question = 'why?'", [r.trial for r in records] if plan is None else list(plan), {})
+        store.begin_run(SUITE, [r.trial for r in records] if plan is None else list(plan), {})
         store.append(records)
         return store.frames()
