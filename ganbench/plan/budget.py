@@ -14,6 +14,7 @@ from ganbench.api import schedules
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.suite import locations
+from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def price_updates(unit: str, batch_size: int, trial: Trial, registry: Registry) 
     An update is one optimizer step of one player; a sample is one real row shown to the critic; FLOPs are counted on
     one step of the trial itself (engine.flops), for which its dataset and networks are built.
     """
-    if unit == "flops":
-        counted = count_flops(replace(trial, budget=replace(UNKNOWN, batch_size=batch_size)), registry)
-        return counted["critic"], counted["generator"]
-    known = {"generator_steps": (0, 1), "updates": (1, 1), "samples": (batch_size, 0)}
-    return known[unit]
+    price = BUDGET_UNITS[unit].price
+    if price is not None:
+        return price(batch_size)
+    counted = count_flops(replace(trial, budget=replace(UNKNOWN, batch_size=batch_size)), registry)
+    return counted["critic"], counted["generator"]
 
 
 def count_flops(trial: Trial, registry: Registry) -> Mapping[str, float]:

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ganbench.statistics.final_scores import by_measurement, headline, successes, with_success
+from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.success import SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 COSTS = (
-    *("generator_steps", "critic_updates", "generator_updates", "samples", "flops"),
+    *(column for unit in BUDGET_UNITS.values() for column in unit.columns),
     *("seconds_train", "seconds_evaluate"),
 )
 

@@ -6,7 +6,7 @@ frames and rules that differ in what is varied. All but the primary describe: no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ from ganbench.api.metrics import Direction
 from ganbench.api.records import TRAINED
 from ganbench.statistics.final_scores import NEVER, headline, successes, with_success
 from ganbench.statistics.success_rates import contingency, pair_trials
+from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
@@ -31,14 +32,11 @@ PARTS = (0.25, 0.5, 0.75)
 
 DECLARED = "as declared"
 ENDS: tuple[At, ...] = ("final", "best")
-UNITS: Mapping[str, Callable[[pd.DataFrame], pd.Series[float]]] = {
-    "generator steps": lambda trials: trials["generator_steps"],
-    "updates": lambda trials: trials["critic_updates"] + trials["generator_updates"],
-    "samples": lambda trials: trials["samples"],
-    "training seconds": lambda trials: trials["seconds_train"],
-    "FLOPs": lambda trials: trials["flops"],
+COST_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    **{unit.title: unit.columns for unit in BUDGET_UNITS.values()},
+    "training seconds": ("seconds_train",),
 }
-"""What a trial cost in all, by the unit in which two methods may have had the same."""
+"""The columns whose sum is what a trial cost, by the unit in which two methods may have had the same."""
 
 Verdict = Literal["a", "b", "none", "unknown"]
 
@@ -153,10 +151,10 @@ def equal_budgets(frames: Frames) -> dict[str, Frames]:
     """
     trials = frames.trials
     found: dict[str, Frames] = {}
-    for unit, spent in UNITS.items():
-        if unit == "FLOPs" and "flops" not in trials:
+    for unit, columns in COST_COLUMNS.items():
+        if not set(columns) <= set(trials.columns):
             continue
-        share = equal_cost_shares(trials, spent(trials).astype("float64"))
+        share = equal_cost_shares(trials, trials[list(columns)].astype("float64").sum(axis="columns", skipna=False))
         if share is not None:
             found[f"equal {unit}"] = cut_runs(frames, share)
     return found

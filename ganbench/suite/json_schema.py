@@ -8,7 +8,8 @@ from typing import Any
 from ganbench.api.offers import KINDS
 from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
-from ganbench.suite.suite import BUDGETS, DEFAULTS, Suite
+from ganbench.suite.budget_units import BUDGET_UNITS
+from ganbench.suite.suite import DEFAULTS, Suite
 
 Schema = dict[str, Any]
 
@@ -70,7 +71,7 @@ def make_json_schema(registry: Registry) -> Schema:
     kinds["datasets"] = {"anyOf": [*offer_tables(registry, "datasets", label=label, metrics=metrics)]}
     parts["ArchitecturesTable"] |= space_options(registry)
     parts["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
-    parts["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGETS]
+    parts["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
     parts |= {**kinds, "scalar": SCALAR, "critic_steps": STEPS}
     for spare in ("OfferTable", "TermTable", "DatasetTable"):
         parts.pop(spare, None)

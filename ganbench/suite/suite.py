@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
 from ganbench.errors import unknown
+from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.fields import Count, Name, Number, Some, Table
 from ganbench.suite.methods import MethodTable, OfferTable
 from ganbench.suite.success import OutcomesTable, SuccessTable
@@ -33,8 +34,6 @@ MOST_TRIALS = 100_000
 MOST_SNAPSHOTS = 10_000
 MOST_SAMPLES = 10_000_000
 
-BUDGETS = ("generator_steps", "updates", "samples", "flops")
-
 
 class DatasetTable(OfferTable):
     """A dataset; `label` tells two of one name apart, `metrics` replace its own and those of [measurement]."""
@@ -53,14 +52,10 @@ class DatasetTable(OfferTable):
 class BudgetTable(Table):
     """How long each trial trains, in one of four units."""
 
-    generator_steps: Count | None = Field(default=None, description="The papers' convention.")
-    updates: Count | None = Field(
-        default=None, description="Optimizer steps of both players: fair across critic steps."
-    )
-    samples: Count | None = Field(default=None, description="Real samples seen.")
-    flops: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Floating-point operations of both players, as in 1e12: fair across methods."
-    )
+    generator_steps: Count | None = Field(default=None, description=BUDGET_UNITS["generator_steps"].description)
+    updates: Count | None = Field(default=None, description=BUDGET_UNITS["updates"].description)
+    samples: Count | None = Field(default=None, description=BUDGET_UNITS["samples"].description)
+    flops: Annotated[Number, Field(gt=0)] | None = Field(default=None, description=BUDGET_UNITS["flops"].description)
     batch_size: Annotated[Count, Field(le=MOST_SAMPLES)] = 64
     snapshots: Annotated[Count, Field(le=MOST_SNAPSHOTS)] = Field(
         default=5, description="How many times a model is evaluated, the last at the end."
@@ -68,15 +63,17 @@ class BudgetTable(Table):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        given = [unit for unit in BUDGETS if getattr(self, unit) is not None]
+        given = [unit for unit in BUDGET_UNITS if getattr(self, unit) is not None]
         if len(given) != 1:
-            raise ValueError(f"{' and '.join(given) or 'no budget'} given; write exactly one of {', '.join(BUDGETS)}")
+            raise ValueError(
+                f"{' and '.join(given) or 'no budget'} given; write exactly one of {', '.join(BUDGET_UNITS)}"
+            )
         return self
 
     @property
     def unit(self) -> str:
         """What the budget is counted in."""
-        return next(unit for unit in BUDGETS if getattr(self, unit) is not None)
+        return next(unit for unit in BUDGET_UNITS if getattr(self, unit) is not None)
 
     @property
     def amount(self) -> float:
