@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from ganbench.errors import GanbenchError
 
 
 class Device(StrEnum):
@@ -17,15 +20,63 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's TOML file, or the name of a shipped suite.")]
+def complete_suites(start: str) -> Iterator[str]:
+    """Yield the suites that a name may be completed to: TOML files of this folder, and suites by name."""
+    from ganbench.suite import list_suites
+
+    here = (str(path) for path in Path().glob("*.toml"))
+    yield from (name for name in sorted({*here, *list_suites()}) if name.startswith(start))
+
+
+def complete_kinds(start: str) -> Iterator[str]:
+    """Yield the kinds of offers that a word may be completed to."""
+    from ganbench.api import KINDS
+
+    yield from (kind for kind in KINDS if kind.startswith(start))
+
+
+def complete_formats(start: str) -> Iterator[str]:
+    """Yield the built-in formats of tables that a word may be completed to."""
+    from ganbench.report import FORMATS
+
+    yield from (name for name in FORMATS if name.startswith(start))
+
+
+def renamed(old: str, new: str) -> Any:
+    """Return a hidden option `old` that answers with the new name."""
+
+    def refuse(value: Any) -> Any:
+        if value:
+            raise GanbenchError(f"{old} is now {new}.")
+        return value
+
+    return typer.Option(old, hidden=True, callback=refuse)
+
+
+SuiteName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUITE", help="A suite's TOML file, or the name of a shipped suite.", autocompletion=complete_suites
+    ),
+]
 Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")]
+ResultsOf = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="The results folder (default: results/<suite>).")
+]
+OutOfRun = Annotated[Path | None, renamed("--out", "--results")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The results folder (default: results/<suite>).")]
-Format = Annotated[str, typer.Option(metavar="NAME", help="How to write the tables: md, csv, json, latex, ...")]
-Pictures = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder (default: RESULTS/figures).")]
-Folder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="How to write the tables: md, csv, json, latex, ...", autocompletion=complete_formats
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
+OutOfFigures = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder (default: RESULTS/figures).")
+]
 
 
 def results_folder(results: Path) -> Path:
-    """Give the results folder, of the database in it too."""
+    """Return the results folder, where the database in it was named too."""
     return results.parent if results.is_file() else results

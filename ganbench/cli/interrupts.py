@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops a run in good order, the second at once."""
+"""Ctrl-C and SIGTERM: the first signal stops a run in good order, the second one at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked for the end; `code` is the exit code that tells of it, as shells have it: 128 + its number."""
+    """A signal to stop. `code` is the exit code that shells use for it: 128 + the number of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -23,23 +23,23 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def raise_on_signals() -> Iterator[None]:
-    """Raise Stopped inside at the first signal; end the process at the second, whatever it is doing.
+    """Raise Stopped inside at the first signal, and end the process at the second.
 
-    A signal that this process was started to ignore (nohup, a background job) stays ignored.
+    A signal that the process was started to ignore (nohup, a background job) stays ignored.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return
-    asked = False
+    stopping = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal stopping
+        if stopping:
             if sys.stderr.isatty():
-                sys.stderr.write("\x1b[?25h")  # the live screen has hidden the cursor
+                sys.stderr.write("\x1b[?25h")  # the live display has hidden the cursor
                 sys.stderr.flush()
             os._exit(128 + number)
-        asked = True
+        stopping = True
         raise Stopped(number)
 
     before = {each: signal.getsignal(each) for each in SIGNALS}

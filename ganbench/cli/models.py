@@ -1,4 +1,4 @@
-"""Commands that go back to what was trained: rerun, evaluate."""
+"""Commands that use trained models again: rerun, evaluate."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ def rerun(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A trial's key, or the start of it.")],
     plugin: Plugins = None,
 ) -> None:
-    """Train a recorded trial again, in its recorded company, and compare. Exit code 0 if it matches, 1 if not."""
+    """Train a recorded trial again, and compare it with its record.
+
+    It trains in its recorded batch composition. Exit code 0 if it matches, 1 if not.
+    """
     from ganbench import registry
     from ganbench.runner.rerun import rerun_trial
 
     plugins = registry.load(files=plugin or ())
     with progress_bar("training") as tell:
-        found = rerun_trial(results_folder(results), key, plugins, tell)
-    for line in found.lines:
+        comparison = rerun_trial(results_folder(results), key, plugins, tell)
+    for line in comparison.lines:
         typer.echo(printable(line))
-    if found.verdict == "different":
+    if comparison.verdict == "different":
         raise typer.Exit(1)
 
 
@@ -33,16 +36,19 @@ def evaluate(
     results: Results,
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="A metric; `list metrics` names them.")],
     samples: Annotated[
-        int | None, typer.Option("--samples", metavar="N", help="Of each model (default: as many as before).")
+        int | None, typer.Option("--samples", metavar="N", help="Samples of each model (default: as many as before).")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Score the kept final generators by another protocol, without training; tables show both."""
+    """Score the stored generators by another metric or sample count.
+
+    Nothing is trained; the tables show the old scores and the new ones.
+    """
     from ganbench import registry
     from ganbench.runner.rescore import rescore
 
     plugins = registry.load(files=plugin or ())
     with progress_bar("scoring") as tell:
-        found = rescore(results_folder(results), metric, plugins, samples, tell)
-    for line in found.lines:
+        rescored = rescore(results_folder(results), metric, plugins, samples, tell)
+    for line in rescored.lines:
         typer.echo(printable(line))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Plugins
+from ganbench.cli.arguments import Plugins, complete_kinds
 from ganbench.escaping import printable
 
 if TYPE_CHECKING:
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="losses, constraints, methods, ... (default: all)")] = "",
+    kind: Annotated[
+        str, typer.Argument(help="losses, constraints, methods, ... (default: all)", autocompletion=complete_kinds)
+    ] = "",
     plugin: Plugins = None,
 ) -> None:
-    """List what is installed, and by whom."""
+    """List what is installed, and which package provides it."""
     from ganbench import registry
     from ganbench.errors import unknown
 
@@ -35,20 +37,20 @@ def list_(
 
 
 def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
-    """Show an offer: its formula, its paper, its options, who provides it."""
+    """Show one component: formula, paper, options, provider."""
     from ganbench import registry
     from ganbench.errors import unknown
 
     plugins = registry.load(files=plugin or ())
-    found = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.offer.name == name]
-    if not found:
+    matches = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.offer.name == name]
+    if not matches:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
-        raise unknown("offer", name, names)
-    typer.echo(printable("\n\n".join(describe(offered) for offered in found), keep="\n"))
+        raise unknown("component", name, names)
+    typer.echo(printable("\n\n".join(describe(offered) for offered in matches), keep="\n"))
 
 
 def describe(offered: Offered) -> str:
-    """Give everything there is to say of an offer."""
+    """Return all that is known of an offer, in lines for a person."""
     from ganbench.suite.methods import list_settings
 
     offer = offered.offer
@@ -69,7 +71,10 @@ def describe(offered: Offered) -> str:
 
 
 def schema(plugin: Plugins = None) -> None:
-    """Print the JSON Schema of suites, with which editors complete and check them."""
+    """Print the JSON Schema of suites, for editors.
+
+    Editors complete and check suites with it.
+    """
     import json
 
     from ganbench import registry
@@ -84,7 +89,10 @@ def check(
         typer.Argument(metavar="NAME_OR_FILE", help="Offers, distributions or plugin files (default: everything)."),
     ] = None,
 ) -> None:
-    """Run the contract tests on plugins: what the engine relies on, rule by rule."""
+    """Run the contract tests on plugins.
+
+    They hold plugins to what the engine relies on, rule by rule.
+    """
     from ganbench.testing.check import check
 
     verdicts, problems = check(what or ())
@@ -100,16 +108,16 @@ def check(
 
 
 def doctor(plugin: Plugins = None) -> None:
-    """Say what is installed here, what it runs on, and which plugins do not load."""
+    """Report what is installed, and which plugins fail to load."""
     from ganbench import registry
     from ganbench.runner import collect_facts
 
-    known = collect_facts()
+    facts = collect_facts()
     plugins = registry.load(files=plugin or ())
     import torch
 
-    typer.echo(f"python {known['python']} on {known['system']}, {known['cores']} cores")
-    for name, version in known["versions"].items():
+    typer.echo(f"python {facts['python']} on {facts['system']}, {facts['cores']} cores")
+    for name, version in facts["versions"].items():
         typer.echo(f"{name} {version}")
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     typer.echo(f"CUDA device: {cuda}")

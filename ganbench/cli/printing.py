@@ -1,4 +1,4 @@
-"""How commands print what others wrote."""
+"""How commands print paths and progress."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ganbench.escaping import printable
 
 
 def print_paths(files: Iterable[Path]) -> None:
-    """Name the files that were written, as they come."""
+    """Print the paths of files as they are written."""
     for file in files:
         typer.echo(printable(str(file)))
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is on a terminal; gives the function that is told."""
+    """Show a progress bar on a terminal; yields the function that takes (steps done, all steps)."""
     from tqdm import tqdm
 
     with tqdm(desc=title, leave=False, disable=None) as shown:

@@ -1,4 +1,4 @@
-"""Commands that read a results folder: table, history, figures, samples."""
+"""Commands about a results folder: table, history, figures, samples, migrate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Folder, Format, Pictures, Plugins, Results, results_folder
+from ganbench.cli.arguments import Format, Out, OutOfFigures, Plugins, Results, renamed, results_folder
 from ganbench.cli.printing import print_paths
 from ganbench.errors import GanbenchError
+from ganbench.escaping import printable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
@@ -22,35 +23,41 @@ if TYPE_CHECKING:
 def table(
     results: Results,
     format: Format = "md",
-    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer asks for.")] = False,
-    out: Folder = None,
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer has.")] = False,
+    out: Out = None,
     plugin: Plugins = None,
-    robustness: Annotated[bool, typer.Option("--robustness", help="In their place: is every verdict robust?")] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Instead: does each conclusion hold under other readings?")
+    ] = False,
+    robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
 ) -> None:
-    """Print the tables of a results folder, or write each into a file."""
+    """Print the tables of a results folder, or write them to files."""
     from ganbench.report import choose_writer, write_tables
     from ganbench.results.store import read
 
-    how = choose_writer(format, plugin or ())
-    tables = build_tables(read(results, everything=all), results, robustness)
+    writer = choose_writer(format, plugin or ())
+    tables = build_tables(read(results, everything=all), results, sensitivity)
     if out is None:
-        typer.echo(how.page(tables), nl=False)
+        typer.echo(writer.page(tables), nl=False)
     else:
-        print_paths(write_tables(tables, how, out))
+        print_paths(write_tables(tables, writer, out))
 
 
 def history(results: Results, format: Format = "md") -> None:
-    """Tell the runs of a results folder: when, what each planned and trained, and what changed between them."""
+    """List the runs of a results folder, and what each one added."""
     from ganbench.report import choose_writer, history_table
     from ganbench.results.store import Store
 
     with Store(results_folder(results), readonly=True) as store:
-        known = store.history()
-    typer.echo(choose_writer(format).page([history_table(known)]), nl=False)
+        runs = store.history()
+    typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
 
 
-def figures(results: Results, out: Pictures = None) -> None:
-    """Draw each success rule's rates over all thresholds, and where the scores lie, as PNG."""
+def figures(results: Results, out: OutOfFigures = None) -> None:
+    """Draw success rates and scores as PNG files.
+
+    Two figures for each success rule: its rates over all thresholds, and the scores of every trial.
+    """
     from ganbench.report.figures import list_figures
     from ganbench.results.store import read
 
@@ -59,21 +66,38 @@ def figures(results: Results, out: Pictures = None) -> None:
 
 def samples(
     results: Results,
-    of: Annotated[str, typer.Option("--of", metavar="KEY", help="One trial's, by its key or the key's start.")] = "",
-    out: Pictures = None,
+    of: Annotated[
+        str, typer.Option("--of", metavar="KEY", help="Only this trial's: its key, or the start of it.")
+    ] = "",
+    out: OutOfFigures = None,
     plugin: Plugins = None,
 ) -> None:
-    """Draw what the trained models make as PNG: a sheet for each method, from the best trial to the worst."""
+    """Draw samples of the trained models as PNG files.
+
+    A sheet for each method, from the best trial to the worst.
+    """
     from ganbench import registry
     from ganbench.report.samples import list_sheets, trial_sheet
     from ganbench.results.store import read
 
-    known = results_folder(results), read(results), registry.load(files=plugin or ())
-    draw([trial_sheet(*known, of)] if of else list_sheets(*known), results, out)
+    source = results_folder(results), read(results), registry.load(files=plugin or ())
+    draw([trial_sheet(*source, of)] if of else list_sheets(*source), results, out)
+
+
+def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY", help="The new folder.")]) -> None:
+    """Copy results of an earlier version into today's format.
+
+    Such results can be read as they are, but not written to. The folder itself stays as it is.
+    """
+    from ganbench.results.migrations import migrate
+    from ganbench.results.schema import SCHEMA
+
+    version = migrate(results_folder(results), copy)
+    typer.echo(printable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
 
 
 def restore_suite(results: Path, frames: Frames) -> Suite:
-    """Give the suite that a results folder holds; a complaint about it names the folder."""
+    """Return the suite that a results folder holds; an error in it names the folder."""
     from ganbench import suite
 
     try:
@@ -82,16 +106,16 @@ def restore_suite(results: Path, frames: Frames) -> Suite:
         raise GanbenchError(f"{results}: {error}") from error
 
 
-def build_tables(frames: Frames, results: Path, robustness: bool = False) -> list[Table]:
-    """Make what the results say about the suite's question, or of how robust their verdicts are."""
+def build_tables(frames: Frames, results: Path, sensitivity: bool = False) -> list[Table]:
+    """Return the tables of the results, or those of the sensitivity of their conclusions."""
     from ganbench.report import make_sensitivity_tables, make_tables
 
-    make = make_sensitivity_tables if robustness else make_tables
+    make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)
 
 
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
-    """Draw pictures into files and name them; what takes more than two seconds shows how far it is."""
+    """Draw pictures into files and print their paths; after two seconds a progress bar appears."""
     from tqdm import tqdm
 
     from ganbench.report.figures import write_pictures

@@ -15,6 +15,40 @@ from filelock import FileLock, Timeout
 from ganbench.errors import GanbenchError
 from ganbench.results import integrity
 
+DATABASE = "results.sqlite"
+HOLDER = re.compile(r"process (\d{1,10}) on (\S{1,255})")
+
+
+def database_path(folder: Path) -> Path:
+    """Return where the database of a results folder lies."""
+    return folder / DATABASE
+
+
+def suite_path(folder: Path) -> Path:
+    """Return where the suite lies as it was last run."""
+    return folder / "suite.toml"
+
+
+def holder_path(folder: Path) -> Path:
+    """Return where the process that holds the lock writes its name."""
+    return folder / ".holder"
+
+
+def read_holder(folder: Path) -> tuple[int, str] | None:
+    """Return the number and the host of the process that holds a folder's lock, None where it cannot be read."""
+    try:
+        text = holder_path(folder).read_text(encoding="utf-8", errors="replace")[:400]
+    except OSError:
+        return None
+    match = HOLDER.fullmatch(text.strip())
+    return (int(match[1]), match[2]) if match else None
+
+
+def list_networks(folder: Path) -> list[Path]:
+    """Return the files of the generators that a results folder holds."""
+    files = sorted((folder / "networks").glob("*.safetensors"))
+    return [file for file in files if re.fullmatch("[0-9a-f]{64}", file.stem) and not file.is_symlink()]
+
 
 def make_folders(folder: Path) -> None:
     """Make the results folder and those in it."""
@@ -29,11 +63,12 @@ def make_folders(folder: Path) -> None:
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
-    lock, sidecar = FileLock(folder / ".lock"), folder / ".holder"
+    lock, sidecar = FileLock(folder / ".lock"), holder_path(folder)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        holder = sidecar.read_text(encoding="utf-8", errors="replace")[:80] if sidecar.is_file() else "another process"
+        known = read_holder(folder)
+        holder = f"process {known[0]} on {known[1]}" if known else "another process"
         raise GanbenchError(f"{folder}: {holder} writes here. Wait for it, or choose another folder.") from None
     except OSError as error:
         raise GanbenchError(f"{folder}: cannot be locked ({error.strerror}). Choose another folder.") from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -32,6 +32,9 @@ CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
         "direction": frozenset({"higher", "lower", "neutral"}),
     }
 )
+OBJECTS = "SELECT type, name, coalesce(sql, '') FROM sqlite_master"
+"""The query for everything that a database holds: its type, its name, and the text that made it."""
+
 NOT_OURS = "Open it with what made it, or let ganbench write into another folder."
 
 
@@ -59,14 +62,22 @@ def refuse_write_ahead(file: Path) -> None:
         )
 
 
-def refuse_foreign(connection: Connection, file: Path) -> None:
-    """Raise GanbenchError unless the database holds our tables with our columns, and nothing that acts by itself."""
-    rows = connection.exec_driver_sql("SELECT type, name, coalesce(sql, '') FROM sqlite_master").all()
+def refuse_active(rows: Iterable[Sequence[Any]], file: Path) -> None:
+    """Raise GanbenchError for a trigger, a view or a virtual table: parts of a database that act by themselves.
+
+    `rows` are the answer to `OBJECTS`.
+    """
     for kind, name, text in rows:
         virtual = kind == "table" and text.lstrip().upper().startswith("CREATE VIRTUAL")
         if kind in ("trigger", "view") or virtual:
             what = "virtual table" if virtual else kind
             raise GanbenchError(f"{file}: holds a {what} {shorten(name)}, which ganbench never makes. {NOT_OURS}")
+
+
+def refuse_foreign(connection: Connection, file: Path) -> None:
+    """Raise GanbenchError unless the database holds our tables with our columns, and nothing that acts by itself."""
+    rows = connection.exec_driver_sql(OBJECTS).all()
+    refuse_active(rows, file)
     tables = {name for kind, name, _ in rows if kind == "table"}
     for table in METADATA.sorted_tables:
         if table.name not in tables:

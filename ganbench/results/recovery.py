@@ -61,5 +61,7 @@ def set_aside(file: Path, sound: bool = False) -> Path | None:
             networks.rename(kept.with_name(kept.name.replace(file.name, networks.name, 1)))
         file.rename(kept)
     except OSError as error:
-        raise GanbenchError(f"{file}: cannot be renamed ({error.strerror}). Choose another folder by --out.") from error
+        raise GanbenchError(
+            f"{file}: cannot be renamed ({error.strerror}). Choose another folder by --results."
+        ) from error
     return kept

@@ -11,8 +11,8 @@ from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary,
 from ganbench.api.records import Record
 from ganbench.api.trials import Trial, canonical_json, digest
 
-SCHEMA = 2
-"""Raised when a table changes; a database of another version is refused, never half understood."""
+SCHEMA = 3
+"""Raised when a table changes, with a step in `migrations.STEPS`; other versions are refused, never half understood."""
 
 METADATA = MetaData()
 
@@ -42,7 +42,7 @@ TRIALS = Table(
     integer_column("seed"),
     integer_column("generator_steps"),
     integer_column("batch_size"),
-    text_column("asked"),
+    text_column("content"),
 )
 """Everything that was ever planned or recorded: what was asked, under its key."""
 
@@ -151,7 +151,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "generator_steps": trial.budget.generator_steps,
         "batch_size": trial.budget.batch_size,
-        "asked": canonical_json(trial.content),
+        "content": canonical_json(trial.content),
     }
 
 

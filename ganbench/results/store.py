@@ -15,33 +15,38 @@ import gc
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, delete, event, insert, select
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
 from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
-from ganbench.errors import GanbenchError, shorten
+from ganbench.errors import GanbenchError
 from ganbench.results import integrity, recovery
-from ganbench.results.files import hold_lock, make_folders, network_path, write_file, write_network
+from ganbench.results.database import check_schema, connect, execute, transaction
+from ganbench.results.files import (
+    DATABASE,
+    database_path,
+    hold_lock,
+    make_folders,
+    network_path,
+    suite_path,
+    write_file,
+    write_network,
+)
 from ganbench.results.frames import Frames, build_frames, read_calibration
 from ganbench.results.history import Run, read_runs
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
-    META,
-    METADATA,
     PLAN,
     PROTOCOLS,
     RECORDS,
     RUNS,
-    SCHEMA,
     SCORES,
     SIGNALS,
     TRIALS,
@@ -53,18 +58,6 @@ from ganbench.results.schema import (
     trial_row,
 )
 
-DAMAGED = (
-    "The file is damaged: move it away and run the suite again, or put a copy back. "
-    "`ganbench run SUITE --fresh` keeps it under another name and starts afresh."
-)
-REMEDIES = {
-    "SQLITE_NOTADB": DAMAGED,
-    "SQLITE_CORRUPT": DAMAGED,
-    "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
-    "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
-    "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
-    "SQLITE_FULL": "Make room on the disk and run again; what was stored before is safe.",
-}
 TRIAL = select(TRIALS.c.id).where(TRIALS.c.key == bindparam("key")).scalar_subquery()
 """The number of the trial with the bound key; rows refer to trials by number, which is an eighth of the key's size."""
 
@@ -79,7 +72,7 @@ class Store:
 
     def __init__(self, folder: str | Path, *, readonly: bool = False, fresh: bool = False, sound: bool = False) -> None:
         self.folder = Path(folder)
-        self.file = self.folder / "results.sqlite"
+        self.file = database_path(self.folder)
         self.readonly = readonly
         self.fresh, self.sound = fresh, sound
         self.aside: Path | None = None
@@ -106,7 +99,7 @@ class Store:
                 integrity.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)
             undo.callback(self._engine.dispose)
-            with self._transaction() as connection:
+            with transaction(self._engine, self.file) as connection:
                 check_schema(connection, self.file, self.readonly)
                 integrity.refuse_foreign(connection, self.file)
             self._undo = undo.pop_all()
@@ -127,9 +120,9 @@ class Store:
 
         How many of the plan's trials have a record by now is kept among the facts, as "stored".
         """
-        write_file(self.folder / "suite.toml", suite_text.encode())
+        write_file(suite_path(self.folder), suite_text.encode())
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             add_trials(connection, plan)
             recorded = set(connection.scalars(select(TRIALS.c.key).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)))
             kept = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
@@ -150,7 +143,7 @@ class Store:
         networks = {
             key: write_network(self.folder, key, record.generator) for key, record in newest.items() if record.generator
         }
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             add_trials(connection, [record.trial for record in newest.values()])
             execute(connection, delete(RECORDS).where(RECORDS.c.trial == TRIAL), [{"key": key} for key in newest])
             batches = [composition_row(record) for record in newest.values()]
@@ -171,29 +164,29 @@ class Store:
         recorded = self.known()
         if unknown := [key for key in scores if key not in recorded]:
             raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores need a record to belong to.")
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
 
     def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
         """Store what untrained samplers score under a protocol, all of it or nothing, in place of what was there."""
         numbered = [{"protocol": protocol, "position": i, **vars(row)} for i, row in enumerate(rows)]
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             connection.execute(delete(CALIBRATIONS).where(CALIBRATIONS.c.protocol == protocol))
             execute(connection, insert(CALIBRATIONS), numbered)
 
     def calibrations(self, protocol: str) -> list[Calibration]:
         """Give what untrained samplers score under a protocol; empty if it is not known."""
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             return read_calibration(connection, protocol)
 
     def known(self) -> dict[str, tuple[str, str]]:
         """Give (code, status) of every recorded trial by key, for the planner."""
         wanted = select(TRIALS.c.key, RECORDS.c.code, RECORDS.c.status).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             return {key: (code, status) for key, code, status in connection.execute(wanted)}
 
     def detail(self, key: str) -> dict[str, Any]:
-        """Give all that is known of one recorded trial, what was asked and its batch's composition included.
+        """Give all that is known of one recorded trial, its content and its batch's composition included.
 
         `key` may be shortened as long as only one recorded trial begins with it.
         """
@@ -201,18 +194,18 @@ class Store:
             raise GanbenchError(f"{self.folder}: {key!r} is no key: 4 to 64 hexadecimal digits.")
         joined = TRIALS.join(RECORDS, RECORDS.c.trial == TRIALS.c.id).join(BATCHES, BATCHES.c.id == RECORDS.c.batch)
         wanted = select(TRIALS, RECORDS, BATCHES.c.composition, BATCHES.c.facts).select_from(joined)
-        with self._transaction() as connection:
+        with transaction(self._engine, self.file) as connection:
             found = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
         if len(found) != 1:
             raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
-        texts = ("asked", "seconds", "updates", "composition", "facts")
+        texts = ("content", "seconds", "updates", "composition", "facts")
         hidden = ("id", "trial", "batch")
         with integrity.explaining_bad_cells(self.file):
             return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
 
     def history(self) -> tuple[Run, ...]:
         """Give the runs of this folder, the oldest first."""
-        with self._transaction() as connection, integrity.explaining_bad_cells(self.file):
+        with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
             return read_runs(connection)
 
     def generator(self, key: str) -> bytes:
@@ -228,22 +221,10 @@ class Store:
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
-        with self._transaction() as connection, integrity.explaining_bad_cells(self.file), gc_paused():
+        with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
             found = build_frames(connection, everything=everything, signals=signals)
         integrity.refuse_odd_cells(found, self.file)
         return found
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise  # two scores of one name, say: a bug of ours, not something to mend on the disk
-        except DatabaseError as error:
-            name = getattr(error.orig, "sqlite_errorname", "")
-            remedy = REMEDIES.get(name, "Check the disk and the folder's permissions, then run again.")
-            raise GanbenchError(f"{self.file}: {error.orig}. {remedy}") from error
 
 
 @contextmanager
@@ -264,56 +245,10 @@ def read(path: str | Path, *, everything: bool = False, signals: bool = True) ->
     The frames show themselves in a notebook: how many trials of each method are done, failed or missing.
     """
     folder = Path(path)
-    if folder.is_file() and folder.name != "results.sqlite":
-        raise GanbenchError(f"{folder}: a file, not a results folder. Give the folder, or the results.sqlite in it.")
+    if folder.is_file() and folder.name != DATABASE:
+        raise GanbenchError(f"{folder}: a file, not a results folder. Give the folder, or the {DATABASE} in it.")
     with Store(folder.parent if folder.is_file() else folder, readonly=True) as store:
         return store.frames(everything=everything, signals=signals)
-
-
-def connect(file: Path, readonly: bool) -> Engine:
-    """Make an engine on one connection whose transactions are exactly SQLAlchemy's."""
-
-    def creator() -> sqlite3.Connection:
-        mode = "ro" if readonly else "rwc"
-        link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
-        link.execute("PRAGMA foreign_keys = ON")
-        if not readonly:
-            link.execute("PRAGMA journal_mode = DELETE")  # one file that may lie on any file system
-        return link
-
-    engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
-
-    # sqlite3 would begin a transaction late and leave the creation of tables out of it.
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
-    """Create the tables of an empty database; refuse one whose schema is not ours."""
-    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
-    if empty and readonly:
-        raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
-    if empty:
-        METADATA.create_all(connection)
-        connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
-    ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
-    found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
-    if found != str(SCHEMA):
-        version = found if isinstance(found, str) and found.isalnum() else shorten(found)
-        raise GanbenchError(
-            f"{file}: its schema version is {version}, this ganbench reads {SCHEMA}. Open it "
-            "with the ganbench that wrote it, or run the suite into another folder; `ganbench run SUITE --fresh` keeps "
-            "it under another name and starts afresh."
-        )
-
-
-def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    """Execute once for each row; an empty list would mean once with defaults."""
-    if rows:
-        connection.execute(statement, rows)
 
 
 def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:

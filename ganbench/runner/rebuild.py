@@ -32,7 +32,7 @@ def recorded_batch(detail: dict[str, Any]) -> tuple[Trial, ...]:
     Raises GanbenchError for a record that came to no training, so that it had no company.
     """
     labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
-    trial = restore_trial(detail["asked"], labels)
+    trial = restore_trial(detail["content"], labels)
     if "members" not in detail["composition"]:
         reason = detail["error"].strip().rpartition("\n")[2]
         raise GanbenchError(f"trial {detail['key'][:12]} never trained to an end ({detail['status']}: {reason}).")

@@ -104,7 +104,7 @@ def test_list_show_and_doctor_tell_what_is_installed(tmp_path):
         (["run", "tiny.toml", "--device", "cuda"], "no CUDA device"),
         (["run", "tiny.toml", "--plugin", "gone.py"], "gone.py"),
         (["run", "tiny.toml", "--retry", "faild"], "Did you mean 'failed'"),
-        (["run", "tiny.toml", "--out", "tiny.toml/x"], "tiny.toml/x"),
+        (["run", "tiny.toml", "--results", "tiny.toml/x"], "tiny.toml/x"),
         (["table", "empty"], "no results here"),
         (["show", "wasserstien"], "Did you mean 'wasserstein'"),
         (["list", "lossess"], "Did you mean 'losses'"),

@@ -92,7 +92,7 @@ def test_fresh_asks_first_and_does_nothing_where_nobody_can_answer(
 
     ganbench.run(small(), out=tmp_path / "r", jobs=0)
     ended = command(
-        "run", str(Path(__file__).parents[2] / "suites" / "smoke.toml"), "--out", "r", "--fresh", cwd=tmp_path
+        "run", str(Path(__file__).parents[2] / "suites" / "smoke.toml"), "--results", "r", "--fresh", cwd=tmp_path
     )
     assert ended.returncode == 2
     assert "add --yes" in ended.stderr

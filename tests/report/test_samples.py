@@ -52,7 +52,7 @@ def test_a_trial_is_what_was_asked_for(folder: Path) -> None:
     frames = read(folder)
     with Store(folder, readonly=True) as store:
         for key in frames.trials["key"]:
-            assert restore_trial(store.detail(key)["asked"], {}).key == key
+            assert restore_trial(store.detail(key)["content"], {}).key == key
 
 
 def test_sheets_show_what_the_engine_judged_bit_for_bit(folder: Path) -> None:

@@ -82,7 +82,10 @@ def test_signals_of_several_trials_stay_with_their_trial_and_name(tmp_path: Path
 
 def test_a_planned_trial_without_record_is_missing(tmp_path: Path) -> None:
     frames = results(tmp_path, [record(trial(seed=1))], plan=[trial(seed=0), trial(seed=1)])
-    assert frames.trials[["seed", "status", "diverged_at"]].values.tolist() == [[0, "missing", -1], [1, "completed", -1]]
+    assert frames.trials[["seed", "status", "diverged_at"]].values.tolist() == [
+        [0, "missing", -1],
+        [1, "completed", -1],
+    ]
 
 
 def test_a_plan_without_any_record_is_all_missing(tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_a_record_can_be_looked_up_by_the_beginning_of_its_key(tmp_path: Path) -
     with Store(tmp_path, readonly=True) as store:
         detail = store.detail(asked.key[:8])
         assert detail["key"] == asked.key
-        assert digest(detail["asked"]) == asked.key
+        assert digest(detail["content"]) == asked.key
         assert detail["composition"] == {"mode": "stack", "members": [asked.key], "device": "cpu"}
         assert detail["facts"] == {"torch": "2.15"}
         with pytest.raises(GanbenchError, match="no record with key 0000"):

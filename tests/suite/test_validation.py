@@ -115,7 +115,7 @@ def test_a_file_that_is_no_suite_is_named(
         (["--plugin", "syntax.py"], ["syntax.py:1: SyntaxError"]),
         (["--plugin", "hookless.py"], ["hookless.py: no hook in", "Define one of: ganbench_"]),
         (["--plugin", "misspelt.py"], ["misspelt.py: no hook 'ganbench_loses'. Did you mean 'ganbench_losses'?"]),
-        (["--out", "s.toml"], ["s.toml: cannot be written", "Choose another folder"]),
+        (["--results", "s.toml"], ["s.toml: cannot be written", "Choose another folder"]),
         (["--format", "markdwon"], ["no format 'markdwon'", "Known: "]),
         (["--nonsense"], ["--nonsense"]),
     ],

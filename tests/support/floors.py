@@ -18,4 +18,5 @@ FLOORS = {
     "progress": 8,
     "testing": 9,
     "cli": 10,
+    "__main__": 11,
 }

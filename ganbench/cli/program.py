@@ -1,4 +1,4 @@
-"""The door as a program of its own: `ganbench`, or `python -m ganbench.cli`."""
+"""The command line as a process of its own: `ganbench`, or `python -m ganbench`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 def run_program() -> None:
     """Run the command line in a process that ends with it.
 
-    To free all that torch holds takes more than a second, and nobody waits for that memory. So once everybody else has
-    tidied up (what is registered first is called last), the process is left as it is.
+    Freeing all memory that torch holds takes more than a second, and nothing needs that memory any more. So the
+    process exits without it, after every other exit function has run (the one registered first is called last).
     """
     codes: list[int] = []
     atexit.register(lambda: leave(codes[0]) if codes else None)
@@ -27,14 +27,10 @@ def run_program() -> None:
 
 
 def leave(code: int) -> None:
-    """End this process at once, with what it has said written out; not being able to is an error of its own."""
+    """End this process at once, once its output is written; an output that cannot be written makes the code 1."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
         code = code or 1
     os._exit(code)
-
-
-if __name__ == "__main__":
-    run_program()

@@ -1,0 +1,89 @@
+"""The connection to a results database: how it is opened, its schema checked, and its faults explained."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from ganbench.errors import GanbenchError
+from ganbench.results import migrations
+from ganbench.results.schema import META, METADATA, SCHEMA
+
+DAMAGED = (
+    "The file is damaged: move it away and run the suite again, or put a copy back. "
+    "`ganbench run SUITE --fresh` keeps it under another name and starts afresh."
+)
+REMEDIES = {
+    "SQLITE_NOTADB": DAMAGED,
+    "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
+    "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
+    "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
+    "SQLITE_FULL": "Make room on the disk and run again; what was stored before is safe.",
+}
+
+
+def connect(file: Path, readonly: bool) -> Engine:
+    """Return an engine on one connection, whose transactions are exactly SQLAlchemy's.
+
+    A reader of a database of an earlier version gets a private copy in today's schema.
+    """
+
+    def creator() -> sqlite3.Connection:
+        if readonly and migrations.is_older(migrations.stored_version(file)):
+            return migrations.migrated_copy(file)
+        mode = "ro" if readonly else "rwc"
+        link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        link.execute("PRAGMA foreign_keys = ON")
+        if not readonly:
+            link.execute("PRAGMA journal_mode = DELETE")  # one file that may lie on any file system
+        return link
+
+    engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
+
+    # sqlite3 would begin a transaction late and leave the creation of tables out of it.
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
+    """Create the tables of an empty database; refuse one whose schema is not ours."""
+    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
+    if empty and readonly:
+        raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
+    if empty:
+        METADATA.create_all(connection)
+        connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
+    ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
+    found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
+    if found != str(SCHEMA):
+        raise GanbenchError(f"{file}: {migrations.explain_version(found)}")
+
+
+def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    """Execute once for each row; an empty list would mean once with defaults."""
+    if rows:
+        connection.execute(statement, rows)
+
+
+@contextmanager
+def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
+    """Run what is inside in one transaction; raise GanbenchError with the way out for a fault of the database."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except IntegrityError:
+        raise  # two scores of one name, for example: a bug of ganbench, nothing to mend on the disk
+    except DatabaseError as error:
+        name = getattr(error.orig, "sqlite_errorname", "")
+        remedy = REMEDIES.get(name, "Check the disk and the folder's permissions, then run again.")
+        raise GanbenchError(f"{file}: {error.orig}. {remedy}") from error
