@@ -4,8 +4,14 @@ This is the public API. Plugin authors, executors and trackers import what they 
 `run` and `read`. Importing it is quick and needs no torch: each name is loaded when it is first used.
 """
 
+import sys
+
 import lazy_loader
+
+from ganbench.moved import MovedModules
 
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+sys.meta_path.append(MovedModules)

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-import ganbench
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import figures, history, migrate, samples, table
@@ -41,7 +40,9 @@ for command in COMMANDS:
 def print_version(wanted: bool) -> None:
     """Print the version and end, where it is wanted."""
     if wanted:
-        typer.echo(f"ganbench {ganbench.__version__}")
+        from importlib.metadata import version
+
+        typer.echo(f"ganbench {version('ganbench')}")
         raise typer.Exit
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 FLOORS = {
     "errors": 1,
     "escaping": 1,
+    "moved": 1,
     "api": 2,
     "registry": 3,
     "results": 3,
