@@ -16,7 +16,7 @@ from ganbench.results import migrations
 from ganbench.results.schema import META, METADATA, SCHEMA
 
 DAMAGED = (
-    "The file is damaged: move it away and run the suite again, or put a copy back. "
+    "The file is damaged: move it away and run the suite again, or restore a copy. "
     "`ganbench run SUITE --fresh` keeps it under another name and starts afresh."
 )
 REMEDIES = {
@@ -42,12 +42,12 @@ def connect(file: Path, readonly: bool) -> Engine:
         link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
         link.execute("PRAGMA foreign_keys = ON")
         if not readonly:
-            link.execute("PRAGMA journal_mode = DELETE")  # one file that may lie on any file system
+            link.execute("PRAGMA journal_mode = DELETE")  # a single file, on any file system
         return link
 
     engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
 
-    # sqlite3 would begin a transaction late and leave the creation of tables out of it.
+    # sqlite3 alone would begin a transaction late, and create tables outside it.
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ def connect(file: Path, readonly: bool) -> Engine:
 
 
 def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
-    """Create the tables of an empty database; refuse one whose schema is not ours."""
+    """Create the tables of an empty database; raise GanbenchError for another schema version."""
     empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
     if empty and readonly:
         raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
@@ -64,13 +64,13 @@ def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
         METADATA.create_all(connection)
         connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
     ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
-    found = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
-    if found != str(SCHEMA):
-        raise GanbenchError(f"{file}: {migrations.explain_version(found)}")
+    version = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
+    if version != str(SCHEMA):
+        raise GanbenchError(f"{file}: {migrations.explain_version(version)}")
 
 
 def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    """Execute once for each row; an empty list would mean once with defaults."""
+    """Execute a statement once for each row; SQLAlchemy would execute it once with defaults for an empty list."""
     if rows:
         connection.execute(statement, rows)
 

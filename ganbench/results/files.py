@@ -1,4 +1,4 @@
-"""A results folder as files: its lock, and what is written there whole or not at all."""
+"""A results folder as files: their names, its lock, and writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def list_networks(folder: Path) -> list[Path]:
 
 
 def make_folders(folder: Path) -> None:
-    """Make the results folder and those in it."""
+    """Create the results folder and the folders in it."""
     try:
         integrity.refuse_links(folder)
         for part in ("networks", "log"):
@@ -62,7 +62,10 @@ def make_folders(folder: Path) -> None:
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; held by another, say by whom. The operating system frees it when a process dies."""
+    """Hold the folder's lock; raise GanbenchError that names the process which holds it already.
+
+    The operating system frees the lock when a process ends.
+    """
     lock, sidecar = FileLock(folder / ".lock"), holder_path(folder)
     try:
         lock.acquire(timeout=0)
@@ -81,24 +84,24 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 
 def network_path(folder: Path, key: str) -> Path:
-    """Where the generator of this key lies; refuses all but a full hexadecimal key."""
+    """Return where the generator of a trial lies; raise GanbenchError unless the key is 64 hexadecimal digits."""
     if not re.fullmatch("[0-9a-f]{64}", key):
         raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
     return folder / "networks" / f"{key}.safetensors"
 
 
 def checkpoint_path(folder: Path, key: str) -> Path:
-    """Where the checkpoint of the batch with this key lies."""
+    """Return where the checkpoint of the batch with this key lies."""
     return folder / "checkpoints" / f"{key}.safetensors"
 
 
 def list_checkpoints(folder: Path) -> set[str]:
-    """Give the keys of the batches that have a checkpoint."""
+    """Return the keys of the batches that have a checkpoint."""
     return {file.stem for file in checkpoint_path(folder, "").parent.glob("*.safetensors")}
 
 
 def forget_checkpoint(folder: Path, key: str) -> None:
-    """Remove a batch's checkpoint, and what a kill left of one; there need be none."""
+    """Remove a batch's checkpoint, and what a killed process left of one, if there is any."""
     path = checkpoint_path(folder, key)
     for file in (path, partial_path(path)):
         with suppress(OSError):
@@ -106,21 +109,21 @@ def forget_checkpoint(folder: Path, key: str) -> None:
 
 
 def write_network(folder: Path, key: str, content: bytes) -> str:
-    """Write a generator; give the SHA-256 that its record keeps."""
+    """Write a generator; return its SHA-256, which the record keeps."""
     write_file(network_path(folder, key), content)
     return hashlib.sha256(content).hexdigest()
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file is written before it is whole."""
+    """Return where a file is written until it is whole."""
     return path.with_name(f".{path.name}.part")
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever happens meanwhile."""
+    """Write a file so that it is there whole or not at all, even if the process is killed meanwhile."""
     temporary = partial_path(path)
     try:
-        temporary.unlink(missing_ok=True)  # whatever a kill left there, or a stranger: a link would lead elsewhere
+        temporary.unlink(missing_ok=True)  # left by a killed process or by a third party: a link would lead elsewhere
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()

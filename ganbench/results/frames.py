@@ -1,4 +1,4 @@
-"""Results as tidy pandas frames: what statistics, reports and notebooks work on."""
+"""Results as tidy pandas frames, for statistics, reports and notebooks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement",
 
 
 def empty_calibration() -> pd.DataFrame:
-    """Give the frame of no calibration."""
+    """Return an empty frame of baseline scores."""
     import pandas as pd
 
     return pd.DataFrame(columns=["dataset", *CALIBRATED])
@@ -41,16 +41,16 @@ def empty_calibration() -> pd.DataFrame:
 class Frames:
     """The results of a suite.
 
-    `trials`: one row per planned trial (`TRIAL_COLUMNS`); `status` is completed, diverged, failed, timed-out, or
-    missing where nothing is recorded yet; `diverged_at` the optimizer step at which a loss became non-finite, else -1; `stale` if other code than the
-    plan's made the record; `samples` the real rows shown to the critic; `flops` as torch counts them (engine.flops);
-    `seconds_*` the batch's wall times divided by its members.
+    `trials`: one row per planned trial (`TRIAL_COLUMNS`). `status` is completed, diverged, failed, timed-out, or
+    missing where nothing is recorded yet. `diverged_at` is the update (of either player) at which a loss or a weight became
+    non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples shown to
+    the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its members.
     `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
-    are no part of a trial's course: they score its best snapshots on samples that did not choose them (`series` is
+    are not part of a trial's series: they score its best snapshots on samples that did not choose them (`series` is
     without them).
-    `signals`: key, name, step, value; empty if they were not asked for, and then nobody is known to have exploded.
-    `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: what samplers score that no
-    method trained, the ceiling (not `trivial`) first; by the newest run's protocols.
+    `signals`: key, name, step, value; empty if they were not asked for, and then no trial is known to have exploded.
+    `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: the scores of the untrained
+    baselines by the newest run's protocols, the real data (not `trivial`) first.
     `suite` is the text of the newest run's suite, `runs` the runs of the folder (`ganbench.results.history`), the
     oldest first.
     """
@@ -64,7 +64,7 @@ class Frames:
 
     @cached_property
     def series(self) -> pd.DataFrame:
-        """The scores of every trial's course: one value of a metric at a snapshot."""
+        """The scores along every trial's training: one value of a metric at a snapshot."""
         return self.scores[~self.scores["fresh"]]
 
     @cached_property
@@ -75,20 +75,20 @@ class Frames:
         return pd.Index(self.trials["key"].unique())
 
     def numbers(self, keys: pd.Series[str]) -> NDArray[np.intp]:
-        """The numbers of trials, faster to compare than keys: a key's place in `keys`, -1 where it is not there."""
+        """Return the numbers of trials, faster to compare than keys: a key's place in `keys`, -1 where it has none."""
         import pandas as pd
 
         return self.keys.get_indexer(pd.Index(keys))
 
     @cached_property
     def measured(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The scores by name and measurement, each with the `number` of its trial, -1 of one that is not among them."""
+        """The scores by name and measurement, each with the `number` of its trial (-1: not among them)."""
         scores = self.scores.assign(number=self.numbers(self.scores["key"]))
         groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
         return groups
 
     def _repr_html_(self) -> str:
-        """Show in a notebook what became of the trials of each method, as a plain HTML table."""
+        """Return a plain HTML table for a notebook: the outcomes of each method's trials."""
         statuses = (*TRAINED, *UNTRAINED, "missing")
         counts = {name: self.trials["status"] == name for name in statuses}
         shown = self.trials[["dataset", "method"]].assign(trials=1, **counts)
@@ -101,7 +101,7 @@ class Frames:
 
 
 def build_frames(connection: Connection, *, everything: bool, signals: bool) -> Frames:
-    """Build the frames of the newest plan; with `everything`, of all other recorded trials as well."""
+    """Return the frames of the newest plan; with `everything`, of all other recorded trials as well."""
     newest = connection.scalar(select(func.max(RUNS.c.id)))
     suite = connection.scalar(select(RUNS.c.suite).where(RUNS.c.id == newest)) or ""
     trials = trials_frame(connection, newest, everything)
@@ -117,7 +117,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
 
 
 def trials_frame(connection: Connection, newest: int | None, everything: bool) -> pd.DataFrame:
-    """One row per planned trial, in the plan's order, then the unplanned ones in the order they came."""
+    """Return a row for each planned trial, in the plan's order, then the others in the order they were stored."""
     import pandas as pd
 
     asked = TRIALS.c["id", "key", "seed", "generator_steps", "batch_size"]
@@ -135,7 +135,7 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
 
 
 def unpack_cells(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
-    """Fill in what stands in JSON cells, in the batch, or in the comparison of plan and record."""
+    """Add the columns that come from JSON cells, from the batch, and from the comparison of plan and record."""
     seconds, updates = parse_cells(frame["seconds"]), parse_cells(frame["updates"])
     batches = {
         key: describe_batch(composition, facts) for key, composition, facts in connection.execute(select(BATCHES))
@@ -162,20 +162,20 @@ def unpack_cells(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
-    """Each cell's JSON, every text read once; nothing of a cell that is none."""
+    """Return the JSON of each cell, every distinct text parsed once; an empty mapping for a cell without text."""
     known = {cell: json.loads(cell) for cell in cells.unique() if isinstance(cell, str)}
     return [known.get(cell, {}) for cell in cells.to_numpy()]
 
 
 def number_column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
-    """One number of each row, NaN where it has none."""
+    """Return one number of each row, NaN where it has none."""
     import numpy as np
 
     return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
 
 
 def describe_batch(composition: str, facts: str) -> dict[str, Any]:
-    """What the tables tell of a batch: mode, device, and how many trained together."""
+    """Return what tables show of a batch: mode, device, and how many members trained together."""
     found = json.loads(facts) | json.loads(composition)
     members = found.get("members", "nan")
     return {
@@ -186,7 +186,7 @@ def describe_batch(composition: str, facts: str) -> dict[str, Any]:
 
 
 def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
-    """Every score of these trials, in the order of steps."""
+    """Return every score of these trials, in the order of steps."""
     frame = read_query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
     frame = frame[frame["trial"].isin(keys.index)].reset_index(drop=True)
     frame = frame.assign(
@@ -198,7 +198,7 @@ def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
 
 
 def calibration_frame(connection: Connection, newest: int | None, everything: bool) -> pd.DataFrame:
-    """What untrained samplers score by the newest run's protocols; with `everything`, by those of older runs too."""
+    """Return the baseline scores by the newest run's protocols; with `everything`, by those of older runs too."""
     joined = PROTOCOLS.join(CALIBRATIONS, CALIBRATIONS.c.protocol == PROTOCOLS.c.protocol)
     wanted = select(PROTOCOLS.c.dataset, *CALIBRATIONS.c[CALIBRATED]).select_from(joined)
     if not everything:
@@ -211,14 +211,14 @@ def calibration_frame(connection: Connection, newest: int | None, everything: bo
 
 
 def read_calibration(connection: Connection, protocol: str) -> list[Calibration]:
-    """What untrained samplers score under one protocol."""
+    """Return the scores of the untrained baselines under one protocol."""
     wanted = select(*CALIBRATIONS.c[CALIBRATED]).where(CALIBRATIONS.c.protocol == protocol)
     rows = connection.execute(wanted.order_by(CALIBRATIONS.c.position)).mappings()
     return [Calibration(**{**row, "value": math.nan if row["value"] is None else row["value"]}) for row in rows]
 
 
 def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
-    """Every signal of these trials, one row per step."""
+    """Return every signal of these trials, one row per step."""
     import numpy as np
     import pandas as pd
 
@@ -237,7 +237,7 @@ def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
 
 
 def read_query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
-    """Run a query into a frame."""
+    """Return the answer to a query as a frame."""
     import pandas as pd
 
     result = connection.execute(statement)

@@ -1,4 +1,4 @@
-"""What a stranger's results folder could do to its reader, and what stops it: it is data, never code."""
+"""Guards against a third party's results folder: it is read as data, never as code."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "checkpoints", "log", ".lock", ".holder")
-"""Names in a results folder under which a run writes."""
+"""The names in a results folder under which a run writes."""
 
 WRITE_AHEAD = b"\x02\x02"
-"""Bytes 18 and 19 of a database in write-ahead mode (sqlite.org/fileformat2.html, 1.3.3)."""
+"""Bytes 18 and 19 of a database in write-ahead mode (sqlite.org/fileformat2.html, section 1.3.3)."""
 
 WORDS = {"key", "dataset", "architecture", "method", "status", "error", "code", "mode", "device", "name", "direction"}
 WORDS |= {"measurement", "sampler"}
@@ -35,21 +35,21 @@ CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
 OBJECTS = "SELECT type, name, coalesce(sql, '') FROM sqlite_master"
 """The query for everything that a database holds: its type, its name, and the text that made it."""
 
-NOT_OURS = "Open it with what made it, or let ganbench write into another folder."
+NOT_OURS = "Open it with the program that made it, or choose another folder for ganbench."
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise GanbenchError for a link under which a run would write outside of its folder."""
+    """Raise GanbenchError for a link through which a run would write outside its folder."""
     for name in OURS:
         if (folder / name).is_symlink():
             raise GanbenchError(
-                f"{folder / name}: a link, and a run writes nowhere but into its own folder. Remove the link, or "
+                f"{folder / name}: a link, and a run writes only into its own folder. Remove the link, or "
                 "choose another folder."
             )
 
 
 def refuse_write_ahead(file: Path) -> None:
-    """Raise GanbenchError for a database that not even a reader could open without making files beside it."""
+    """Raise GanbenchError for a database in write-ahead mode: even reading it would create files beside it."""
     try:
         with file.open("rb") as content:
             header = content.read(20)
@@ -58,7 +58,7 @@ def refuse_write_ahead(file: Path) -> None:
     if header.startswith(b"SQLite format 3") and header[18:20] == WRITE_AHEAD:
         raise GanbenchError(
             f"{file}: in write-ahead mode, which ganbench never uses: reading it would write beside it. "
-            "Make a copy and set PRAGMA journal_mode = DELETE in that."
+            "Make a copy and set PRAGMA journal_mode = DELETE in it."
         )
 
 
@@ -75,7 +75,7 @@ def refuse_active(rows: Iterable[Sequence[Any]], file: Path) -> None:
 
 
 def refuse_foreign(connection: Connection, file: Path) -> None:
-    """Raise GanbenchError unless the database holds our tables with our columns, and nothing that acts by itself."""
+    """Raise GanbenchError unless the database has ganbench's tables and columns, and nothing that acts by itself."""
     rows = connection.exec_driver_sql(OBJECTS).all()
     refuse_active(rows, file)
     tables = {name for kind, name, _ in rows if kind == "table"}
@@ -90,9 +90,9 @@ def refuse_foreign(connection: Connection, file: Path) -> None:
 
 
 def refuse_odd_cells(frames: Frames, file: Path) -> None:
-    """Raise GanbenchError for cells that ganbench never writes: bytes for words, words for numbers, keys that are none.
+    """Raise GanbenchError for cells that ganbench never writes: of the wrong type, or not one of the known values.
 
-    Words themselves may be anything: whoever shows them escapes them.
+    Texts may hold anything: whoever shows them escapes them.
     """
     from pandas.api.types import infer_dtype
 
@@ -103,21 +103,21 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
             if (column in WORDS and kind != "string") or (
                 column not in WORDS and frame[column].dtype.kind not in "biuf"
             ):
-                raise GanbenchError(f"{file}: {column} in {name} holds cells of the wrong type ({kind}). {NOT_OURS}")
-        for column, known in CHOICES.items():
-            odd = sorted(set(frame[column].unique()) - known) if column in frame.columns else []
+                raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
+        for column, allowed in CHOICES.items():
+            odd = sorted(set(frame[column].unique()) - allowed) if column in frame.columns else []
             if odd:
                 raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
     for key in frames.trials["key"].unique():
         if not re.fullmatch("[0-9a-f]{64}", key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
     if not isinstance(frames.suite, str):
-        raise GanbenchError(f"{file}: the stored suite is no text. {NOT_OURS}")
+        raise GanbenchError(f"{file}: the stored suite is not a text. {NOT_OURS}")
 
 
 @contextmanager
 def explaining_bad_cells(file: Path) -> Iterator[None]:
-    """Turn what cells of wrong types and texts that are no JSON lead to into a GanbenchError that names the file."""
+    """Turn errors that cells of the wrong type or texts that are not JSON cause into a GanbenchError with the file."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Starting afresh where a database is past use: it is kept under another name, never thrown away."""
+"""Starting afresh where a database cannot be used: it is kept under another name, never deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganbench.results.schema import SCHEMA
 
 
 def find_fault(file: Path) -> str:
-    """Say what keeps a database from being used: "damaged", or "schema-1" for another version; "" if it is sound."""
+    """Return why a database cannot be used: "damaged", or "schema-1" for another version; "" if it is sound."""
     if not file.is_file() or not file.stat().st_size:
         return ""
     link = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
@@ -26,42 +26,42 @@ def find_fault(file: Path) -> str:
         return "damaged"
     finally:
         link.close()
-    known = version if isinstance(version, str) and version.isascii() and version.isalnum() else "other"
-    return "" if version == str(SCHEMA) else f"schema-{known[:20]}"
+    shown = version if isinstance(version, str) and version.isascii() and version.isalnum() else "other"
+    return "" if version == str(SCHEMA) else f"schema-{shown[:20]}"
 
 
 def is_sound(file: Path) -> bool:
-    """Say whether there is a database that can be used."""
+    """Return whether there is a database that can be used."""
     return file.is_file() and file.stat().st_size > 0 and not find_fault(file)
 
 
 def set_aside(file: Path, sound: bool = False) -> Path | None:
-    """Rename a database that cannot be used, journal and all, to `<its name>.<what is wrong>-<n>`; give its new path.
+    """Rename a database that cannot be used, and its journal, to `<its name>.<its fault>-<n>`; return the new path.
 
-    With `sound` also one that can, to `<its name>.replaced-<n>`, and with it the generators that belong to it. None
-    where there is nothing to rename. The caller holds the folder's lock. Raises GanbenchError for a sound database
-    otherwise: nobody loses results by a flag.
+    With `sound`, rename a sound one too, to `<its name>.replaced-<n>`, together with its generators. Without it, a
+    sound database raises GanbenchError, so that no flag loses results. None where there is nothing to rename. The
+    caller holds the folder's lock.
     """
     if not file.is_file() or not file.stat().st_size:
         return None
-    found = find_fault(file)
-    if not found and not sound:
+    fault = find_fault(file)
+    if not fault and not sound:
         raise GanbenchError(
-            f"{file}: sound, so nothing here has to start afresh. Leave --fresh out, or add --yes: what is there is "
+            f"{file}: a sound database, which --fresh would put aside. Leave --fresh out, or add --yes: then it is "
             "kept under another name, and everything is trained anew."
         )
     n = 1
-    while (kept := file.with_name(f"{file.name}.{found or 'replaced'}-{n}")).exists():
+    while (aside := file.with_name(f"{file.name}.{fault or 'replaced'}-{n}")).exists():
         n += 1
     try:
         journal, networks = file.with_name(f"{file.name}-journal"), file.with_name("networks")
         if journal.exists():
-            journal.rename(kept.with_name(f"{kept.name}-journal"))
-        if not found and networks.is_dir():
-            networks.rename(kept.with_name(kept.name.replace(file.name, networks.name, 1)))
-        file.rename(kept)
+            journal.rename(aside.with_name(f"{aside.name}-journal"))
+        if not fault and networks.is_dir():
+            networks.rename(aside.with_name(aside.name.replace(file.name, networks.name, 1)))
+        file.rename(aside)
     except OSError as error:
         raise GanbenchError(
             f"{file}: cannot be renamed ({error.strerror}). Choose another folder by --results."
         ) from error
-    return kept
+    return aside

@@ -1,4 +1,4 @@
-"""The tables of a results database, and the rows that trials and records become."""
+"""The tables of a results database, and the rows that store trials and records."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ METADATA = MetaData()
 
 
 def text_column(name: str) -> Column[str]:
-    """A column of text that is always there."""
+    """Return a column of text that is never NULL."""
     return Column(name, Text, nullable=False)
 
 
 def integer_column(name: str) -> Column[int]:
-    """A column of integers that are always there."""
+    """Return a column of integers that is never NULL."""
     return Column(name, Integer, nullable=False)
 
 
 def label_columns() -> tuple[Column[str], ...]:
-    """What tables call a trial: a fact of the plan or of the record, not of what was asked."""
+    """Return the columns of a trial's labels: facts of the plan or the record, not part of its key."""
     return text_column("dataset"), text_column("architecture"), text_column("method")
 
 
@@ -44,7 +44,7 @@ TRIALS = Table(
     integer_column("batch_size"),
     text_column("content"),
 )
-"""Everything that was ever planned or recorded: what was asked, under its key."""
+"""Every trial that was ever planned or recorded: its content, under its key."""
 
 RUNS = Table(
     "runs",
@@ -65,7 +65,7 @@ PLAN = Table(
     *label_columns(),
     sqlite_with_rowid=False,
 )
-"""The trials of each run in order, with the code that was to answer them."""
+"""The trials of each run in order, each with the hash of its code at that time."""
 
 BATCHES = Table(
     "batches", METADATA, Column("id", Text, primary_key=True), text_column("composition"), text_column("facts")
@@ -127,7 +127,7 @@ CALIBRATIONS = Table(
     integer_column("samples"),
     sqlite_with_rowid=False,
 )
-"""What untrained samplers score under a protocol, the ceiling first; a NULL value is a NaN."""
+"""The scores of the untrained baselines under a protocol, the real data first; a NULL value is a NaN."""
 
 PROTOCOLS = Table(
     "protocols",
@@ -136,7 +136,7 @@ PROTOCOLS = Table(
     Column("dataset", Text, primary_key=True),
     text_column("protocol"),
 )
-"""By which protocol each run judged a dataset, by what tables call it."""
+"""The protocol by which each run scored a dataset; the dataset by its label."""
 
 
 def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:
@@ -145,7 +145,7 @@ def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> by
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:
-    """What was asked, in full and in the columns that tables need."""
+    """Return a trial's content in full, and the columns that tables need."""
     return {
         "key": trial.key,
         "seed": trial.seed,
@@ -156,19 +156,19 @@ def trial_row(trial: Trial) -> dict[str, Any]:
 
 
 def label_values(trial: Trial) -> dict[str, str]:
-    """What tables call a trial's dataset, architecture and method."""
+    """Return the labels of a trial's dataset, architecture and method."""
     offers = {"dataset": trial.dataset, "architecture": trial.architecture, "method": trial.recipe.loss}
     return {kind: trial.labels.get(kind, offer.name) for kind, offer in offers.items()}
 
 
 def composition_row(record: Record) -> dict[str, str]:
-    """The composition and facts that all records of a batch share, under the hash of both."""
+    """Return the composition and facts that all records of a batch share, under the hash of both."""
     shared = {"composition": canonical_json(dict(record.composition)), "facts": canonical_json(dict(record.facts))}
     return {"id": digest(shared), **shared}
 
 
 def record_row(record: Record) -> dict[str, Any]:
-    """A record's own columns."""
+    """Return the columns that belong to one record alone."""
     return {
         "code": record.trial.code,
         "status": record.status,
@@ -181,14 +181,14 @@ def record_row(record: Record) -> dict[str, Any]:
 
 
 def score_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    """Every score of every record; SQLite keeps NaN as NULL, which stands for nothing else in that column."""
+    """Yield every score of every record; SQLite stores NaN as NULL, which means nothing else in that column."""
     for key, record in records.items():
         for score in record.scores:
             yield {"key": key, **vars(score)}
 
 
 def signal_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    """Every signal of every record, packed: float64 keeps NaN and infinities as they are."""
+    """Yield every signal of every record, packed; float64 keeps NaN and infinities."""
     for key, record in records.items():
         for name, (steps, values) in record.signals.items():
             yield {"key": key, "name": name, "steps": pack("q", steps), "values": pack("d", values)}

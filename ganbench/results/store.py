@@ -1,12 +1,12 @@
-"""The results folder of a suite: what was planned, what came of it, and every final generator.
+"""The results folder of a suite: what was planned, what was recorded, and every final generator.
 
     results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
     suite.toml        the suite as it was last run
     networks/         final generators, named by the trial's key
-    checkpoints/      long batches that are not done, at their last snapshots (ganbench.runner.checkpoints)
+    checkpoints/      unfinished long batches, at their last snapshots (ganbench.runner.checkpoints)
     log/              what the workers wrote to stderr
 
-Nothing here is unpickled, and only a checked hexadecimal key ever becomes a file name.
+Nothing here is unpickled, and only a checked hexadecimal key becomes a file name.
 """
 
 from __future__ import annotations
@@ -59,15 +59,16 @@ from ganbench.results.schema import (
 )
 
 TRIAL = select(TRIALS.c.id).where(TRIALS.c.key == bindparam("key")).scalar_subquery()
-"""The number of the trial with the bound key; rows refer to trials by number, which is an eighth of the key's size."""
+"""The number of the trial with the bound key. Rows refer to trials by number, an eighth of the size of a key."""
 
 
 class Store:
-    """The results in `folder`: one writer at a time, readers any number.
+    """The results in `folder`: one writer at a time, any number of readers.
 
-    A context manager. `readonly=True` opens the database so that SQLite itself refuses to write. Everything that can
-    go wrong with a file raises `GanbenchError` naming it. `fresh=True` renames a database that cannot be used and
-    starts another, with `sound=True` also one that can; where it lies then is `aside`.
+    A context manager. With `readonly=True` SQLite itself refuses to write; results of an earlier version are read
+    from a private copy in today's schema. Every fault of a file raises `GanbenchError` that names it. `fresh=True`
+    renames a database that cannot be used and starts another; with `sound=True` also one that can be used. `aside` is
+    then its new path.
     """
 
     def __init__(self, folder: str | Path, *, readonly: bool = False, fresh: bool = False, sound: bool = False) -> None:
@@ -106,7 +107,7 @@ class Store:
         return self
 
     def close(self) -> None:
-        """Let go of the database and of the lock; closing twice does nothing."""
+        """Close the database and release the lock; closing twice does nothing."""
         self._undo.close()
 
     def begin_run(
@@ -116,29 +117,29 @@ class Store:
         facts: Mapping[str, Any],
         protocols: Mapping[str, str] | None = None,
     ) -> int:
-        """Store a run's suite, its plan in order, its facts, and each dataset's protocol; give the run's number.
+        """Store a run's suite, its plan in order, its facts, and each dataset's protocol; return the run's number.
 
-        How many of the plan's trials have a record by now is kept among the facts, as "stored".
+        The facts also get "stored": how many of the plan's trials have a record already.
         """
         write_file(suite_path(self.folder), suite_text.encode())
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with transaction(self._engine, self.file) as connection:
             add_trials(connection, plan)
             recorded = set(connection.scalars(select(TRIALS.c.key).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)))
-            kept = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
-            begun = insert(RUNS).values(started=now, suite=suite_text, facts=canonical_json(kept))
-            run: int = connection.execute(begun.returning(RUNS.c.id)).scalar_one()
+            all_facts = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
+            new_run = insert(RUNS).values(started=now, suite=suite_text, facts=canonical_json(all_facts))
+            run: int = connection.execute(new_run.returning(RUNS.c.id)).scalar_one()
             rows = [
                 {"run": run, "position": position, "key": trial.key, "code": trial.code, **label_values(trial)}
                 for position, trial in enumerate(plan)
             ]
             execute(connection, insert(PLAN).values(trial=TRIAL), rows)
-            judged = [{"run": run, "dataset": name, "protocol": key} for name, key in (protocols or {}).items()]
-            execute(connection, insert(PROTOCOLS), judged)
+            protocol_rows = [{"run": run, "dataset": name, "protocol": key} for name, key in (protocols or {}).items()]
+            execute(connection, insert(PROTOCOLS), protocol_rows)
         return run
 
     def append(self, records: Iterable[Record]) -> None:
-        """Store all of the records or none; a record whose key is there already replaces the old one."""
+        """Store all of the records or none; a record replaces an older one with the same key."""
         newest = {record.trial.key: record for record in records}
         networks = {
             key: write_network(self.folder, key, record.generator) for key, record in newest.items() if record.generator
@@ -159,57 +160,57 @@ class Store:
             network_path(self.folder, key).unlink(missing_ok=True)
 
     def add_scores(self, scores: Mapping[str, Sequence[Score]]) -> None:
-        """Store further scores of recorded trials, by key: all of them or none; one measured in the same way goes."""
-        rows = [{"key": key, **vars(score)} for key, own in scores.items() for score in own]
+        """Store more scores of recorded trials, by key: all or none; each replaces one measured in the same way."""
+        rows = [{"key": key, **vars(score)} for key, several in scores.items() for score in several]
         recorded = self.known()
         if unknown := [key for key in scores if key not in recorded]:
-            raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores need a record to belong to.")
+            raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores belong to a record.")
         with transaction(self._engine, self.file) as connection:
             execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
 
     def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
-        """Store what untrained samplers score under a protocol, all of it or nothing, in place of what was there."""
+        """Store the scores of the untrained baselines under a protocol: all or none, in place of older ones."""
         numbered = [{"protocol": protocol, "position": i, **vars(row)} for i, row in enumerate(rows)]
         with transaction(self._engine, self.file) as connection:
             connection.execute(delete(CALIBRATIONS).where(CALIBRATIONS.c.protocol == protocol))
             execute(connection, insert(CALIBRATIONS), numbered)
 
     def calibrations(self, protocol: str) -> list[Calibration]:
-        """Give what untrained samplers score under a protocol; empty if it is not known."""
+        """Return the scores of the untrained baselines under a protocol; empty if there are none yet."""
         with transaction(self._engine, self.file) as connection:
             return read_calibration(connection, protocol)
 
     def known(self) -> dict[str, tuple[str, str]]:
-        """Give (code, status) of every recorded trial by key, for the planner."""
+        """Return (code, status) of every recorded trial by key, for the planner."""
         wanted = select(TRIALS.c.key, RECORDS.c.code, RECORDS.c.status).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
         with transaction(self._engine, self.file) as connection:
             return {key: (code, status) for key, code, status in connection.execute(wanted)}
 
     def detail(self, key: str) -> dict[str, Any]:
-        """Give all that is known of one recorded trial, its content and its batch's composition included.
+        """Return all that is stored of one recorded trial, with its content and its batch's composition.
 
-        `key` may be shortened as long as only one recorded trial begins with it.
+        `key` may be shortened as long as only one recorded trial starts with it.
         """
         if not re.fullmatch("[0-9a-f]{4,64}", key):
-            raise GanbenchError(f"{self.folder}: {key!r} is no key: 4 to 64 hexadecimal digits.")
+            raise GanbenchError(f"{self.folder}: {key!r} is not a key: give 4 to 64 hexadecimal digits.")
         joined = TRIALS.join(RECORDS, RECORDS.c.trial == TRIALS.c.id).join(BATCHES, BATCHES.c.id == RECORDS.c.batch)
         wanted = select(TRIALS, RECORDS, BATCHES.c.composition, BATCHES.c.facts).select_from(joined)
         with transaction(self._engine, self.file) as connection:
-            found = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
-        if len(found) != 1:
-            raise GanbenchError(f"{self.folder}: {'no' if not found else 'more than one'} record with key {key}...")
+            rows = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
+        if len(rows) != 1:
+            raise GanbenchError(f"{self.folder}: {'no' if not rows else 'more than one'} record with key {key}...")
         texts = ("content", "seconds", "updates", "composition", "facts")
         hidden = ("id", "trial", "batch")
         with integrity.explaining_bad_cells(self.file):
-            return {name: json.loads(v) if name in texts else v for name, v in found[0].items() if name not in hidden}
+            return {name: json.loads(v) if name in texts else v for name, v in rows[0].items() if name not in hidden}
 
     def history(self) -> tuple[Run, ...]:
-        """Give the runs of this folder, the oldest first."""
+        """Return the runs of this folder, the oldest first."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
             return read_runs(connection)
 
     def generator(self, key: str) -> bytes:
-        """Give the final generator of a recorded trial as safetensors bytes, checked against its record."""
+        """Return the final generator of a recorded trial as safetensors bytes, checked against its record."""
         detail = self.detail(key)
         path = network_path(self.folder, detail["key"])
         if not detail["network"]:
@@ -220,37 +221,37 @@ class Store:
         return content
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
-        """Give the results as pandas frames: the newest plan's trials, or every trial ever recorded as well."""
+        """Return the results as pandas frames: the newest plan's trials; with `everything`, all recorded trials too."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
-            found = build_frames(connection, everything=everything, signals=signals)
-        integrity.refuse_odd_cells(found, self.file)
-        return found
+            frames = build_frames(connection, everything=everything, signals=signals)
+        integrity.refuse_odd_cells(frames, self.file)
+        return frames
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Put the garbage collector off: it would walk a million rows again and again, a quarter of the time."""
-    was = gc.isenabled()
+    """Pause the garbage collector: walking a million rows again and again takes a quarter of the time."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if enabled:
             gc.enable()
 
 
 def read(path: str | Path, *, everything: bool = False, signals: bool = True) -> Frames:
-    """Read a results folder (or the database in it) without writing a byte.
+    """Return the results of a folder (or of the database in it) as frames, without writing a byte.
 
-    The frames show themselves in a notebook: how many trials of each method are done, failed or missing.
+    In a notebook the frames show how many trials of each method completed, diverged, failed or are missing.
     """
     folder = Path(path)
     if folder.is_file() and folder.name != DATABASE:
-        raise GanbenchError(f"{folder}: a file, not a results folder. Give the folder, or the {DATABASE} in it.")
+        raise GanbenchError(f"{folder}: a file, not a results folder. Name the folder, or the {DATABASE} in it.")
     with Store(folder.parent if folder.is_file() else folder, readonly=True) as store:
         return store.frames(everything=everything, signals=signals)
 
 
 def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:
-    """Give every trial a number, unless it has one."""
+    """Number every trial that has no number yet."""
     execute(connection, insert(TRIALS).prefix_with("OR IGNORE"), [trial_row(trial) for trial in trials])

@@ -8,7 +8,7 @@ from typing import Any
 import ganbench
 import pytest
 from ganbench.report import make_tables
-from ganbench.report.tables import question_of
+from ganbench.report.tables import read_question
 from ganbench.results.history import describe_extensions
 from ganbench.results.store import Store, read
 from ganbench.runner.driver import read_suite, run_events
@@ -99,7 +99,7 @@ def test_a_method_changed_after_its_results_is_told_by_name(tmp_path: Path) -> N
     train(tmp_path, **asked(0.2))
     (said, _) = describe_extensions(read(tmp_path).runs)
     assert said.startswith("Extended after 6 of 6 trials had results")
-    assert "3 trials (method wild asked for otherwise)" in said
+    assert "3 trials (method wild with other settings)" in said
 
 
 def test_the_history_tells_every_run(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_history_tells_every_run(tmp_path: Path) -> None:
         (4, 0, 4, 0),
         (6, 2, 4, 2),
     ]
-    assert [question_of(run) for run in runs] == ["Does it run?", "Does it run?", "Another?"]
+    assert [read_question(run) for run in runs] == ["Does it run?", "Does it run?", "Another?"]
     assert detail["facts"]["run"] == 1
     assert detail["facts"]["versions"]["torch"] == runs[0].facts["versions"]["torch"]
     shown = command("history", "r", cwd=tmp_path)

@@ -102,7 +102,7 @@ CELLS = {
     "to float: 'good'": "UPDATE scores SET value = 'good'",
     "no trial's key": "UPDATE trials SET key = '../../../etc/passwd'",
     "UTF-8": "UPDATE records SET error = CAST(x'ff' AS TEXT)",
-    "the stored suite is no text": "UPDATE runs SET suite = x'00'",
+    "the stored suite is not a text": "UPDATE runs SET suite = x'00'",
 }
 
 
@@ -170,7 +170,7 @@ def test_a_generator_that_is_no_safetensors_is_never_taken_for_one(tmp_path: Pat
 def test_what_is_no_key_is_never_looked_up(tmp_path: Path, key: str) -> None:
     with Store(hostile(tmp_path / "r"), readonly=True) as store:
         for look in (store.detail, store.generator):
-            with pytest.raises(GanbenchError, match="is no key: 4 to 64 hexadecimal digits"):
+            with pytest.raises(GanbenchError, match="is not a key: give 4 to 64 hexadecimal digits"):
                 look(key)
 
 
@@ -182,7 +182,7 @@ def test_a_run_follows_no_link_out_of_its_folder(tmp_path: Path, name: str) -> N
     before = everything_in(outside)
     folder.mkdir()
     (folder / name).symlink_to(outside / name)
-    with pytest.raises(GanbenchError, match=r": a link, and a run writes nowhere but into its own folder"):
+    with pytest.raises(GanbenchError, match=r": a link, and a run writes only into its own folder"):
         Store(folder).open()
     assert everything_in(outside) == before
 

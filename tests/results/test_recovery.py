@@ -138,7 +138,7 @@ def test_results_of_another_schema_are_kept_aside_when_asked_and_refused_otherwi
 
 def test_sound_results_are_never_put_aside(tmp_path: Path) -> None:
     results(tmp_path, many(0, 1))
-    with pytest.raises(GanbenchError, match=r"results\.sqlite: sound, so nothing here has to start afresh"):
+    with pytest.raises(GanbenchError, match=r"results\.sqlite: a sound database, which --fresh would put aside"):
         Store(tmp_path, fresh=True).open()
     assert len(read(tmp_path).trials) == 1
     assert find_fault(tmp_path / "results.sqlite") == ""

@@ -191,7 +191,7 @@ def test_a_record_can_be_looked_up_by_the_beginning_of_its_key(tmp_path: Path) -
         assert detail["facts"] == {"torch": "2.15"}
         with pytest.raises(GanbenchError, match="no record with key 0000"):
             store.detail("0000")
-        with pytest.raises(GanbenchError, match="is no key"):
+        with pytest.raises(GanbenchError, match="is not a key"):
             store.detail("../..")
 
 
