@@ -9,6 +9,7 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a k
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import re
 import sys
@@ -26,39 +27,44 @@ from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = (
+    "ganbench",
+    *(f"ganbench.{name}" for name in ("suite", "registry", "plan", "results", "statistics", "evaluation", "report")),
+    *(f"ganbench.{name}" for name in ("engine", "runner", "progress")),
+)
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def cell(text: str) -> str:
-    """Give a text that a Markdown table's cell can hold: one line, no bar, no markup of its own."""
+    """Return a text that a Markdown table's cell can hold: one line, no bar, no markup of its own."""
     return re.sub(r"([|<>*_`\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Give a Markdown table."""
+    """Return a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def formula(text: str) -> str:
-    """Give a formula for a table's cell, as code: Markdown would take its stars and underscores away."""
+    """Return a formula for a table's cell, as code: Markdown would take its stars and underscores away."""
     return "`{}`".format(" ".join(text.split()).replace("|", r"\|")) if text else ""
 
 
 def hook_docs() -> Iterator[tuple[str, str]]:
-    """Give each hook's name and its documentation, in the order in which they are defined."""
+    """Yield each hook's name and its documentation, in the order in which they are defined."""
     for name, hook in vars(hooks).items():
         if name.startswith("ganbench_"):
             yield name, inspect.getdoc(hook) or ""
 
 
 def hook_table() -> str:
-    """Give the hooks, a sentence each."""
+    """Return the hooks, a sentence each."""
     return table(("hook", "what it does"), [(f"`{name}`", doc.partition("\n")[0]) for name, doc in hook_docs()])
 
 
 def hook_pages() -> str:
-    """Give each hook's whole documentation, its example as a file that can be saved and run."""
+    """Return each hook's whole documentation, its example as a file that can be saved and run."""
     pages = []
     for name, doc in hook_docs():
         words = "\n".join(line for line in doc.splitlines() if not line.startswith((">>> ", "... ")))
@@ -68,20 +74,20 @@ def hook_pages() -> str:
 
 
 def example(lines: list[str]) -> str:
-    """Give code as a Markdown block, with the blank lines that a doctest cannot have; nothing for none."""
+    """Return code as a Markdown block, with the blank lines that a doctest cannot have; nothing for none."""
     code = re.sub(r"(?m)(?<!^@hookimpl\n)^(?=def |@)", "\n\n", "\n".join(lines))
     return f"\n```python\n{code}\n```\n" if lines else ""
 
 
 def offer_names() -> str:
-    """Give the names on offer, a line for each kind."""
+    """Return the names on offer, a line for each kind."""
     known = registry.load()
     rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in offer_records.KINDS]
     return table(("kind", "offers"), [row for row in rows if row[1]])
 
 
 def offer_tables() -> str:
-    """Give each offer with its options, its formula and its source, a table for each kind."""
+    """Return each offer with its options, its formula and its source, a table for each kind."""
     known = registry.load()
     parts = []
     for kind in offer_records.KINDS:
@@ -104,7 +110,7 @@ def offer_tables() -> str:
 
 
 def recipe_table() -> str:
-    """Give each recipe's settings and its paper."""
+    """Return each recipe's settings and its paper."""
     known, rows = registry.load(), []
     for name in known.names("methods"):
         offer = known.get("methods", name).offer
@@ -120,7 +126,7 @@ def recipe_table() -> str:
 
 
 def options(build: Callable[..., Any]) -> str:
-    """Give the options of an offer with their defaults."""
+    """Return the options of an offer with their defaults."""
     return ", ".join(
         f"`{name}`" if option.default is option.empty else f"`{name} = {option.default!r}`"
         for name, option in inspect.signature(build).parameters.items()
@@ -128,10 +134,13 @@ def options(build: Callable[..., Any]) -> str:
 
 
 def reference_tables() -> str:
-    """Give what the literature says and which tests hold ganbench to it, a table for each section."""
+    """Return what the literature says and which tests hold ganbench to it, a table for each section."""
     with (ROOT / "docs/references_checked.toml").open("rb") as file:
         references = tomllib.load(file)["reference"]
-    held, missing = sum("tests" in reference for reference in references), sum("open" in reference for reference in references)
+    held, missing = (
+        sum("tests" in reference for reference in references),
+        sum("open" in reference for reference in references),
+    )
     parts = [f"{len(references)} claims: {held} with tests, {missing} with something open.\n"]
     for section in dict.fromkeys(reference["section"] for reference in references):
         rows = [(cell(t["claim"]), cell(t["source"]), evidence(t)) for t in references if t["section"] == section]
@@ -140,7 +149,7 @@ def reference_tables() -> str:
 
 
 def evidence(reference: Mapping[str, Any]) -> str:
-    """Give a claim's tests, each as its own words and a link to its file, and what is open."""
+    """Return a claim's tests, each as its own words and a link to its file, and what is open."""
     said = []
     for path, _, name in (test.partition("::") for test in reference.get("tests", ())):
         said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
@@ -150,7 +159,7 @@ def evidence(reference: Mapping[str, Any]) -> str:
 
 
 def contract_lists() -> str:
-    """Give the rules that offers must keep, a list for each kind."""
+    """Return the rules that offers must keep, a list for each kind."""
     lists = {"Offers of any kind": offer_rules.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
     return "\n".join(
         f"### {kind}\n\n" + "".join(f"- {rule.claim}\n" for rule in rules) for kind, rules in lists.items()
@@ -158,26 +167,27 @@ def contract_lists() -> str:
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Give the commands of the CLI by name."""
+    """Yield the commands of the CLI by name."""
     command: Any = typer.main.get_command(cli.app)
     yield from command.commands.items()
 
 
 def first_sentence(command: Any) -> str:
-    """Give the first line of a command's help."""
+    """Return the first line of a command's help."""
     return str(command.help or "").strip().partition("\n")[0]
 
 
 def command_table() -> str:
-    """Give the commands, a sentence each."""
+    """Return the commands, a sentence each."""
     return table(("command", "what it does"), [(f"`ganbench {name}`", first_sentence(c)) for name, c in commands()])
 
 
 def command_pages() -> str:
-    """Give each command's help and its arguments and options."""
+    """Return each command's help and its arguments and options."""
     pages = []
     for name, command in commands():
-        rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in command.params]
+        shown = [item for item in command.params if not getattr(item, "hidden", False)]
+        rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in shown]
         rows = [row for row in rows if "--help" not in row[0]]
         about = inspect.cleandoc(command.help or "")
         pages.append(f"## ganbench {name}\n\n{about}\n" + (f"\n{table(('argument', 'meaning'), rows)}" if rows else ""))
@@ -185,14 +195,34 @@ def command_pages() -> str:
 
 
 def spelling(parameter: Any) -> str:
-    """Give how an argument or an option is written."""
+    """Return how an argument or an option is written."""
     value = parameter.metavar or ("" if getattr(parameter, "is_flag", False) else parameter.name.upper())
     if parameter.param_type_name == "argument":
         return str(value)
     return f"{', '.join([*parameter.opts, *parameter.secondary_opts])} {value}".strip()
 
 
+def api_tables() -> str:
+    """Return the public names of each package with the first sentence of their documentation."""
+    pages = []
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        rows = [(f"`{name}`", about(getattr(module, name)).replace("|", r"\|")) for name in module.__all__]
+        summary = inspect.getdoc(module) or ""
+        pages.append(f"## {package}\n\n{summary}\n\n{table(('name', 'what it is'), rows)}")
+    return "\n".join(pages)
+
+
+def about(thing: Any) -> str:
+    """Return the first paragraph of a function's or class's documentation; what is neither has none."""
+    thing = inspect.unwrap(thing) if callable(thing) else thing
+    if not inspect.isfunction(thing) and not inspect.isclass(thing):
+        return "(a constant or a type)"
+    return (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "api-tables": api_tables,
     "hook-table": hook_table,
     "hook-pages": hook_pages,
     "offer-names": offer_names,
@@ -205,29 +235,29 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
-def renewed(text: str) -> str:
-    """Give a document with its generated parts as they should be."""
+def renew(text: str) -> str:
+    """Return a document with its generated parts as they should be."""
     return MARKED.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
 
 
-def stale() -> dict[Path, str]:
-    """Give the documents whose generated parts are not what the code says, with what they should be."""
+def find_stale() -> dict[Path, str]:
+    """Return the documents whose generated parts are not what the code says, with what they should be."""
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    fresh = {path: renewed(path.read_text()) for path in documents}
+    fresh = {path: renew(path.read_text()) for path in documents}
     return {path: text for path, text in fresh.items() if text != path.read_text()}
 
 
 def main() -> int:
-    """Write what is stale, or with --check only complain."""
+    """Write what is stale; with --check, only report it."""
     arguments = argparse.ArgumentParser(description="Write the generated parts of README.md and docs/*.md.")
     arguments.add_argument("--check", action="store_true", help="write nothing, fail if a part is stale")
     check = arguments.parse_args().check
-    for path, text in (found := stale()).items():
+    for path, text in (documents := find_stale()).items():
         if check:
             sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `python docs/generate.py`\n")
         else:
             path.write_text(text)
-    return int(check and bool(found))
+    return int(check and bool(documents))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@ from .driver import Session, run, run_events
 from .environment import collect_facts
 from .rebuild import rebuild_batch
 from .rerun import RerunComparison, rerun_trial
-from .rescore import Rescored, rescore
+from .rescore import RescoreResult, rescore_trials
 from .settings import Settings
 from .worker import run_batch
 
 __all__ = [
     "RerunComparison",
-    "Rescored",
+    "RescoreResult",
     "Session",
     "Settings",
     "collect_facts",
     "rebuild_batch",
     "rerun_trial",
-    "rescore",
+    "rescore_trials",
     "run",
     "run_batch",
     "run_events",

@@ -1,6 +1,6 @@
 from .bootstrap import bootstrap_median
 from .costs import cost_table, success_cost_table
-from .final_scores import final_scores
+from .final_scores import trial_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import failure_counts, outcome_counts
 from .outcome_table import trial_outcomes
@@ -17,7 +17,6 @@ __all__ = [
     "curve_half_width",
     "effective_size",
     "failure_counts",
-    "final_scores",
     "holm",
     "mcnemar_exact",
     "median_differences",
@@ -35,5 +34,6 @@ __all__ = [
     "success_table",
     "summary_table",
     "trial_outcomes",
+    "trial_scores",
     "wilson",
 ]
