@@ -3,11 +3,11 @@ PYTHON ?= python
 
 help:   ; @sed -n 's/^\([a-z]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
 test:   ; $(PYTHON) -m pytest  # run every test
-lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # look at style and layout
+lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # check style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
-bench:  ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure what stacking seeds is worth here
-chaos:  ; $(PYTHON) tests/chaos.py --kills 200  # kill runs at random and compare what they end with
+bench:  ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure speed here
+chaos:  ; $(PYTHON) tests/chaos.py --kills 200  # kill runs at random, and compare their results
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
 .PHONY: help test lint types docs bench chaos ci
