@@ -1,7 +1,8 @@
-"""How a trained model is judged: what a metric sees, and what it returns."""
+"""How a trained model is scored: what a metric sees, and what it returns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,12 +17,28 @@ if TYPE_CHECKING:
 
 Direction = Literal["higher", "lower", "neutral"]
 
+ACRONYMS = frozenset({"FID", "IS", "JS", "KID", "KL", "MMD", "MMD2", "TV", "W1", "W2"})
+"""Words in the names of metric values that papers write in capitals."""
+
+
+def metric_title(name: str) -> str:
+    """Return a metric value's name, or a condition on such values, with the field's acronyms in capitals.
+
+    A word is a run of letters and digits: "fid" becomes "FID", "sliced-w1" becomes "sliced-W1", "is > 4" becomes
+    "IS > 4". Every other word stays. The title is for readers only: suites, stored results and keys use the name.
+    """
+    return re.sub(r"[^\W_]+", lambda word: word[0].upper() if word[0].upper() in ACRONYMS else word[0], name)
+
 
 class Evidence(Protocol):
-    """What a metric sees of one trained model; lazy, like Play.
+    """What a metric sees of one trained model. Like in Play, a field is computed when it is first read.
 
-    `samples`, `reference` [m, *shape]; `source`; `networks` with `generator_parameters`, `critic_parameters`; all on
-    the CPU. Reading `features`, `reference_features` or `logits` is a GanbenchError where the dataset has no extractor.
+    `samples` [m, *shape] are generated samples.
+    `reference` [m, *shape] are real samples; there may be fewer of them than of `samples`.
+    `source` is the dataset.
+    `networks` is the architecture; `generator_parameters` and `critic_parameters` are its parameters by name.
+    All tensors are on the CPU.
+    Reading `features`, `reference_features` or `logits` raises GanbenchError if the dataset has no extractor.
     """
 
     samples: Tensor
@@ -33,23 +50,25 @@ class Evidence(Protocol):
 
     @property
     def features(self) -> Tensor:
-        """The features [m, d] that the dataset's extractor gives of the samples."""
+        """The features [m, d] of the samples, from the dataset's extractor."""
 
     @property
     def reference_features(self) -> Tensor:
-        """The features [m, d] of the reference samples."""
+        """The features [m, d] of the reference samples, from the same extractor."""
 
     @property
     def logits(self) -> Tensor:
-        """The logits [m, classes] that the dataset's extractor gives of the samples."""
+        """The logits [m, classes] of the samples, from the dataset's extractor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A judgement of one trained model: `measure(evidence)` -> a float for each of `values`, NaN where undefined.
+    """A metric: one or more numbers that score one trained model.
 
-    `values` maps the names to the direction in which they are better. `needs` says whether it is computed from the
-    samples, from an extractor's features, or from the networks. `final` metrics are measured at the end only.
+    `measure(evidence)` returns a float for each name in `values`; NaN means that the value is undefined.
+    `values` maps each name to the direction that is better: "higher", "lower" or "neutral".
+    `needs` is what the metric is computed from: "samples", the "features" of an extractor, or the "networks".
+    A metric with `final=True` is measured only at the end of the training.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]

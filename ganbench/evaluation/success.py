@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import isfinite, nan
 from typing import Any
 
-from ganbench.api.metrics import Direction, Metric
+from ganbench.api.metrics import Direction, Metric, metric_title
 from ganbench.api.records import Record
-from ganbench.errors import GanbenchError, unknown
+from ganbench.errors import GanbenchError, unknown_name
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
 from ganbench.suite.success import SuccessRule, SuccessTable
@@ -28,7 +28,7 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
         known: dict[str, Direction] = {**directions, SPREAD: "neutral"}
         for name in names:
             if name not in known:
-                raise unknown("metric value", name, known, f"{place}, condition")
+                raise unknown_name("metric value", name, known, f"{place}, condition")
         if rule.at == "best":
             chooser = rule.metric or next((name for name in names if known[name] != "neutral"), None)
             check_choice(chooser, names, {name for name, metric in metrics.items() if metric.final}, snapshots, place)
@@ -37,7 +37,7 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
 def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, Direction], place: str) -> None:
     """Refuse a metric that the dataset does not yield, and thresholds against the metric's direction."""
     if metric not in directions:
-        raise unknown("metric value", metric, directions, place)
+        raise unknown_name("metric value", metric, directions, place)
     direction = directions[metric]
     if direction == "neutral":
         raise GanbenchError(
@@ -68,10 +68,10 @@ def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], sn
 
 
 def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
-    """Give a rule at its primary threshold, as in `fid < 40 and recall > 0.5`."""
+    """Return a rule at its primary threshold in a reader's words, as in `FID < 40 and recall > 0.5`."""
     sides = {"lower": "<", "higher": ">", "neutral": "?"}
-    metric = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
-    return " and ".join(part for part in (metric, rule.condition) if part)
+    threshold = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
+    return metric_title(" and ".join(part for part in (threshold, rule.condition) if part))
 
 
 def beyond(values: Any, threshold: float, direction: str) -> Any:

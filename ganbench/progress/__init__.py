@@ -1,4 +1,4 @@
-"""What a person sees while a suite runs, and how long it will take."""
+"""The progress of a run: live display, watcher, and estimates of the time that remains."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What is left of a suite, in time and disk: from the folder's own records, and from trying what it has none of."""
+"""Estimates of the time and disk a suite still takes: from the folder's records, else from short trial runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.records import TRAINED
 from ganbench.api.trials import Batch
-from ganbench.progress.eta import Forecast, WorkItem, work_item, work_items
+from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
 from ganbench.progress.status import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -19,20 +19,24 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 TRY_SECONDS = 3.0
-"""How long each method is tried on each dataset."""
+"""Seconds for which a method without records is tried on each dataset."""
 
 WARM = 60
-"""Generator steps that are not timed: a long batch records its step first, and replays it faster."""
+"""Generator steps that are not timed: a long batch first records its step and then replays it faster."""
 
 ROW_BYTES = 30_000
-"""What a trial takes in the database, about: some 200 points of half a dozen signals, its scores, its plan."""
+"""Bytes of a trial in the database, roughly: about 200 points of six signals, its scores, its plan."""
 
-Tell = Callable[[int, int], None]
+ShowProgress = Callable[[int, int], None]
+"""Called with the number of tries that are done, and with the number of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds on so many workers, and bytes, of the batches that are left; `recorded` and `tried` say from what."""
+    """Seconds (on so many workers) and bytes of disk for the batches that are still to be trained.
+
+    They come from `recorded` records of the folder and from short trial runs of `tried` pairs of dataset and method.
+    """
 
     trials: int
     seconds: float
@@ -43,88 +47,88 @@ class Estimate:
 
     @property
     def line(self) -> str:
-        """Say it all."""
+        """The estimate and its sources on one line."""
         sources = [f"{self.recorded} records of this folder"] * bool(self.recorded)
         sources += [f"a short trial of {self.tried} methods on their datasets"] * bool(self.tried)
-        crew = f"{self.workers} workers" if self.workers > 1 else "one worker"
+        workers = f"{self.workers} workers" if self.workers > 1 else "one worker"
         if not self.trials:
             return "estimate: nothing is left to train"
         return (
-            f"estimate: {format_seconds(self.seconds)} on {crew}, {format_bytes(round(self.disk))} of disk for "
+            f"estimate: {format_seconds(self.seconds)} on {workers}, {format_bytes(round(self.disk))} of disk for "
             f"{self.trials} trials, from {' and '.join(sources)}"
         )
 
 
 @dataclass(frozen=True)
 class TimedBatch:
-    """What a batch should take in all, by a short trial: its seconds, and the bytes of each member's generator."""
+    """The seconds a whole batch should take, by a short trial run, and the bytes of each member's generator."""
 
     seconds: float
     network: int
 
 
 def estimate_cost(
-    left: Sequence[Batch],
+    batches: Sequence[Batch],
     frames: Frames | None,
     folder: Path,
     plugins: Registry,
     workers: int,
-    tell: Tell = lambda done, whole: None,
+    show_progress: ShowProgress = lambda done, total: None,
 ) -> Estimate:
-    """Estimate what the batches that are left take.
+    """Return an estimate of the time and disk that these batches take on so many workers.
 
-    Pairs of dataset and method that the folder has no finished records of are tried: the first batch of each, a few
-    seconds of its training and one evaluation. Raises GanbenchError where one cannot be built or fails at once.
+    Pairs of dataset and method without finished records in the folder are tried: the first batch of each trains for a
+    few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
     """
-    lessons, networks = read_past_costs(frames, folder)
-    known = {(piece.dataset, piece.method) for piece, *_ in lessons}
-    recorded = len(lessons)
-    new: dict[tuple[str, str], Batch] = {}
-    for batch in left:
-        piece = work_item(batch)
-        if (piece.dataset, piece.method) not in known:
-            new.setdefault((piece.dataset, piece.method), batch)
-    for done, batch in enumerate(new.values()):
-        tell(done, len(new))
-        found = time_batch(batch, plugins)
-        lessons.append((replace(work_item(batch), traits={}), 1.0, found.seconds))
-        networks.append(found.network)
-    tell(len(new), len(new))
-    trials = sum(len(batch.trials) for batch in left)
-    forecast = Forecast(work_items(left), max(1, workers))
-    forecast.known = lessons
+    observations, networks = read_past_costs(frames, folder)
+    recorded_pairs = {(each.item.dataset, each.item.method) for each in observations}
+    recorded = len(observations)
+    untried: dict[tuple[str, str], Batch] = {}
+    for batch in batches:
+        item = make_work_item(batch)
+        if (item.dataset, item.method) not in recorded_pairs:
+            untried.setdefault((item.dataset, item.method), batch)
+    for done, batch in enumerate(untried.values()):
+        show_progress(done, len(untried))
+        timed = time_batch(batch, plugins)
+        observations.append(Observation(replace(make_work_item(batch), traits={}), 1.0, timed.seconds))
+        networks.append(timed.network)
+    show_progress(len(untried), len(untried))
+    trials = sum(len(batch.trials) for batch in batches)
+    forecast = Forecast(make_work_items(batches), max(1, workers))
+    forecast.finished = observations
     return Estimate(
         trials=trials,
-        seconds=forecast.left(0.0) or 0.0,
+        seconds=forecast.seconds_left(0.0) or 0.0,
         disk=trials * (ROW_BYTES + (mean(networks) if networks else 0)),
-        workers=max(1, min(workers, len(left))),
+        workers=max(1, min(workers, len(batches))),
         recorded=recorded,
-        tried=len(new),
+        tried=len(untried),
     )
 
 
-def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[tuple[WorkItem, float, float]], list[int]]:
-    """Give what the records of a folder took, and the sizes of its generators."""
+def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[Observation], list[int]]:
+    """Return what the records of a folder took in seconds, and the sizes of its generators in bytes."""
     if frames is None:
         return [], []
     trials = frames.trials[frames.trials["status"].isin(TRAINED) & ~frames.trials["stale"]]
     columns = ("dataset", "method", "seconds_train", "seconds_evaluate", "critic_updates", "generator_updates")
-    lessons: list[tuple[WorkItem, float, float]] = []
+    observations: list[Observation] = []
     for dataset, method, train, evaluate, critic, generator in zip(*(trials[name] for name in columns), strict=True):
         seconds, updates = float(train) + float(evaluate), float(critic) + float(generator)
         if seconds > 0 and updates > 0:
-            lessons.append((WorkItem(dataset, method, updates), 1.0, seconds))
-    return lessons, [file.stat().st_size for file in (folder / "networks").glob("*.safetensors")]
+            observations.append(Observation(WorkItem(dataset, method, updates), 1.0, seconds))
+    return observations, [file.stat().st_size for file in (folder / "networks").glob("*.safetensors")]
 
 
 class TimedEnough(Exception):
-    """Raised within a training that has been timed for long enough."""
+    """Raised within a training, to end it once it has been timed for long enough."""
 
 
 def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
-    """Train a batch for a few seconds, judge it once, and give what all of it should take.
+    """Return what a whole batch should take: train it for a few seconds and score one snapshot.
 
-    The best snapshots are judged again in the end, here taken to be two.
+    At the end of a training the best snapshots are scored again; here they are taken to be two.
     """
     from ganbench.engine import device as devices
     from ganbench.runner.worker import Job
@@ -133,9 +137,9 @@ def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
     steps = budget.generator_steps
     early = replace(budget, snapshots=(1, steps) if steps > 1 else (1,))
     short = replace(batch, trials=tuple(replace(trial, budget=early) for trial in batch.trials))
-    training, judge = Job(short, plugins, devices.configure()).built()
-    began, judging, network = perf_counter(), 0.0, 0
-    warm = (0, began)
+    training, scorer = Job(short, plugins, devices.configure()).build()
+    began, scoring_seconds, network = perf_counter(), 0.0, 0
+    warm = (0, began)  # the generator step and the time from which steps are timed
     last = warm
 
     def report(step: int, _: int) -> None:
@@ -149,14 +153,14 @@ def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
     try:
         for snapshot in training.run(report):
             if not network:
-                judge.score_snapshot(snapshot)  # the first also looks at the reference, once for all
-                judged = perf_counter()
-                judge.score_snapshot(snapshot)
-                judging = perf_counter() - judged
+                scorer.score_snapshot(snapshot)  # the first time is longer: it also prepares the reference
+                scoring_began = perf_counter()
+                scorer.score_snapshot(snapshot)
+                scoring_seconds = perf_counter() - scoring_began
                 network = len(snapshot.generator_file(0))
                 began = perf_counter()
                 warm = (last[0], began) if steps > 1 else warm
     except TimedEnough:
         pass
-    pace = (last[1] - warm[1]) / max(1, last[0] - warm[0])
-    return TimedBatch(pace * steps + judging * (len(budget.snapshots) + 2), network)
+    step_seconds = (last[1] - warm[1]) / max(1, last[0] - warm[0])
+    return TimedBatch(step_seconds * steps + scoring_seconds * (len(budget.snapshots) + 2), network)

@@ -1,4 +1,4 @@
-"""How long a run still takes, learnt from what its batches took so far. Told of events and of the time, never asks."""
+"""A forecast of the time a run still takes, learnt from its batches so far. Events and the time are passed in."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ganbench.api.trials import Batch
 Group = tuple[str, ...]
 
 RIDGE = 0.3
-"""How much the traits' influence is held back, in squared deviations of one trait: few architectures teach little."""
+"""The ridge penalty on the influence of traits, in squared deviations of one trait: few architectures show little."""
 
 DOUBT = 0.05
-"""The share of a piece at which its own pace counts as much as that of its like."""
+"""The share of a running item at which its own pace counts as much as the pace of items like it."""
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Work that ends as a whole: its dataset and method, and its size in updates of either player, times members.
+    """A batch as a unit of work: its dataset and method, and its size in updates of either player, times members.
 
-    `traits` are what may make its architecture dear, as numbers.
+    `traits` are the numbers that may make its architecture expensive.
     """
 
     dataset: str
@@ -37,174 +37,180 @@ class WorkItem:
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """What it has in common with others, the most telling first."""
+        """The groups of similar items that it belongs to, the most similar first."""
         return (self.dataset, self.method), ("dataset", self.dataset, ""), ("method", self.method, ""), ()
 
 
-def work_item(batch: Batch) -> WorkItem:
-    """Give a batch as a piece of work."""
+def make_work_item(batch: Batch) -> WorkItem:
+    """Return a batch as an item of work; a schedule of critic steps counts as it is at half the training."""
     trial = batch.trials[0]
     steps = trial.budget.generator_steps
-    turns = schedules.parse_critic_steps(trial.recipe.critic_steps)(steps // 2)
-    size = steps * (turns + 1.0) * len(batch.trials)
+    critic_steps = schedules.parse_critic_steps(trial.recipe.critic_steps)(steps // 2)
+    size = steps * (critic_steps + 1.0) * len(batch.trials)
     return WorkItem(trial.labels["dataset"], trial.labels["method"], size, numeric_traits(trial.spec))
 
 
 def numeric_traits(spec: Spec) -> dict[str, float]:
-    """Give an architecture's properties as numbers: the logarithm of one that is a number, else whether it has it."""
-    found: dict[str, float] = {}
+    """Return an architecture's properties as numbers: log2(1 + |x|) with the sign of x, or 1.0 for "name=value"."""
+    traits: dict[str, float] = {}
     for name, value in spec.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
-            found[name] = float(np.copysign(np.log2(1 + abs(value)), value))
+            traits[name] = float(np.copysign(np.log2(1 + abs(value)), value))
         else:
-            found[f"{name}={value}"] = 1.0
-    return found
+            traits[f"{name}={value}"] = 1.0
+    return traits
 
 
 @dataclass
 class Running:
-    """A piece that some worker has in hand: since when, and the share of it that was done when it last told.
+    """An item that a worker is training: when it started, and the share that was done when it last reported.
 
-    `cold` is a worker's first, which also waits for the libraries to be imported: its clock starts when it moves.
+    `cold` is a worker's first item, which also waits for the import of libraries: its clock starts when it first
+    reports.
     """
 
-    piece: WorkItem
-    since: float
-    told: float
+    item: WorkItem
+    started: float
+    reported: float
     share: float = 0.0
     cold: bool = False
 
+    def remaining(self, now: float, expected: float) -> float:
+        """Return the seconds it still takes: at first from `expected` for the whole item, later by its own pace."""
+        trust = self.share / (self.share + DOUBT)
+        own_pace = (self.reported - self.started) / self.share if self.share > 0 else 0.0
+        whole = trust * own_pace + (1 - trust) * expected
+        return max(0.0, (1 - self.share) * whole - (now - self.reported))
+
 
 class Forecast:
-    """The work of a run, by key: what waits, what runs, and the seconds that work of each kind has taken.
+    """The work of a run, by key: the items that wait, those that run, and the seconds that finished ones took.
 
-    Seconds for a unit of work are learnt for each dataset and method, running pieces included with what they have done;
-    of a pair not met yet those of its dataset are taken, then of its method, then of all. What the architecture's
-    traits make of that is learnt by ridge regression. `workers` at least, or as many as were seen at work at once.
+    The seconds for a unit of work are learnt for each dataset and method, from running items too, as far as they are
+    done. A pair that was not seen yet takes the pace of its dataset, else of its method, else of all items. The
+    influence of the architecture's traits on that is learnt by ridge regression. The number of workers is `workers`, or
+    the largest number of items that ran at once, if that is more.
     """
 
-    def __init__(self, pieces: Mapping[str, WorkItem], workers: int = 1) -> None:
-        self.waiting = dict(pieces)
+    def __init__(self, items: Mapping[str, WorkItem], workers: int = 1) -> None:
+        self.waiting = dict(items)
         self.running: dict[str, Running] = {}
         self.workers = workers
-        self.total = sum(piece.size for piece in pieces.values())
+        self.total = sum(item.size for item in items.values())
         self.done = 0.0
-        self.known: list[tuple[WorkItem, float, float]] = []  # piece, its share done, seconds
+        self.finished: list[Observation] = []
 
     def start(self, key: str, now: float) -> None:
-        """Note that a worker began a piece; once more is a new beginning."""
-        found = self.waiting.pop(key, None) or (self.running[key].piece if key in self.running else None)
-        if found is not None:
-            self.running[key] = Running(found, now, now, cold=not self.known)
+        """Record that a worker started an item; an item that runs already starts again."""
+        item = self.waiting.pop(key, None) or (self.running[key].item if key in self.running else None)
+        if item is not None:
+            self.running[key] = Running(item, now, now, cold=not self.finished)
             self.workers = max(self.workers, len(self.running))
 
     def advance(self, key: str, share: float, now: float) -> None:
-        """Note what share of a piece is done."""
+        """Record the share of an item that is done."""
         running = self.running.get(key)
         if running is not None:
-            running.since, running.cold = (now if running.cold else running.since), False
-            running.share, running.told = min(1.0, max(0.0, share)), now
+            running.started, running.cold = (now if running.cold else running.started), False
+            running.share, running.reported = min(1.0, max(0.0, share)), now
 
     def end(self, key: str, now: float, *, whole: bool = True, seconds: float | None = None) -> None:
-        """Note that a piece ended; not `whole`, it teaches only as far as it came. `seconds` if it never was begun."""
-        running, piece = self.running.pop(key, None), self.waiting.pop(key, None)
-        if running is not None:
-            self.known.append((running.piece, 1.0 if whole else running.share, now - running.since))
-            piece = running.piece
-        elif piece is not None and seconds is not None:
-            self.known.append((piece, 1.0, seconds))
-        self.done += piece.size if piece is not None else 0.0
+        """Record that an item ended; if not `whole`, only the share that was done counts.
 
-    def share(self) -> float:
-        """Give the share of the work that is done, running pieces included; 1 where there was none."""
-        under_way = sum(each.piece.size * each.share for each in self.running.values())
-        return (self.done + under_way) / self.total if self.total else 1.0
-
-    def lessons(self) -> list[Observation]:
-        """Give what is known of pieces that moved: the work done and the seconds spent."""
-        under_way = ((each.piece, each.share, each.told - each.since) for each in self.running.values())
-        return [Observation(p, share, s) for p, share, s in (*self.known, *under_way) if share > 0 and s > 0]
-
-    def left(self, now: float) -> float | None:
-        """Give the seconds until the last piece ends, None while nothing is known.
-
-        Waiting pieces go in their order to whichever worker is free first.
+        `seconds` are those of an item that never started here, as one with a record from an earlier run.
         """
-        lessons = self.lessons()
+        running, item = self.running.pop(key, None), self.waiting.pop(key, None)
+        if running is not None:
+            item = running.item
+            self.finished.append(Observation(item, 1.0 if whole else running.share, now - running.started))
+        elif item is not None and seconds is not None:
+            self.finished.append(Observation(item, 1.0, seconds))
+        self.done += item.size if item is not None else 0.0
+
+    def share_done(self) -> float:
+        """Return the share of the work that is done, running items included; 1 if there was no work."""
+        running = sum(each.item.size * each.share for each in self.running.values())
+        return (self.done + running) / self.total if self.total else 1.0
+
+    def observations(self) -> list[Observation]:
+        """Return the finished and running items of which some share is done, with the seconds that it took."""
+        running = (Observation(each.item, each.share, each.reported - each.started) for each in self.running.values())
+        return [each for each in (*self.finished, *running) if each.share > 0 and each.seconds > 0]
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds until the last item ends, None while nothing is known.
+
+        Waiting items go in their order to the worker that is free first.
+        """
+        observations = self.observations()
         if not (self.waiting or self.running):
             return 0.0
-        if not lessons:
+        if not observations:
             return None
-        pace = PaceModel(lessons)
-        busy = [remaining_seconds(each, now, pace(each.piece)) for each in self.running.values()]
-        free = busy + [0.0] * (self.workers - len(busy))
-        heapq.heapify(free)
-        for piece in self.waiting.values():
-            heapq.heapreplace(free, free[0] + pace(piece))
-        return max(free)
+        model = PaceModel(observations)
+        busy = [each.remaining(now, model.predict(each.item)) for each in self.running.values()]
+        free_at = busy + [0.0] * (self.workers - len(busy))
+        heapq.heapify(free_at)
+        for item in self.waiting.values():
+            heapq.heapreplace(free_at, free_at[0] + model.predict(item))
+        return max(free_at)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A piece of which this share took these seconds."""
+    """The seconds that this share of an item took."""
 
-    piece: WorkItem
+    item: WorkItem
     share: float
     seconds: float
 
 
 class PaceModel:
-    """The seconds that a piece should take, by the lessons of others."""
+    """The seconds that an item should take, fitted to observations."""
 
-    def __init__(self, lessons: list[Observation]) -> None:
+    def __init__(self, observations: list[Observation]) -> None:
         seconds: defaultdict[Group, float] = defaultdict(float)
         sizes: defaultdict[Group, float] = defaultdict(float)
-        for lesson in lessons:
-            for group in lesson.piece.groups:
-                seconds[group] += lesson.seconds
-                sizes[group] += lesson.piece.size * lesson.share
+        for each in observations:
+            for group in each.item.groups:
+                seconds[group] += each.seconds
+                sizes[group] += each.item.size * each.share
         self.rates = {group: seconds[group] / sizes[group] for group in sizes}
-        self.names = sorted({name for lesson in lessons for name in lesson.piece.traits})
-        self.places = {name: i for i, name in enumerate(self.names)}
+        self.names = sorted({name for each in observations for name in each.item.traits})
+        self.columns = {name: i for i, name in enumerate(self.names)}
         self.centre, self.slope, self.scale = np.zeros(len(self.names)), np.zeros(len(self.names)), 1.0
-        self.fit(lessons)
+        self.fit(observations)
 
-    def fit(self, lessons: list[Observation]) -> None:
-        """Regress the logarithm of what lessons took, over what their group takes, on the traits; keep the total."""
-        weights = np.array([lesson.share for lesson in lessons])
-        traits = np.array([self.row(lesson.piece) for lesson in lessons])
-        took = np.array([lesson.seconds / (self.plain(lesson.piece) * lesson.share) for lesson in lessons])
+    def fit(self, observations: list[Observation]) -> None:
+        """Fit a ridge regression of log(seconds over the group's seconds) on the traits; keep the total of seconds."""
+        weights = np.array([each.share for each in observations])
+        traits = np.array([self.trait_vector(each.item) for each in observations])
+        ratios = np.array([each.seconds / (self.group_seconds(each.item) * each.share) for each in observations])
         self.centre = np.average(traits, axis=0, weights=weights)
-        shifted, target = traits - self.centre, np.log(took)
-        square = (shifted * weights[:, None]).T @ shifted + RIDGE * np.eye(len(self.names))
-        self.slope = np.linalg.solve(square, shifted.T @ (weights * (target - np.average(target, weights=weights))))
-        said = sum(self(lesson.piece) * lesson.share for lesson in lessons)
-        self.scale = sum(lesson.seconds for lesson in lessons) / said
+        centred, target = traits - self.centre, np.log(ratios)
+        square = (centred * weights[:, None]).T @ centred + RIDGE * np.eye(len(self.names))
+        self.slope = np.linalg.solve(square, centred.T @ (weights * (target - np.average(target, weights=weights))))
+        predicted = sum(self.predict(each.item) * each.share for each in observations)
+        self.scale = sum(each.seconds for each in observations) / predicted
 
-    def __call__(self, piece: WorkItem) -> float:
-        """Give the seconds that a piece should take in all."""
-        return self.plain(piece) * self.scale * float(np.exp((self.row(piece) - self.centre) @ self.slope))
+    def predict(self, item: WorkItem) -> float:
+        """Return the seconds that an item should take from its start to its end."""
+        trait_factor = float(np.exp((self.trait_vector(item) - self.centre) @ self.slope))
+        return self.group_seconds(item) * self.scale * trait_factor
 
-    def plain(self, piece: WorkItem) -> float:
-        """Give the seconds by its group alone."""
-        return piece.size * next(self.rates[group] for group in piece.groups if group in self.rates)
+    def group_seconds(self, item: WorkItem) -> float:
+        """Return the seconds by the item's group alone, without its traits."""
+        return item.size * next(self.rates[group] for group in item.groups if group in self.rates)
 
-    def row(self, piece: WorkItem) -> NDArray[np.float64]:
-        """Give a piece's traits in the order of their names."""
-        found = np.zeros(len(self.names))
-        for name, value in piece.traits.items():
-            if name in self.places:
-                found[self.places[name]] = value
-        return found
-
-
-def remaining_seconds(running: Running, now: float, expected_: float) -> float:
-    """Give the seconds that a running piece still takes: at first what is expected of it, later its own pace."""
-    share, trust = running.share, running.share / (running.share + DOUBT)
-    own = (running.told - running.since) / share if share > 0 else 0.0
-    return max(0.0, (1 - share) * (trust * own + (1 - trust) * expected_) - (now - running.told))
+    def trait_vector(self, item: WorkItem) -> NDArray[np.float64]:
+        """Return the traits of an item in the order of `names`; 0 where it has none."""
+        vector = np.zeros(len(self.names))
+        for name, value in item.traits.items():
+            if name in self.columns:
+                vector[self.columns[name]] = value
+        return vector
 
 
-def work_items(batches: Iterable[Batch]) -> dict[str, WorkItem]:
-    """Give batches as pieces, by key."""
-    return {batch.key: work_item(batch) for batch in batches}
+def make_work_items(batches: Iterable[Batch]) -> dict[str, WorkItem]:
+    """Return batches as items of work, by the key of the batch."""
+    return {batch.key: make_work_item(batch) for batch in batches}

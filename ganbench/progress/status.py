@@ -1,4 +1,4 @@
-"""Where a run stands, in words: what the live screen and a watcher in another terminal both say."""
+"""The status of a run and its words, shown by the live display and by a watcher in another terminal."""
 
 from __future__ import annotations
 
@@ -9,88 +9,94 @@ from dataclasses import dataclass, field
 import psutil
 
 SHOWN = 8
-"""Batches named as running, at most."""
+"""Running batches that are named, at most."""
 
-ENDED = ("diverged", "failed", "timed-out")
-"""The outcomes that are told, worst last."""
+SHORTFALLS = ("diverged", "failed", "timed-out")
+"""The outcomes of trials that are counted and shown, the worst last."""
 
 
 @dataclass(kw_only=True)
 class Status:
-    """How far a run is. `won` and `tried` count trials by method, under the first success rule, which is `rule`, and as
-    long as `since` says.
+    """The state of a run at one moment: trials, time, memory, successes, shortfalls and running batches.
 
-    `left` and `passed` are seconds, None where nothing is known; `memory` bytes of all its processes. `running` are
-    batches by their labels, with the share done (None: not known).
+    `share` is the share of the work that is done. `seconds_passed` and `seconds_left` are None where they are not
+    known; `memory` is in bytes, of all processes of the run. `successes` and `totals` count trials by method under the
+    first success rule, which is `rule`, over the time that `period` names. `shortfalls` counts trials by outcome.
+    `running` are batches by their labels, with the share done (None: not known).
     """
 
     trials: int = 0
     done: int = 0
-    since: str = "so far"
     share: float = 0.0
-    passed: float | None = None
-    left: float | None = None
+    seconds_passed: float | None = None
+    seconds_left: float | None = None
     memory: int = 0
     rule: str = ""
-    won: Counter[str] = field(default_factory=Counter)
-    tried: Counter[str] = field(default_factory=Counter)
-    ended: Counter[str] = field(default_factory=Counter)
+    period: str = "so far"
+    successes: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
+    shortfalls: Counter[str] = field(default_factory=Counter)
     running: Sequence[tuple[str, float | None]] = ()
 
-    def headline(self) -> str:
-        """Say how far it is, how long it still takes, and in how much memory."""
+    def describe_progress(self) -> str:
+        """Return the trials done, the time passed and left, and the memory in use, as far as they are known."""
         parts = [
             f"{self.done}/{self.trials} trials",
-            *([f"{format_seconds(self.passed)} passed"] if self.passed is not None else []),
-            *([f"{format_seconds(self.left)} left"] if self.left is not None else []),
+            *([f"{format_seconds(self.seconds_passed)} passed"] if self.seconds_passed is not None else []),
+            *([f"{format_seconds(self.seconds_left)} left"] if self.seconds_left is not None else []),
             *([format_bytes(self.memory)] if self.memory else []),
         ]
         return ", ".join(parts)
 
-    def standing(self) -> str:
-        """Say who succeeded so far."""
-        counts = ", ".join(f"{method} {self.won[method]}/{n}" for method, n in self.tried.items())
-        return f"success ({self.rule}) {self.since}: {counts}" if counts else ""
+    def describe_successes(self) -> str:
+        """Return the successes of each method by the first rule, empty before any trial is counted."""
+        counts = ", ".join(f"{method} {self.successes[method]}/{n}" for method, n in self.totals.items())
+        return f"success ({self.rule}) {self.period}: {counts}" if counts else ""
 
-    def outcomes(self) -> str:
-        """Say what went wrong so far."""
-        return ", ".join(f"{self.ended[name]} {name}" for name in ENDED if self.ended[name])
+    def describe_shortfalls(self) -> str:
+        """Return the counts of trials that diverged, failed or timed out, empty where there are none."""
+        counts = {name.replace("-", " "): self.shortfalls[name] for name in SHORTFALLS}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
-    def at_work(self) -> list[str]:
-        """Name what runs now, a line for each batch."""
+    def describe_running(self) -> list[str]:
+        """Return a line for each batch that runs now, SHOWN at most, and the number of the others."""
         lines = [label if share is None else f"{share:4.0%} {label}" for label, share in self.running[:SHOWN]]
         more = len(self.running) - len(lines)
         return [*lines, f"and {more} more"] if more > 0 else lines
 
-    def line(self) -> str:
-        """Say it all on one line."""
-        now = f"now: {' | '.join(part.strip() for part in self.at_work())}" if self.running else ""
-        return "; ".join(part for part in (self.headline(), self.outcomes(), self.standing(), now) if part)
+    def describe(self) -> str:
+        """Return the whole status on one line."""
+        now = f"now: {' | '.join(line.strip() for line in self.describe_running())}" if self.running else ""
+        parts = (self.describe_progress(), self.describe_shortfalls(), self.describe_successes(), now)
+        return "; ".join(part for part in parts if part)
 
 
 def format_seconds(seconds: float) -> str:
-    """Give a span of time as people say it."""
+    """Return a span of time in its two largest units: 1h05m, 1m05s or 5s."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
 def format_bytes(count: int) -> str:
-    """Give a number of bytes as people say it."""
+    """Return a number of bytes in GiB, or in MiB below one GiB."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def process_memory(process: int | None = None) -> int:
-    """Give the bytes that a process (this one) and its descendants hold in memory, shared pages counted in each."""
-    found = 0
+    """Return the bytes in memory of a process (by default this one) and its descendants; 0 if there is no such process.
+
+    Pages that processes share count in each of them.
+    """
+    total = 0
     try:
         root = psutil.Process(process)
         family = [root, *root.children(recursive=True)]
     except psutil.Error:
         return 0
-    for each in family:
+    for member in family:
         try:
-            found += each.memory_info().rss
-        except psutil.Error:  # ended meanwhile
+            total += member.memory_info().rss
+        except psutil.Error:  # this process has ended in the meantime
             continue
-    return found
+    return total

@@ -1,4 +1,4 @@
-"""Tables and figures, written for the format that their reader uses."""
+"""Tables in several formats, figures and sample sheets of stored results."""
 
 import lazy_loader
 

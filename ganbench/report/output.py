@@ -1,4 +1,4 @@
-"""Tables in any format, built in or offered by a plugin: as one text, or as a file each."""
+"""Tables in any format, built in or from a plugin: as one text, or each as a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganbench import registry
-from ganbench.errors import GanbenchError, unknown
-from ganbench.escaping import slug
+from ganbench.errors import GanbenchError, unknown_name
+from ganbench.escaping import make_slug
 from ganbench.report.table import Table
 from ganbench.report.writers import FORMATS
 from ganbench.results.files import write_file
@@ -16,7 +16,7 @@ from ganbench.results.files import write_file
 
 @dataclass(frozen=True, kw_only=True)
 class Writer:
-    """How tables are written: `page` gives all of them as one text, `render` one of them for a file with `suffix`."""
+    """A format of tables: `page` returns all of them as one text, `render` one of them for a file with `suffix`."""
 
     suffix: str
     page: Callable[[Sequence[Table]], str]
@@ -24,53 +24,55 @@ class Writer:
 
 
 def choose_writer(format: str, files: Sequence[Path] = ()) -> Writer:
-    """Give the writer of this name. The plugins (and these `files`) are loaded only for what is not built in.
+    """Return the writer of a format. Plugins, those in `files` too, are loaded only if the format is not built in.
 
-    Raises GanbenchError with the nearest name for a format that nobody offers.
+    Raises GanbenchError with the nearest name if no plugin offers this format.
     """
     if format in FORMATS:
         page = FORMATS[format]
         return Writer(suffix=f".{format}", page=page, render=lambda table: page([table]))
     plugins = registry.load(files=files)
     if format not in plugins.names("reports"):
-        raise unknown("format", format, [*FORMATS, *plugins.names("reports")])
+        raise unknown_name("format", format, [*FORMATS, *plugins.names("reports")])
     report = plugins.build("reports", format)
 
-    def joined(tables: Sequence[Table]) -> str:
-        parts = [report.render(table) for table in tables]
-        if not all(isinstance(part, str) for part in parts):
-            raise GanbenchError(f"format {format!r} is no text: write its files with --out DIR.")
-        return "\n".join(parts)
+    def join_texts(tables: Sequence[Table]) -> str:
+        texts = [report.render(table) for table in tables]
+        if not all(isinstance(text, str) for text in texts):
+            raise GanbenchError(f"format {format!r} is not a text format; write its files with --out DIR.")
+        return "\n".join(texts)
 
-    return Writer(suffix=report.suffix, page=joined, render=report.render)
+    return Writer(suffix=report.suffix, page=join_texts, render=report.render)
 
 
-def write_tables(tables: Sequence[Table], how: Writer, folder: Path) -> list[Path]:
-    """Write each table into a file of its own, named for its title; give the files."""
-    made = [folder / (name + how.suffix) for name in file_names([table.title for table in tables])]
+def write_tables(tables: Sequence[Table], writer: Writer, folder: Path) -> list[Path]:
+    """Write each table into a file named after its title; return the files."""
+    files = [folder / (name + writer.suffix) for name in file_names([table.title for table in tables])]
     make_folder(folder)
-    for path, table in zip(made, tables, strict=True):
-        content = how.render(table)
+    for path, table in zip(files, tables, strict=True):
+        content = writer.render(table)
         write_file(path, content.encode() if isinstance(content, str) else content)
-    return made
+    return files
 
 
 def file_names(titles: Sequence[str]) -> Iterator[str]:
-    """Give each title a name that is safe and its own: "Scores on ring" is scores-on-ring, a second one ...-2."""
-    taken: set[str] = set()
+    """Yield a safe, distinct file name for each title: scores-on-ring for "Scores on ring", ...-2 for a second one."""
+    used: set[str] = set()
     for title in titles:
-        name = first = slug(title.lower().replace(":", "").replace(" ", "-"))
+        name = first = make_slug(title.lower().replace(":", "").replace(" ", "-"))
         count = 1
-        while name in taken:
+        while name in used:
             count += 1
             name = f"{first}-{count}"
-        taken.add(name)
+        used.add(name)
         yield name
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder; GanbenchError where that cannot be."""
+    """Create a folder and its parents; raise GanbenchError where the system refuses."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise GanbenchError(f"{folder}: cannot be made ({error.strerror}). Choose another with --out.") from error
+        raise GanbenchError(
+            f"{folder}: cannot be created ({error.strerror}). Choose another folder with --out."
+        ) from error

@@ -1,4 +1,4 @@
-"""How a sample sheet is drawn: images as strips, points over the data, an empty frame where there is no model."""
+"""Drawing of sample sheets: images as strips, points over the data, an empty frame where there are no samples."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLUMNS = 12
 """Samples of each trial on a sheet of images."""
 
 NAME, REASON = 34, 90
-"""Characters of a line of a name, and of the reason for an empty frame, that are shown."""
+"""Characters shown of a line of a name, and of the reason for an empty frame, at most."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why there are none."""
+    """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why it has none."""
 
     name: str
     samples: Array | None
@@ -35,10 +35,9 @@ class Strip:
 
 
 def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> None:
-    """Draw the first samples of each trial side by side, a row for each; all by the range of the data's values."""
+    """Draw the first samples of each trial in a row, one row for each trial, all on the scale of the data's values."""
     axes = figure.add_subplot()
-    known = [strip for strip in strips if strip.samples is not None]
-    shape = next(strip.samples.shape[1:] for strip in known if strip.samples is not None)
+    shape = next(strip.samples.shape[1:] for strip in strips if strip.samples is not None)
     rows = [tile_images(strip, columns, shape) for strip in strips]
     axes.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     height = len(rows[0])
@@ -51,7 +50,7 @@ def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figur
 
 
 def tile_images(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
-    """Give a trial's first samples in one image [h + 1, columns * (w + 1), 3], in [0, 1]; white where there is none."""
+    """Return a trial's first samples as one image [h + 1, columns * (w + 1), 3] in [0, 1], white where it has none."""
     channels, height, width = shape
     canvas = np.ones((height + 1, columns * (width + 1), 3), np.float32)
     if strip.samples is None or strip.reference is None:
@@ -66,7 +65,7 @@ def tile_images(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
 
 
 def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, figure: Figure) -> None:
-    """Draw each trial's first points over the data's, a panel for each, all to the scale of the data."""
+    """Draw the first `count` points of each trial over the data's, one panel for each, all on the scale of the data."""
     panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
     figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
     for place, axes in enumerate(panels):
@@ -78,13 +77,13 @@ def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, f
             text = fit_text(strip.reason, REASON)
             axes.text(0.5, 0.5, text, fontsize=6, color=INK, ha="center", va="center", wrap=True)
         else:
-            data, made = project_points(strip.reference[:count]), project_points(strip.samples[:count])
+            data, samples = project_points(strip.reference[:count]), project_points(strip.samples[:count])
             dots: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "markeredgewidth": 0}
             axes.plot(*data.T, color=FAINT, **dots)
-            axes.plot(*made.T, color=COLOURS[0], alpha=0.6, **dots)
-            middle, reach = (data.max(0) + data.min(0)) / 2, 0.65 * max(float(np.ptp(data, 0).max()), 1e-6)
-            axes.set_xlim(middle[0] - reach, middle[0] + reach)
-            axes.set_ylim(middle[1] - reach, middle[1] + reach)
+            axes.plot(*samples.T, color=COLOURS[0], alpha=0.6, **dots)
+            middle, radius = (data.max(0) + data.min(0)) / 2, 0.65 * max(float(np.ptp(data, 0).max()), 1e-6)
+            axes.set_xlim(middle[0] - radius, middle[0] + radius)
+            axes.set_ylim(middle[1] - radius, middle[1] + radius)
         axes.set_box_aspect(1)
         strip_axis(axes, "")
         axes.set_title(split_name(strip.name), fontsize=6, loc="center")
@@ -92,7 +91,7 @@ def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, f
 
 
 def project_points(points: Array) -> Array:
-    """Give points [n, 2]: the first two coordinates, or, of a line, each number with its share of the ranks."""
+    """Return points [n, 2]: the first two coordinates; for scalars, each number with its share of the ranks."""
     flat = points.reshape(len(points), -1)
     if flat.shape[1] > 1:
         return flat[:, :2]
@@ -100,12 +99,12 @@ def project_points(points: Array) -> Array:
 
 
 def split_name(name: str) -> str:
-    """Give a name as it is shown, line by line."""
+    """Return a name with each of its lines shortened as it is shown."""
     return "\n".join(fit_text(line, NAME) for line in name.split("\n"))
 
 
 def strip_axis(axes: Axes, title: str) -> None:
-    """Take an axis' ticks away and set its title."""
+    """Remove the ticks of an axis and set its title."""
     axes.set_xticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():

@@ -1,4 +1,4 @@
-"""Where the scores lie: one table for each dataset, opened by what samplers score that no method trained."""
+"""Tables of scores, one for each dataset; each metric begins with the scores of the data itself and of baselines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ganbench.report.table import Table, size_note, stale_note
+from ganbench.api.metrics import metric_title
+from ganbench.report.table import Table, name_undefined, size_note, stale_note
 from ganbench.statistics.score_summary import summary_table
 
 if TYPE_CHECKING:
@@ -16,52 +17,61 @@ if TYPE_CHECKING:
 SHORT = 8
 """Digits of a measurement's hash that a reader sees."""
 
+SCORES = ("final", "best", "completed_median")
+"""Columns in which NaN is an undefined score."""
+
 
 def score_tables(frames: Frames) -> Iterator[Table]:
-    """Where the scores lie, one table for each dataset."""
+    """Yield a table of the scores on each dataset: medians and quartiles for each method and metric."""
     summary = summary_table(frames)
     for dataset, frame in summary.groupby("dataset", sort=False) if len(summary) else ():
-        shown, calibrated = with_baselines(frame, frames.calibration)
+        scores, baselines = with_baselines(frame, frames.calibration)
         trials = frames.trials[frames.trials["dataset"] == dataset]
         yield Table(
             title=f"Scores on {dataset}",
-            frame=shown.drop(columns=["dataset", "stale"]),
+            frame=scores.drop(columns=["dataset", "stale"]),
             notes=(
-                *calibration_notes(calibrated),
-                "final, best: medians over all n trials; diverged, failed and timed-out trials count as the worst (inf "
-                "where lower is better, -inf where higher is). q25, q75: quartiles of final. of completed: the median of "
-                "the finite trials alone. Of a neutral value nothing is best or worst.",
-                "In brackets: the median's 95% interval (Woodruff); none under six units.",
-                "best: each trial's best snapshot, chosen on one set of samples and reported on a fresh one.",
+                *calibration_notes(baselines),
+                "final, best: medians over all n trials. Trials that diverged, failed, timed out or have an undefined "
+                "score count as the worst (inf where lower is better, -inf where higher is). q25, q75: quartiles of "
+                "final. of completed: the median of the finite scores alone.",
+                "undefined, as a count: trials that completed but whose final score is not a finite number. undefined, "
+                "in place of a score: there is no such number. A neutral value has no best and no worst, so its median "
+                "is undefined if any trial has no score.",
+                "In brackets: the 95% interval of the median (Woodruff); none for fewer than six units.",
+                "best: each trial's best snapshot, chosen on one set of samples and scored again on a fresh one.",
                 stale_note(frame) + size_note(trials),
             ),
             headings={"finite": "finite of n", "completed_median": "of completed", "samples_measured": "samples"},
             intervals={"final": ("final_low", "final_high"), "best": ("best_low", "best_high")},
+            words={"metric": metric_title, **dict.fromkeys(SCORES, name_undefined)},
         )
 
 
 def with_baselines(summary: pd.DataFrame, calibration: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Open each metric's rows with its calibration, where it was measured in the same way; also give how many rows.
+    """Return the summary with the baselines' rows before those of each metric, and the number of these rows.
 
-    Cells are of mixed types: what no untrained sampler has (n, quartiles) is None.
+    They are the rows that were measured in the same way. Cells are of mixed types: what a baseline does not have (n,
+    best, quartiles) is None.
     """
     rows: list[dict[str, Any]] = []
-    calibrated = 0
+    empty = dict.fromkeys(summary.columns)
+    count = 0
     for (dataset, metric, measurement), group in summary.groupby(["dataset", "metric", "measurement"], sort=False):
         same = (calibration["dataset"] == dataset) & (calibration["name"] == metric)
-        untrained = calibration[same & (calibration["measurement"] == measurement)]
-        calibrated += len(untrained)
+        baselines = calibration[same & (calibration["measurement"] == measurement)]
+        count += len(baselines)
         trained: list[dict[Any, Any]] = group.to_dict("records")
-        for row in [*map(calibration_row, untrained.to_dict("records")), *trained]:
-            rows.append({**row, "measurement": str(measurement)[:SHORT]})
-    return pd.DataFrame(rows, columns=list(summary.columns), dtype=object), calibrated
+        for row in [*map(calibration_row, baselines.to_dict("records")), *trained]:
+            rows.append({**empty, **row, "measurement": str(measurement)[:SHORT]})
+    return pd.DataFrame(rows, columns=list(summary.columns), dtype=object), count
 
 
 def calibration_row(row: dict[Any, Any]) -> dict[str, Any]:
-    """What the table of scores says of an untrained sampler: who it is in place of a method, its value as final."""
+    """Return the row of a baseline, or of the data itself: its name in place of a method, its score as final."""
     return {
         "dataset": row["dataset"],
-        "method": f"{'untrained' if row['trivial'] else 'ceiling'}: {row['sampler']}",
+        "method": f"baseline: {row['sampler']}" if row["trivial"] else row["sampler"],
         "metric": row["name"],
         "samples_measured": row["samples"],
         "direction": row["direction"],
@@ -70,11 +80,12 @@ def calibration_row(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 def calibration_notes(rows: int) -> tuple[str, ...]:
-    """What the opening rows are."""
+    """Return the notes that explain the rows of real data and of baselines, of which there are `rows`."""
     if not rows:
-        return ("No untrained sampler was scored in the same way, as metrics on networks have none.",)
+        return ("No baseline was scored in the same way; metrics that are computed from networks have none.",)
     return (
-        "The opening rows were trained by no method, and are scored by the same metric on as many samples. ceiling: "
-        "the data itself (training rows of a set, fresh draws of a law). untrained: samplers that know a few statistics"
-        " or rows of the data; a score that one of them reaches shows no learning.",
+        "The first rows of a metric are not trained methods; the same metric scores them on as many samples. "
+        "real data, perfect sampler: the data itself (training samples of a set, fresh draws from a distribution). "
+        "baseline: an untrained sampler that knows a few statistics or samples of the data; a score that a baseline "
+        "reaches shows no learning.",
     )

@@ -1,4 +1,4 @@
-"""Whether each conclusion holds when the same results are read otherwise: one table for each comparison."""
+"""Sensitivity of each conclusion to how the same results are read: one table for each comparison."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
 from ganbench.report.table import Table, size_note
 from ganbench.statistics.final_scores import measurements
@@ -24,27 +25,27 @@ SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
 
 
 def make_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> list[Table]:
-    """Make a table for each comparison; GanbenchError where the suite makes none."""
-    made = list(rule_sensitivity_tables(frames, rules))
-    if not made:
+    """Return a table for each comparison; raise GanbenchError if the suite compares no methods."""
+    tables = list(rule_sensitivity_tables(frames, rules))
+    if not tables:
         raise GanbenchError('no success rule compares methods. Add compare = [["A", "B"]] to one and run the suite.')
-    return made
+    return tables
 
 
 def rule_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
-    """Each rule's comparisons, read in every other way."""
+    """Yield a table for each comparison of each rule, with every other reading of the results."""
     for rule in rules:
         present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
         for measurement in measurements(frames, rule):
             for pair in rule.compare:
                 if present.issuperset(pair):
-                    found = sensitivity_table(frames, rule, pair, measurement, rules, cross=True)
-                    yield comparison_table(frames, rule, pair, found)
+                    readings = sensitivity_table(frames, rule, pair, measurement, rules, cross=True)
+                    yield comparison_table(frames, rule, pair, readings)
 
 
-def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], found: pd.DataFrame) -> Table:
-    """One comparison's readings that vary one thing, with the count of them all."""
-    shown = found[found["varied"].isin(["", *ONE_BY_ONE])].copy()
+def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], readings: pd.DataFrame) -> Table:
+    """Return the table of the readings of one comparison that vary one thing, with counts of all readings in a note."""
+    shown = readings[readings["varied"].isin(["", *ONE_BY_ONE])].copy()
     cells: dict[str, list[Any]] = {
         "value": [describe_change(row) for row in shown.to_dict("records")],
         "verdict": [describe_verdict(name, pair) for name in shown["verdict"]],
@@ -54,79 +55,83 @@ def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], f
     }
     a, b = pair
     trials = frames.trials[(frames.trials["dataset"] == rule.dataset) & frames.trials["method"].isin(pair)]
-    for side in "ab":  # a range of one step is none
+    for side in "ab":  # no range is shown where it is a single step
         low, high = f"step_{side}_low", f"step_{side}_high"
         shown.loc[shown[low] == shown[high], [low, high]] = float("nan")
     return Table(
-        title=f"Robustness of {a} against {b} on {rule.dataset}",
+        title=f"Sensitivity of {a} against {b} on {rule.dataset}",
         frame=shown.assign(**{name: pd.Series(column, shown.index, dtype=object) for name, column in cells.items()})[
             [*COLUMNS, *ENDS]
         ],
-        notes=(summarise_readings(found, pair), *write_notes(found, rule), size_note(trials)),
+        notes=(summarise_readings(readings, pair), *write_notes(readings, rule), size_note(trials)),
         headings={
             "step_a": f"step {a}",
             "step_b": f"step {b}",
             "rate_a": f"success {a}",
             "rate_b": f"success {b}",
-            "difference": f"{a} less {b}",
+            "difference": f"{a} minus {b}",
             "holds": "verdict holds",
         },
         intervals={f"step_{side}": (f"step_{side}_low", f"step_{side}_high") for side in "ab"},
     )
 
 
-def summarise_readings(found: pd.DataFrame, pair: tuple[str, str]) -> str:
-    """In how many readings the primary verdict holds, one thing varied at a time, and in the full cross."""
-    primary = found.iloc[0]
+def summarise_readings(readings: pd.DataFrame, pair: tuple[str, str]) -> str:
+    """Return a note on the number of readings in which the primary verdict holds."""
+    primary = readings.iloc[0]
     if primary["verdict"] == "unknown":
-        return "The primary reading has no pair of trials, so there is no verdict yet to be robust."
-    counted = found[found["counted"]]
-    alone = counted[counted["varied"].isin(ONE_BY_ONE)]
-    parts = [f"{TITLES.get(name, name)} {count_holding(alone[alone['varied'] == name])}" for name in ONE_BY_ONE]
+        return "The primary reading has no pair of trials, so there is no verdict yet."
+    counted = readings[readings["counted"]]
+    single = counted[counted["varied"].isin(ONE_BY_ONE)]
+    parts = [f"{TITLES.get(name, name)} {count_holding(single[single['varied'] == name])}" for name in ONE_BY_ONE]
     return (
         f"Primary verdict ({describe_change(primary.to_dict())}): {describe_verdict(primary['verdict'], pair)}. "
-        f"It holds in {count_holding(alone)} readings that differ from the primary in one thing: {', '.join(parts)}. In all combinations of these: "
-        f"{count_holding(counted)}."
+        f"It holds in {count_holding(single)} readings that differ from the primary in one thing: {', '.join(parts)}. "
+        f"In all combinations of these: {count_holding(counted)}."
     )
 
 
 def count_holding(readings: pd.DataFrame) -> str:
-    """In how many of some readings the verdict holds."""
+    """Return in how many of these readings the verdict holds, as in "3 of 5"."""
     return f"{int(readings['holds'].sum())} of {len(readings)}"
 
 
-def write_notes(found: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
-    """What is varied and how, and what these verdicts are not."""
+def write_notes(readings: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
+    """Yield the notes on what is varied and how, and on what the verdicts do not show."""
     yield (
-        "A verdict: the exact paired test at 5%, unadjusted, the primary's too. The primary one tests; all others "
-        "describe, on the same trials, and nothing is corrected for their number. Holm's p is in the comparison tables."
+        "verdict: the exact paired test at 5%, unadjusted, also in the primary reading. Only the primary reading "
+        "tests; all others describe the same trials, and nothing is corrected for their number. Holm's p is in the "
+        "comparison tables."
     )
     yield (
-        "An equal budget reads each trial at its last snapshot within what the cheaper method spent in all on that "
-        "architecture; cost is taken to be even over a run. step: the generator step read, the median, with "
-        "the least and the greatest in brackets where they differ. Best within a smaller budget is, where no fresh "
-        "samples were drawn there, that of the samples which chose it."
+        "An equal budget reads each trial at its last snapshot within the total that the cheaper method spent on that "
+        "architecture; the cost is assumed to be spread evenly over a run. step: the median generator step that is "
+        "read, in brackets the smallest and the largest where they differ. Within a smaller budget, the best snapshot "
+        "may have no fresh samples; then its score is that of the samples which chose it."
     )
-    if (found["budget"] != DECLARED).any() and ((found["varied"] == "budget") & ~found["counted"]).any():
-        yield "as declared: the methods had that much in common, so nothing is varied and nothing counted."
-    chosen = found[(found["budget"] == DECLARED) & (found["at"] == rule.at) & found["wanted"].notna()]
+    if (readings["budget"] != DECLARED).any() and ((readings["varied"] == "budget") & ~readings["counted"]).any():
+        yield "as declared: both methods had this budget anyway, so nothing is varied and the reading is not counted."
+    chosen = readings[(readings["budget"] == DECLARED) & (readings["at"] == rule.at) & readings["wanted"].notna()]
     if (chosen["varied"] == "metric").any():
         yield (
-            "Another metric's threshold is that of its own success rule; without one, the value beyond which as many "
-            "of both methods' trials lie together as succeed by the primary rule."
+            "The threshold of another metric is that of its own success rule; without such a rule it is the value "
+            "beyond which as large a share of all trials of both methods lies as succeeds by the primary rule."
         )
     if (chosen["varied"] == "threshold").any():
-        yield "As there is one threshold only, others are taken beyond which a quarter, a half and three quarters lie."
+        yield (
+            "The rule has one threshold only; the others are those beyond which a quarter, a half and three quarters "
+            "of all trials lie."
+        )
     for row in chosen.to_dict("records"):
         if abs(row["share"] - row["wanted"]) > 1e-9:
-            reached, wanted = f"{row['share']:.3g}", f"{row['wanted']:.3g}"
-            yield f"{describe_change(row)}: because of ties, {reached} of all trials lie beyond it, not {wanted}."
+            share, target = f"{row['share']:.3g}", f"{row['wanted']:.3g}"
+            yield f"{describe_change(row)}: because of ties, the share of trials beyond it is {share}, not {target}."
 
 
 def describe_change(row: dict[Any, Any]) -> str:
-    """What a reading has in place of the primary's; of the primary, all of it."""
+    """Return what a reading varies, in words; for the primary reading, its whole criterion and budget."""
     beyond = f"{row['metric']} {SIDES[row['direction']]} {row['threshold']:.4g}" if row["metric"] else ""
-    criterion = " and ".join(part for part in (beyond, row["condition"]) if part)
+    criterion = metric_title(" and ".join(part for part in (beyond, row["condition"]) if part))
     whole = f"{row['at']} {criterion}, budget {row['budget']}"
     return {"budget": row["budget"], "at": row["at"], "metric": criterion, "threshold": criterion}.get(
         row["varied"], whole
@@ -134,13 +139,13 @@ def describe_change(row: dict[Any, Any]) -> str:
 
 
 def describe_verdict(name: str, pair: tuple[str, str]) -> str:
-    """A verdict in words."""
+    """Return a verdict in words, with the names of the methods."""
     words = {"a": f"{pair[0]} better", "b": f"{pair[1]} better", "none": "no difference shown", "unknown": "unknown"}
     return words[name]
 
 
 def describe_holding(row: dict[Any, Any]) -> str:
-    """Whether the verdict holds in a reading, in a word."""
+    """Return whether the primary verdict holds in a reading, in a word; nothing for the primary itself."""
     if not row["varied"]:
         return ""
     return ("yes" if row["holds"] else "no") if row["counted"] else "as declared" if row["n"] else "unknown"

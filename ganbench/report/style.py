@@ -1,6 +1,6 @@
-"""What every figure shares: a canvas of its own, colours, and text that matplotlib shows as it is.
+"""The common style of all figures: canvas, colours, and text that matplotlib shows unchanged.
 
-Nothing here touches pyplot or the reader's own settings, and the same drawing gives the same bytes.
+Nothing here touches pyplot or the user's own settings, and the same drawing gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ganbench.escaping import visible
+from ganbench.escaping import escape_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers tell apart (jfly.uni-koeln.de/color), without its yellow."""
+"""Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color), without its yellow."""
 
 DASHES = ("-", "--", ":", "-.")
-"""How a line is drawn once the colours are used up."""
+"""Styles of the lines, one after the other, each once the colours are used up."""
 
-FONT = "DejaVu Sans"  # matplotlib brings it along, so that text looks alike everywhere
+FONT = "DejaVu Sans"  # ships with matplotlib, so text looks the same on every machine
 INK, FAINT, PALE = "0.35", "0.6", "0.93"
 LONGEST = 40
-"""Characters of a stranger's text that a figure shows."""
+"""Characters of a third party's text that a figure shows, at most."""
 
 STYLE: Any = {
     "font.family": [FONT],
@@ -41,12 +41,12 @@ STYLE: Any = {
     "axes.unicode_minus": True,
 }
 DPI = 140
-"""At 6.4 inches a figure is 896 pixels wide, as a README shows it."""
+"""Dots per inch: a figure of 6.4 inches is 896 pixels wide, as a README shows it."""
 
 
 @contextmanager
 def use_style() -> Iterator[None]:
-    """Draw by our settings, whatever the reader's are."""
+    """Use our settings of matplotlib within the block, not the user's own."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -56,7 +56,7 @@ def use_style() -> Iterator[None]:
 
 
 def render_png(draw: Callable[[Figure], None], width: float = 6.4, height: float = 3.6) -> bytes:
-    """Give what `draw` draws on an empty figure of so many inches, as PNG without the time or any version in it."""
+    """Return, as PNG without time or version, what `draw` draws on an empty figure (width, height in inches)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,21 +70,21 @@ def render_png(draw: Callable[[Figure], None], width: float = 6.4, height: float
 
 
 def fit_text(text: str, longest: int = LONGEST) -> str:
-    """Give a stranger's text as matplotlib shows it: no mathematics, no character without a glyph, no endless line."""
-    known = known_glyphs()
-    shown = "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in visible(text))
+    """Return a third party's text fit for matplotlib: no mathematics, no character without a glyph, no long line."""
+    glyphs = known_glyphs()
+    shown = "".join(c if ord(c) in glyphs else c.encode("unicode_escape").decode() for c in escape_unprintable(text))
     shown = shown if len(shown) <= longest else shown[: longest - 1] + "\u2026"
     return shown.replace("$", r"\$")
 
 
 @lru_cache(maxsize=1)
 def known_glyphs() -> frozenset[int]:
-    """Give the code points that the font has a glyph for."""
+    """Return the code points that the font has a glyph for."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
 
 
 def line_style(place: int) -> dict[str, Any]:
-    """Give the colour and the dashes of the method at this place."""
+    """Return the colour and line style of the method at this place."""
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}

@@ -1,4 +1,4 @@
-"""A table for people, before it is written in any format, and the notes that many tables share."""
+"""A table for readers, before it is written in any format, and the notes that many tables share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ FLAGS = (bool, np.bool_)
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A frame to be read by people: raw numbers in `frame`, nothing formatted or escaped yet.
+    """A frame with what a reader needs beside it: raw values in `frame`, nothing formatted or escaped yet.
 
-    `headings` names columns for the reader. `intervals` names, for a column, the two that hold its ends; `counts`, for
-    a column of counts, the two that say of how many and at which step. `notes` are sentences.
+    `headings` maps a column to the reader's name for it, and `words` to a function that turns a value of its cells into
+    what a reader sees (`metric_title`); CSV and JSON hold the raw value. `intervals` maps a column to the two that hold
+    its ends; `counts` a column of counts to the two that hold the total and the generator step. `notes` are sentences.
     """
 
     title: str
@@ -29,54 +30,61 @@ class Table:
     headings: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    words: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
-        """The columns that have a heading: all but those that stand beside another's number."""
-        beside = {end for pairs in (self.intervals, self.counts) for pair in pairs.values() for end in pair}
-        return [column for column in self.frame.columns if column not in beside]
+        """The columns that have a heading: all except those shown within the cells of another column."""
+        within = {end for pairs in (self.intervals, self.counts) for pair in pairs.values() for end in pair}
+        return [column for column in self.frame.columns if column not in within]
 
     def heading(self, column: str) -> str:
-        """Give what the reader sees above a column."""
+        """Return the text above a column: its entry in `headings`, else its name with spaces for underscores."""
         return self.headings.get(column, column.replace("_", " "))
 
     def cells(self, write: Callable[[Any], str]) -> list[list[str]]:
-        """Give the rows under `columns`, values as `write` writes them: "0.2 [0.1, 0.3]", "3 of 48 (at 120)"."""
+        """Return the rows under `columns`, with `write` for the values: "0.2 [0.1, 0.3]", "3 of 48 (at 120)"."""
         return [[self._cell(row, column, write) for column in self.columns] for row in self.frame.to_dict("records")]
 
     def _cell(self, row: dict[Any, Any], column: str, write: Callable[[Any], str]) -> str:
-        text = write(row[column])
+        value = row[column]
+        text = write(self.words[column](value) if column in self.words else value)
         if column in self.counts and text:
-            of, step = (row[end] for end in self.counts[column])
-            text += f" of {write(of)}" + ("" if is_missing(step) else f" (at {write(step)})")
+            total, step = (row[end] for end in self.counts[column])
+            text += f" of {write(total)}" + ("" if is_missing(step) else f" (at {write(step)})")
         if column in self.intervals:
             low, high = (row[end] for end in self.intervals[column])
             text += "" if is_missing(low) or is_missing(high) else f" [{write(low)}, {write(high)}]"
         return text
 
     def _repr_html_(self) -> str:
-        """Show the table in a notebook: plain HTML, the notes below."""
+        """Return the table as plain HTML, its notes below, for a notebook."""
         head = [self.heading(column) for column in self.columns]
         return html_table(self.title, head, self.cells(format_value), self.notes)
 
 
 def size_note(trials: pd.DataFrame) -> str:
-    """Over how many architectures and seeds, and what the unit of every test is."""
+    """Return a note on the numbers of architectures and seeds, and on the unit of every test."""
     architectures, seeds = trials["architecture"].nunique(), trials["seed"].nunique()
     size = f"n = {architectures} architecture{'s' * (architectures != 1)} x {seeds} seed{'s' * (seeds != 1)}"
     if architectures == 1:
-        return f"The seed is the unit, as there is one architecture: nothing here speaks for others; {size}."
+        return f"The seed is the unit, because there is only one architecture; this says nothing about others; {size}."
     return f"The architecture is the unit; {size}."
 
 
-def stale_note(standing: pd.DataFrame) -> str:
-    """How many of the counted trials are stale, if any."""
-    stale = int(standing["stale"].sum())
+def stale_note(trials: pd.DataFrame) -> str:
+    """Return a note on the number of counted trials that are stale, empty where none is."""
+    stale = int(trials["stale"].sum())
     return f"{stale} of these trials are stale. " if stale else ""
 
 
+def name_undefined(value: Any) -> Any:
+    """Return "undefined" for NaN, and any other value, None too, unchanged: an undefined score has no empty cell."""
+    return "undefined" if value is not None and is_missing(value) else value
+
+
 def format_value(value: Any) -> str:
-    """Write a value for a reader: text as it is, four digits of a number, nothing for NaN."""
+    """Return a value as a reader's text: text as it is, four digits of a number, nothing for NaN."""
     if isinstance(value, str):
         return value
     if is_missing(value):
@@ -87,5 +95,5 @@ def format_value(value: Any) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a value is NaN or None."""
+    """Return whether a value is NaN or None."""
     return value is None or bool(value != value)

@@ -1,4 +1,4 @@
-"""What results say, as named tables with notes that say over how many trials, and by which test."""
+"""All tables of a suite, with notes on the number of trials and on the tests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pandas as pd
 
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
-from ganbench.report.paired_tables import paired_score_tables, seed_share_tables, success_cost_tables
+from ganbench.report.paired_tables import COST_HEADINGS, paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
 from ganbench.report.success_tables import success_tables
 from ganbench.report.table import Table, size_note
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
-from ganbench.statistics.outcome_counts import failure_counts, outcome_counts
+from ganbench.statistics.outcome_counts import count_failures, count_outcomes
 from ganbench.statistics.outcome_table import outcome_thresholds
 from ganbench.suite.loading import restore
 from ganbench.suite.success import SuccessRule
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
-    """Make every table of a suite: fates, successes, scores and how they differ, costs, failures."""
+    """Return every table of a suite: outcomes, successes, scores and their differences, costs, failures."""
     return [
         outcome_counts_table(frames),
         *success_tables(frames, success_rules),
@@ -40,38 +40,38 @@ def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> li
 
 
 def outcome_counts_table(frames: Frames) -> Table:
-    """What became of every planned trial, with what the reader must know of all the tables."""
-    frame = outcome_counts(frames)
+    """Return the outcomes of all planned trials, with the notes that hold for every table."""
+    frame = count_outcomes(frames)
     notes = [size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
-        notes.append(f"{missing} of the planned trials without a record yet: counted here alone.")
+        notes.append(f"{missing} of the planned trials have no record yet; only this table counts them.")
     if stale := int(frame["stale"].sum()):
-        notes.append(f"{stale} of the trials stale: trained by other code than the plan's.")
+        notes.append(f"{stale} of the trials are stale: trained by other code than the plan's.")
     notes += describe_extensions(frames.runs)
     limits = outcome_thresholds(restore(frames.suite) if frames.suite else None)
     notes += [
-        "Diverged: non-finite or exploded. Such trials, failed and timed-out ones never succeed.",
+        "diverged: non-finite or exploded. Trials that diverged, failed or timed out never succeed.",
         explain_outcomes(limits),
     ]
     counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES}
-    return Table(title="What became of the trials", frame=frame, notes=tuple(notes), counts=counts)
+    return Table(title="Outcomes", frame=frame, notes=tuple(notes), counts=counts)
 
 
 def explain_outcomes(limits: Thresholds) -> str:
-    """What the outcomes mean, with the thresholds in force."""
+    """Return a note that defines the outcomes, with the thresholds in force."""
     return (
-        "Of the trials that came to their end and that it is known of, with the median generator step at which it "
-        "began. non-finite: a loss or a weight. "
-        f"exploded: a loss or a player's weights over {limits.exploded:g} times their start. "
-        f"collapsed: in the end samples lie under {limits.collapsed:g} of the data's mean pairwise distance apart. "
+        "Each outcome is counted among the trials that trained to the end and for which it is known; in parentheses, "
+        "the median generator step at which it began. non-finite: a loss or a weight is NaN or infinite. "
+        f"exploded: a loss or a player's weights exceed {limits.exploded:g} times their initial value. "
+        f"collapsed: at the end the mean pairwise distance of samples is below {limits.collapsed:g} of the data's. "
         f"degraded: the first success rule's metric ends worse than its best by a factor over {limits.degraded:g}. "
-        f"critic-dead: in the end the generator's gradient has a norm under {limits.critic_dead:g}. "
-        f"oscillating: a loss or that metric correlates with itself a period later by {limits.oscillating:g} or more."
+        f"critic-dead: at the end the norm of the generator's gradient is below {limits.critic_dead:g}. "
+        f"oscillating: a loss or that metric has an autocorrelation of {limits.oscillating:g} or more one period later."
     )
 
 
-def history_table(known: Sequence[Run]) -> Table:
-    """When the folder was run, and what came of it."""
+def history_table(runs: Sequence[Run]) -> Table:
+    """Return the runs of a results folder, the oldest first: when each was, what it planned and what it trained."""
     rows = [
         {
             "run": run.number,
@@ -80,22 +80,30 @@ def history_table(known: Sequence[Run]) -> Table:
             "new": run.new,
             "stored": run.stored,
             "trained": run.trained,
-            "suite": "as before" if before is not None and before.suite == run.suite else "changed" if before else "",
-            "question": question_of(run),
+            "suite": compare_suites(earlier, run),
+            "question": read_question(run),
         }
-        for before, run in zip((None, *known), known, strict=False)
+        for earlier, run in zip((None, *runs), runs, strict=False)
     ]
     columns = ["run", "started", "planned", "new", "stored", "trained", "suite", "question"]
     notes = (
-        "started: UTC. planned: trials asked for; new: never planned before; stored: with a record when the run began; "
-        "trained: its records that no later run replaced. suite: its text, compared with the run before.",
-        *describe_extensions(known),
+        "started: UTC. planned: the trials of the plan; new: those that no earlier run planned; stored: those that had "
+        "a record when the run began; trained: records of this run that no later run replaced. suite: its text, "
+        "compared with that of the run before.",
+        *describe_extensions(runs),
     )
     return Table(title="Runs", frame=pd.DataFrame(rows, columns=columns, dtype=object), notes=notes)
 
 
-def question_of(run: Run) -> str:
-    """Return what the suite of a run asked, nothing where its text is no suite of today's form."""
+def compare_suites(earlier: Run | None, run: Run) -> str:
+    """Return how the suite of a run relates to that of the run before; nothing for the first run."""
+    if earlier is None:
+        return ""
+    return "as before" if earlier.suite == run.suite else "changed"
+
+
+def read_question(run: Run) -> str:
+    """Return the question of the suite of a run, empty where its text is not a suite of today's form."""
     try:
         return restore(run.suite).question
     except GanbenchError:
@@ -103,16 +111,19 @@ def question_of(run: Run) -> str:
 
 
 def costs_table(frames: Frames) -> Table:
-    """What a trial cost in every unit."""
+    """Return the cost of a trial of each method in every unit."""
     frame = cost_table(frames)
-    notes = ["Medians over n trials. samples: real rows shown to the critic. Seconds: the batch's divided by members."]
+    notes = [
+        "Medians over n trials. samples: real samples shown to the critic. Seconds: those of the batch divided by its "
+        "members."
+    ]
     if frame["members"].str.contains(",").any():
-        notes.append("Some trials of one method trained in batches of different size; such trials differ by chance.")
-    return Table(title="Budget and cost of a trial", frame=frame, notes=tuple(notes))
+        notes.append("Trials of one method trained in batches of different sizes; such trials also differ at random.")
+    return Table(title="Budget and cost per trial", frame=frame, notes=tuple(notes), headings=COST_HEADINGS)
 
 
 def failure_tables(frames: Frames) -> Iterator[Table]:
-    """Why trials failed, if any did."""
-    frame = failure_counts(frames)
+    """Yield the errors of failed and timed-out trials with their counts, if there are any."""
+    frame = count_failures(frames)
     if len(frame):
         yield Table(title="Failures", frame=frame, notes=("n trials ended with this error.",))

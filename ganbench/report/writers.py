@@ -1,4 +1,4 @@
-"""Tables as text: Markdown, CSV and JSON. What strangers wrote (names, labels, errors) is escaped for each target."""
+"""Tables as text: Markdown, CSV and JSON. Third-party text (names, labels, errors) is escaped for each format."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
-from ganbench.errors import unknown
-from ganbench.escaping import visible
+from ganbench.errors import unknown_name
+from ganbench.escaping import escape_unprintable
 from ganbench.report.table import FLAGS, Table, format_value, is_missing
 
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 )
-"""What Markdown, or HTML within it, would act on."""
+"""Characters with a meaning in Markdown, or in HTML within it, and their escapes."""
 
 
 def render(tables: Sequence[Table], format: str) -> str:
-    """Write tables as "md", "csv" or "json"."""
+    """Return tables as one text in the format "md", "csv" or "json"; raise GanbenchError for any other."""
     if format not in FORMATS:
-        raise unknown("format", format, FORMATS)
+        raise unknown_name("format", format, FORMATS)
     return FORMATS[format](tables)
 
 
 def write_markdown(tables: Sequence[Table]) -> str:
-    """Write a section for each table: heading, table, notes. Intervals and totals stand beside their number."""
+    """Return a section for each table: heading, table, notes. Intervals and totals stand beside their number."""
     return "\n".join(write_markdown_section(table) for table in tables)
 
 
 def write_markdown_section(table: Table) -> str:
-    """Write one table as Markdown."""
+    """Return one table as a section of Markdown."""
     headings = [escape(table.heading(column)) for column in table.columns]
     lines = [
         f"## {escape(table.title)}",
@@ -44,17 +44,17 @@ def write_markdown_section(table: Table) -> str:
 
 
 def markdown_value(value: Any) -> str:
-    """Write a value for a reader of Markdown."""
+    """Return a value as Markdown: text escaped, numbers with four digits."""
     return escape(value) if isinstance(value, str) else format_value(value)
 
 
 def escape(text: str) -> str:
-    """Make text plain in Markdown: one line, no markup, no HTML, no control or invisible character."""
-    return visible(text).translate(ACTIVE)
+    """Return text escaped for Markdown: one line, no markup, no HTML, no control or invisible character."""
+    return escape_unprintable(text).translate(ACTIVE)
 
 
 def write_csv(tables: Sequence[Table]) -> str:
-    """Write each table under its title, with its notes below and an empty line after; numbers in full."""
+    """Return each table under its title, with its notes below and an empty line after; numbers in full."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for table in tables:
@@ -67,20 +67,20 @@ def write_csv(tables: Sequence[Table]) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """Write a cell: numbers in full, nothing for NaN, text that no spreadsheet takes for a formula."""
+    """Return a cell of CSV: numbers in full, nothing for NaN, text that no spreadsheet takes for a formula."""
     if isinstance(value, str):
         return guard_formula(value)
     return "" if is_missing(value) else str(to_python(value))
 
 
 def guard_formula(text: str) -> str:
-    """Keep a spreadsheet from taking text for a formula: a quotation mark before = + - @."""
-    shown = visible(text)
+    """Return text that no spreadsheet takes for a formula: with a quotation mark before = + - @."""
+    shown = escape_unprintable(text)
     return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
 
 
 def write_json(tables: Sequence[Table]) -> str:
-    """Write a list of tables; NaN is null, infinities are "inf" and "-inf". Safe within an HTML page."""
+    """Return a list of tables as JSON; NaN is null, infinities are "inf" and "-inf". Safe within an HTML page."""
     plain_tables = [
         {
             "title": table.title,
@@ -96,15 +96,15 @@ def write_json(tables: Sequence[Table]) -> str:
 
 
 def json_cell(value: Any) -> Any:
-    """Give a value that JSON can say."""
+    """Return a value that JSON can represent: None for NaN, text for an infinity."""
     if not isinstance(value, str) and is_missing(value):
         return None
-    known = to_python(value)
-    return str(known) if isinstance(known, float) and math.isinf(known) else known
+    plain = to_python(value)
+    return str(plain) if isinstance(plain, float) and math.isinf(plain) else plain
 
 
 def to_python(value: Any) -> str | bool | int | float:
-    """Give Python's own type for numpy's."""
+    """Return a value, numpy's too, in Python's own type."""
     if isinstance(value, str):
         return value
     if isinstance(value, FLAGS):

@@ -1,4 +1,4 @@
-"""What docs/hooks.md promises plugin authors of the records: they can grow without breaking whoever builds them."""
+"""The promise of docs/hooks.md to plugin authors: records can grow without breaking the plugins that build them."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ POSITIONAL = {
     "Started": ["batch"],
     "Use": ["name"],
 }
-"""What may stand without its keyword; everything else, and all that is added, is keyword-only."""
+"""The fields that may be given by position. All other fields, and all new ones, are keyword-only."""
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_a_record_is_frozen_and_built_by_keyword_beyond_its_first_words(name: str) -> None:
+def test_a_record_is_frozen_and_keyword_only_after_its_first_fields(name: str) -> None:
     record = RECORDS[name]
     assert record.__dataclass_params__.frozen
     parameters = inspect.signature(record).parameters.values()
-    positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    positional = [field.name for field in parameters if field.kind is field.POSITIONAL_OR_KEYWORD]
     assert positional == POSITIONAL.get(name, [])
 
 
-def test_the_promise_to_authors_stands_before_the_hooks() -> None:
+def test_the_promise_to_authors_comes_before_the_hooks() -> None:
     page = (Path(ganbench.__file__).parents[1] / "docs/hooks.md").read_text()
     promise, pages = page.partition("<!-- generated: hook-pages -->")[::2]
     assert "## The promise to authors" in promise
-    for word in ("only grow", "keyword", "`since`", "minor release", "frozen"):
-        assert word in promise, word
-    for name, words in POSITIONAL.items():
-        assert f"`{name}({', '.join(words)})`" in promise
+    for phrase in ("only grow", "keyword", "`since`", "minor release", "frozen"):
+        assert phrase in promise, phrase
+    for name, fields in POSITIONAL.items():
+        assert f"`{name}({', '.join(fields)})`" in promise
     assert all(f"## {name}\n" in pages for name in vars(hooks) if name.startswith("ganbench_"))

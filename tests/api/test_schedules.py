@@ -28,26 +28,26 @@ def test_an_infinite_scalar_is_constant_and_strict_json() -> None:
     assert normalise_scalar(math.inf) == normalise_scalar("inf") == "inf"
 
 
-def test_a_linear_schedule_is_a_straight_line_and_then_its_end() -> None:
+def test_a_linear_schedule_is_a_straight_line_and_then_stays_at_its_end() -> None:
     noise = parse_scalar({"linear": [0.1, 0.0], "over": 0.5})
     assert [noise(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(
         [0.1, 0.05, 0.0, 0.0, 0.0], abs=1e-15
     )
 
 
-def test_a_linear_schedule_takes_the_whole_run_unless_it_says_otherwise() -> None:
+def test_a_linear_schedule_without_over_lasts_the_whole_run() -> None:
     assert parse_scalar({"linear": [1, 3]})(0.5) == pytest.approx(2.0, abs=1e-15)
 
 
 def test_a_cosine_schedule_is_half_a_wave() -> None:
-    course = parse_scalar({"cosine": [2.0, 0.0]})
-    assert [course(share) for share in (0.0, 1 / 3, 0.5, 1.0)] == pytest.approx([2.0, 1.5, 1.0, 0.0], abs=1e-12)
+    schedule = parse_scalar({"cosine": [2.0, 0.0]})
+    assert [schedule(share) for share in (0.0, 1 / 3, 0.5, 1.0)] == pytest.approx([2.0, 1.5, 1.0, 0.0], abs=1e-12)
 
 
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
 def test_both_ends_of_a_ramp_are_exact(shape: str) -> None:
-    course = parse_scalar({shape: [0.1, 0.7], "over": 0.3})
-    assert (course(0.0), course(0.3), course(1.0)) == (0.1, 0.7, 0.7)
+    schedule = parse_scalar({shape: [0.1, 0.7], "over": 0.3})
+    assert (schedule(0.0), schedule(0.3), schedule(1.0)) == (0.1, 0.7, 0.7)
 
 
 def test_the_wgan_authors_schedule_is_100_in_the_first_25_steps_and_at_every_500th() -> None:
@@ -63,11 +63,10 @@ def test_a_plain_number_of_critic_steps_is_constant() -> None:
 @pytest.mark.parametrize(
     "value", [0.5, math.inf, {"linear": [0.1, 0.0], "over": 0.5}, {"cosine": (1, 0)}, {"linear": [0, 1], "over": 1}]
 )
-def test_a_scalars_plain_form_is_strict_json_and_a_fixed_point(value: Any) -> None:
-    once = normalise_scalar(value)
-    again = normalise_scalar(json.loads(json.dumps(once, allow_nan=False)))
-    assert again == once
-    assert parse_scalar(once)(0.4) == parse_scalar(value)(0.4)
+def test_the_plain_form_of_a_scalar_is_strict_json_and_its_own_plain_form(value: Any) -> None:
+    plain = normalise_scalar(value)
+    assert normalise_scalar(json.loads(json.dumps(plain, allow_nan=False))) == plain
+    assert parse_scalar(plain)(0.4) == parse_scalar(value)(0.4)
 
 
 def test_equal_schedules_have_one_plain_form() -> None:
@@ -85,26 +84,26 @@ def test_equal_schedules_have_one_plain_form() -> None:
 @pytest.mark.parametrize(
     ("value", "fragments"),
     [
-        ("fast", ["'fast' is no number", "{linear = [0.1, 0.0]"]),
-        (True, ["True is no number"]),
-        (None, ["None is no number"]),
+        ("fast", ["'fast' is not a number", "{linear = [0.1, 0.0]"]),
+        (True, ["True is not a number"]),
+        (None, ["None is not a number"]),
         (math.nan, ["NaN"]),
         ({}, ["{}", "{linear ="]),
         ({"linaer": [0, 1]}, ["linaer", "{linear ="]),
-        ({"linear": [0, 1], "cosine": [0, 1]}, ["is no schedule"]),
-        ({"linear": [0, 1], "until": 3}, ["until", "is no schedule"]),
-        ({"linear": [1]}, ["[1] is no pair"]),
-        ({"linear": "ab"}, ["'ab' is no pair"]),
+        ({"linear": [0, 1], "cosine": [0, 1]}, ["is not a schedule"]),
+        ({"linear": [0, 1], "until": 3}, ["until", "is not a schedule"]),
+        ({"linear": [1]}, ["[1] is not a pair"]),
+        ({"linear": "ab"}, ["'ab' is not a pair"]),
         ({"linear": [0, math.nan]}, ["NaN"]),
         ({"linear": [0, math.inf]}, ["finite"]),
-        ({"linear": [0, "x"]}, ["'x' is no number"]),
-        ({"linear": [0, 1], "over": 0}, ["over = 0", "0 < over <= 1"]),
+        ({"linear": [0, "x"]}, ["'x' is not a number"]),
+        ({"linear": [0, 1], "over": 0}, ["over = 0", "choose 0 < over <= 1"]),
         ({"linear": [0, 1], "over": -0.5}, ["over = -0.5", "before it starts"]),
         ({"linear": [0, 1], "over": 2}, ["over = 2", "after the run"]),
         ({"linear": [0, 1], "over": math.nan}, ["NaN"]),
     ],
 )
-def test_a_wrong_scalar_is_refused_with_its_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
+def test_a_wrong_scalar_is_refused_with_its_value_and_the_allowed_forms(value: Any, fragments: list[str]) -> None:
     with pytest.raises(GanbenchError) as caught:
         parse_scalar(value)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
@@ -113,28 +112,30 @@ def test_a_wrong_scalar_is_refused_with_its_value_and_the_way_out(value: Any, fr
 @pytest.mark.parametrize(
     ("value", "fragments"),
     [
-        (-1, ["-1 is no integer >= 0", "{steps = [[25, 100]"]),
-        (True, ["True is no integer"]),
-        (2.0, ["2.0 is no integer"]),
-        ("5", ["'5' is no integer"]),
+        (-1, ["-1 is not an integer >= 0", "{steps = [[25, 100]"]),
+        (True, ["True is not an integer"]),
+        (2.0, ["2.0 is not an integer"]),
+        ("5", ["'5' is not an integer"]),
         ({}, ["{}", "{steps ="]),
-        ({"steps": []}, ["is no schedule"]),
-        ({"steps": 5}, ["is no schedule"]),
-        ({"steps": [[math.inf, 5]], "evry": [5, 1]}, ["evry", "is no schedule"]),
-        ({"steps": [25, 100]}, ["25 is no pair"]),
+        ({"steps": []}, ["is not a schedule"]),
+        ({"steps": 5}, ["is not a schedule"]),
+        ({"steps": [[math.inf, 5]], "evry": [5, 1]}, ["evry", "is not a schedule"]),
+        ({"steps": [25, 100]}, ["25 is not a pair"]),
         ({"steps": [[25, 100]]}, ["from step 25 on", "[inf, n]"]),
         ({"steps": [[25, 100], [25, 3], [math.inf, 5]]}, ["ends before it starts", "must rise"]),
         ({"steps": [[math.inf, 5], [25, 100]]}, ["ends before it starts"]),
-        ({"steps": [[0, 100], [math.inf, 5]]}, ["0 is no integer >= 1"]),
-        ({"steps": [[25, -1], [math.inf, 5]]}, ["-1 is no integer >= 0"]),
-        ({"steps": [[2.5, 1], [math.inf, 5]]}, ["2.5 is no integer"]),
+        ({"steps": [[0, 100], [math.inf, 5]]}, ["0 is not an integer >= 1"]),
+        ({"steps": [[25, -1], [math.inf, 5]]}, ["-1 is not an integer >= 0"]),
+        ({"steps": [[2.5, 1], [math.inf, 5]]}, ["2.5 is not an integer"]),
         ({"steps": [[math.nan, 1], [math.inf, 5]]}, ["NaN"]),
-        ({"steps": [[math.inf, 5]], "every": 500}, ["500 is no pair"]),
-        ({"steps": [[math.inf, 5]], "every": [0, 100]}, ["0 is no integer >= 1"]),
-        ({"steps": [[math.inf, 5]], "every": [500, 0.5]}, ["0.5 is no integer >= 0"]),
+        ({"steps": [[math.inf, 5]], "every": 500}, ["500 is not a pair"]),
+        ({"steps": [[math.inf, 5]], "every": [0, 100]}, ["0 is not an integer >= 1"]),
+        ({"steps": [[math.inf, 5]], "every": [500, 0.5]}, ["0.5 is not an integer >= 0"]),
     ],
 )
-def test_wrong_critic_steps_are_refused_with_their_value_and_the_way_out(value: Any, fragments: list[str]) -> None:
+def test_wrong_critic_steps_are_refused_with_their_value_and_the_allowed_forms(
+    value: Any, fragments: list[str]
+) -> None:
     with pytest.raises(GanbenchError) as caught:
         parse_critic_steps(value)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
@@ -144,7 +145,7 @@ PHASES = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 4)), max_size=3, 
 
 
 @given(PHASES, st.integers(0, 4), st.integers(0, 7), st.integers(0, 5), st.integers(0, 60))
-def test_totals_and_idle_steps_are_what_counting_gives(phases, last, period, periodic, steps):
-    course = CriticSteps((*sorted(phases), (math.inf, last)), period, periodic)
-    assert course.total(steps) == sum(map(course, range(steps)))
-    assert course.idle == next((step for step in range(100) if course(step) == 0), math.inf)
+def test_totals_and_idle_steps_agree_with_counting(phases, last, period, periodic, steps):
+    schedule = CriticSteps((*sorted(phases), (math.inf, last)), period, periodic)
+    assert schedule.total(steps) == sum(map(schedule, range(steps)))
+    assert schedule.idle == next((step for step in range(100) if schedule(step) == 0), math.inf)

@@ -1,4 +1,4 @@
-"""A run watched from outside: the store's newest plan, the lock's holder and the workers' logs say how it stands."""
+"""A run watched from outside: its status comes from the newest plan, the lock's holder and the workers' logs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVIL = "[red]evil[/red]\x1b[31m"
 
 
 def results(folder: Path, done: int) -> Path:
-    """A folder in which so many of the eight planned trials are done: a succeeds, b takes thrice the time and fails."""
+    """Fill a folder with `done` of the eight planned trials: a succeeds, b diverges and takes three times as long."""
     with Store(folder) as store:
         store.begin_run(SUITE, PLAN, {})
         store.append(
@@ -44,7 +44,7 @@ def results(folder: Path, done: int) -> Path:
 
 @pytest.fixture
 def child() -> Iterator[int]:
-    """A process that this one has begun, as a driver its workers."""
+    """A process that this one has started, as a driver starts its workers."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     yield process.pid
     process.kill()
@@ -55,31 +55,33 @@ def hold(folder: Path, process: int = os.getpid()) -> None:
     (folder / ".holder").write_text(f"process {process} on {socket.gethostname()}")
 
 
-def test_the_store_says_how_far_a_run_is_and_who_succeeds(tmp_path: Path) -> None:
+def test_the_store_shows_the_progress_and_the_successes_of_a_run(tmp_path: Path) -> None:
     status = read_status(results(tmp_path, 4))
-    assert status.headline() == "4/8 trials"
-    assert status.standing() == "success (fid < 10) so far: a 2/2, b 0/2"
-    assert status.outcomes() == "2 diverged"
-    assert status.left is None, "no process holds the folder, so nothing goes on"
+    assert status.describe_progress() == "4/8 trials"
+    assert status.describe_successes() == "success (FID < 10) so far: a 2/2, b 0/2"
+    assert status.describe_shortfalls() == "2 diverged"
+    assert status.seconds_left is None, "no process holds the folder, so nothing is running"
 
 
-def test_while_its_process_lives_there_is_a_forecast_with_memory_and_what_runs(tmp_path: Path, child: int) -> None:
+def test_while_its_process_runs_the_status_has_a_forecast_memory_and_running_batches(
+    tmp_path: Path, child: int
+) -> None:
     """2 s for a trial of a and 6 s for one of b, two of each left, one worker: 16 s."""
     folder = results(tmp_path, 4)
     hold(folder)
     (folder / "log" / f"worker-{child}.log").write_text(f"\n== first\nwords\n\n== {EVIL}\nmore\n")
     status = read_status(folder)
-    assert status.left == pytest.approx(16, rel=0.02)
+    assert status.seconds_left == pytest.approx(16, rel=0.02)
     assert status.memory > 2**20
-    assert status.at_work() == [EVIL]
-    heard = StringIO()
-    watch_run(folder, Console(file=heard, width=200), once=True)
-    assert "[red]evil[/red]" in heard.getvalue()
-    assert "\x1b" not in heard.getvalue()
+    assert status.describe_running() == [EVIL]
+    output = StringIO()
+    watch_run(folder, Console(file=output, width=200), once=True)
+    assert "[red]evil[/red]" in output.getvalue()
+    assert "\x1b" not in output.getvalue()
 
 
-def test_it_ends_when_every_trial_is_done_and_says_a_line_for_each_change(tmp_path: Path) -> None:
-    folder, heard, waits = results(tmp_path, 2), StringIO(), iter([2, 6, 8])
+def test_watching_prints_a_line_for_each_change_and_ends_when_every_trial_is_done(tmp_path: Path) -> None:
+    folder, output, waits = results(tmp_path, 2), StringIO(), iter([2, 6, 8])
 
     def wait(seconds: float) -> None:
         assert seconds >= 2
@@ -87,21 +89,21 @@ def test_it_ends_when_every_trial_is_done_and_says_a_line_for_each_change(tmp_pa
         with Store(folder) as store:
             store.append(record(each, [1, 1]) for each in PLAN[:done])
 
-    watch_run(folder, Console(file=heard, width=200), wait=wait)
-    lines = heard.getvalue().splitlines()
+    watch_run(folder, Console(file=output, width=200), wait=wait)
+    lines = output.getvalue().splitlines()
     assert [line.split(" ")[0] for line in lines] == ["2/8", "2/8", "6/8", "8/8"]
-    assert "no run writes here now" in lines[0]
+    assert "no process is training this run now" in lines[0]
     assert lines[-1].endswith("complete")
 
 
 def test_on_a_terminal_markup_and_escapes_are_text(tmp_path: Path, child: int) -> None:
-    folder, heard = results(tmp_path, 4), StringIO()
+    folder, output = results(tmp_path, 4), StringIO()
     hold(folder)
     (folder / "log" / f"worker-{child}.log").write_text(f"\n== {EVIL}\n")
-    watch_run(folder, Console(file=heard, force_terminal=True, width=120), once=True)
-    assert "[red]evil[/red]" in heard.getvalue()
-    assert "\x1b[31m" not in heard.getvalue()
-    assert "4/8 trials" in heard.getvalue()
+    watch_run(folder, Console(file=output, force_terminal=True, width=120), once=True)
+    assert "[red]evil[/red]" in output.getvalue()
+    assert "\x1b[31m" not in output.getvalue()
+    assert "4/8 trials" in output.getvalue()
 
 
 def test_watching_writes_nothing(tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_stale_records_are_not_done(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_plan_is_not_complete(tmp_path: Path) -> None:
     with Store(tmp_path):
-        heard = StringIO()
-    watch_run(tmp_path, Console(file=heard), once=True)
-    assert heard.getvalue() == "nothing is planned here yet\n"
+        output = StringIO()
+    watch_run(tmp_path, Console(file=output), once=True)
+    assert output.getvalue() == "no run is planned in this folder yet\n"
     with pytest.raises(GanbenchError, match="no results here"):
         read_status(tmp_path / "nowhere")
 
@@ -130,13 +132,13 @@ def test_a_folder_without_a_plan_is_not_complete(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "process 1", "process 99999999999999 on x", "process 4194305 on {host}", "process {pid} on elsewhere"]
 )
-def test_a_holder_that_is_not_here_is_none(tmp_path: Path, text: str) -> None:
+def test_a_holder_that_does_not_run_on_this_machine_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / ".holder").write_text(text.format(host=socket.gethostname(), pid=os.getpid()))
     assert find_holder(tmp_path) is None
     assert find_holder(tmp_path / "nowhere") is None
 
 
-def test_a_log_without_a_batch_names_none(tmp_path: Path) -> None:
+def test_a_log_without_a_batch_has_no_label(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("words\n")
     assert [read_last_label(tmp_path / name) for name in ("x.log", "gone.log")] == ["", ""]
 
@@ -147,7 +149,7 @@ def test_two_workers_take_half_the_time(tmp_path: Path) -> None:
     assert forecast_seconds(frames, 2) == pytest.approx(8, rel=0.3)
 
 
-def test_the_command_line_looks_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_watch_command_prints_the_status_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["watch", str(results(tmp_path, 8)), "--once"])
     assert ended.value.code == 0

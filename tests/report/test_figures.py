@@ -1,4 +1,4 @@
-"""Figures say what the frames say: the same numbers, every trial counted, the same bytes each time."""
+"""Figures show the numbers of the frames, count every trial, and have the same bytes each time."""
 
 from __future__ import annotations
 
@@ -21,85 +21,95 @@ from matplotlib.image import imread
 from tests.support.trials_by_hand import Success, record, results, trial
 
 EVIL = "_$\\frac{x}$ \u4e2d\U0001f600\x1b[31m\u202e../../x\n" + "long " * 40
-NOTHING = pd.DataFrame({"sampler": [], "trivial": [], "value": []})
+NO_BASELINES = pd.DataFrame({"sampler": [], "trivial": [], "value": []})
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
-    """Three methods, one of them with a hostile name, on 8 architectures; two trials of the first are dead."""
+    """Three methods, one with a hostile name, on 8 architectures; two trials of the first are undefined and failed."""
     finals = {"a": [5, 9, 12, 30, 31, 80], "b": [8, 20, 25, 40, 200, 300, 400, 410], EVIL: [50.0] * 8}
-    made = [record(trial(m, i), [fid]) for m, values in finals.items() for i, fid in enumerate(values)]
-    made += [record(trial("a", 6), [math.nan]), record(trial("a", 7), status="failed", error="boom")]
-    return results(tmp_path_factory.mktemp("figures"), made)
+    records = [record(trial(m, i), [fid]) for m, values in finals.items() for i, fid in enumerate(values)]
+    records += [record(trial("a", 6), [math.nan]), record(trial("a", 7), status="failed", error="boom")]
+    return results(tmp_path_factory.mktemp("figures"), records)
 
 
 RULE = Success(thresholds=(60.0, 10.0), primary=10.0)
 
 
-def drawn(draw) -> Figure:
-    """Give the figure, laid out."""
-    kept = []
+def render_figure(draw) -> Figure:
+    """Return the figure that `draw` draws, laid out."""
+    figures = []
 
-    def keep(figure: Figure) -> None:
+    def draw_and_keep(figure: Figure) -> None:
         draw(figure)
-        kept.append(figure)
+        figures.append(figure)
 
-    render_png(keep)
-    return kept[0]
+    render_png(draw_and_keep)
+    return figures[0]
 
 
-def test_the_lines_of_a_curve_are_the_rates_of_the_statistics(frames: Frames) -> None:
+def test_the_lines_of_a_curve_are_the_success_rates_of_the_statistics(frames: Frames) -> None:
     curve = success_curve(frames, RULE)
-    axes = drawn(lambda figure: draw_curve(RULE, curve, NOTHING, figure)).axes[0]
+    axes = render_figure(lambda figure: draw_curve(RULE, curve, NO_BASELINES, figure)).axes[0]
     lines = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
     assert len(lines) == 3
     for line, (_, rows) in zip(lines, curve.groupby("method", sort=False), strict=True):
         np.testing.assert_array_equal(line.get_xdata(), rows["threshold"])
         np.testing.assert_array_equal(line.get_ydata(), rows["rate"])
-    assert lines[0].get_ydata().max() == 6 / 8, "the dead never succeed"
+    assert lines[0].get_ydata().max() == 6 / 8, "undefined and failed trials never succeed"
     assert next(line for line in axes.lines if line.get_linestyle() == "--").get_xdata()[0] == RULE.primary
-    assert axes.get_xlabel() == "threshold of final fid (lower is better)"
+    assert axes.get_xlabel() == "threshold of final FID (lower is better)"
 
 
-def test_what_untrained_samplers_score_is_marked_or_said_beside_the_axis(frames: Frames) -> None:
-    untrained = pd.DataFrame({"sampler": ["noise", "real"], "trivial": [True, False], "value": [100.0, 1e6]})
-    axes = drawn(lambda figure: draw_curve(RULE, success_curve(frames, RULE), untrained, figure)).axes[0]
+def test_a_curve_names_metrics_of_its_condition_in_capitals(frames: Frames) -> None:
+    rule = replace(RULE, condition="is > 4.5")
+    curve = success_curve(frames, RULE)
+    axes = render_figure(lambda figure: draw_curve(rule, curve, NO_BASELINES, figure)).axes[0]
+    assert axes.get_title(loc="left").startswith("Success rates on ring, where IS > 4.5, with 95% bands")
+
+
+def test_the_scores_of_baselines_are_lines_or_named_below_the_axis(frames: Frames) -> None:
+    baselines = pd.DataFrame({"sampler": ["noise", "real"], "trivial": [True, False], "value": [100.0, 1e6]})
+    curve = success_curve(frames, RULE)
+    axes = render_figure(lambda figure: draw_curve(RULE, curve, baselines, figure)).axes[0]
     assert [text.get_text().strip() for text in axes.texts] == ["primary 10", "noise"]
-    assert "untrained, beyond the axis: real 1000000" in axes.get_xlabel()
+    assert "data and baselines beyond the axis: real 1000000" in axes.get_xlabel()
 
 
-def test_every_trial_is_a_point_or_counted_among_the_dead(frames: Frames) -> None:
-    standing = with_success(frames, RULE)
-    axes = drawn(lambda figure: draw_scores(RULE, "fid", standing, figure)).axes[0]
+def test_every_trial_is_a_point_or_counted_in_the_grey_band(frames: Frames) -> None:
+    scores = with_success(frames, RULE)
+    axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
-    for line, (_, rows) in zip(points, standing.groupby("method", sort=False), strict=True):
+    for line, (_, rows) in zip(points, scores.groupby("method", sort=False), strict=True):
         assert sorted(line.get_xdata()) == sorted(rows.loc[rows["scored"], "final"])
     assert [text.get_text() for text in axes.texts] == ["2 of 8"]
     band = axes.texts[0].get_position()[0]
-    assert band > max(max(line.get_xdata()) for line in points), "lower is better: the dead stand right of the worst"
+    assert band > max(max(line.get_xdata()) for line in points), "lower is better: the band lies right of the worst"
     assert [label.get_text() for label in axes.get_yticklabels()][:2] == [" a\nn = 8", " b\nn = 8"]
-    assert all(tick < 420 for tick in axes.get_xticks()), "in the band of the dead there are no scores"
+    assert all(tick < 420 for tick in axes.get_xticks()), "the band of trials without a score has no scale"
+    assert axes.get_xlabel() == "final FID (lower is better)"
+    assert axes.get_title(loc="left").endswith("in grey, counted: diverged, failed, timed out or undefined")
 
 
-def test_of_a_metric_where_higher_is_better_the_dead_stand_left(frames: Frames) -> None:
-    standing = with_success(frames, RULE)
-    turned = standing.assign(direction="higher", final=-standing["final"])
-    axes = drawn(lambda figure: draw_scores(replace(RULE, primary=-10.0, thresholds=()), "x", turned, figure)).axes[0]
+def test_where_higher_is_better_the_grey_band_lies_left(frames: Frames) -> None:
+    scores = with_success(frames, RULE)
+    negated = scores.assign(direction="higher", final=-scores["final"])
+    rule = replace(RULE, primary=-10.0, thresholds=())
+    axes = render_figure(lambda figure: draw_scores(rule, "x", negated, figure)).axes[0]
     assert axes.texts[0].get_position()[0] < -410
 
 
-def test_medians_among_the_dead_stand_with_the_dead(tmp_path: Path) -> None:
-    made = [record(trial("a", i), [5.0]) for i in range(2)] + [
-        record(trial("a", i), status="failed") for i in (2, 3, 4)
-    ]
-    axes = drawn(lambda f: draw_scores(RULE, "fid", with_success(results(tmp_path, made), RULE), f)).axes[0]
+def test_a_median_without_a_score_lies_in_the_grey_band(tmp_path: Path) -> None:
+    records = [record(trial("a", i), [5.0]) for i in range(2)]
+    records += [record(trial("a", i), status="failed") for i in (2, 3, 4)]
+    scores = with_success(results(tmp_path, records), RULE)
+    axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
     (median,) = {x for line in axes.lines if line.get_linewidth() == 2.2 for x in line.get_xdata()}
     assert median == axes.texts[0].get_position()[0]
 
 
-def test_each_rule_makes_two_pictures_at_readme_width_and_twice_the_same_bytes(frames: Frames, tmp_path: Path) -> None:
-    evil = replace(RULE, compare=())
-    pictures = list_figures(frames, [RULE, evil])
+def test_each_rule_has_two_pictures_896_pixels_wide_with_the_same_bytes_twice(frames: Frames, tmp_path: Path) -> None:
+    pictures = list_figures(frames, [RULE, replace(RULE, compare=())])
     assert [name for name, _ in pictures] == [
         "ring-fid-success.png",
         "ring-fid-scores.png",
@@ -108,7 +118,7 @@ def test_each_rule_makes_two_pictures_at_readme_width_and_twice_the_same_bytes(f
     ]
     first = [path.read_bytes() for path in write_pictures(pictures[:2], tmp_path / "figures")]
     assert first == [draw() for _, draw in pictures[:2]]
-    assert b"tEXt" not in b"".join(first), "no version, no time"
+    assert b"tEXt" not in b"".join(first), "no version and no time"
     for content in first:
         image = imread(io.BytesIO(content))
         assert image.shape[1] == 896
@@ -119,12 +129,12 @@ def test_a_hostile_dataset_names_files_within_the_folder(tmp_path: Path) -> None
     evil = "../../" + EVIL
     frames = results(tmp_path / "r", [record(trial("a", i, dataset=evil), [i]) for i in range(3)])
     before = set(tmp_path.rglob("*"))
-    made = list(write_pictures(list_figures(frames, [Success(dataset=evil)]), tmp_path / "deep" / "figures"))
-    assert len(made) == 2
-    assert set(tmp_path.rglob("*")) - before == {tmp_path / "deep", tmp_path / "deep" / "figures", *made}
+    files = list(write_pictures(list_figures(frames, [Success(dataset=evil)]), tmp_path / "deep" / "figures"))
+    assert len(files) == 2
+    assert set(tmp_path.rglob("*")) - before == {tmp_path / "deep", tmp_path / "deep" / "figures", *files}
 
 
-def test_a_condition_alone_has_scores_and_no_curve(frames: Frames) -> None:
+def test_a_rule_that_is_a_condition_alone_has_scores_and_no_curve(frames: Frames) -> None:
     rule = replace(RULE, metric=None, thresholds=(), primary=None, condition="fid < 20")
     assert [name for name, _ in list_figures(frames, [rule])] == ["ring-fid-scores.png"]
 
@@ -133,7 +143,7 @@ def test_nothing_is_drawn_before_anything_is_trained(tmp_path: Path) -> None:
     assert list_figures(results(tmp_path, [], plan=[trial("a")]), [RULE]) == []
 
 
-def test_a_strangers_text_is_neither_mathematics_nor_boxes_nor_endless() -> None:
+def test_third_party_text_is_shown_without_mathematics_or_missing_glyphs_and_shortened() -> None:
     shown = fit_text(EVIL)
     assert len(shown.replace(r"\$", "$")) == 40
     assert shown.replace(r"\$", "").count("$") == 0
@@ -141,7 +151,7 @@ def test_a_strangers_text_is_neither_mathematics_nor_boxes_nor_endless() -> None
     assert fit_text("wgan-gp") == "wgan-gp"
 
 
-def test_a_readers_own_settings_change_no_byte() -> None:
+def test_a_users_own_settings_of_matplotlib_change_no_byte() -> None:
     import matplotlib
 
     def draw(figure: Figure) -> None:
@@ -155,8 +165,8 @@ def test_a_readers_own_settings_change_no_byte() -> None:
             assert matplotlib.rcParams["text.usetex"] is False
 
 
-def test_colours_differ_for_every_kind_of_eye() -> None:
-    """Simulated by Vienot et al. 1999: the colours stay apart for those without red or green cones."""
+def test_colours_differ_for_colour_blind_readers() -> None:
+    """Simulated by Vienot et al. 1999: the colours stay distinct for people without red or green cones."""
     linear = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLOURS]) ** 2.2
     lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
     for blind in ([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]]):

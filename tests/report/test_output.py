@@ -1,4 +1,4 @@
-"""Tables for print, for notebooks and for files: what strangers wrote stays text in each."""
+"""Tables for print, for notebooks and for files: third-party text stays text in each of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ganbench import GanbenchError, Offer, Report, hookimpl, registry
-from ganbench.escaping import slug
+from ganbench.escaping import make_slug
 from ganbench.report import FORMATS, Table, choose_writer, make_tables, write_tables
 from ganbench.report.output import file_names
-from ganbench.testing.reports import EMPTY, HOSTILE, every_cell, hostile
+from ganbench.testing.reports import EMPTY, HOSTILE, make_hostile_table, make_table_of_every_cell
 
 from tests.support.trials_by_hand import Success, record, results, trial
 
@@ -22,7 +22,7 @@ EVIL = "<img src=x onerror=alert(1)>\\input{x}&$%#_^~\"'\x1b[31m\u202e</td></tab
 LATEX = registry.load().build("reports", "latex")
 
 TOKENS = re.compile(r"\\[a-zA-Z]+|\\.|[{}$&#_%^~]|[^\\{}$&#_%^~]+", re.DOTALL)
-SAID = {
+COMMANDS = {
     r"\textbackslash": "\\",
     r"\textasciicircum": "^",
     r"\textasciitilde": "~",
@@ -35,8 +35,8 @@ SAID = {
 LETTERS = {r"\'{e}": "\u00e9", r"\"{o}": "\u00f6", r"\c{c}": "\u00e7"}
 
 
-def rows_of(fragment: str) -> list[list[str]]:
-    """Read the cells of a fragment by TeX's own rules: groups balance, & and \\\\ separate outside of groups."""
+def read_rows(fragment: str) -> list[list[str]]:
+    """Return the cells of a fragment by TeX's own rules: groups balance, & and \\\\ separate outside of groups."""
     body = fragment.partition(r"\toprule")[2].partition(r"\bottomrule")[0].replace(r"\midrule", "")
     rows, depth = [[""]], 0
     for token in TOKENS.findall(body):
@@ -54,51 +54,53 @@ def rows_of(fragment: str) -> list[list[str]]:
 
 
 def read_back(cell: str) -> str:
-    """Give the characters that TeX would set, where the cell holds nothing but text."""
+    """Return the characters that TeX would typeset, for a cell that holds only text."""
     for command, letter in LETTERS.items():
         cell = cell.replace(command, letter)
     text = ""
     for token in TOKENS.findall(cell.strip()):
         command = re.match(r"\\(char34|[a-zA-Z]+)", token)
         if command:
-            text += SAID[r"\char34" if token.startswith(r"\char") else token]
+            text += COMMANDS[r"\char34" if token.startswith(r"\char") else token]
         else:
-            assert token[0] not in "$&#_%^~", f"{token!r} acts"
+            assert token[0] not in "$&#_%^~", f"TeX would execute {token!r}"
             text += token[1:] if token[0] == "\\" else "" if token in "{}" else token
     return text.replace('"34', '"')
 
 
-def one(word: str) -> str:
-    """Give the one cell of a table that holds this text."""
-    return rows_of(LATEX.render(Table(title="T", frame=pd.DataFrame({"x": [word]}))))[1][0]
+def render_cell(word: str) -> str:
+    """Return the LaTeX of the one cell of a table that holds this text."""
+    return read_rows(LATEX.render(Table(title="T", frame=pd.DataFrame({"x": [word]}))))[1][0]
 
 
 @pytest.mark.parametrize(
     "word", [*(w for w in HOSTILE if w.isascii() and w.isprintable()), "a--b", "\u00e9\u00f6\u00e7"]
 )
-def test_latex_sets_what_a_stranger_wrote_and_obeys_none_of_it(word: str) -> None:
-    assert read_back(one(word)) == word.strip()
+def test_latex_typesets_third_party_text_and_executes_none_of_it(word: str) -> None:
+    assert read_back(render_cell(word)) == word.strip()
 
 
 def test_latex_is_ascii_and_names_the_code_points_of_the_rest() -> None:
-    assert one("\u4e2d\x1b\u202e\n").strip() == "{}[U+4E2D][U+001B][U+202E][U+000A]"
-    for table in (hostile(), every_cell(), *EMPTY):
+    assert render_cell("\u4e2d\x1b\u202e\n").strip() == "{}[U+4E2D][U+001B][U+202E][U+000A]"
+    for table in (make_hostile_table(), make_table_of_every_cell(), *EMPTY):
         assert LATEX.render(table).isascii()
         assert set(LATEX.render(table)) - {"\n"} <= {chr(c) for c in range(32, 127)}
 
 
-@pytest.mark.parametrize("table", [hostile(), every_cell(), *EMPTY], ids=["hostile", "every cell", "a", "b", "c"])
-def test_latex_has_as_many_cells_in_each_row_as_the_head_and_closes_what_it_opens(table: Table) -> None:
+@pytest.mark.parametrize(
+    "table", [make_hostile_table(), make_table_of_every_cell(), *EMPTY], ids=["hostile", "every cell", "a", "b", "c"]
+)
+def test_latex_rows_have_as_many_cells_as_the_head_and_environments_are_closed(table: Table) -> None:
     text = LATEX.render(table)
     stack = []
     for kind, name in re.findall(r"(?<!\\textbackslash\{\})\\(begin|end)\{(\w+)\}", text):
         stack.append(name) if kind == "begin" else [stack.pop()].remove(name)
     assert not stack
-    widths = {len(row) for row in rows_of(text)}
+    widths = {len(row) for row in read_rows(text)}
     aligned = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
     assert aligned is not None
     assert widths <= {len(aligned[1])}
-    assert len(rows_of(text)) == (len(table.frame) + 1 if table.columns else 0)
+    assert len(read_rows(text)) == (len(table.frame) + 1 if table.columns else 0)
 
 
 def test_latex_puts_intervals_beside_numbers_and_the_primary_row_in_bold() -> None:
@@ -124,61 +126,61 @@ def test_latex_puts_intervals_beside_numbers_and_the_primary_row_in_bold() -> No
     ]
 
 
-def test_a_built_in_format_needs_no_plugin_and_an_unknown_one_is_named_with_all(monkeypatch) -> None:
+def test_a_built_in_format_needs_no_plugin_and_an_unknown_one_is_refused_with_all_names(monkeypatch) -> None:
     with pytest.raises(GanbenchError, match=r"no format 'latx'. Did you mean 'latex'\? Known: csv, json, latex, md"):
         choose_writer("latx")
     monkeypatch.setattr(registry, "load", lambda **_: pytest.fail("no plugin is needed"))
     assert {choose_writer(format).suffix for format in FORMATS} == {".md", ".csv", ".json"}
 
 
-def test_every_table_of_a_suite_is_a_file_that_holds_it_alone(tmp_path: Path) -> None:
+def test_every_table_of_a_suite_is_written_into_its_own_file(tmp_path: Path) -> None:
     frames = results(tmp_path / "r", [record(trial(m), [1]) for m in "ab"])
     tables = make_tables(frames, [Success()])
     files = write_tables(tables, choose_writer("latex"), tmp_path / "out" / "tex")
-    assert files[0].name == "what-became-of-the-trials.tex"
+    assert files[0].name == "outcomes.tex"
     assert all(path.read_text().count(r"\begin{table}") == 1 for path in files)
     assert "\n".join(path.read_text() for path in files) == choose_writer("latex").page(tables)
     (first, *_) = write_tables(tables, choose_writer("json"), tmp_path / "out")
     assert json.loads(first.read_text())[0]["title"] == tables[0].title
 
 
-def test_bytes_go_into_files_and_never_to_the_screen(tmp_path: Path, monkeypatch) -> None:
+def test_bytes_are_written_to_files_and_never_to_the_terminal(tmp_path: Path, monkeypatch) -> None:
     class Sheets:
         @hookimpl
         def ganbench_reports(self):
             yield Offer("sheet", lambda: Report(suffix=".bin", render=lambda table: b"\x00"), "Bytes.")
 
-    known = registry.load(plugins=[Sheets], installed=False)
-    monkeypatch.setattr(registry, "load", lambda **_: known)
-    with pytest.raises(GanbenchError, match=r"'sheet' is no text: write its files with --out DIR"):
-        choose_writer("sheet").page([every_cell()])
-    (file,) = write_tables([every_cell()], choose_writer("sheet"), tmp_path)
-    assert (file.name, file.read_bytes()) == (f"{slug('t')}.bin", b"\x00")
+    plugins = registry.load(plugins=[Sheets], installed=False)
+    monkeypatch.setattr(registry, "load", lambda **_: plugins)
+    with pytest.raises(GanbenchError, match=r"'sheet' is not a text format; write its files with --out DIR"):
+        choose_writer("sheet").page([make_table_of_every_cell()])
+    (file,) = write_tables([make_table_of_every_cell()], choose_writer("sheet"), tmp_path)
+    assert (file.name, file.read_bytes()) == (f"{make_slug('t')}.bin", b"\x00")
 
 
 @pytest.mark.parametrize(
     "evil", ["../../x", "/etc/passwd", "..", ".", "", "a/b", "C:\\x", "x\x00y", "\u202e", "CON " * 99]
 )
-def test_a_strangers_text_becomes_a_name_within_the_folder(evil: str, tmp_path: Path) -> None:
-    name = slug(evil)
+def test_third_party_text_becomes_a_file_name_within_the_folder(evil: str, tmp_path: Path) -> None:
+    name = make_slug(evil)
     assert re.fullmatch(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?", name)
     assert len(name) < 80
     (tmp_path / f"{name}.png").touch()
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
 
 
-def test_two_texts_have_two_names_and_a_simple_one_keeps_its_own() -> None:
-    words = ["wgan-gp", "wgan gp", "WGAN-gp", "wgan_gp", "wgan.gp", "wgan/gp", "wgan-gp ", slug("WGAN-gp")]
-    assert slug("wgan-gp") == "wgan-gp"
-    assert len({slug(word).lower() for word in words}) == len(words)
+def test_two_texts_have_two_file_names_and_a_simple_one_is_unchanged() -> None:
+    words = ["wgan-gp", "wgan gp", "WGAN-gp", "wgan_gp", "wgan.gp", "wgan/gp", "wgan-gp ", make_slug("WGAN-gp")]
+    assert make_slug("wgan-gp") == "wgan-gp"
+    assert len({make_slug(word).lower() for word in words}) == len(words)
     assert list(file_names(["Scores on a", "Scores on a", "scores: on a"])) == [
         "scores-on-a",
         *(f"scores-on-a-{i}" for i in (2, 3)),
     ]
 
 
-class Seen(HTMLParser):
-    """Collects what a browser would: elements, and the text of captions, cells and paragraphs."""
+class Page(HTMLParser):
+    """Elements of an HTML text, and the text of captions, cells and paragraphs, as a browser would read them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -206,28 +208,29 @@ class Seen(HTMLParser):
 TABLE_ELEMENTS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
 
 
-def test_a_table_shows_itself_in_a_notebook_with_strangers_words_as_text() -> None:
+def test_a_table_is_html_in_a_notebook_with_third_party_text_as_text() -> None:
     table = Table(title=EVIL, frame=pd.DataFrame({EVIL: [EVIL, "b"], "n": [2.0, math.nan]}), notes=(EVIL,))
-    seen = Seen(table._repr_html_())
-    assert seen.elements == TABLE_ELEMENTS
+    page = Page(table._repr_html_())
+    assert page.elements == TABLE_ELEMENTS
     harmless = EVIL.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
-    said = [(tag, text.strip()) for tag, text in seen.texts if tag in ("caption", "th", "td", "p")]
+    texts = [(tag, text.strip()) for tag, text in page.texts if tag in ("caption", "th", "td", "p")]
     cells = [("th", harmless.replace("_", " ")), ("th", "n"), ("td", harmless), ("td", "2"), ("td", "b"), ("td", "")]
-    assert said == [("caption", harmless), *cells, ("p", harmless)]
+    assert texts == [("caption", harmless), *cells, ("p", harmless)]
 
 
-def test_results_show_themselves_in_a_notebook_with_every_trial_counted(tmp_path: Path) -> None:
+def test_results_are_html_in_a_notebook_with_every_trial_counted(tmp_path: Path) -> None:
     plan = [trial(EVIL, i) for i in range(5)]
-    made = [record(plan[0], [1]), record(plan[1], [math.nan], diverged_at=7)]
-    made += [record(plan[2], status="failed", error=EVIL), record(plan[3], status="timed-out")]
-    seen = Seen(results(tmp_path, made, plan)._repr_html_())
+    records = [record(plan[0], [1]), record(plan[1], [math.nan], diverged_at=7)]
+    records += [record(plan[2], status="failed", error=EVIL), record(plan[3], status="timed-out")]
+    page = Page(results(tmp_path, records, plan)._repr_html_())
     harmless = EVIL.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
-    assert seen.elements == TABLE_ELEMENTS
-    assert [text for tag, text in seen.texts if tag == "td"] == ["ring", harmless, *"511111"]
-    assert [text.strip() for tag, text in seen.texts if tag == "th"][2:] == [
-        *("trials", "completed", "diverged", "failed", "timed-out", "missing")
+    assert page.elements == TABLE_ELEMENTS
+    assert [text for tag, text in page.texts if tag == "td"] == ["ring", harmless, *"511111"]
+    assert [text.strip() for tag, text in page.texts if tag == "th"][2:] == [
+        *("trials", "completed", "diverged", "failed", "timed out", "missing")
     ]
+    assert any("Scores: FID." in text for tag, text in page.texts if tag == "p")
 
 
-def test_no_results_show_themselves_too(tmp_path: Path) -> None:
+def test_empty_results_are_html_in_a_notebook(tmp_path: Path) -> None:
     assert "none yet" in results(tmp_path, [], plan=[])._repr_html_()
