@@ -1,4 +1,4 @@
-"""What goes wrong in a way its reader can mend: the value, the place, the way out."""
+"""Errors that the user can fix. Their messages name the value, the place, and the way out."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from difflib import get_close_matches
 from typing import Any
 
 LONGEST_VALUE = 80
-"""Characters of a value that a message shows."""
+"""The largest number of characters of a value that a message shows."""
 
 
 class GanbenchError(Exception):
-    """Something the user can mend; its message is all they are shown."""
+    """An error that the user can fix; the user sees only its message."""
 
 
 class WrongOption(GanbenchError):
-    """An option that an offer does not have, or not with this value; `option` is its name."""
+    """An option that an offer does not have, or a value that the option does not allow; `option` is its name."""
 
     def __init__(self, message: str, option: str) -> None:
         super().__init__(message)
         self.option = option
 
 
-def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
-    """The error for a name that nobody knows: the value, the nearest right name, all the names."""
+def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
+    """Return the error for an unknown name; its message has the name, the nearest known name, and all known names.
+
+    `kind` is the word for what is named, and `where` the place that opens the message.
+    """
     names = sorted(known)
     listing = ", ".join(names) or "none"
     place = f"{where}: " if where else ""
@@ -31,16 +34,24 @@ def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> G
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """Ask for the nearest right name, as in " Did you mean 'hinge'?"; nothing where none is near."""
-    near = get_close_matches(str(name)[:200], known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """Return a question for the nearest known name, such as " Did you mean 'hinge'?", or "" if none is near."""
+    names = {_fold(candidate): candidate for candidate in known}
+    text = _fold(str(name)[:200])
+    longer = [folded for folded in names if text in folded.split("-")]  # as in "steps" for "generator_steps"
+    matches = longer if len(longer) == 1 else get_close_matches(text, names, n=1, cutoff=0.5)
+    return f" Did you mean {names[matches[0]]!r}?" if matches else ""
+
+
+def _fold(name: str) -> str:
+    """Return a name in lower case, with hyphens between its words."""
+    return name.lower().replace("_", "-").replace(" ", "-")
 
 
 def shorten(value: Any) -> str:
-    """Give a value as text that fits in a line and is safe in a terminal."""
+    """Return a value as text that fits in one line and is safe in a terminal."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, a table in a table in a table ...
+    except (ValueError, RecursionError):  # an integer with thousands of digits, or deeply nested tables
         text = f"<{type(value).__name__}>"
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

@@ -1,4 +1,4 @@
-"""What plugin authors write, and what travels between processes: names and numbers, without torch."""
+"""The records that plugin authors write and that travel between processes; importing them does not import torch."""
 
 import lazy_loader
 

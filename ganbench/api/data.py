@@ -1,4 +1,4 @@
-"""Where training data comes from, and the networks that metrics look at it through."""
+"""Datasets, and the pretrained networks whose features metrics compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """A network that metrics look through: `extract(x)` -> {"features": [n, d], "logits": [n, classes]}."""
+    """A pretrained network that turns samples into features for metrics.
+
+    `extract(x)` takes samples x [n, *shape] and returns {"features": [n, d], "logits": [n, classes]}.
+    `name` is the network's name.
+    `digest` is the hash of its weights. It is part of the measurement hash of every score on features, so scores of
+    different networks never mix.
+    """
 
     name: str
     digest: str
@@ -22,10 +28,18 @@ class Extractor:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A dataset: a law with `draw(generator, n)` -> [n, *shape], or a set of `size` with `take(indices)`.
+    """A dataset: either a distribution, with `draw`, or a finite set of samples, with `take`.
 
-    `reference(n)` gives the n samples that metrics compare with (held out where it is a set; fewer where it has
-    fewer). `labels(indices)` -> [n] where there are classes. `facts` are what metrics need to know (mode centres).
+    `shape` is the shape of one sample, without the batch axis.
+    `draw(generator, n)` returns n new samples [n, *shape] of the distribution.
+    `take(indices)` returns the samples [n, *shape] of the set at `indices` [n]. `size` is the number of samples in the
+    set.
+    `reference(n)` returns the n real samples [n, *shape] that metrics compare with. A set returns held-out samples, and
+    fewer than n if it has fewer.
+    `classes` is the number of classes; 0 means that there are no labels.
+    `labels(indices)` returns the labels [n] of the samples at `indices`; a dataset with classes needs it.
+    `facts` are known properties of the data that metrics use, such as the `centres` of its modes.
+    `extractor` computes the features for metrics on features; without it, these metrics cannot be used.
     """
 
     shape: tuple[int, ...]

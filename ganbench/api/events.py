@@ -1,4 +1,4 @@
-"""What an executor reports while batches train."""
+"""The events that an executor reports while batches train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from ganbench.api.trials import Batch
 
 @dataclass(frozen=True)
 class Calibrating:
-    """Before any training: a dataset's next untrained sampler is drawn and judged; `error` where none could be."""
+    """The next untrained baseline of a dataset is drawn and scored, before any training.
+
+    `dataset` is the dataset's label in tables, `sampler` the baseline's name. `error` is set if the baselines of this
+    dataset could not be scored.
+    """
 
     dataset: str
     sampler: str = ""
@@ -19,14 +23,14 @@ class Calibrating:
 
 @dataclass(frozen=True)
 class Started:
-    """A worker began a batch."""
+    """A worker has started to train a batch."""
 
     batch: Batch
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A batch has come to this generator step of so many."""
+    """A batch has finished generator step `step`, counted from 1, of `steps`."""
 
     batch: Batch
     step: int
@@ -35,7 +39,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A batch ended, one record for each of its trials; `attempts` counts the workers that it took."""
+    """A batch has ended with one record per trial; `attempts` is the number of workers that it needed."""
 
     batch: Batch
     records: tuple[Record, ...]
@@ -45,7 +49,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Lost:
-    """A batch ended without records: its worker died, raised outside the training, or took too long."""
+    """A batch has ended without records: its worker died, raised outside the training, or exceeded the time limit.
+
+    `status` is "failed" or "timed-out". `error` is the reason, for a reader. `attempts` is the number of workers that
+    the batch needed.
+    """
 
     batch: Batch
     status: Status

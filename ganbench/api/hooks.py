@@ -1,7 +1,7 @@
-"""The hooks: each yields offers, takes no arguments, and is called in no particular order.
+"""The hooks of a plugin. Each hook yields offers, takes no arguments, and may be called in any order.
 
-A module (or any object) with functions of these names is a plugin. The example under each hook is complete: saved as
-`mine.py`, it runs with `ganbench run suite.toml --plugin mine.py`.
+A module, or any object, with functions of these names is a plugin. The example of each hook is complete: save it as
+`mine.py` and run it with `ganbench run suite.toml --plugin mine.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ hookimpl = pluggy.HookimplMarker("ganbench")
 
 @hookspec
 def ganbench_losses() -> Iterable[Offer]:
-    """Yield losses for both players; `build(**options)` gives an `Objective`.
+    """Yield losses for both players; `build(**options)` returns an `Objective`.
 
     >>> from ganbench import Objective, Offer, hookimpl
     >>> def critic(real, fake):
@@ -34,7 +34,7 @@ def ganbench_losses() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_constraints() -> Iterable[Offer]:
-    """Yield what holds the critic back; `build(**options)` gives a `Constraint`.
+    """Yield constraints on the critic, such as penalties; `build(**options)` returns a `Constraint`.
 
     >>> from ganbench import Constraint, Offer, hookimpl
     >>> def drift(play):
@@ -48,19 +48,19 @@ def ganbench_constraints() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_dynamics() -> Iterable[Offer]:
-    """Yield ways for the players to move; `build(**options)` gives a `Dynamics`.
+    """Yield rules by which the players update; `build(**options)` returns a `Dynamics`.
 
     >>> from ganbench import Dynamics, Offer, hookimpl
     >>> @hookimpl
     ... def ganbench_dynamics():
-    ...     yield Offer("my-dynamics", lambda: Dynamics(together=True), "Both players step from one point.")
+    ...     yield Offer("my-dynamics", lambda: Dynamics(together=True), "Both players step from the same point.")
     """
     return ()
 
 
 @hookspec
 def ganbench_inputs() -> Iterable[Offer]:
-    """Yield what the critic sees and the generator gets; `build(**options)` gives an `Input`.
+    """Yield changes to what the critic or the generator receives; `build(**options)` returns an `Input`.
 
     >>> from ganbench import Draw, Input, Offer, hookimpl
     >>> def view(x, draws, progress):
@@ -75,13 +75,13 @@ def ganbench_inputs() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_architectures() -> Iterable[Offer]:
-    """Yield architecture spaces; `build(**options)` gives a `Space`.
+    """Yield spaces of architectures; `build(**options)` returns a `Space`.
 
     >>> from ganbench import GanbenchError, Networks, Offer, Space, hookimpl
     >>> def networks(spec, ask):
     ...     from torch import nn
     ...     if ask.heads or len(ask.shape) > 1:
-    ...         raise GanbenchError("'my-space' is for flat data and has a score alone: use another architecture.")
+    ...         raise GanbenchError("'my-space' needs flat data, and its critic has no other heads. Use 'mlp'.")
     ...     generator = nn.Sequential(nn.Linear(4 + ask.latent, 8), nn.ReLU(), nn.Linear(8, ask.shape[0]))
     ...     width, size = spec["width"], ask.pack * ask.shape[0]
     ...     critic = nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0))
@@ -97,7 +97,7 @@ def ganbench_architectures() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_datasets() -> Iterable[Offer]:
-    """Yield datasets; `build(**options)` gives a `Source`.
+    """Yield datasets; `build(**options)` returns a `Source`.
 
     >>> from ganbench import Offer, Source, hookimpl
     >>> def build():
@@ -114,7 +114,7 @@ def ganbench_datasets() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_metrics() -> Iterable[Offer]:
-    """Yield judgements of a trained model; `build(**options)` gives a `Metric`.
+    """Yield metrics that score a trained model; `build(**options)` returns a `Metric`.
 
     >>> from ganbench import Metric, Offer, hookimpl
     >>> def measure(evidence):
@@ -128,9 +128,9 @@ def ganbench_metrics() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_optimizers() -> Iterable[Offer]:
-    """Yield optimizers; `build(**options)` gives a function of parameters that makes a `torch.optim.Optimizer`.
+    """Yield optimizers; `build(**options)` returns a function from parameters to a `torch.optim.Optimizer`.
 
-    It must be elementwise, so that seeds trained together stay strangers.
+    The optimizer must be elementwise, so that seeds that train together do not influence each other.
 
     >>> from ganbench import Offer, hookimpl
     >>> def build(lr: float = 1e-3):
@@ -145,7 +145,7 @@ def ganbench_optimizers() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_methods() -> Iterable[Offer]:
-    """Yield named recipes from papers; `build()` gives a `Method`, names and numbers only.
+    """Yield named recipes from papers; `build()` returns a `Method`, which has only names and numbers.
 
     >>> from ganbench import Method, Offer, Use, hookimpl
     >>> def build():
@@ -160,11 +160,12 @@ def ganbench_methods() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_executors() -> Iterable[Offer]:
-    """Yield ways to run batches; `build(**options)` gives `run(work, batches) -> Iterator[Event]`.
+    """Yield ways to run batches; `build(**options)` returns a function `run(work, batches) -> Iterator[Event]`.
 
-    `work(batch, report)` trains a batch and gives its records; `report(step, steps)` is called on the way. A failure is
-    an event, never an exception. `run` may get ready when it is called, but trains nothing before its first event is
-    asked for; where what it gives has `close`, that is called when no more will be asked for.
+    `work(batch, report)` trains a batch and returns its records. It calls `report(step, steps)` during the training.
+    Report a failure as an event, never as an exception.
+    `run` may prepare workers when it is called, but must not train before its first event is requested.
+    If the iterator has a method `close`, it is called when no more events will be requested.
 
     >>> from ganbench import Offer, hookimpl
     >>> def build():
@@ -187,10 +188,11 @@ def ganbench_executors() -> Iterable[Offer]:
 
 @hookspec
 def ganbench_reports() -> Iterable[Offer]:
-    """Yield ways to write tables; `build(**options)` gives a `Report`.
+    """Yield formats for tables; `build(**options)` returns a `Report`.
 
-    `ganbench table RESULTS --format NAME` prints what `render(table)` gives of each table, and `--out DIR` writes each
-    into a file. Escape every text for your target: names, labels and errors are what strangers wrote.
+    `ganbench table RESULTS --format NAME` prints what `render(table)` returns for each table. With `--out DIR` it
+    writes each table to a file.
+    Escape every text for the target format: names, labels and errors come from third parties.
 
     >>> from ganbench import Offer, Report, hookimpl
     >>> def render(table):

@@ -1,4 +1,4 @@
-"""Architectures: a space to draw from, what it is asked for, and the networks it builds."""
+"""Architectures: a space to draw from, the requirements on its networks, and the networks it builds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 
 Spec = Mapping[str, Any]
-"""One architecture as names and numbers."""
+"""One architecture as plain data: names and numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What a method and a dataset want of an architecture.
+    """What a method and a dataset require of an architecture.
 
-    `shape` of a sample; `classes` (0: no labels); `latent`: width of codes beside the noise; `heads`: further answers
-    of the critic and their widths; `pack`: samples per critic input; `critic_norm`: the kind of normalisation that a
-    normalised critic uses under this method.
+    `shape` is the shape of one sample, without the batch axis.
+    `classes` is the number of classes; 0 means that there are no labels.
+    `latent` is the total width of the codes that the generator receives in addition to the noise.
+    `heads` maps the name of each further answer of the critic to its width k; the answer is [n, k].
+    `pack` is the number of samples in one input of the critic (PacGAN).
+    `critic_norm` is the kind of normalisation that a normalised critic uses under this method.
     """
 
     shape: tuple[int, ...]
@@ -35,12 +38,17 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """One architecture made real: ordinary modules, called functionally.
+    """The built networks of one architecture: ordinary modules, which the engine calls functionally.
 
-    `generator(z[, labels])`: z [n, latent + ask.latent] -> [n, *shape]. `critic(x[, labels])` -> score [n], or a
-    mapping of answers with the keys "score", "features", "reconstruction" and the heads asked for. `rowwise` claims
-    that no row of a batch sees another in the critic. For progressive growing a space gives several, in order:
-    `share` of the steps each, and `prepare(x, progress)` makes real data fit the stage, whose progress it is.
+    `generator(z)` maps z [n, latent + ask.latent] to samples [n, *shape].
+    `critic(x)` returns the score [n], or a mapping of answers. The keys of the mapping are "score", "features",
+    "reconstruction" and the names in `ask.heads`.
+    `latent` is the width of the noise.
+    With `conditional=True` both networks take the labels [n] as their second argument.
+    `rowwise=True` promises that, in the critic, no sample of a batch influences the answer to another sample.
+    For progressive growing, a space returns several Networks, one per stage, in order. `share` is a stage's share of
+    the generator steps, relative to the other stages. `prepare(x, progress)` makes real data x fit the stage, where
+    `progress` is the progress within this stage.
     """
 
     generator: nn.Module
@@ -54,10 +62,12 @@ class Networks:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """What random architectures are drawn from; a fixed architecture is a space of one.
+    """The space from which random architectures are drawn; a fixed architecture is a space of size 1.
 
-    `sample(rng)` gives a spec of names and numbers; `networks(spec, ask)` builds it, drawing its weights from torch's
-    global generator, which the engine seeds. `size` is the number of distinct specs, where finite.
+    `sample(rng)` returns a spec: plain data, names and numbers.
+    `networks(spec, ask)` builds the networks of a spec. It draws the initial weights from torch's global generator,
+    which the engine seeds.
+    `size` is the number of distinct specs, or None if it is not finite.
     """
 
     sample: Callable[[Random], Spec]

@@ -1,4 +1,4 @@
-"""What a plugin yields: offers by kind, and the records of recipes and reports, which name other offers."""
+"""Offers, the components that plugins provide; and the records of methods and of reports."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ KINDS = {
     "executors": "executor",
     "reports": "report",
 }
-"""The kinds of offers and what one of each is called; the hook of kind K is `ganbench_K`."""
+"""The kinds of offers, with the word for one offer of each kind. The hook of kind K is `ganbench_K`."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A value the literature gives; the contract tests assert it to 1e-5.
+    """A value from the literature; the contract tests assert that the offer agrees with it to 1e-5.
 
-    For a loss, `given` holds scores (`real` and `fake`, lists of floats) and `expect` any of `critic`, `generator`.
-    For a constraint, `given` holds a linear critic D(x) = w.x (`slope` = |w|) and the `shape` of a sample; `expect`
-    any of `critic`, `generator`, the value of that player's term.
+    For a loss, `given` has the scores `real` and `fake`, lists of floats.
+    For a constraint, `given` has the `slope` |w| of a linear critic D(x) = w.x, and the `shape` of a sample.
+    `expect` maps "critic", "generator" or both to the value of that player's loss, or of its term for a constraint.
+    `source` says where the value comes from: the paper and the equation.
+    `options` are passed to the offer's `build`.
     """
 
     given: Mapping[str, Any]
@@ -44,12 +46,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Offer:
-    """One variant under a name that suites can use. `build(**options)` makes it; its signature lists the options.
+    """A component that a plugin provides, such as a loss or a dataset, under a name that suites can use.
 
-    `version` rises when a default or the mathematics changes: old results are then stale. `safe_range` is the largest
-    |score| at which a loss stays finite. With `stackable=False` seeds are trained in a plain loop. `metrics` are the
-    metrics that a dataset is judged by unless the suite names others. `caution(recipe, spec)` yields what papers warn
-    of when the offer is used in this recipe with this architecture; planning prints it.
+    `name` has 1 to 100 printable characters and is unique among the offers of its kind.
+    `build(**options)` returns the component. Its signature lists the options, with their types and defaults.
+    `summary` is one sentence, `reference` the paper and its equation, `formula` the mathematics in raw scores.
+    Raise `version` whenever a default or the mathematics changes. Results of the old version are then stale.
+    With `high_is_real=False` a low score means real; the default is that a high score means real.
+    With `stackable=False` the seeds of a batch are trained in a plain loop instead of being stacked.
+    `safe_range` is the largest |score| at which a loss and its gradient stay finite.
+    `examples` are values from the literature, which the contract tests assert.
+    `metrics` are the metrics that score models on a dataset, unless the suite names others.
+    `caution(recipe, spec)` yields the warnings of papers about this offer in this recipe and architecture. Planning
+    prints them.
     """
 
     name: str
@@ -69,10 +78,13 @@ class Offer:
 
 @dataclass(frozen=True, init=False)
 class Use:
-    """An offer by name with options, as suites and recipes write it: `Use("gradient-penalty", weight=10.0)`.
+    """The use of an offer in a suite or a method: `Use("gradient-penalty", weight=10.0)`.
 
-    `weight` scales a term (a number or a schedule), `every` overrides its lazy period, and `where` keeps a constraint
-    only for architectures whose spec has these values, as in `where={"critic_normalised": True}`.
+    `name` is the offer's name.
+    `weight` multiplies a term; it is a number or a schedule.
+    `every` replaces the period of the term's lazy regularisation.
+    `where` restricts a constraint to architectures whose spec has these values: `where={"critic_normalised": True}`.
+    `options` and all further keywords are options of the offer.
     """
 
     name: str
@@ -101,11 +113,15 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A recipe, names and numbers only: what a suite means by `methods = ["wgan-gp"]`.
+    """A named recipe, as plain data: what a suite means by `methods = ["wgan-gp"]`.
 
-    `optimizer` serves both players unless one has its own. `critic_steps` per generator step is a number or a schedule
-    such as `{"steps": [[25, 100], ["inf", 5]]}`. `critic_norm` is what a normalised critic uses. `ema` is the decay of
-    the generator's averaged weights that are evaluated (0: none).
+    `optimizer` is used for both players, except for a player that has its own.
+    `critic_steps` is the number of critic steps per generator step: an integer, or a schedule such as
+    `{"steps": [[25, 100], ["inf", 5]]}`.
+    `order` says which player updates first in each generator step.
+    `critic_norm` is the kind of normalisation that a normalised critic uses.
+    `ema` is the decay per generator step of an exponential moving average of the generator's weights. The averaged
+    weights are evaluated. 0 means that there is no average.
     """
 
     loss: Use
@@ -122,39 +138,43 @@ class Method:
 
 
 class Table(Protocol):
-    """What a report sees: a table of raw numbers and of text that strangers wrote, nothing escaped yet.
+    """What a report sees: one table of raw numbers and text. Names, labels and errors in it are not escaped.
 
-    `frame` is a pandas DataFrame, `notes` are sentences below it. `columns` are those that a reader sees and `heading`
-    what stands above one; `cells(write)` gives the rows under them, each value as `write(value)` writes it, with the
-    interval or the total beside its number.
+    `title` is the table's title, `frame` a pandas DataFrame with all values, and `notes` the sentences below the table.
+    `columns` are the columns that a reader sees, and `heading(column)` is the text above one of them.
+    `cells(write)` returns the rows under these columns. It formats each value with `write(value)`, and writes intervals
+    and totals beside their number.
     """
 
     @property
     def title(self) -> str:
-        """What the table is called."""
+        """The title of the table."""
 
     @property
     def frame(self) -> Any:
-        """The values, a row each."""
+        """The values as a pandas DataFrame."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader must know."""
+        """The sentences below the table."""
 
     @property
     def columns(self) -> list[str]:
-        """The columns that a reader sees."""
+        """The names of the columns that a reader sees."""
 
     def heading(self, column: str) -> str:
-        """Give what stands above a column."""
+        """Return the text above a column."""
 
     def cells(self, write: Callable[[Any], str]) -> list[list[str]]:
-        """Give the rows under `columns`: "0.2 [0.1, 0.3]" of a rate, "3 of 48 (at 120)" of a count."""
+        """Return the rows under `columns` as text: a rate as "0.2 [0.1, 0.3]", a count as "3 of 48 (at 120)"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A way to write tables: `render(table)` gives one as text or bytes, the core puts it into a file with `suffix`."""
+    """A format for tables.
+
+    `render(table)` returns one table as text or bytes. The core writes it to a file whose name ends in `suffix`.
+    """
 
     suffix: str
     render: Callable[[Table], str | bytes]

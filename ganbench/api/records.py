@@ -1,4 +1,4 @@
-"""What is kept of a trial: scores, signals, costs, and how it ended."""
+"""The record of a trial: its scores, signals and costs, and how it ended."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from ganbench.api.metrics import Direction
 from ganbench.api.trials import Trial
 
 Status = Literal["completed", "diverged", "failed", "timed-out"]
-"""How a trial ended. `completed`: trained to the end of its budget. `diverged`: so too, but a loss or a weight became
-non-finite on the way. `failed`: an error ended it. `timed-out`: it took longer than a batch may."""
+"""How a trial ended.
+
+`completed`: it was trained to the end of its budget. `diverged`: it was trained to the end of its budget, but a loss or
+a weight became non-finite. `failed`: an error ended it. `timed-out`: its batch exceeded the time limit."""
 
 TRAINED = ("completed", "diverged")
 """The statuses of a trial that was trained to the end of its budget."""
 
 UNTRAINED = ("failed", "timed-out")
-"""The statuses of a trial that was not: `run --retry` trains them again."""
+"""The statuses of a trial that was not trained to the end; `run --retry` trains such trials again."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One value of one metric at one snapshot. `measurement` is the hash of how it was measured.
+    """One value of one metric at one snapshot.
 
-    `fresh` scores were measured after the end, on samples that chose nothing: what `best` reports.
+    `step` is the generator step of the snapshot. `name` is the name of the value, as in `Metric.values`.
+    `measurement` is the hash of how it was measured; `samples` is the number of generated samples.
+    A score with `fresh=True` was measured after the training, on samples that did not choose the snapshot. The scores
+    of the best snapshot are reported from these.
     """
 
     step: int
@@ -39,7 +44,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One value that a sampler gets which no method trained; `trivial` but for the ceiling, the data itself."""
+    """One value of one metric for one baseline sampler, which no method trained.
+
+    `trivial` is True for an untrained baseline, and False for real data or the perfect sampler.
+    """
 
     sampler: str
     trivial: bool
@@ -52,12 +60,17 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the store keeps of a trial.
+    """The stored result of one trial.
 
-    `diverged_at` is the optimizer step (of either player) at which a loss was first non-finite, -1 if never. `signals` maps a
-    name to (generator steps, values). `updates` counts each player's, and `flops` their floating-point operations.
-    `seconds` are the batch's wall times divided by its members. `generator` is the final one as safetensors bytes
-    (`generator.*`, and `average.*` where weights are averaged).
+    `error` is the message of the error that ended the trial, "" if there was none.
+    `diverged_at` is the optimizer step, counted over both players, at which a loss or a weight was first
+    found non-finite; -1 if never.
+    `signals` maps a name to (generator steps, values): losses, norms, and the 0-d states of plugins.
+    `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
+    `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.
+    `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine.
+    `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
+    were averaged.
     """
 
     trial: Trial

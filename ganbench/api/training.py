@@ -1,7 +1,8 @@
-"""What plugins offer, and what they see of one step of one model.
+"""The records that plugins return for training, and what they see of one step of one model.
 
-Every tensor here has a batch axis `n` and never a seed axis: the engine alone maps a method over seeds.
-In every score HIGH means REAL unless an offer says `high_is_real=False`. Records only grow: new fields have defaults.
+Every tensor here has a batch axis of length n, written first in its shape. No tensor has a seed axis: only the engine
+maps a method over seeds. A high score means real, unless the offer has `high_is_real=False`. Records only grow: every
+new field has a default.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
     Scalar = float | Tensor
 else:
-    Scalar = Annotated[float, "scalar"]  # an option so annotated may be a schedule; `build` then receives a 0-d tensor
+    Scalar = Annotated[float, "scalar"]  # an option of this type may be a schedule; `build` then receives a 0-d tensor
 
 State = Mapping[str, "Tensor"]
-"""What a plugin remembers from step to step. The engine detaches it; every 0-dim leaf is kept as a signal."""
+"""The state of a plugin from step to step: tensors by name.
+
+The engine detaches every tensor. It stores each 0-d tensor as a signal, a series over the generator steps."""
 
 Parameters = Mapping[str, "Tensor"]
 CriticFunction = Callable[["Tensor"], "Tensor"]
@@ -27,10 +30,12 @@ CriticFunction = Callable[["Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Draw:
-    """Chance, declared. The engine draws it afresh for each step, from a stream of its own.
+    """Random numbers that a plugin needs. The engine draws them anew for each step, from a separate stream.
 
-    law: `normal` N(0,1), `uniform` U[0,1], `sign` +-1, `onehot` (uniform over the last axis of `shape`).
-    shape: `sample` [n, 1, ..] (broadcasts against a sample), `data` [n, *data], or a tuple [n, *shape].
+    `law` is the distribution: "normal" is N(0, 1), "uniform" is U[0, 1], "sign" is -1 or +1 with equal probability, and
+    "onehot" is a one-hot vector over the last axis of `shape`, with equal probabilities.
+    `shape` is "sample" for [n, 1, ..], which broadcasts against samples; "data" for [n, *data]; or a tuple of integers
+    for [n, *shape].
     """
 
     law: Literal["normal", "uniform", "sign", "onehot"] = "normal"
@@ -38,18 +43,25 @@ class Draw:
 
 
 def identity(seen: Any, *_: Any) -> Any:
-    """Return the first argument: the default of `read` and `witness`."""
+    """Return the first argument; the default of `read` and `witness`."""
     return seen
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss for both players. Both are minimised.
+    """A loss for both players. Both players minimise their loss.
 
-    `critic(real, fake)` and `generator(real, fake)` give a scalar from what `read` makes of the critic's answers; with
-    `init` (which makes the first state) they get the state last and return (scalar, state). `real` is None in an
-    unpaired generator. `head` is the answer they read: `score` [n], `features` [n, k], `reconstruction` [n, *data], or
-    None where no critic exists. `witness(seen, real, fake)` -> [n] is what penalties differentiate.
+    `critic(real, fake)` and `generator(real, fake)` return a scalar. Their arguments are what `read` returns for the
+    real and for the generated samples.
+    `head` is the answer of the critic that the loss reads: "score" [n], "features" [n, k], "reconstruction" [n, *data],
+    another head by its name, or None if the loss needs no critic.
+    `read(answer, x)` turns this answer to the samples x into the arguments above; the default returns the answer. With
+    `head=None`, `answer` is None.
+    With `paired=False` the generator's loss does not depend on real samples: its argument `real` is None.
+    `init()` returns the first state of a loss with a state. `critic` and `generator` then receive the state as their
+    last argument, and return (scalar, state).
+    `witness(seen, real, fake)` returns the value [n] whose gradient is penalised. `seen` is what `read` returns at the
+    point of the penalty; `real` and `fake` are the loss's arguments. The default returns `seen`.
     """
 
     critic: Callable[..., Any]
@@ -64,10 +76,13 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """What is added to a player's loss: `critic(play)` and `generator(play)` give a scalar.
+    """A term that is added to a player's loss.
 
-    With `init(critic_parameters, rng)` both get the state last and return (scalar, state). `draws` names what
-    `play.draws` holds. `every=k` is lazy regularisation: due at every k-th step and then scaled by k.
+    `critic(play)` and `generator(play)` return the scalar that is added to that player's loss.
+    `draws` declares the random numbers of the term; `play.draws` has them under the same names.
+    `init(critic_parameters, rng)` returns the first state of a term with a state. `critic` and `generator` then receive
+    the state as their last argument, and return (scalar, state).
+    `every=k` is lazy regularisation: the term counts in every k-th update of a player, multiplied by k.
     """
 
     critic: Callable[..., Any] | None = None
@@ -79,11 +94,13 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint(Term):
-    """What holds the critic (or the generator) back: a term, a change of its parameters, or of the function itself.
+    """A constraint on the critic (or the generator): a term, a change of its parameters, or of its function.
 
-    `reparametrise(parameters[, state])` gives the parameters the critic is called with (spectral norm).
-    `wrap(critic)` gives another critic function x -> [n] (gradient normalisation). `project(parameters, progress)`
-    gives the critic's parameters after the optimizer's step (clipping).
+    `reparametrise(parameters)` returns the parameters with which the critic is called (spectral normalisation). With
+    `init`, it receives the state as its last argument, and returns (parameters, state).
+    `wrap(critic)` returns another critic, a function from x [n, *data] to [n] (gradient normalisation).
+    `project(parameters, progress)` returns the critic's parameters after its optimizer step (weight clipping). It may
+    leave out parameters that do not change. `progress` is the progress of the run, a 0-d tensor in [0, 1].
     """
 
     reparametrise: Callable[..., Any] | None = None
@@ -93,11 +110,13 @@ class Constraint(Term):
 
 @dataclass(frozen=True, kw_only=True)
 class Input(Term):
-    """What the critic sees and what the generator gets.
+    """A change to what the critic sees, or to what the generator receives.
 
-    `view(x, draws, progress)` is applied to real and fake alike, with draws of their own (instance noise,
-    augmentation). `latent` adds named codes to the generator's noise, `heads` asks the critic for further answers of a
-    given width (InfoGAN). `pack=m` shows the critic m samples as one (PacGAN).
+    `view(x, draws, progress)` returns the samples x [n, *data] as the critic sees them (instance noise, augmentation).
+    It is applied to real and to generated samples, with independent draws.
+    `latent` adds codes to the generator's noise: a name and a draw for each.
+    `heads` requires further answers of the critic: a name and a width k for each answer [n, k] (InfoGAN).
+    `pack=m` shows the critic m samples as one (PacGAN).
     """
 
     latent: Mapping[str, Draw] = field(default_factory=dict)
@@ -107,13 +126,16 @@ class Input(Term):
 
 
 class Losses(Protocol):
-    """Both players' losses of one step as pure functions of both players' parameters, differentiable in both."""
+    """The losses of both players in one step: pure functions of both players' parameters, differentiable in both.
+
+    `g` are the generator's parameters by name, `d` the critic's.
+    """
 
     def critic(self, g: Parameters, d: Parameters) -> tuple[Tensor, Any]:
-        """Give the critic's loss and what the plugins remember."""
+        """Return the critic's loss, a scalar, and the new states of the plugins."""
 
     def generator(self, g: Parameters, d: Parameters) -> tuple[Tensor, Any]:
-        """Give the generator's loss and what the plugins remember."""
+        """Return the generator's loss, a scalar, and the new states of the plugins."""
 
 
 Move = Callable[[Losses, Parameters, Parameters], tuple[Parameters, Any]]
@@ -121,10 +143,11 @@ Move = Callable[[Losses, Parameters, Parameters], tuple[Parameters, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamics:
-    """How the players move: `critic(losses, g, d)` and `generator(losses, g, d)` -> (gradients of its own, memory).
+    """The rule by which the players update.
 
-    None means the gradient of the player's own loss. With `together` both gradients are taken at one point on one
-    batch, then both players step.
+    `critic(losses, g, d)` and `generator(losses, g, d)` return a pair: the gradients of that player's parameters by
+    name, and the states that a call of `losses` returned. None means the gradient of the player's own loss.
+    With `together=True` both gradients are computed at the same point on the same batch; then both players step.
     """
 
     critic: Move | None = None
@@ -133,12 +156,18 @@ class Dynamics:
 
 
 class Play(Protocol):
-    """What one step of one model shows to a term; lazy, so nobody pays for what nobody reads.
+    """What a term sees of one step of one model. A field is computed when first read, so unread fields cost nothing.
 
-    `real`, `fake` [n, *data] as the critic sees them (after views and packing); `scores_real`, `scores_fake` what the
-    loss reads; `answers_real`, `answers_fake` every answer by name; `critic(x)` -> [n]; `generator(z)` -> x, raw;
-    `latent` [n, width], `codes` its parts by name; `labels` [n]; `draws` this term's own; `progress` in [0, 1], 0-d;
-    `critic_parameters`, `generator_parameters` by name. A penalty differentiates `critic(x).sum()`.
+    `real` and `fake` [n, *data] are the samples as the critic sees them, after views and packing.
+    `scores_real` and `scores_fake` are what the loss reads: what `Objective.read` returns for these samples.
+    `answers_real` and `answers_fake` map the name of every answer of the critic to the answer.
+    `critic(x)` returns the value [n] whose gradient is penalised. A penalty differentiates `critic(x).sum()`.
+    `generator(z)` returns samples before any view.
+    `latent` [n, width] is the generator's whole input. `codes` has the latent codes that inputs added, by name.
+    `labels` [n] are the labels of a conditional model, otherwise None.
+    `draws` has the random numbers that this term declared, by name.
+    `progress` is the progress of the run, a 0-d tensor in [0, 1].
+    `critic_parameters` and `generator_parameters` are the parameters by name.
     """
 
     real: Tensor

@@ -1,6 +1,6 @@
-"""What flows through the house: trials into batches, batches into records, and the events told on the way.
+"""Trials and batches: what is to be trained, as plain data.
 
-All of it is names and numbers, so it pickles, travels to any worker, and is hashed.
+They consist of names and numbers only, so they can be hashed, pickled and sent to any worker.
 """
 
 from __future__ import annotations
@@ -13,34 +13,35 @@ from functools import cached_property
 from typing import Any, Literal
 
 KEY_FORMAT = 1
-"""Raised when the way a key is computed changes; part of every key."""
+"""Part of every key. Raise it when the way a key is computed changes."""
 Mode = Literal["stack", "loop"]
 
 
 def canonical_json(value: Any) -> str:
-    """Give the one JSON text of a value: sorted keys, no spaces, floats by `repr`; the same on every Python."""
+    """Return the canonical JSON of a value: sorted keys, no spaces, floats by `repr`; the same on every Python."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest(value: Any) -> str:
-    """Give the SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
+    """Return the SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 class Plain:
-    """A record that gives itself as plain data, found once: thousands of trials share parts, recipe and budget."""
+    """A record with a plain form, computed once: thousands of trials share parts, recipe and budget."""
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """Every field, those of records inside too. Shared by whoever asks: nobody may change it."""
+        """Every field as plain data, those of inner records too. All callers share one dict: do not change it."""
         return asdict(self)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
 class Part(Plain):
-    """An offer as a trial uses it: its version and the options that differ from the defaults.
+    """An offer as a trial uses it.
 
-    `weight` and `every` only for terms. A weight or an option may be a schedule, written as in the suite.
+    `version` is the offer's version. `options` are the options that differ from their defaults.
+    Only terms have `weight` and `every`. A weight or an option may be a schedule, written as in the suite.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Part(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Plain):
-    """A method with everything resolved: what the engine trains by."""
+    """A method with every default and every offer resolved: what the engine trains with."""
 
     loss: Part
     constraints: tuple[Part, ...] = ()
@@ -67,7 +68,7 @@ class Recipe(Plain):
 
 
 def list_offers(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
-    """Give (kind, name) of everything that shapes a training, but for the data."""
+    """Return (kind, name) of every offer that a training uses, except the dataset."""
     return [
         ("losses", recipe.loss.name),
         *(("constraints", part.name) for part in recipe.constraints),
@@ -81,7 +82,7 @@ def list_offers(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(Plain):
-    """How long a trial trains: generator steps, rows per batch, and the generator steps at which it is evaluated."""
+    """How long a trial trains: generator steps, samples per batch, and the generator steps at which it is evaluated."""
 
     generator_steps: int
     batch_size: int
@@ -90,9 +91,11 @@ class Budget(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One training run. Its `key` says what was asked; `code` is the hash of the code that answers it.
+    """One training run.
 
-    `labels` are what tables call it (`method`, `dataset`, `architecture`): facts, in neither hash.
+    `spec` is one architecture drawn from the space `architecture`.
+    `key` is the hash of what is trained, `code` the hash of the code that trains it.
+    `labels` are the names in tables: `method`, `dataset` and `architecture`. They are part of neither hash.
     """
 
     dataset: Part
@@ -106,7 +109,7 @@ class Trial:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """What was asked for, as plain data."""
+        """What is trained, as plain data: all that the key depends on."""
         return {
             "format": KEY_FORMAT,
             "dataset": self.dataset.plain,
@@ -118,33 +121,33 @@ class Trial:
 
     @cached_property
     def key(self) -> str:
-        """The content hash of what was asked, 64 hexadecimal digits."""
+        """The hash of the content, 64 hexadecimal digits."""
         return digest(self.content)
 
     @cached_property
     def shared_hash(self) -> str:
-        """The hash of dataset and architecture: with the seed, what every method of a suite shares."""
+        """The hash of dataset and architecture: what, with the seed, all methods of a suite share."""
         return digest([self.content["dataset"], self.content["architecture"]])
 
 
-def restore_trial(asked: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
-    """Give the trial that was asked for in these words (`Trial.asked`, as the store keeps it); it has the same key."""
+def restore_trial(content: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
+    """Return the trial with this content (`Trial.content`, as the store has it); its key is the same."""
 
-    def part(given: Mapping[str, Any]) -> Part:
-        return Part(**{name: value for name, value in given.items() if name != "spec"})
+    def part(fields: Mapping[str, Any]) -> Part:
+        return Part(**{name: value for name, value in fields.items() if name != "spec"})
 
-    recipe = dict(asked["recipe"])
+    recipe = dict(content["recipe"])
     for name in ("loss", "dynamics", "critic_optimizer", "generator_optimizer"):
         recipe[name] = part(recipe[name])
     for name in ("constraints", "inputs"):
         recipe[name] = tuple(map(part, recipe[name]))
-    budget = dict(asked["budget"])
+    budget = dict(content["budget"])
     return Trial(
-        dataset=part(asked["dataset"]),
-        architecture=part(asked["architecture"]),
-        spec=asked["architecture"]["spec"],
+        dataset=part(content["dataset"]),
+        architecture=part(content["architecture"]),
+        spec=content["architecture"]["spec"],
         recipe=Recipe(**recipe),
-        seed=asked["seed"],
+        seed=content["seed"],
         budget=Budget(**{**budget, "snapshots": tuple(budget["snapshots"])}),
         labels=labels,
     )
@@ -152,7 +155,7 @@ def restore_trial(asked: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How models are judged: the metrics, and how many samples of each model they see."""
+    """How models are scored: the metrics, and the number of samples of each model that they see."""
 
     metrics: tuple[Part, ...]
     samples: int = 2000
@@ -160,7 +163,10 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Trials that differ in their seed alone, trained as one program; `mode` says whether stacked or in a loop."""
+    """Trials that differ only in their seed, trained as one program.
+
+    With `mode="stack"` the seeds are stacked along one axis; with `mode="loop"` every step loops over the seeds.
+    """
 
     trials: tuple[Trial, ...]
     mode: Mode
@@ -168,12 +174,12 @@ class Batch:
 
     @cached_property
     def key(self) -> str:
-        """The content hash of the batch's composition."""
+        """The hash of the batch composition, 64 hexadecimal digits."""
         return digest([self.mode, *(trial.key for trial in self.trials)])
 
     @property
     def label(self) -> str:
-        """What a person calls it."""
+        """The batch in words, for readers: method, dataset, architecture and seeds."""
         labels, seeds = self.trials[0].labels, [trial.seed for trial in self.trials]
         span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}..{seeds[-1]}"
         return f"{labels.get('method')} on {labels.get('dataset')}, {labels.get('architecture')}, {span}"

@@ -1,4 +1,4 @@
-"""What is installed: every offer by kind and name, its options, and the hash of its code."""
+"""The registry of offers by kind and name, the options of each offer, and the hash of its code."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""The code behind an offer, as a hash that only changes of code can move.
+"""The hash of the code behind an offer. Only a change of code changes the hash.
 
-Comments, docstrings, blank lines, layout and line breaks inside brackets do not count; the structure of blocks does.
-Needs nothing but Python, and gives the same on every Python from 3.11 on.
+Comments, docstrings, blank lines, layout and line breaks inside brackets do not count; the structure of blocks counts.
+This module needs only the standard library, and returns the same hash on every Python from 3.11 on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from types import CodeType, FunctionType
 from typing import Any
 
 OUTSIDE = frozenset({"ganbench", "torch", *sys.stdlib_module_names})
-"""Packages whose own numbers (ENGINE_NUMERICS, a version in the facts) stand for their code."""
+"""Packages whose code is not hashed. Their own numbers represent it: ENGINE_NUMERICS, or a version in the facts."""
 
 SKIPPED = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER})
 CONSTANTS = (str, bytes, int, float, complex, bool, tuple, type(None))
 
 
 def normalise_source(source: str) -> str:
-    """Give source without what does not count: one logical line a row, a tab for each block around it.
+    """Return source without the parts that do not count: one row per logical line, indented by one tab per block.
 
-    Raises SyntaxError or tokenize.TokenError for what is no Python.
+    Raise SyntaxError or tokenize.TokenError for text that is not Python.
     """
     source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     rows: list[str] = []
@@ -50,7 +50,7 @@ def normalise_source(source: str) -> str:
 
 
 def _read_tokens(source: str) -> Iterator[tuple[int, str]]:
-    """Give the tokens; an f-string is one STRING as written, which Pythons from 3.12 on take to pieces."""
+    """Yield the tokens. An f-string is one STRING as written, although Python splits it from 3.12 on."""
     lines = source.split("\n")
     depth, start = 0, (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -61,13 +61,13 @@ def _read_tokens(source: str) -> Iterator[tuple[int, str]]:
         elif name in ("FSTRING_END", "TSTRING_END"):
             depth -= 1
             if not depth:
-                yield tokenize.STRING, _text_between(lines, start, token.end)
+                yield tokenize.STRING, _extract_text(lines, start, token.end)
         elif not depth:
             yield token.type, token.string
 
 
-def _text_between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    """Give the text between two positions (row from 1, column from 0)."""
+def _extract_text(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """Return the text between two positions; rows count from 1, columns from 0."""
     rows = lines[start[0] - 1 : end[0]]
     rows[-1] = rows[-1][: end[1]]
     rows[0] = rows[0][start[1] :]
@@ -75,16 +75,17 @@ def _text_between(lines: list[str], start: tuple[int, int], end: tuple[int, int]
 
 
 def _is_plain_string(word: str) -> bool:
-    """Say whether a string is a docstring's kind: f-strings run code, bytes are no text."""
+    """Return whether a string may be a docstring: f-strings run code, and bytes are not text."""
     prefix = word[: min(word.find(quote) for quote in "'\"" if quote in word)]
     return not set(prefix.lower()) & set("fbt")
 
 
 def hash_code(roots: Iterable[Callable[..., Any]]) -> str:
-    """Give the SHA-256 of the sources behind some functions, 64 hexadecimal digits.
+    """Return the SHA-256 of the sources behind functions, 64 hexadecimal digits.
 
-    The file of each and the modules of its own package that it imports, near and far, whatever their names and places.
-    What a script or a notebook defines is hashed function by function, with all it refers to by name in its module.
+    The sources of a function are its file and all modules of its own package that the file imports, directly or through
+    other modules. Their names and places do not count. A function defined in a script or a notebook is hashed with
+    everything in its module that it refers to by name.
     """
     files: set[Path] = set()
     texts: set[str] = set()
@@ -102,7 +103,7 @@ def hash_code(roots: Iterable[Callable[..., Any]]) -> str:
 
 
 def unwrap_definition(thing: Any) -> Any:
-    """Give the function or class that somebody wrote, behind partials, decorators, methods and callable objects."""
+    """Return the function or class that an author wrote, behind partials, decorators, methods and callable objects."""
     while True:
         if isinstance(thing, partial):
             thing = thing.func
@@ -115,7 +116,7 @@ def unwrap_definition(thing: Any) -> Any:
 
 
 def find_source_file(thing: Any) -> Path | None:
-    """Give the file in which something is defined, None where there is none (a notebook, a built-in)."""
+    """Return the file that defines something, or None if there is no file (a notebook, a built-in)."""
     try:
         name = inspect.getsourcefile(unwrap_definition(thing))
     except (TypeError, OSError):
@@ -124,29 +125,29 @@ def find_source_file(thing: Any) -> Path | None:
 
 
 def _collect_files(file: Path, module: str, files: set[Path]) -> None:
-    """Add a file, and those of its own package that it imports, to `files`."""
+    """Add to `files` a file and the files of its own package that it imports, directly or indirectly."""
     todo = [(file, module)]
     while todo:
         file, module = todo.pop()
         if file in files:
             continue
         files.add(file)
-        for name in _imported_modules(file, file.stat().st_mtime_ns, module):
+        for name in _find_imported_modules(file, file.stat().st_mtime_ns, module):
             imported = _find_module_file(name)
             if imported is not None:
                 todo.append((imported, name))
 
 
 @lru_cache(maxsize=4096)
-def _hash_file(file: Path, changed: int) -> str:
-    """Give the hash of a file; `changed` is its mtime."""
+def _hash_file(file: Path, mtime: int) -> str:
+    """Return the hash of a file. Its mtime, in nanoseconds, makes the cache notice edits."""
     return hashlib.sha256(normalise_source(_read_source(file)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def _imported_modules(file: Path, changed: int, module: str) -> tuple[str, ...]:
-    """Give the modules of its own package that a file may import; `changed` is its mtime."""
-    return tuple(sorted(_imported_names(ast.parse(_read_source(file)), module, file.name == "__init__.py")))
+def _find_imported_modules(file: Path, mtime: int, module: str) -> tuple[str, ...]:
+    """Return the modules of its own package that a file may import. Its mtime makes the cache notice edits."""
+    return tuple(sorted(_find_imported_names(ast.parse(_read_source(file)), module, file.name == "__init__.py")))
 
 
 def _read_source(file: Path) -> str:
@@ -154,8 +155,8 @@ def _read_source(file: Path) -> str:
         return stream.read()
 
 
-def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
-    """Give the names that the import statements of a module may mean within its own top-level package."""
+def _find_imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+    """Yield the modules of its own top-level package that the import statements of a module may name."""
     top = module.partition(".")[0]
     for node in ast.walk(tree):
         names: list[str] = []
@@ -169,7 +170,7 @@ def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator
 
 
 def _find_module_file(name: str) -> Path | None:
-    """Give the file of a module of an imported package, without importing it."""
+    """Return the file of a module in a package that is already imported, without importing the module."""
     top, *rest = name.split(".")
     for folder in getattr(sys.modules.get(top), "__path__", ()):
         path = Path(folder, *rest)
@@ -180,26 +181,26 @@ def _find_module_file(name: str) -> Path | None:
 
 
 def _collect_texts(thing: Any, module: str, seen: set[int]) -> Iterator[str]:
-    """Give the code of a function or class, and of all that it refers to by name in its own module."""
+    """Yield the code of a function or class, and of everything in its own module that it refers to by name."""
     if id(thing) in seen:
         return
     seen.add(id(thing))
     if isinstance(thing, CONSTANTS):
         yield repr(thing)
     elif getattr(thing, "__module__", None) == module and isinstance(thing, type):
-        yield _source_text(thing)
+        yield _read_definition(thing)
         for item in vars(thing).values():
             yield from _collect_texts(unwrap_definition(item), module, seen) if inspect.isroutine(item) else ()
     elif getattr(thing, "__module__", None) == module and isinstance(thing, FunctionType):
-        yield _source_text(thing)
-        names = sorted(set(_looked_up_names(thing.__code__)) & set(thing.__globals__))
+        yield _read_definition(thing)
+        names = sorted(set(_find_global_names(thing.__code__)) & set(thing.__globals__))
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
         for item in [*(thing.__globals__[name] for name in names), *cells, *(thing.__defaults__ or ())]:
             yield from _collect_texts(item, module, seen)
 
 
-def _source_text(thing: Any) -> str:
-    """Give the normalised source of a function or class, or its bytecode (of this Python) where no source is kept."""
+def _read_definition(thing: Any) -> str:
+    """Return the normalised source of a function or class, or its bytecode (of this Python) if it has no source."""
     try:
         source = inspect.getsource(thing)
     except (OSError, TypeError):
@@ -210,16 +211,19 @@ def _source_text(thing: Any) -> str:
         return source
 
 
-def _looked_up_names(code: CodeType) -> Iterator[str]:
-    """Give the names that a function and the functions inside it look up."""
+def _find_global_names(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function and the functions inside it look up."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _looked_up_names(constant)
+            yield from _find_global_names(constant)
 
 
 def _describe_bytecode(code: CodeType) -> str:
-    """Give a function's instructions, names and constants as text; docstrings count here, and so does the Python."""
+    """Return the instructions, names and constants of a function as text.
+
+    Here docstrings count, and so does the version of Python.
+    """
     constants = [
         _describe_bytecode(item)
         if isinstance(item, CodeType)

@@ -1,4 +1,4 @@
-"""The options of an offer: what a suite may say, made from the signature of its `build`."""
+"""The options of an offer, derived from the signature of its `build`."""
 
 from __future__ import annotations
 
@@ -23,79 +23,82 @@ GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
 Number = Annotated[float, BeforeValidator(to_number)]
 
 
-def _scalar(value: Any) -> Any:
-    """Give a float, or a schedule's canonical table."""
+def _normalise_scalar(value: Any) -> Any:
+    """Return a scalar as a float, or as the canonical table of a schedule."""
     table = normalise_scalar(value)
     return table if isinstance(table, dict) else to_number(table)
 
 
 class Options:
-    """The options of one `build`: its keyword arguments, their types and defaults.
+    """The options of one `build`: its keyword arguments, with their types and defaults.
 
-    Raises GanbenchError for a signature that cannot be said in a suite.
+    `scalars` are the names of the options that may be schedules. Raise GanbenchError for a signature with parameters
+    that a suite cannot name, such as `*args`.
     """
 
     def __init__(self, build: Callable[..., Any], place: str = "") -> None:
         self.parameters = inspect.signature(build).parameters
-        strange = [
-            str(one)
-            for one in self.parameters.values()
-            if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-        ]
-        if strange:
-            raise GanbenchError(f"{place}: build takes {', '.join(strange)}: each option needs a keyword of its own.")
-        namespace = {"Scalar": Scalar, **vars(typing), **_globals(build)}
-        annotations = {name: _annotation(one, namespace) for name, one in self.parameters.items()}
-        self._annotations = annotations
-        self.scalars = frozenset(name for name, one in annotations.items() if _says_scalar(one))
-        self._fields = {f"option_{i}": name for i, name in enumerate(annotations)}
-        self._model = _model({name: (_accepting(one), self.parameters[name]) for name, one in annotations.items()})
+        keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        unnamed = [str(parameter) for parameter in self.parameters.values() if parameter.kind not in keywords]
+        if unnamed:
+            raise GanbenchError(f"{place}: build takes {', '.join(unnamed)}. Give each option a keyword of its own.")
+        namespace = {"Scalar": Scalar, **vars(typing), **_find_globals(build)}
+        self._annotations = {name: _resolve_annotation(item, namespace) for name, item in self.parameters.items()}
+        self.scalars = frozenset(name for name, item in self._annotations.items() if _allows_schedule(item))
+        self._fields = {f"option_{i}": name for i, name in enumerate(self.parameters)}
+        self._model = _make_model(
+            {name: (_validated_type(item), self.parameters[name]) for name, item in self._annotations.items()}
+        )
 
     def __str__(self) -> str:
-        return ", ".join(_described(one, self._annotations[name]) for name, one in self.parameters.items()) or "none"
+        texts = [_describe_option(item, self._annotations[name]) for name, item in self.parameters.items()]
+        return ", ".join(texts) or "none"
 
-    def values(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-        """Give what was given as `build` wants it; a schedule stays a table.
+    def parse(self, options: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """Return options with the types that `build` declares; a schedule stays a table.
 
-        `place` opens every complaint, as in `suites/ring.toml: loss 'wasserstein'`. Raises GanbenchError.
+        `place` opens every error message, as in `suites/ring.toml: loss 'wasserstein'`. Raise WrongOption for an
+        unknown option, a wrong value or a missing option.
         """
-        for name in given:
+        for name, value in options.items():
             if name not in self.parameters:
-                said = f"{shorten(str(name))} (given {shorten(given[name])})"
-                message = f"{place}: no option {said}.{suggest(name, self.parameters)} Options: {self}."
+                option = f"{shorten(str(name))} (given {shorten(value)})"
+                message = f"{place}: no option {option}.{suggest(name, self.parameters)} Options: {self}."
                 raise WrongOption(message, str(name))
-        pairs = ", ".join(f"{json.dumps(name)}: {_json(name, value, place)}" for name, value in given.items())
+        pairs = ", ".join(f"{json.dumps(name)}: {_to_json(name, value, place)}" for name, value in options.items())
         try:
             model = self._model.model_validate_json(f"{{{pairs}}}")
         except ValidationError as error:
             first = str(error.errors(include_url=False)[0]["loc"][0])
-            raise WrongOption(f"{place}: {_complaint(error)}. Options: {self}.", first) from None
+            raise WrongOption(f"{place}: {_format_errors(error)}. Options: {self}.", first) from None
         return {self._fields[field]: getattr(model, field) for field in self._fields if field in model.model_fields_set}
 
     def schema(self, name: str) -> dict[str, Any]:
-        """Give the JSON Schema of an option; an empty one, which anything fits, where its type has none."""
+        """Return the JSON Schema of an option, or an empty schema, which allows any value, if its type has none."""
         field = next(field for field, option in self._fields.items() if option == name)
         try:
             kind: Any = self._model.model_fields[field].annotation
-            made = create_model("Option", option=(kind, ...)).model_json_schema()
+            model = create_model("Option", option=(kind, ...)).model_json_schema()
         except PydanticInvalidForJsonSchema:
             return {}
-        found: dict[str, Any] = {key: value for key, value in made["properties"]["option"].items() if key != "title"}
-        if "$defs" in made:
+        if "$defs" in model:
             return {}
-        floats = self._annotations[name] is float
-        return {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]} if floats else found
+        if self._annotations[name] is float:
+            return {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]}
+        return {key: value for key, value in model["properties"]["option"].items() if key != "title"}
 
-    def plain(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-        """Give what differs from the defaults, as canonical plain JSON data. Raises GanbenchError."""
-        values = self.values(given, place)
+    def normalise(self, options: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """Return the options that differ from their defaults, as canonical plain JSON data; raise WrongOption."""
+        values = self.parse(options, place)
         return {
-            name: to_plain(value) for name, value in values.items() if not _same(value, self.parameters[name].default)
+            name: to_plain(value)
+            for name, value in values.items()
+            if not _is_default(value, self.parameters[name].default)
         }
 
 
-def _json(name: str, value: Any, place: str) -> str:
-    """Give an option's value as strict JSON. Raises GanbenchError for what has none: NaN, a date."""
+def _to_json(name: str, value: Any, place: str) -> str:
+    """Return an option's value as strict JSON; raise WrongOption for a value that JSON lacks, such as NaN or a date."""
     try:
         return json.dumps(to_plain(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -103,14 +106,14 @@ def _json(name: str, value: Any, place: str) -> str:
         raise WrongOption(f"{place}: option {name!r} = {shorten(value)}: {forms}.", name) from None
 
 
-def _globals(build: Any) -> dict[str, Any]:
-    """Give the names that a function's, class's or callable's annotations may use."""
+def _find_globals(build: Any) -> dict[str, Any]:
+    """Return the names that the annotations of a function, class or callable may use."""
     build = unwrap_definition(build)
     return vars(sys.modules[build.__module__]) if isinstance(build, type) else getattr(build, "__globals__", {})
 
 
-def _annotation(parameter: inspect.Parameter, namespace: dict[str, Any]) -> Any:
-    """Give the type of an option; Any where it has none or one that only type checkers can see."""
+def _resolve_annotation(parameter: inspect.Parameter, namespace: dict[str, Any]) -> Any:
+    """Return the type of an option, or Any if it has none or one that only type checkers can resolve."""
     if parameter.annotation is parameter.empty:
         return float if isinstance(parameter.default, float) else Any
     if not isinstance(parameter.annotation, str):
@@ -126,27 +129,27 @@ def _is_scalar(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and "scalar" in annotation.__metadata__
 
 
-def _says_scalar(annotation: Any) -> bool:
-    """Say whether an option may be a schedule: Scalar, or a union with it."""
+def _allows_schedule(annotation: Any) -> bool:
+    """Return whether an option may be a schedule: its type is Scalar, or a union with Scalar."""
     if get_origin(annotation) in (Union, UnionType):
         return any(map(_is_scalar, get_args(annotation)))
     return _is_scalar(annotation)
 
 
-def _accepting(annotation: Any) -> Any:
-    """Give the annotation that pydantic holds values against: floats may be "inf", scalars may be schedules."""
+def _validated_type(annotation: Any) -> Any:
+    """Return the type that pydantic validates with: a float may be "inf", and a scalar may be a schedule."""
     if annotation is float:
         return Number
     if _is_scalar(annotation):
-        return Annotated[Any, PlainValidator(_scalar)]
-    origin, inner = get_origin(annotation), tuple(map(_accepting, get_args(annotation)))
+        return Annotated[Any, PlainValidator(_normalise_scalar)]
+    origin, inner = get_origin(annotation), tuple(map(_validated_type, get_args(annotation)))
     if origin in (Union, UnionType):
-        return Union[inner]  # noqa: UP007 (built at run time)
+        return Union[inner]  # noqa: UP007 (the members are known only at run time)
     return origin[inner] if origin in GENERIC else annotation
 
 
-def _model(options: Mapping[str, tuple[Any, inspect.Parameter]]) -> type[BaseModel]:
-    """Make the pydantic model of some options; they are aliases, so that no name is taken (copy, json, model_x)."""
+def _make_model(options: Mapping[str, tuple[Any, inspect.Parameter]]) -> type[BaseModel]:
+    """Return a pydantic model of options. Their names are aliases, because pydantic reserves names such as `copy`."""
     fields: dict[str, Any] = {}
     for i, (name, (annotation, parameter)) in enumerate(options.items()):
         default = ... if parameter.default is parameter.empty else parameter.default
@@ -155,42 +158,47 @@ def _model(options: Mapping[str, tuple[Any, inspect.Parameter]]) -> type[BaseMod
     return create_model("Options", __config__=config, **fields)
 
 
-def _described(parameter: inspect.Parameter, annotation: Any) -> str:
-    """Give an option as a reader wants it: name, type and default."""
-    kind = parameter.annotation if annotation is Any and isinstance(parameter.annotation, str) else _spelt(annotation)
+def _describe_option(parameter: inspect.Parameter, annotation: Any) -> str:
+    """Return an option as text for readers: name, type and default."""
+    kind = (
+        parameter.annotation
+        if annotation is Any and isinstance(parameter.annotation, str)
+        else _format_type(annotation)
+    )
     text = parameter.name if parameter.annotation is parameter.empty else f"{parameter.name}: {kind}"
     return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
 
 
-def _spelt(annotation: Any) -> str:
-    """Give a type as a reader wants it: choices by their values, no module names."""
+def _format_type(annotation: Any) -> str:
+    """Return a type as text for readers: choices as their values, without module names."""
     if _is_scalar(annotation):
         return "Scalar"
     if get_origin(annotation) is Literal:
         return " | ".join(map(repr, get_args(annotation)))
     if get_origin(annotation) in (Union, UnionType):
-        return " | ".join(map(_spelt, get_args(annotation)))
+        return " | ".join(map(_format_type, get_args(annotation)))
     if get_origin(annotation) in GENERIC:
-        inner = ", ".join("..." if one is Ellipsis else _spelt(one) for one in get_args(annotation))
+        inner = ", ".join("..." if item is Ellipsis else _format_type(item) for item in get_args(annotation))
         return f"{get_origin(annotation).__name__}[{inner}]"
     return "None" if annotation is type(None) else inspect.formatannotation(annotation)
 
 
-def _complaint(error: ValidationError) -> str:
-    """Give pydantic's complaints, one for each option, with the value that was given."""
-    told: dict[str, list[str]] = {}
-    for one in error.errors(include_url=False):
-        name = str(one["loc"][0])
-        if one["type"] == "missing":
-            told[name] = [f"option {name!r} is missing"]
+def _format_errors(error: ValidationError) -> str:
+    """Return pydantic's errors as one sentence per option, with its value and the reasons."""
+    sentences: dict[str, str] = {}
+    reasons: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0])
+        if item["type"] == "missing":
+            sentences[name] = f"option {name!r} is missing"
             continue
-        reason = str(one.get("ctx", {}).get("error", "")) or one["msg"].replace("Input should", "it should")
-        told.setdefault(name, [f"option {name!r} = {shorten(one['input'])}"])
-        if reason not in told[name]:
-            told[name].append(reason)
-    return "; ".join(f"{words[0]}{': ' if words[1:] else ''}{' or '.join(words[1:])}" for words in told.values())
+        reason = str(item.get("ctx", {}).get("error", "")) or item["msg"].replace("Input should", "it should")
+        sentences.setdefault(name, f"option {name!r} = {shorten(item['input'])}: ")
+        if reason not in reasons.setdefault(name, []):
+            reasons[name].append(reason)
+    return "; ".join(sentence + " or ".join(reasons.get(name, [])) for name, sentence in sentences.items())
 
 
-def _same(value: Any, default: Any) -> bool:
-    """Say whether a value is the default, whatever the sequence's type; True is not 1."""
+def _is_default(value: Any, default: Any) -> bool:
+    """Return whether a value equals the default; a list equals a tuple, but True does not equal 1."""
     return isinstance(value, bool) == isinstance(default, bool) and to_plain(value) == to_plain(default)

@@ -1,4 +1,4 @@
-"""What is installed, in one mapping per kind: entry points, plugin files, and what a notebook hands over."""
+"""The registry of all offers: from entry points, from plugin files, and from objects such as those of a notebook."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import pluggy
 
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
-from ganbench.api.schedules import parse_scalar as schedule
-from ganbench.errors import GanbenchError, unknown
+from ganbench.api.schedules import parse_scalar
+from ganbench.errors import GanbenchError, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.options import Options
 
@@ -33,7 +33,7 @@ HOOKS = tuple(sorted(name for name in vars(hooks) if name.startswith(PREFIX)))
 
 @dataclass(frozen=True)
 class Problem:
-    """An installed plugin that failed to import; the others go on without it."""
+    """An installed plugin that failed to import; the other plugins are still loaded."""
 
     entry_point: str
     distribution: str
@@ -46,7 +46,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Offered:
-    """An offer, who provides it ("ganbench 0.1.0", "mine.py"), and the file in which it stands ("" for a notebook)."""
+    """An offer, its provider ("ganbench 0.1.0", "mine.py"), and the file that defines it ("" for a notebook)."""
 
     kind: str
     offer: Offer
@@ -59,12 +59,12 @@ class Offered:
 
     @cached_property
     def options(self) -> Options:
-        """What a suite may say of it."""
+        """The options of the offer, for checking those of a suite."""
         return Options(self.offer.build, f"{self} of {self.provider}")
 
 
 class Registry:
-    """Every offer by kind and name. `hooks` are pluggy's, for the verbs; `problems` are plugins that did not import."""
+    """All offers by kind and name. `hooks` are pluggy's hooks; `problems` are the plugins that failed to import."""
 
     def __init__(
         self,
@@ -78,62 +78,65 @@ class Registry:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that plugins can offer."""
+        """The kinds of offers that plugins can provide."""
         return tuple(self._offered)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Give the names of a kind, sorted."""
+        """Return the names of the offers of a kind, sorted."""
         return tuple(sorted(self._offered.get(kind, {})))
 
     def offers(self, kind: str) -> tuple[Offered, ...]:
-        """Give what is offered of a kind, by name."""
+        """Return the offers of a kind, sorted by name."""
         return tuple(self._offered[kind][name] for name in self.names(kind))
 
     def get(self, kind: str, name: str, where: str = "") -> Offered:
-        """Give one offer; an unknown name is a GanbenchError that opens with `where`."""
-        found = self._offered.get(kind, {}).get(name)
-        if found is not None:
-            return found
-        error = unknown(KINDS[kind], name, self.names(kind), where)
-        suspects = [problem for problem in self.problems if _may_offer(problem.entry_point, kind)]
-        notes = "".join(f" ({problem}; see `ganbench doctor`.)" for problem in suspects)
+        """Return one offer; raise GanbenchError, with a message that begins with `where`, for an unknown name."""
+        offered = self._offered.get(kind, {}).get(name)
+        if offered is not None:
+            return offered
+        error = unknown_name(KINDS[kind], name, self.names(kind), where)
+        problems = [problem for problem in self.problems if _may_offer(problem.entry_point, kind)]
+        notes = "".join(f" ({problem}; see `ganbench doctor`.)" for problem in problems)
         raise GanbenchError(f"{error}{notes}") from None
 
-    def options(self, kind: str, name: str, given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-        """Give the options that differ from their defaults, as canonical plain JSON data.
+    def options(self, kind: str, name: str, options: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """Return the options that differ from their defaults, as canonical plain JSON data.
 
-        A wrong one is a GanbenchError that lists the right ones.
+        Raise GanbenchError, with a list of the offer's options, for a wrong option.
         """
         offered = self.get(kind, name, where)
-        return offered.options.plain(given, _place(offered, where))
+        return offered.options.normalise(options, _format_place(offered, where))
 
     def build(
         self,
         kind: str,
         name: str,
         options: Mapping[str, Any] = NONE,
-        scalar: Callable[[Any], Any] = lambda value: schedule(value)(0.0),
+        scalar: Callable[[Any], Any] = lambda table: parse_scalar(table)(0.0),
         where: str = "",
     ) -> Any:
-        """Build an offer; `scalar` makes of a schedule what `build` receives, its value at the start by default.
+        """Build the component of an offer.
 
-        What goes wrong inside is a GanbenchError that names the offer and its provider.
+        `scalar` turns the table of a schedule into the value that `build` receives: by default, its value at the start.
+        Raise GanbenchError, which names the offer and its provider, if the build fails.
         """
         offered = self.get(kind, name, where)
-        values = offered.options.values(options, _place(offered, where))
+        values = offered.options.parse(options, _format_place(offered, where))
         for option in offered.options.scalars & values.keys():
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
         try:
             return offered.offer.build(**values)
         except GanbenchError as error:
-            raise GanbenchError(f"{_place(offered, where)}: {error}") from error
+            raise GanbenchError(f"{_format_place(offered, where)}: {error}") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            raise GanbenchError(f"{_place(offered, where)}: build of {offered.provider} failed: {reason}") from error
+            raise GanbenchError(
+                f"{_format_place(offered, where)}: build of {offered.provider} failed: {reason}"
+            ) from error
 
     def code(self, kind: str, name: str) -> str:
-        """Give the SHA-256 of the sources behind an offer; see `ganbench.registry.code_hash`."""
+        """Return the SHA-256 of the sources behind an offer, as `ganbench.registry.code_hash` defines it."""
         offered = self.get(kind, name)
         try:
             return code_hash.hash_code((offered.hook, offered.offer.build))
@@ -144,31 +147,32 @@ class Registry:
 def load(files: Sequence[str | Path] = (), plugins: Sequence[object] = (), installed: bool = True) -> Registry:
     """Load every plugin: the `installed` entry points, `files` by path, and `plugins` as objects.
 
-    A plugin object is a module, an instance or class with hooks, or one function marked with `hookimpl`. Raises
-    GanbenchError for misspelt hooks, what is no offer, two offers of one name, and files that fail to import.
+    A plugin object is a module, an instance or class with hooks, or a function marked with `hookimpl`. Raise
+    GanbenchError for a misspelt hook, a value that is not an offer, two offers with the same name, and a file that
+    fails to import. An installed plugin that fails to import becomes a `Problem` of the registry.
     """
-    shelf = _Shelf()
+    collection = _Collection()
     for entry_point in entry_points(group=GROUP) if installed else ():
         distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
         try:
-            shelf.add(entry_point.load(), distribution)
+            collection.add(entry_point.load(), distribution)
         except GanbenchError:
             raise
         except (Exception, SystemExit):
-            shelf.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
+            collection.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
     for path in dict.fromkeys(Path(file).resolve() for file in files):
-        shelf.add(_import_file(path), path.name)
+        collection.add(_import_file(path), path.name)
     for plugin in plugins:
         if isroutine(plugin):
-            shelf.add(SimpleNamespace(**{plugin.__name__: plugin}), f"{plugin.__module__}.{plugin.__qualname__}")
+            collection.add(SimpleNamespace(**{plugin.__name__: plugin}), f"{plugin.__module__}.{plugin.__qualname__}")
         else:
             instance = plugin() if isinstance(plugin, type) else plugin
-            shelf.add(instance, getattr(instance, "__name__", type(instance).__qualname__))
-    return Registry(shelf.offered, shelf.problems, shelf.manager.hook)
+            collection.add(instance, getattr(instance, "__name__", type(instance).__qualname__))
+    return Registry(collection.offered, collection.problems, collection.manager.hook)
 
 
-class _Shelf:
-    """Where plugins are put one by one, and looked at as they come."""
+class _Collection:
+    """The offers and problems of the plugins that were added so far; each plugin is checked when it is added."""
 
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager("ganbench")
@@ -177,23 +181,25 @@ class _Shelf:
         self.problems: list[Problem] = []
 
     def add(self, plugin: Any, provider: str) -> None:
-        """Register a plugin and take its offers."""
+        """Register a plugin and add its offers."""
         if self.manager.is_registered(plugin):
             return
-        implemented = dict(self._hooks(plugin, provider))
+        implemented = dict(self._find_hooks(plugin, provider))
         try:
             self.manager.register(plugin)
         except pluggy.PluginValidationError as error:
             reason = " ".join(str(error).split())
-            raise GanbenchError(f"{provider}: {reason}. A hook that yields offers takes no arguments.") from error
+            raise GanbenchError(f"{provider}: {reason}. Hooks take no arguments.") from error
         for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in implemented}:
             function = implemented[PREFIX + kind]
-            for offer in _offers(function, provider):
-                self._take(Offered(kind, offer, provider, str(code_hash.find_source_file(function) or ""), function))
+            for offer in _collect_offers(function, provider):
+                self._add_offer(
+                    Offered(kind, offer, provider, str(code_hash.find_source_file(function) or ""), function)
+                )
 
-    def _hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """Give a plugin's hooks; raise GanbenchError for one that nobody would ever call."""
-        found = False
+    def _find_hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        """Yield a plugin's hooks; raise GanbenchError for a hook that would never be called."""
+        has_hook = False
         for name in dir(plugin):
             function = getattr(plugin, name, None)
             marks = self.manager.parse_hookimpl_opts(plugin, name)
@@ -201,47 +207,47 @@ class _Shelf:
             if not isroutine(function) or not (marks or name.startswith(PREFIX)):
                 continue
             if hook not in HOOKS:
-                raise unknown("hook", hook, HOOKS, provider)
+                raise unknown_name("hook", hook, HOOKS, provider)
             if not marks:
                 raise GanbenchError(f"{provider}: {name} is not marked as a hook. Put @hookimpl above it.")
-            found = True
+            has_hook = True
             yield hook, function
-        if not found:
+        if not has_hook:
             raise GanbenchError(f"{provider}: no hook in {plugin!r}. Define one of: {', '.join(HOOKS)}.")
 
-    def _take(self, new: Offered) -> None:
-        """Put an offer on the shelf; raise GanbenchError where its name is taken."""
+    def _add_offer(self, new: Offered) -> None:
+        """Add an offer; raise GanbenchError if its kind already has an offer of this name."""
         old = self.offered[new.kind].setdefault(new.offer.name, new)
         if old is not new:
-            both = " and ".join(f"{one.provider} ({one.origin or 'no file'})" for one in (old, new))
-            raise GanbenchError(f"two offers of {new}: by {both}. Rename one, or leave one plugin out.")
+            both = " and ".join(f"{offered.provider} ({offered.origin or 'no file'})" for offered in (old, new))
+            raise GanbenchError(f"{new} is provided twice: by {both}. Rename one, or leave one plugin out.")
 
 
-def _offers(function: Callable[..., Any], provider: str) -> Iterator[Offer]:
-    """Give what a hook yields; raise GanbenchError unless it is offers with sensible names."""
+def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Offer]:
+    """Yield the offers of a hook; raise GanbenchError for anything else, and for a name that is not allowed."""
     hook = getattr(function, "__name__", str(function))
     try:
         result = function()
-        found = result if isinstance(result, Offer) or not hasattr(result, "__iter__") else list(result)
+        offers = result if isinstance(result, Offer) or not hasattr(result, "__iter__") else list(result)
     except Exception as error:
         raise GanbenchError(f"{provider}: {hook} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(found, list):
-        raise GanbenchError(f"{provider}: {hook} gives {found!r}. It must yield its offers: yield Offer(...).")
-    for offer in found:
+    if not isinstance(offers, list):
+        raise GanbenchError(f"{provider}: {hook} returns {offers!r}. It must yield its offers: yield Offer(...).")
+    for offer in offers:
         if not isinstance(offer, Offer):
             raise GanbenchError(
-                f"{provider}: {hook} yields {offer!r}, which is no Offer. Yield Offer(name, build, ...)."
+                f"{provider}: {hook} yields {offer!r}, which is not an Offer. Yield Offer(name, build, ...)."
             )
         name = offer.name
         if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
-            raise GanbenchError(f"{provider}: {hook}: {name!r} is no name: up to 100 printable characters.")
+            raise GanbenchError(f"{provider}: {hook}: {name!r} is not a name: use 1 to 100 printable characters.")
         if not callable(offer.build):
             raise GanbenchError(f"{provider}: {hook}: build of {name!r} is {offer.build!r}. It must be callable.")
         yield offer
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a plugin file under a name made from its path, so that `inspect` and `pickle` find it again."""
+    """Import a plugin file under a name derived from its path, so that `inspect` and `pickle` can find it again."""
     if not path.is_file():
         raise GanbenchError(f"{path}: no such plugin file. Give the path of a Python file.")
     name = f"ganbench_file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
@@ -262,10 +268,10 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _may_offer(entry_point: str, kind: str) -> bool:
-    """Say whether an entry point may hold offers of a kind: its name opens with the kind, or with no kind at all."""
+    """Return whether an entry point may provide offers of a kind: its name begins with this kind, or with no kind."""
     first = entry_point.partition(".")[0]
     return first == kind or first not in KINDS
 
 
-def _place(offered: Offered, where: str) -> str:
+def _format_place(offered: Offered, where: str) -> str:
     return f"{where}: {offered}" if where else str(offered)

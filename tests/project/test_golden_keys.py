@@ -1,4 +1,4 @@
-"""Keys are the same for ever and on every Python: what was stored under them must be found again."""
+"""Keys never change, and are the same on every Python, so that stored results are always found again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ KEYS = {
     "world": "3a7a54ef8efb843720f8805ee6503df711675d9790aa76275526cf868d317735",
     "source": "90e5e88b27419d0c61e59d5aaf290a84e8d91c029a35ce5e0368d6979ddc3f97",
 }
-"""Printed by tests/support/golden_keys.py under Python 3.11, 3.12 and 3.13. If one moves, every result is lost: KEY_FORMAT."""
+"""Printed by tests/support/golden_keys.py under Python 3.11, 3.12 and 3.13.
+
+If a key changes, no stored result is found again. A wanted change raises KEY_FORMAT."""
 
 WRITTEN = (
     '{"architecture":{"every":null,"name":"mlp","options":{},"spec":{"width":0.1},"version":1,"weight":null},'
@@ -36,20 +38,20 @@ WRITTEN = (
 OLDEST = (3, 11)
 
 
-def pythons() -> dict[tuple[int, int], str]:
-    """Give every other Python of this machine that is new enough, by version."""
+def find_pythons() -> dict[tuple[int, int], str]:
+    """Return every other Python of this machine that is new enough, by version."""
     installed = (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")
     named = (shutil.which(f"python3.{minor}") for minor in range(OLDEST[1], 20))
-    found: dict[tuple[int, int], str] = {}
+    paths: dict[tuple[int, int], str] = {}
     for path in [*map(str, installed), *filter(None, named)]:
-        asked = [path, "-c", "import sys; print(*sys.version_info[:2])"]
-        ended = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
-        if ended.returncode == 0 and (version := tuple(map(int, ended.stdout.split()))) >= OLDEST:
-            found.setdefault(version, path)  # type: ignore[arg-type]
-    return {version: path for version, path in found.items() if version != sys.version_info[:2]}
+        command = [path, "-c", "import sys; print(*sys.version_info[:2])"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if process.returncode == 0 and (version := tuple(map(int, process.stdout.split()))) >= OLDEST:
+            paths.setdefault(version, path)  # type: ignore[arg-type]
+    return {version: path for version, path in paths.items() if version != sys.version_info[:2]}
 
 
-def test_keys_are_what_they_were() -> None:
+def test_keys_have_not_changed() -> None:
     assert golden_keys.keys() == KEYS
 
 
@@ -66,9 +68,9 @@ def test_a_key_is_the_hash_of_the_json_that_a_person_would_write() -> None:
     assert trial.key == hashlib.sha256(WRITTEN.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("version", sorted({*pythons(), sys.version_info[:2]}), ids=lambda v: f"{v[0]}.{v[1]}")
+@pytest.mark.parametrize("version", sorted({*find_pythons(), sys.version_info[:2]}), ids=lambda v: f"{v[0]}.{v[1]}")
 def test_keys_are_the_same_on_every_python(version: tuple[int, int]) -> None:
-    python = {**pythons(), sys.version_info[:2]: sys.executable}[version]
-    words = [python, "-B", golden_keys.__file__]
-    ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(ended.stdout) == [list(version), KEYS]
+    python = {**find_pythons(), sys.version_info[:2]: sys.executable}[version]
+    command = [python, "-B", golden_keys.__file__]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(process.stdout) == [list(version), KEYS]

@@ -39,5 +39,7 @@ def test_a_module_that_never_was_is_an_ordinary_error() -> None:
 def test_a_plugin_file_with_an_old_import_is_answered_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "old_executor.py"
     file.write_text(OLD_EXECUTOR)
-    with pytest.raises(GanbenchError, match=r"old_executor\.py:3: ImportError: ganbench\.trials is now .*from ganbench"):
+    with pytest.raises(
+        GanbenchError, match=r"old_executor\.py:3: ImportError: ganbench\.trials is now .*from ganbench"
+    ):
         load(files=[file])

@@ -1,4 +1,7 @@
-"""A stranger's package is a guest like our own: installed, it is listed, shown, run, checked; removed, it is gone."""
+"""A third-party package works like our own plugins.
+
+While it is installed, its offers are listed, shown, run and checked; after it is removed, no trace of them is left.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "outsider"
 OFFERS = {"losses": "boosting", "constraints": "leash", "architectures": "quadratic"}
 SUITE = """
-question = "Does a stranger's plugin run?"
+question = "Does a third-party plugin run?"
 
 [budget]
 generator_steps = 4
@@ -41,19 +44,19 @@ from ganbench.cli import app
 for words in sys.argv[1:]:
     assert not app(words.split(), standalone_mode=False), f"exit code of: ganbench {words}"
 """
-"""Several commands in one process: importing torch anew is the dearest part of each."""
+"""Run several commands in one process, because importing torch is the slowest part of each."""
 
 
 def ganbench(*commands: str, installed: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run commands where packages in `installed` are visible."""
+    """Run ganbench commands in `cwd`, in an environment with the packages of the folder `installed`."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    words = [sys.executable, "-c", SEVERAL, *commands]
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    arguments = [sys.executable, "-c", SEVERAL, *commands]
+    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip has installed the package, from its own pyproject and without a network."""
+    """A folder into which pip installed the package, from its own pyproject and without network access."""
     folder = tmp_path_factory.mktemp("installed")
     source = shutil.copytree(PACKAGE, tmp_path_factory.mktemp("source") / "outsider")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
@@ -61,29 +64,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_strangers_package_is_a_guest_until_it_is_removed(installed: Path, tmp_path: Path) -> None:
+def test_a_third_party_package_provides_offers_until_it_is_removed(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs.toml").write_text(SUITE)
     shown = [f"show {name}" for name in OFFERS.values()]
     commands = ["list", *shown, "run theirs.toml --jobs 1 --device cpu", "check ganbench-outsider"]
-    ended = ganbench(*commands, installed=installed, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    process = ganbench(*commands, installed=installed, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
     for kind, name in OFFERS.items():
-        section = ended.stdout.partition(f"{kind}:\n")[2].partition(":\n")[0]
+        section = process.stdout.partition(f"{kind}:\n")[2].partition(":\n")[0]
         assert any(name in line and "[ganbench-outsider 1.2.3]" in line for line in section.splitlines()), section
-    assert "options: target: float = 0.0" in ended.stdout
-    assert "asserted: real = [0.0], fake = [0.0] gives critic 2, generator 1" in ended.stdout
-    assert "| ring | theirs | 1 | 1 |" in ended.stdout  # planned, lived
-    assert all(f"{name!r} of ganbench-outsider 1.2.3:" in ended.stdout for name in OFFERS.values())  # each checked
-    assert "0 with broken rules" in ended.stdout
+    assert "options: target: float = 0.0" in process.stdout
+    assert "asserted: real = [0.0], fake = [0.0] gives critic 2, generator 1" in process.stdout
+    assert "| ring | theirs | 1 | 1 |" in process.stdout  # planned, completed
+    assert all(f"{name!r} of ganbench-outsider 1.2.3:" in process.stdout for name in OFFERS.values())  # each checked
+    assert "0 with broken rules" in process.stdout
 
     shutil.rmtree(installed)
     after = ganbench("list", installed=installed, cwd=tmp_path)
     assert after.returncode == 0, after.stderr
     assert "wasserstein" in after.stdout
     assert "not loaded" not in after.stderr
-    for trace in (*OFFERS.values(), "outsider"):
-        assert trace not in after.stdout
+    for name in (*OFFERS.values(), "outsider"):
+        assert name not in after.stdout
 
 
-def test_the_whole_package_is_sixty_lines() -> None:
+def test_the_whole_package_has_at_most_sixty_lines() -> None:
     assert len((PACKAGE / "ganbench_outsider.py").read_text().splitlines()) <= 60

@@ -47,7 +47,7 @@ def test_the_plugin_in_readme_fits_in_twenty_lines() -> None:
 def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> None:
     for name in ("mine.py", "mine.toml"):
         (tmp_path / name).write_text(example(name))
-    run = [sys.executable, "-m", "ganbench.cli", "run", "mine.toml", "--plugin", "mine.py"]
+    run = [sys.executable, "-m", "ganbench", "run", "mine.toml", "--plugin", "mine.py"]
     ended = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     assert "mine" in ended.stdout

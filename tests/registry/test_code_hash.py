@@ -24,9 +24,9 @@ from torch import (  # a comment
 
 @decorated
 def penalty(x: Tensor, *, target: float = 1.0) -> Tensor:
-    """Say what it does.
+    """Return what it returns.
 
-    At length.
+    In detail.
     """
     norm = x.flatten(1) \\
         .norm()
@@ -37,7 +37,7 @@ def penalty(x: Tensor, *, target: float = 1.0) -> Tensor:
         return (norm
             - target) ** 2
     else:
-        'a comment in the guise of a string'
+        'a string that serves as a comment'
         f"{effect()}"
         b"bytes"
     text = """two
@@ -65,7 +65,7 @@ def penalty ( x : Tensor , * , target : float = 1.0 ) -> Tensor :
     }\"\"\" , - 1_0.5e3 , x @ 0xFF , lambda : ..."""
 
 
-def test_what_is_left_of_a_source_is_its_logical_lines_and_their_depth() -> None:
+def test_a_normalised_source_has_the_logical_lines_and_their_depth() -> None:
     assert normalise_source(WRITTEN) == NORMALISED
 
 
@@ -76,7 +76,7 @@ def test_the_normalised_form_has_one_hash_on_every_python() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    "source",
     [
         "def f(x):\n    return g(x, 1)  # why\n",
         "def f(x):\n\n\n    # why\n    return g(x, 1)\n\n",
@@ -90,12 +90,12 @@ def test_the_normalised_form_has_one_hash_on_every_python() -> None:
         "def f(x):\n    return \\\n        g(x, 1)\n",
     ],
 )
-def test_comments_docstrings_layout_and_line_breaks_do_not_count(other: str) -> None:
-    assert normalise_source(other) == normalise_source("def f(x):\n    return g(x, 1)\n")
+def test_comments_docstrings_layout_and_line_breaks_do_not_count(source: str) -> None:
+    assert normalise_source(source) == normalise_source("def f(x):\n    return g(x, 1)\n")
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("x = 1\n", "x = 2\n"),
         ("x = 'a b'\n", "x = 'a  b'\n"),
@@ -109,17 +109,17 @@ def test_comments_docstrings_layout_and_line_breaks_do_not_count(other: str) -> 
         ("x = '''\n# a\n'''\n", "x = '''\n'''\n"),
     ],
 )
-def test_what_changes_the_program_changes_what_is_left(one: str, other: str) -> None:
-    assert normalise_source(one) != normalise_source(other)
+def test_a_change_of_the_program_changes_its_normalised_source(first: str, second: str) -> None:
+    assert normalise_source(first) != normalise_source(second)
 
 
-def a_package(folder: Path, name: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Write a package and import its module `main` afresh."""
+def import_package(folder: Path, name: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Write a package, and import its module `main` anew."""
     for file, text in files.items():
         (folder / name / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / name / file).write_text(text)
-    for imported in [each for each in sys.modules if each.partition(".")[0] == name]:
-        del sys.modules[imported]
+    for module in [imported for imported in sys.modules if imported.partition(".")[0] == name]:
+        del sys.modules[module]
     monkeypatch.syspath_prepend(str(folder))
     return import_module(f"{name}.main")
 
@@ -132,12 +132,12 @@ FILES = {
     "deep/__init__.py": "",
     "deep/far.py": "from ..deep import farther\nfar = 3\n",
     "deep/farther.py": "four = 4\n",
-    "stranger.py": "five = 5\n",
+    "unrelated.py": "five = 5\n",
 }
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Change a file as an editor would, later than before."""
+    """Write a new text into a file, with a later mtime than before."""
     later = path.stat().st_mtime_ns + 1_000_000_000
     path.write_text(text)
     os.utime(path, ns=(later, later))
@@ -146,10 +146,8 @@ def rewrite(path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "file", ["main.py", "near.py", "nearer.py", "deep/__init__.py", "deep/far.py", "deep/farther.py"]
 )
-def test_a_change_in_any_module_that_is_imported_counts(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    build = a_package(tmp_path, "acme", FILES, monkeypatch).build
+def test_a_change_in_any_imported_module_counts(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = import_package(tmp_path, "acme", FILES, monkeypatch).build
     before = hash_code([build])
     rewrite(tmp_path / "acme" / file, (tmp_path / "acme" / file).read_text() + "\n# a comment\n")
     assert hash_code([build]) == before
@@ -157,29 +155,29 @@ def test_a_change_in_any_module_that_is_imported_counts(
     assert hash_code([build]) != before
 
 
-def test_a_module_that_nobody_imports_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = a_package(tmp_path, "acme", FILES, monkeypatch).build
+def test_a_module_that_is_not_imported_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = import_package(tmp_path, "acme", FILES, monkeypatch).build
     before = hash_code([build])
-    rewrite(tmp_path / "acme" / "stranger.py", "five = 6\n")
+    rewrite(tmp_path / "acme" / "unrelated.py", "five = 6\n")
     assert hash_code([build]) == before
 
 
-def test_the_place_of_a_package_does_not_count(tmp_path: Path) -> None:
+def test_the_path_of_a_package_does_not_count(tmp_path: Path) -> None:
     hashes = set()
     for place in ("here", "there"):
         with pytest.MonkeyPatch.context() as monkeypatch:
-            hashes.add(hash_code([a_package(tmp_path / place, "acme", FILES, monkeypatch).build]))
+            hashes.add(hash_code([import_package(tmp_path / place, "acme", FILES, monkeypatch).build]))
     assert len(hashes) == 1
 
 
-def a_notebook(text: str) -> dict[str, Any]:
-    """Run code that has no file, as a cell of a notebook has none."""
+def run_cell(text: str) -> dict[str, Any]:
+    """Run code that has no file, like the cell of a notebook; return its names."""
     cell: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(textwrap.dedent(text), "<cell>", "exec"), cell)
     return cell
 
 
-def test_a_notebooks_function_counts_with_all_that_it_refers_to() -> None:
+def test_a_function_of_a_notebook_counts_with_everything_that_it_refers_to() -> None:
     cell = """
         WEIGHT = {weight}
         def square(x):
@@ -192,14 +190,14 @@ def test_a_notebooks_function_counts_with_all_that_it_refers_to() -> None:
             return {other}
     """
     hashes = [
-        hash_code([a_notebook(cell.format(weight=weight, power=power, other=other))["build"]])
+        hash_code([run_cell(cell.format(weight=weight, power=power, other=other))["build"]])
         for weight, power, other in [(1, 2, 0), (1, 2, 9), (3, 2, 0), (1, 3, 0)]
     ]
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 3
 
 
-def test_what_a_notebooks_function_closes_over_counts() -> None:
+def test_the_closure_of_a_function_of_a_notebook_counts() -> None:
     cell = """
         def make(power):
             def build():
@@ -207,16 +205,16 @@ def test_what_a_notebooks_function_closes_over_counts() -> None:
             return build
         one, two = make(1), make(2)
     """
-    made = a_notebook(cell)
-    assert hash_code([made["one"]]) != hash_code([made["two"]])
+    names = run_cell(cell)
+    assert hash_code([names["one"]]) != hash_code([names["two"]])
 
 
-def test_behind_partials_and_decorators_stands_what_somebody_wrote() -> None:
+def test_the_definition_behind_partials_is_found() -> None:
     assert unwrap_definition(partial(partial(find_source_file, 1), 2)) is find_source_file
     assert find_source_file(partial(hash_code, [])) == Path(hash_code.__code__.co_filename)
     assert find_source_file(len) is None
 
 
 def test_the_code_of_ganbench_itself_is_not_hashed() -> None:
-    """ENGINE_NUMERICS stands for it."""
+    """ENGINE_NUMERICS represents it."""
     assert hash_code([hash_code]) == hash_code([])

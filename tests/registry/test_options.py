@@ -29,19 +29,19 @@ def build(
     levels: Sequence[float] = (0.5,),
     codes: Mapping[str, int] = {},
 ) -> None:
-    """Take options of every kind that suites can write."""
+    """Accept options of every type that suites can write."""
 
 
 OPTIONS = Options(build, "loss 'x'")
 
 
-def test_what_equals_its_default_is_left_out() -> None:
-    given = {"target": 1, "sides": "two", "order": 2, "slope": 1.0, "normalised": False, "widths": [32, 64], "lr": 0.1}
-    assert OPTIONS.plain(given) == {"lr": 0.1}
+def test_an_option_that_equals_its_default_is_left_out() -> None:
+    options = {"target": 1, "sides": "two", "order": 2, "slope": 1.0, "normalised": False, "widths": [32, 64]}
+    assert OPTIONS.normalise({**options, "lr": 0.1}) == {"lr": 0.1}
 
 
 @pytest.mark.parametrize(
-    ("given", "plain"),
+    ("options", "plain"),
     [
         ({"target": 2}, {"target": 2.0}),
         ({"slope": 3}, {"slope": 3.0}),
@@ -55,14 +55,14 @@ def test_what_equals_its_default_is_left_out() -> None:
         ({"lr": {"cosine": [1, 0], "over": 0.5}}, {"lr": {"cosine": [1.0, 0.0], "over": 0.5}}),
     ],
 )
-def test_options_have_one_canonical_plain_form(given: dict[str, Any], plain: dict[str, Any]) -> None:
-    found = OPTIONS.plain(given)
-    assert json.dumps(found, allow_nan=False) == json.dumps(plain)
-    assert OPTIONS.plain(found) == found
+def test_options_have_one_canonical_plain_form(options: dict[str, Any], plain: dict[str, Any]) -> None:
+    result = OPTIONS.normalise(options)
+    assert json.dumps(result, allow_nan=False) == json.dumps(plain)
+    assert OPTIONS.normalise(result) == result
 
 
 def test_build_receives_the_types_that_it_declares() -> None:
-    values = OPTIONS.values({"widths": [8], "bound": "inf", "target": 2, "lr": None})
+    values = OPTIONS.parse({"widths": [8], "bound": "inf", "target": 2, "lr": None})
     assert values == {"widths": (8,), "bound": math.inf, "target": 2.0, "lr": None}
     assert type(values["target"]) is float
 
@@ -70,18 +70,18 @@ def test_build_receives_the_types_that_it_declares() -> None:
 def test_only_scalars_may_be_schedules() -> None:
     assert OPTIONS.scalars == {"target", "lr"}
     with pytest.raises(GanbenchError, match=r"option 'slope' = \{'linear'"):
-        OPTIONS.values({"slope": {"linear": [0, 1]}})
+        OPTIONS.parse({"slope": {"linear": [0, 1]}})
 
 
 @pytest.mark.parametrize(
-    ("given", "fragments"),
+    ("options", "fragments"),
     [
         ({"tarjet": 1}, ["no option 'tarjet'", "Did you mean 'target'?", "target: Scalar = 1.0", "order: int = 2"]),
         ({"order": "3"}, ["option 'order' = '3'", "integer"]),
         ({"order": True}, ["option 'order' = True", "integer"]),
         ({"order": 2.0}, ["option 'order' = 2.0", "integer"]),
-        ({"slope": "3"}, ["option 'slope' = '3'", "'3' is no number"]),
-        ({"slope": True}, ["option 'slope' = True", "True is no number"]),
+        ({"slope": "3"}, ["option 'slope' = '3'", "'3' is not a number"]),
+        ({"slope": True}, ["option 'slope' = True", "True is not a number"]),
         ({"normalised": 1}, ["option 'normalised' = 1", "boolean"]),
         ({"sides": "both"}, ["option 'sides' = 'both'", "'one' or 'two'", "sides: 'one' | 'two' = 'two'"]),
         ({"widths": 32}, ["option 'widths' = 32"]),
@@ -94,11 +94,11 @@ def test_only_scalars_may_be_schedules() -> None:
     ],
 )
 def test_a_wrong_option_is_refused_with_place_value_and_the_right_ones(
-    given: dict[str, Any], fragments: list[str]
+    options: dict[str, Any], fragments: list[str]
 ) -> None:
     place = "suites/ring.toml: constraint 'gradient-penalty'"
     with pytest.raises(GanbenchError) as caught:
-        OPTIONS.plain(given, place)
+        OPTIONS.normalise(options, place)
     assert str(caught.value).startswith(place + ": ")
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
 
@@ -106,41 +106,41 @@ def test_a_wrong_option_is_refused_with_place_value_and_the_right_ones(
 def test_an_option_without_a_default_must_be_given() -> None:
     def build(path: str) -> None: ...
 
-    assert Options(build).plain({"path": "x"}) == {"path": "x"}
+    assert Options(build).normalise({"path": "x"}) == {"path": "x"}
     with pytest.raises(GanbenchError, match="option 'path' is missing"):
-        Options(build).plain({})
+        Options(build).normalise({})
 
 
-def test_names_that_pydantic_has_taken_are_free() -> None:
+def test_names_that_pydantic_reserves_are_allowed() -> None:
     def build(copy: int = 1, json: int = 2, model_config: int = 3, _hidden: int = 4, schema: str = "") -> None: ...
 
-    given = {"copy": 5, "json": 6, "model_config": 7, "_hidden": 8, "schema": "x"}
-    assert Options(build).plain(given) == given
+    options = {"copy": 5, "json": 6, "model_config": 7, "_hidden": 8, "schema": "x"}
+    assert Options(build).normalise(options) == options
 
 
-def test_what_only_type_checkers_can_see_is_not_looked_up() -> None:
+def test_a_type_that_only_type_checkers_can_resolve_is_not_resolved() -> None:
     def build(exact: Decimal | None = None, target: Scalar = 1.0) -> Decimal: ...  # type: ignore[empty-body]
 
     options = Options(build)
-    assert options.plain({"exact": "0.1", "target": 3}) == {"exact": "0.1", "target": 3.0}
+    assert options.normalise({"exact": "0.1", "target": 3}) == {"exact": "0.1", "target": 3.0}
     assert str(options) == "exact: Decimal | None = None, target: Scalar = 1.0"
 
 
-def test_an_option_without_a_type_takes_any_plain_data() -> None:
+def test_an_option_without_a_type_accepts_any_plain_data() -> None:
     options = Options(lambda p=2, q=1.0: None)
-    assert options.plain({"p": [1, "x"], "q": 3}) == {"p": [1, "x"], "q": 3.0}
-    assert options.plain({"p": True}) == {"p": True}
+    assert options.normalise({"p": [1, "x"], "q": 3}) == {"p": [1, "x"], "q": 3.0}
+    assert options.normalise({"p": True}) == {"p": True}
 
 
 @dataclass
 class Built:
-    """A class as a build."""
+    """A class that is a `build`, and whose instances are too."""
 
     width: int = 3
     target: Scalar = 1.0
 
     def __call__(self, depth: int = 2) -> None:
-        """Be a build."""
+        """Accept the options of an instance."""
 
 
 @pytest.mark.parametrize(

@@ -20,29 +20,29 @@ def build(margin: float = 1.0):
 
 @hookimpl
 def ganbench_losses():
-    yield Offer("{name}", build, "A loss of a stranger.")
+    yield Offer("{name}", build, "A third-party loss.")
 """
 
 
 def write(path: Path, text: str) -> Path:
-    """Write a plugin file and give its path."""
+    """Write a plugin file and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(textwrap.dedent(text))
     return path
 
 
 def install(folder: Path, distribution: str, entry_points: dict[str, str], modules: dict[str, str]) -> None:
-    """Lay out a distribution as an installer would."""
-    about = folder / f"{distribution}-2.0.dist-info"
+    """Write the files of a distribution as an installer does."""
+    info = folder / f"{distribution}-2.0.dist-info"
     lines = "".join(f"{name} = {module}\n" for name, module in entry_points.items())
-    write(about / "METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
-    write(about / "entry_points.txt", f"[ganbench]\n{lines}")
+    write(info / "METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
+    write(info / "entry_points.txt", f"[ganbench]\n{lines}")
     for module, text in modules.items():
         write(folder / f"{module}.py", text)
 
 
 def build(target: Scalar = 1.0, power: int = 2) -> tuple[Any, int]:
-    """Give back what was asked for."""
+    """Return the options that `build` received."""
     return target, power
 
 
@@ -79,7 +79,7 @@ def test_a_plugin_files_module_can_be_found_again(tmp_path: Path) -> None:
     assert getattr(sys.modules[build.__module__], build.__name__) is build
 
 
-def test_installed_plugins_are_found_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_plugins_of_several_distributions_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "acme-gan", {"losses.acme": "acme_loss"}, {"acme_loss": PLUGIN.format(name="acme")})
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = load()
@@ -113,8 +113,8 @@ def test_an_unknown_name_is_refused_with_place_and_nearest_name() -> None:
     assert str(caught.value) == "suites/ring.toml: method 'x': no loss 'mien'. Did you mean 'mine'? Known: mine."
 
 
-def offers(hook: str, body: str) -> Any:
-    """Make a plugin of one hook that yields or gives what `body` says."""
+def make_plugin(hook: str, body: str) -> Any:
+    """Return a plugin with one hook, whose code is `body`."""
     names: dict[str, Any] = {"Offer": Offer, "hookimpl": hookimpl}
     exec(f"@hookimpl\ndef {hook}:\n    {body}", names)
     return SimpleNamespace(**{hook.partition("(")[0]: names[hook.partition("(")[0]]}, __name__="acme")
@@ -125,20 +125,20 @@ def offers(hook: str, body: str) -> Any:
     [
         ("ganbench_loses()", "yield", ["acme", "no hook 'ganbench_loses'", "Did you mean 'ganbench_losses'?"]),
         ("losses()", "yield", ["acme", "no hook 'losses'", "Known: ganbench_architectures"]),
-        ("ganbench_losses(suite)", "yield", ["acme", "ganbench_losses", "suite", "takes no arguments"]),
+        ("ganbench_losses(suite)", "yield", ["acme", "ganbench_losses", "suite", "Hooks take no arguments."]),
         ("ganbench_losses()", "yield 3", ["acme", "ganbench_losses yields 3", "Yield Offer("]),
-        ("ganbench_losses()", "return None", ["acme", "gives None", "yield Offer("]),
-        ("ganbench_losses()", "return Offer('a', int, '')", ["acme", "gives Offer(", "yield Offer("]),
-        ("ganbench_losses()", "yield Offer('', int, '')", ["acme", "'' is no name", "printable"]),
-        ("ganbench_losses()", "yield Offer('a\\x1b[31m', int, '')", ["'a\\x1b[31m' is no name"]),
-        ("ganbench_losses()", "yield Offer('a' * 101, int, '')", ["is no name", "100"]),
-        ("ganbench_losses()", "yield Offer(3, int, '')", ["3 is no name"]),
+        ("ganbench_losses()", "return None", ["acme", "returns None", "yield Offer("]),
+        ("ganbench_losses()", "return Offer('a', int, '')", ["acme", "returns Offer(", "yield Offer("]),
+        ("ganbench_losses()", "yield Offer('', int, '')", ["acme", "'' is not a name", "1 to 100 printable"]),
+        ("ganbench_losses()", "yield Offer('a\\x1b[31m', int, '')", ["'a\\x1b[31m' is not a name"]),
+        ("ganbench_losses()", "yield Offer('a' * 101, int, '')", ["is not a name", "100"]),
+        ("ganbench_losses()", "yield Offer(3, int, '')", ["3 is not a name"]),
         ("ganbench_losses()", "yield Offer('a', 3, '')", ["build of 'a' is 3", "callable"]),
     ],
 )
-def test_a_hook_that_nobody_could_use_is_refused(hook: str, body: str, fragments: list[str]) -> None:
+def test_a_hook_that_cannot_be_used_is_refused(hook: str, body: str, fragments: list[str]) -> None:
     with pytest.raises(GanbenchError) as caught:
-        load(plugins=[offers(hook, body)], installed=False)
+        load(plugins=[make_plugin(hook, body)], installed=False)
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
 
 
@@ -153,16 +153,16 @@ def test_a_plugin_without_hooks_is_refused(tmp_path: Path) -> None:
         load(files=[write(tmp_path / "mine.py", "x = 1")], installed=False)
 
 
-def test_a_hook_that_raises_is_refused_by_the_name_of_its_provider() -> None:
+def test_the_error_for_a_hook_that_raises_names_its_provider() -> None:
     with pytest.raises(GanbenchError, match="acme: ganbench_losses failed: ZeroDivisionError: division by zero"):
-        load(plugins=[offers("ganbench_losses()", "yield 1 / 0")], installed=False)
+        load(plugins=[make_plugin("ganbench_losses()", "yield 1 / 0")], installed=False)
 
 
-def test_two_offers_of_one_name_are_refused_with_both_providers(tmp_path: Path) -> None:
+def test_two_offers_with_one_name_are_refused_with_both_providers(tmp_path: Path) -> None:
     mine, hers = (write(tmp_path / f"{who}.py", PLUGIN.format(name="same")) for who in ("mine", "hers"))
     with pytest.raises(GanbenchError) as caught:
         load(files=[mine, hers], installed=False)
-    assert "two offers of loss 'same'" in str(caught.value)
+    assert "loss 'same' is provided twice" in str(caught.value)
     assert all(text in str(caught.value) for text in (f"mine.py ({mine})", f"hers.py ({hers})", "Rename one"))
 
 
@@ -170,7 +170,7 @@ def test_two_offers_of_one_name_are_refused_with_both_providers(tmp_path: Path) 
     ("text", "message"),
     [("import math\nmath.sqrt(-1)", ":2: ValueError"), ("x = (\n", ":1: SyntaxError"), ("raise SystemExit", ":1: Sys")],
 )
-def test_a_file_that_fails_to_import_is_refused_by_file_and_line(text: str, message: str, tmp_path: Path) -> None:
+def test_the_error_for_a_file_that_fails_to_import_names_file_and_line(text: str, message: str, tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", text)
     with pytest.raises(GanbenchError) as caught:
         load(files=[path], installed=False)
@@ -183,7 +183,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
             load(files=[path], installed=False)
 
 
-def test_options_are_checked_in_the_place_where_they_stand() -> None:
+def test_the_error_for_an_option_names_the_place_in_the_suite() -> None:
     with pytest.raises(GanbenchError) as caught:
         HERE.options("losses", "mine", {"tarjet": 1}, where="suites/ring.toml")
     assert str(caught.value) == (
@@ -193,18 +193,18 @@ def test_options_are_checked_in_the_place_where_they_stand() -> None:
     assert canonical_json(HERE.options("losses", "mine", {"target": 2, "power": 2})) == '{"target":2.0}'
 
 
-def test_a_schedule_reaches_build_as_the_caller_makes_it() -> None:
+def test_a_schedule_reaches_build_as_the_value_that_the_caller_makes_of_it() -> None:
     table = {"linear": [0.1, 0.0], "over": 0.5}
-    assert HERE.build("losses", "mine", {"target": table}, scalar=lambda schedule: ("dial", schedule)) == (
-        ("dial", table),
+    assert HERE.build("losses", "mine", {"target": table}, scalar=lambda schedule: ("made of", schedule)) == (
+        ("made of", table),
         2,
     )
     assert HERE.build("losses", "mine", {"target": table}) == (0.1, 2)
     assert HERE.build("losses", "mine", {"target": 3}, scalar=lambda schedule: 0 / 0) == (3.0, 2)
 
 
-def raising(error: Exception) -> Registry:
-    """Give a registry of one loss whose build raises."""
+def registry_with_failing_build(error: Exception) -> Registry:
+    """Return a registry with one loss whose build raises."""
 
     def build() -> None:
         raise error
@@ -216,28 +216,28 @@ def raising(error: Exception) -> Registry:
     return load(plugins=[SimpleNamespace(ganbench_losses=ganbench_losses, __name__="acme")], installed=False)
 
 
-def test_what_goes_wrong_in_a_build_names_the_offer_and_its_provider() -> None:
+def test_the_error_of_a_failed_build_names_the_offer_and_its_provider() -> None:
     with pytest.raises(GanbenchError, match=r"ring.toml: loss 'mine': build of acme failed: ZeroDivisionError: by 0"):
-        raising(ZeroDivisionError("by 0")).build("losses", "mine", where="ring.toml")
+        registry_with_failing_build(ZeroDivisionError("by 0")).build("losses", "mine", where="ring.toml")
     with pytest.raises(GanbenchError, match="loss 'mine': pack = 2 does not go with labels"):
-        raising(GanbenchError("pack = 2 does not go with labels.")).build("losses", "mine")
+        registry_with_failing_build(GanbenchError("pack = 2 does not go with labels.")).build("losses", "mine")
 
 
-def test_the_code_of_an_offer_follows_its_file_but_not_its_place(tmp_path: Path) -> None:
-    def written(folder: str, change: Callable[[str], str]) -> str:
+def test_the_code_hash_of_an_offer_depends_on_its_file_but_not_on_its_path(tmp_path: Path) -> None:
+    def hash_in(folder: str, change: Callable[[str], str]) -> str:
         path = write(tmp_path / folder / "mine.py", change(PLUGIN.format(name="hers")))
         return load(files=[path], installed=False).code("losses", "hers")
 
-    one = written("a", str)
-    assert written("b", lambda text: text.replace("\ndef", "\n# a comment\n\ndef")) == one
-    assert written("c", lambda text: text.replace("-margin", "-margin ** 2")) != one
+    original = hash_in("a", str)
+    assert hash_in("b", lambda text: text.replace("\ndef", "\n# a comment\n\ndef")) == original
+    assert hash_in("c", lambda text: text.replace("-margin", "-margin ** 2")) != original
 
 
-def test_our_own_offers_can_all_be_described_hashed_and_told_apart() -> None:
+def test_all_our_own_offers_have_options_and_a_code_hash() -> None:
     registry = load()
-    offered = [one for kind in registry.kinds for one in registry.offers(kind)]
-    assert offered
-    for one in offered:
-        assert str(one.options)
-        assert len(registry.code(one.kind, one.offer.name)) == 64
-        assert registry.options(one.kind, one.offer.name, {}) == {}
+    everything = [offered for kind in registry.kinds for offered in registry.offers(kind)]
+    assert everything
+    for offered in everything:
+        assert str(offered.options)
+        assert len(registry.code(offered.kind, offered.offer.name)) == 64
+        assert registry.options(offered.kind, offered.offer.name, {}) == {}
