@@ -1,4 +1,4 @@
-"""`ganbench check`: the contract tests for a plugin author, by a pytest that nobody's configuration reaches."""
+"""`ganbench check`: the contract tests for a plugin author, run by a pytest without outside configuration."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from ganbench.errors import GanbenchError
 from ganbench.registry.registry import Offered, Problem
 
-ALONE = [
+ISOLATED_ARGUMENTS = [
     "-p", "ganbench.testing.pytest_plugin", "--pyargs", "ganbench.testing.test_offers",
-    # no file of the author's (pytest.ini, pyproject, conftest) changes how contracts are run
+    # no file of the author (pytest.ini, pyproject, conftest) changes how the contracts run
     "-c", os.devnull, "--rootdir", str(Path(__file__).parent), "--noconftest", "--import-mode=append", "--assert=plain",
     *(word for name in ("cacheprovider", "terminal", "warnings", "faulthandler") for word in ("-p", f"no:{name}")),
 ]  # fmt: skip
@@ -22,7 +22,7 @@ ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": "", "PYTEST_DISABLE_PLUGI
 
 @dataclass
 class Verdict:
-    """What is to be said of one offer: how many rules went for it, and the sentences about those it broke."""
+    """The result of checking one offer: the number of rules that apply, and a message for each broken one."""
 
     offered: Offered
     rules: int = 0
@@ -30,18 +30,17 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        many = f"{self.rules} rules"
-        head = f"{self.offered} of {self.offered.provider}: "
-        head += f"{len(self.broken)} of {many} broken" if self.broken else f"{many} kept"
-        said = (f"  {sentence}" for sentence in dict.fromkeys(self.broken))  # several rules may find one thing wrong
-        return "\n".join([head, *said, *(f"  note: {note}" for note in self.notes)])
+        result = f"{len(self.broken)} of {self.rules} rules broken" if self.broken else f"{self.rules} rules passed"
+        head = f"{self.offered} of {self.offered.provider}: {result}"
+        messages = (f"  {message}" for message in dict.fromkeys(self.broken))  # several rules may find the same mistake
+        return "\n".join([head, *messages, *(f"  note: {note}" for note in self.notes)])
 
 
 def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
-    """Check the offers of these files and names (all that is installed for none); give a verdict on each.
+    """Check the offers of these files and names (without words: all that are installed).
 
-    The problems are plugins that did not import. Raises GanbenchError for what is no file and no name, and where
-    pytest is not installed.
+    Return a verdict on each offer, and the problems: the plugins that did not import. Raise GanbenchError for a word
+    that is neither a file nor a known name, and where pytest is not installed.
     """
     try:
         import pytest
@@ -50,28 +49,29 @@ def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
             "check: the contract tests run on pytest, which is not installed. pip install pytest, or 'ganbench[dev]'."
         ) from None
     from ganbench.testing.contracts import author_notes
-    from ganbench.testing.pytest_plugin import Listener, load, select_offers
+    from ganbench.testing.pytest_plugin import Listener, load_plugins, select_offers
 
-    plugins = load(words)
+    plugins = load_plugins(words)
     verdicts = {
-        (one.kind, one.offer.name): Verdict(one, notes=author_notes(one)) for one in select_offers(plugins, words)
+        (offered.kind, offered.offer.name): Verdict(offered, notes=author_notes(offered))
+        for offered in select_offers(plugins, words)
     }
     listener = Listener()
     with isolated_pytest():
-        code = pytest.main([*ALONE, *(f"--contracts-of={word}" for word in words)], plugins=[listener])
+        code = pytest.main([*ISOLATED_ARGUMENTS, *(f"--contracts-of={word}" for word in words)], plugins=[listener])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GanbenchError(f"check: pytest {pytest.__version__} stopped with {code!r}. Run `ganbench doctor`.")
-    for contract, sentence in listener.heard:
+    for contract, message in listener.results:
         offered = contract.subject.offered
         verdict = verdicts[offered.kind, offered.offer.name]
         verdict.rules += 1
-        verdict.broken += [sentence] if sentence else []
+        verdict.broken += [message] if message else []
     return list(verdicts.values()), plugins.problems
 
 
 @contextmanager
 def isolated_pytest() -> Iterator[None]:
-    """Keep what the environment says to pytest away from it, and put it back."""
+    """Hide the environment variables that configure pytest, and restore them at the end."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:

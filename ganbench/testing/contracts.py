@@ -1,4 +1,4 @@
-"""Every rule for every offer: what is generated from a registry, and nothing that does not apply."""
+"""The contracts of a registry: every rule that applies to an offer, for every offer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ganbench.testing import (
     derivatives,
     dynamics,
     executors,
+    loss_case,
     losses,
     methods,
     metrics,
@@ -30,14 +31,14 @@ Cases = Callable[[Subject], Sequence[Any]]
 
 
 class Rules(NamedTuple):
-    """What goes for a kind: how an offer of it is looked at, and the rules."""
+    """The rules of one kind of offer, and the function that makes the cases they check."""
 
     cases: Cases
     rules: Sequence[Rule]
 
 
 KINDS: Mapping[str, Rules] = {
-    "losses": Rules(losses.cases, losses.RULES),
+    "losses": Rules(loss_case.cases, losses.RULES),
     "constraints": Rules(constraints.cases, (*constraints.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
     "inputs": Rules(constraints.cases, (*constraints.RULES, *transforms.INPUT_RULES)),
     "dynamics": Rules(dynamics.cases, dynamics.RULES),
@@ -49,18 +50,18 @@ KINDS: Mapping[str, Rules] = {
     "executors": Rules(executors.cases, executors.RULES),
     "reports": Rules(reports.cases, reports.RULES),
 }
-"""The kinds that have contracts."""
+"""The rules of each kind of offer."""
 
 
 def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> Iterator[Contract]:
-    """Give the contracts of these offers (of all that are installed) with this registry."""
-    chosen = [one for kind in registry.kinds for one in registry.offers(kind)] if offers is None else offers
-    for offered in chosen:
+    """Yield the contracts of these offers (default: of every offer in the registry)."""
+    everything = (offered for kind in registry.kinds for offered in registry.offers(kind))
+    for offered in everything if offers is None else offers:
         yield from offer_contracts(Subject(offered, registry))
 
 
 def offer_contracts(subject: Subject) -> Iterator[Contract]:
-    """Give the contracts of one offer; of one that does not build only those that say why."""
+    """Yield the contracts of one offer; if it does not build, only those that explain why."""
     for rule in offer_rules.RULES:
         yield Contract(subject, rule, subject)
     kind = KINDS.get(subject.offered.kind)
@@ -75,7 +76,7 @@ def offer_contracts(subject: Subject) -> Iterator[Contract]:
 
 
 def is_built(subject: Subject) -> bool:
-    """Say whether an offer builds at all; if not, one rule says so, and the others have nothing to look at."""
+    """Return whether an offer builds; if not, only the rule `builds` reports it: the others have nothing to check."""
     try:
         subject.build()
     except Exception:
@@ -84,7 +85,7 @@ def is_built(subject: Subject) -> bool:
 
 
 def applies(rule: Rule, case: Any) -> bool:
-    """Say whether a rule goes for a case; no, where that cannot even be asked: the first rule of its kind tells why."""
+    """Return whether a rule applies to a case; False if its condition raises: the kind's first rule reports why."""
     try:
         return bool(rule.when(case))
     except Exception:
@@ -92,12 +93,12 @@ def applies(rule: Rule, case: Any) -> bool:
 
 
 def author_notes(offered: Offered) -> list[str]:
-    """Give what is no mistake but worth a word to the author."""
-    said = []
+    """Return notes for the author on what is not a mistake but could be better."""
+    notes = []
     if offered.kind == "losses" and not offered.offer.examples:
-        said.append(
-            "no example: nothing holds its values against the literature (Offer(..., examples=(Example(...),)))"
+        notes.append(
+            "no example: nothing compares its values with the literature. Add Offer(..., examples=(Example(...),))"
         )
     if offered.kind in ("losses", "constraints", "methods", "metrics") and not offered.offer.reference:
-        said.append("no reference: tables cannot say where it comes from (Offer(..., reference=...))")
-    return said
+        notes.append("no reference: tables cannot name its source. Add Offer(..., reference=...)")
+    return notes

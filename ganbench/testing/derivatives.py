@@ -1,4 +1,4 @@
-"""The rules for what the engine differentiates in an architecture: once, twice, and mapped over seeds."""
+"""Contract rules for the derivatives of an architecture: first, second, and mapped over seeds."""
 
 from __future__ import annotations
 
@@ -13,38 +13,42 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganbench.api.models import Networks
 from ganbench.engine.ensemble import loop_over_seeds, map_over_seeds, stack
-from ganbench.testing.architectures import NUDGE, Case, build_stages, critic_answers, list_players, make_inputs
+from ganbench.testing.architectures import NUDGE, Case, build_stages, collect_answers, list_players, make_inputs
 from ganbench.testing.purity import Capture, largest_difference
 from ganbench.testing.rule import require, rule
 
 
 @rule()
 def uses_every_parameter(case: Case) -> None:
-    """Has a gradient for every parameter of either player, under the loss -log D."""
-    for _, networks in case.built():
+    """Has a gradient for every parameter of both players, under the loss -log D."""
+    for _, networks in case.build_all():
         if networks.critic is None:
             continue
         z, labels = make_inputs(networks, case.ask)
-        out = critic_answers(networks.critic, networks.generator(z, *labels), *labels)
-        loss = sum((softplus(-answer).mean() for answer in out.values()), torch.zeros(()))
+        answers = collect_answers(networks.critic, networks.generator(z, *labels), *labels)
+        loss = sum((softplus(-answer).mean() for answer in answers.values()), torch.zeros(()))
         for player, net in zip(("generator", "critic"), list_players(networks), strict=True):
             names = dict(net.named_parameters())
             slopes = torch.autograd.grad(loss, list(names.values()), allow_unused=True, retain_graph=True)
             unused = [name for name, slope in zip(names, slopes, strict=True) if slope is None]
-            require(not unused, f"the {player}'s parameters {unused} are used by no answer: leave them out.")
+            require(
+                not unused, f"the {player}'s parameters {unused} are used by no answer of the critic: leave them out."
+            )
 
 
-def slopes_of(networks: Networks) -> Callable[..., Any]:
-    """Give the gradients of a loss with a penalty on the slope, as a function of one member."""
+def make_penalised_gradients(networks: Networks) -> Callable[..., Any]:
+    """Return a function of one member: the gradients of a loss with a penalty on the critic's slope."""
 
     def loss(g: Any, d: Any, buffers: Any, z: Tensor, labels: Any) -> Tensor:
         assert networks.critic is not None
         critic: nn.Module = networks.critic
 
         def score(x: Tensor) -> Tensor:
-            return sum(a.flatten(1).sum(1) if a.ndim > 1 else a for a in critic_answers(called, x, *labels).values())  # type: ignore[return-value]
+            return sum(
+                a.flatten(1).sum(1) if a.ndim > 1 else a for a in collect_answers(call_critic, x, *labels).values()
+            )  # type: ignore[return-value]
 
-        def called(*inputs: Tensor) -> Any:
+        def call_critic(*inputs: Tensor) -> Any:
             return functional_call(critic, {**d, **buffers["critic"]}, inputs)
 
         x = functional_call(networks.generator, {**g, **buffers["generator"]}, (z, *labels))
@@ -56,49 +60,52 @@ def slopes_of(networks: Networks) -> Callable[..., Any]:
 
 @rule(lambda case: case.subject.offer.stackable)
 def maps_over_seeds_through_a_second_derivative(case: Case) -> None:
-    """Gives mapped seeds the gradients that each has alone, through a penalty on the critic's slope."""
+    """Has the same gradients for mapped seeds as for each seed alone, through a penalty on the critic's slope."""
     for spec in case.specs:
-        twins = [build_stages(case.space, spec, case.ask, seed) for seed in (0, 1)]
-        for each in zip(*twins, strict=True):
-            networks = each[0]
+        seeds = [build_stages(case.space, spec, case.ask, seed) for seed in (0, 1)]
+        for members in zip(*seeds, strict=True):
+            networks = members[0]
             if networks.critic is None:
                 continue
-            ensemble = stack(list(each), torch.device("cpu"), torch.float64)
+            ensemble = stack(list(members), torch.device("cpu"), torch.float64)
             z, labels = make_inputs(networks, case.ask)
             stacked = tree_map(lambda t: torch.stack([t, t.flip(0)]), (z.double(), labels))
             inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers, *stacked)
             gap = largest_difference(
-                map_over_seeds(slopes_of(networks))(*inputs), loop_over_seeds(slopes_of(networks))(*inputs)
+                map_over_seeds(make_penalised_gradients(networks))(*inputs),
+                loop_over_seeds(make_penalised_gradients(networks))(*inputs),
             )
-            require(gap <= NUDGE, f"mapped seeds have gradients {gap:.2g} away from each alone ({dict(spec)}).")
+            require(
+                gap <= NUDGE, f"the gradients of mapped seeds differ by {gap:.2g} from each seed alone ({dict(spec)})."
+            )
 
 
 @rule(lambda case: not case.subject.offer.stackable)
 def has_second_derivatives(case: Case) -> None:
-    """Has finite gradients through a penalty on the critic's slope, seeds in a loop."""
-    for _, networks in case.built():
+    """Has finite gradients through a penalty on the critic's slope, with seeds in a loop."""
+    for _, networks in case.build_all():
         if networks.critic is not None:
             ensemble = stack([networks], torch.device("cpu"), torch.float64)
             z, labels = make_inputs(networks, case.ask)
             inputs = (ensemble.detached["generator"], ensemble.detached["critic"], ensemble.buffers)
-            found = loop_over_seeds(slopes_of(networks))(
+            gradients = loop_over_seeds(make_penalised_gradients(networks))(
                 *inputs, z.double().unsqueeze(0), tree_map(lambda t: t[None], labels)
             )
             require(
-                all(bool(leaf.isfinite().all()) for leaf in tree_leaves(found)),
+                all(bool(leaf.isfinite().all()) for leaf in tree_leaves(gradients)),
                 "its second derivatives are not finite.",
             )
 
 
 @rule(lambda case: case.subject.offer.stackable)
 def can_be_captured(case: Case) -> None:
-    """Keeps to operations that a CUDA graph can replay."""
-    for _, networks in case.built():
+    """Uses only operations that a CUDA graph can replay."""
+    for _, networks in case.build_all():
         z, labels = make_inputs(networks, case.ask)
         with Capture():
-            made = networks.generator(z, *labels)
+            fake = networks.generator(z, *labels)
             if networks.critic is not None:
-                critic_answers(networks.critic, made, *labels)
+                collect_answers(networks.critic, fake, *labels)
 
 
 RULES = (

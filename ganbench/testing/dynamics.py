@@ -1,4 +1,4 @@
-"""Contract rules for dynamics."""
+"""Contract rules for dynamics: their gradients, mapping over seeds, capture and schedules."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Constraint, Dynamics
-from ganbench.testing.offers import dials
-from ganbench.testing.optimizers import BALANCED, FLAT
+from ganbench.testing.offers import find_schedulable_options
+from ganbench.testing.optimizers import COUNTING_LOSS, FLAT
 from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 from ganbench.testing.small_game import SmallGame, make_game, train
@@ -19,91 +19,105 @@ from ganbench.testing.small_game import SmallGame, make_game, train
 
 @dataclass(frozen=True)
 class DynamicsCase:
-    """Dynamics under test."""
+    """One offer of dynamics under test."""
 
     subject: Subject
 
     @cached_property
     def dynamics(self) -> Dynamics:
-        """The dynamics."""
+        """The dynamics that the offer builds."""
         built: Dynamics = self.subject.build()
         return built
 
     @property
     def moves(self) -> Mapping[str, Any]:
-        """The players that have a move of their own."""
-        each = {"critic": self.dynamics.critic, "generator": self.dynamics.generator}
-        return {player: move for player, move in each.items() if move is not None}
+        """The moves that the dynamics define, by player."""
+        moves = {"critic": self.dynamics.critic, "generator": self.dynamics.generator}
+        return {player: move for player, move in moves.items() if move is not None}
 
-    def scene(self) -> SmallGame:
-        """Give a game in which nothing but the dynamics is odd."""
+    def game(self) -> SmallGame:
+        """Return a game without constraints, in which only the dynamics can be wrong."""
         return make_game(Constraint(), FLAT)
 
 
 def cases(subject: Subject) -> list[DynamicsCase]:
-    """Give the one case of dynamics."""
+    """Return the one case of dynamics."""
     return [DynamicsCase(subject)]
 
 
 @rule()
 def is_dynamics(case: DynamicsCase) -> None:
-    """Gives gradients of the player's own parameters by name and shape, and what the losses remember."""
-    require(isinstance(case.dynamics, Dynamics), f"build gives {case.dynamics!r}. It must give a Dynamics.")
+    """Returns the gradients of the player's own parameters by name and shape, and the states that `losses` returned."""
+    require(isinstance(case.dynamics, Dynamics), f"build returns {case.dynamics!r}. It must return a Dynamics.")
     for player, move in case.moves.items():
-        scene = case.scene()
-        own = scene.g if player == "generator" else scene.d
-        with require_unchanged("the players' parameters", (scene.g, scene.d)), require_no_global_random():
-            result = move(scene.losses(player), scene.g, scene.d)
-        require(isinstance(result, tuple) and len(result) == 2, f"the {player}'s move must give (gradients, memory).")
-        gradients, memory = result
+        game = case.game()
+        parameters = game.g if player == "generator" else game.d
+        with require_unchanged("the players' parameters", (game.g, game.d)), require_no_global_random():
+            result = move(game.losses(player), game.g, game.d)
+        require(isinstance(result, tuple) and len(result) == 2, f"the {player}'s move must return (gradients, states).")
+        gradients, states = result
         require(
-            gradients.keys() == own.keys(),
-            f"the {player}'s move gives gradients of {sorted(gradients)}; its own parameters are {sorted(own)}.",
+            gradients.keys() == parameters.keys(),
+            f"the {player}'s move returns gradients of {sorted(gradients)}; its own parameters are "
+            f"{sorted(parameters)}: return one gradient for each.",
         )
         for name, slope in gradients.items():
             require(
-                slope.shape == own[name].shape, f"the gradient of {name!r} is {list(slope.shape)}: as the parameter."
+                slope.shape == parameters[name].shape,
+                f"the gradient of {name!r} is {list(slope.shape)}, and the parameter is "
+                f"{list(parameters[name].shape)}: keep its shape.",
             )
             require(bool(slope.isfinite().all()), f"the {player}'s gradient of {name!r} is not finite.")
-        passed = isinstance(memory, Mapping) and {"state", "loss"} <= memory.keys()
-        require(passed, f"the {player}'s move loses the memory: give on what the loss gives as its second part.")
-        require(any(bool(s.abs().sum() > 0) for s in gradients.values()), f"the {player}'s gradients are all zero.")
+        is_passed_on = isinstance(states, Mapping) and {"state", "loss"} <= states.keys()
+        require(is_passed_on, f"the {player}'s move drops the states: return the second value of `losses`.")
+        require(
+            any(bool(slope.abs().sum() > 0) for slope in gradients.values()),
+            f"the {player}'s gradients are all zero: it does not move.",
+        )
 
 
 @rule(lambda case: case.subject.offer.stackable)
 def dynamics_map_over_seeds(case: DynamicsCase) -> None:
-    """Trains several seeds as one to where it trains each alone, with a loss that has a state."""
-    mapped = train(None, FLAT, mode="stack", dynamics=case.dynamics, objective=BALANCED)
-    looped = train(None, FLAT, mode="loop", dynamics=case.dynamics, objective=BALANCED)
+    """Trains several seeds together to the same result as each alone, with a loss that has a state."""
+    mapped = train(None, FLAT, mode="stack", dynamics=case.dynamics, objective=COUNTING_LOSS)
+    looped = train(None, FLAT, mode="loop", dynamics=case.dynamics, objective=COUNTING_LOSS)
     gap = largest_difference(mapped, looped)
-    require(gap <= TOLERANCE, f"three seeds end {gap:.2g} apart in a loop and mapped: it mixes seeds or keeps a state.")
-    alone = train(None, FLAT, mode="loop", seeds=(1,), dynamics=case.dynamics, objective=BALANCED)
+    require(
+        gap <= TOLERANCE,
+        f"three seeds trained in a loop end {gap:.2g} away from mapped seeds: it mixes seeds, or keeps a state.",
+    )
+    alone = train(None, FLAT, mode="loop", seeds=(1,), dynamics=case.dynamics, objective=COUNTING_LOSS)
     gap = largest_difference(tree_map(lambda t: t[1:2], mapped), alone)
-    require(gap <= TOLERANCE, f"a seed ends {gap:.2g} away from where it ends alone: it looks at other seeds.")
+    require(gap <= TOLERANCE, f"a mapped seed ends {gap:.2g} away from where it ends alone: it reads other seeds.")
 
 
 @rule(lambda case: case.subject.offer.stackable and bool(case.moves))
 def dynamics_can_be_captured(case: DynamicsCase) -> None:
-    """Keeps to operations that a CUDA graph can replay."""
-    scene = case.scene()
+    """Uses only operations that a CUDA graph can replay."""
+    game = case.game()
     with Capture():
         for player, move in case.moves.items():
-            move(scene.losses(player), scene.g, scene.d)
+            move(game.losses(player), game.g, game.d)
 
 
 @rule(lambda case: bool(case.subject.offered.options.scalars) and bool(case.moves))
 def dynamics_follow_schedules(case: DynamicsCase) -> None:
     """Reads an option annotated Scalar at every step, so that it may be a schedule."""
-    for name, dial, other in dials(case.subject):
-        moved = DynamicsCase(Subject(case.subject.offered, case.subject.registry, case.subject.options))
-        moved.__dict__["dynamics"] = case.subject.offer.build(**{**case.subject.options, name: dial})
-        dial.fill_(other)
-        fresh: Dynamics = case.subject.offer.build(**{**case.subject.options, name: other})
-        scene = case.scene()
-        for player, move in moved.moves.items():
-            ends = [each(scene.losses(player), scene.g, scene.d)[0] for each in (move, getattr(fresh, player))]
-            gap = largest_difference(ends[0], ends[1])
-            require(gap <= TOLERANCE, f"the option {name!r} is a Scalar, but a schedule of it changes nothing.")
+    for name, schedule, value in find_schedulable_options(case.subject):
+        scheduled = DynamicsCase(Subject(case.subject.offered, case.subject.registry, case.subject.options))
+        scheduled.__dict__["dynamics"] = case.subject.offer.build(**{**case.subject.options, name: schedule})
+        schedule.fill_(value)
+        fresh: Dynamics = case.subject.offer.build(**{**case.subject.options, name: value})
+        game = case.game()
+        for player, move in scheduled.moves.items():
+            gradients, expected = (
+                function(game.losses(player), game.g, game.d)[0] for function in (move, getattr(fresh, player))
+            )
+            require(
+                largest_difference(gradients, expected) <= TOLERANCE,
+                f"the option {name!r} is a Scalar, but a schedule of it changes nothing: use the tensor itself at "
+                "every call, without float().",
+            )
 
 
 RULES = (is_dynamics, dynamics_map_over_seeds, dynamics_can_be_captured, dynamics_follow_schedules)

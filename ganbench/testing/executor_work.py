@@ -1,4 +1,4 @@
-"""What the rules for executors give them to do, in a module that a fresh process imports in no time."""
+"""The batches and the work that the rules for executors use, in a module that a new process imports quickly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ganbench.api.records import Record
 from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial
 
 
-def batch(name: str) -> Batch:
+def make_batch(name: str) -> Batch:
     """Make a batch of one trial that trains nothing."""
     part = Part("none")
     trial = Trial(
@@ -24,14 +24,14 @@ def batch(name: str) -> Batch:
 
 
 def work(batch: Batch, report: Callable[[int, int], None]) -> list[Record]:
-    """Report two steps and give a record for each trial."""
+    """Report two steps, and return a record for each trial."""
     for step in (1, 2):
         report(step, 2)
     return [Record(trial=trial) for trial in batch.trials]
 
 
-def fail(name: str, batch: Batch, report: Callable[[int, int], None]) -> list[Record]:
-    """Raise for the batch of this name."""
+def fail_by_name(name: str, batch: Batch, report: Callable[[int, int], None]) -> list[Record]:
+    """Raise ValueError for the batch of this name; work for every other."""
     if batch.trials[0].labels["method"] == name:
-        raise ValueError("no such luck")
+        raise ValueError("planted failure")
     return work(batch, report)

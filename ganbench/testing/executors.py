@@ -1,4 +1,4 @@
-"""The rules for methods, which are names and numbers, and for executors, which run batches."""
+"""Contract rules for executors, which run batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ganbench.api.events import Event, Finished, Lost, Progress, Started
 from ganbench.api.trials import Batch
-from ganbench.testing.executor_work import batch, fail, work
+from ganbench.testing.executor_work import fail_by_name, make_batch, work
 from ganbench.testing.rule import Subject, require, rule
 
 
@@ -19,52 +19,61 @@ class ExecutorCase:
 
     subject: Subject
 
-    def events(self, labour: Callable[..., Any], batches: Iterable[Batch]) -> list[Event]:
-        """Give what happens to these batches."""
-        return list(self.subject.build()(labour, batches))
+    def events(self, work: Callable[..., Any], batches: Iterable[Batch]) -> list[Event]:
+        """Run these batches and return the executor's events."""
+        return list(self.subject.build()(work, batches))
 
 
 def cases(subject: Subject) -> list[ExecutorCase]:
-    """Give the one case of an executor."""
+    """Return the one case of an executor."""
     return [ExecutorCase(subject)]
 
 
 @rule()
 def does_nothing_for_no_batches(case: ExecutorCase) -> None:
-    """Gives no event if there is no batch."""
+    """Yields no event without a batch."""
     events = case.events(work, [])
-    require(not events, f"without a batch it gives {events}: nothing happened.")
+    require(not events, f"without a batch it yields {events}: yield nothing.")
 
 
 @rule()
-def tells_a_batch_from_start_to_end(case: ExecutorCase) -> None:
-    """Tells that a batch began, then that it ended with its records, once each."""
-    one = batch("one")
-    events = case.events(work, [one])
+def reports_a_batch_from_start_to_end(case: ExecutorCase) -> None:
+    """Reports that a batch began, then that it ended with its records, once each."""
+    batch = make_batch("one")
+    events = case.events(work, [batch])
     kinds = [type(event).__name__ for event in events if not isinstance(event, Progress)]
-    require(kinds == ["Started", "Finished"], f"of one batch it tells {kinds or 'nothing'}: Started, then Finished.")
-    require(isinstance(events[0], Started), "it tells of progress before it tells that the batch began.")
-    end = events[-1]
-    keys = [record.trial.key for record in end.records] if isinstance(end, Finished) else []
-    require(keys == [one.trials[0].key], "Finished must come last, with the records that the work gave.")
+    require(
+        kinds == ["Started", "Finished"], f"for one batch it yields {kinds or 'nothing'}: yield Started, then Finished."
+    )
+    require(isinstance(events[0], Started), "it yields Progress before Started: yield Started first.")
+    last = events[-1]
+    keys = [record.trial.key for record in last.records] if isinstance(last, Finished) else []
+    require(keys == [batch.trials[0].key], "Finished must come last, with the records that the work returned.")
 
 
 @rule()
 def turns_a_failure_into_an_event(case: ExecutorCase) -> None:
-    """Loses a batch whose work raises, with the reason, and goes on with the next."""
+    """Reports a batch as Lost, with the reason, if its work raises, and continues with the next batch."""
     try:
-        events = case.events(partial(fail, "bad"), [batch("bad"), batch("good")])
+        events = case.events(partial(fail_by_name, "bad"), [make_batch("bad"), make_batch("good")])
     except Exception as error:
-        require(False, f"work that raises ends the whole run with {type(error).__name__}: give a Lost event instead.")
+        require(False, f"work that raises ends the whole run with {type(error).__name__}: yield a Lost event instead.")
     ends = [event for event in events if isinstance(event, Finished | Lost)]
-    fates = {event.batch.trials[0].labels["method"]: event for event in ends}
-    require(fates.keys() == {"bad", "good"}, f"of two batches it tells the end of {sorted(fates)}.")
-    bad = fates["bad"]
-    require(isinstance(bad, Lost) and bad.status == "failed", "a batch whose work raises must be Lost, status failed.")
+    outcomes = {event.batch.trials[0].labels["method"]: event for event in ends}
     require(
-        isinstance(bad, Lost) and "no such luck" in bad.error, "a Lost batch must say why: the exception's message."
+        outcomes.keys() == {"bad", "good"},
+        f"of the batches 'bad' and 'good' it reports the end of {sorted(outcomes)}: report each.",
     )
-    require(isinstance(fates["good"], Finished), "a batch after one that failed must be run all the same.")
+    bad = outcomes["bad"]
+    require(
+        isinstance(bad, Lost) and bad.status == "failed",
+        "a batch whose work raises must be Lost, with status 'failed'.",
+    )
+    require(
+        isinstance(bad, Lost) and "planted failure" in bad.error,
+        "a Lost batch must name the reason: put the exception's message into `error`.",
+    )
+    require(isinstance(outcomes["good"], Finished), "a batch after one that failed must still run.")
 
 
-RULES = (does_nothing_for_no_batches, tells_a_batch_from_start_to_end, turns_a_failure_into_an_event)
+RULES = (does_nothing_for_no_batches, reports_a_batch_from_start_to_end, turns_a_failure_into_an_event)

@@ -1,4 +1,4 @@
-"""Contract rules for methods."""
+"""Contract rules for methods, which are names and numbers."""
 
 from __future__ import annotations
 
@@ -14,56 +14,59 @@ from ganbench.testing.rule import Subject, require, rule
 
 @dataclass(frozen=True)
 class MethodCase:
-    """A recipe under test."""
+    """A method under test."""
 
     subject: Subject
 
     @cached_property
     def method(self) -> Method:
-        """The recipe."""
+        """The method that the offer builds."""
         built: Method = self.subject.build()
         return built
 
     def parts(self) -> Iterator[tuple[str, Use]]:
-        """Give everything that it names, with its kind."""
+        """Yield each offer that the method names, with its kind."""
         method = self.method
         yield "losses", method.loss
         yield from (("constraints", use) for use in method.constraints)
         yield from (("inputs", use) for use in method.inputs)
         yield from (("dynamics", use) for use in (method.dynamics,) if use is not None)
-        each = (method.optimizer, method.critic_optimizer, method.generator_optimizer)
-        yield from (("optimizers", use) for use in each if use is not None)
+        optimizers = (method.optimizer, method.critic_optimizer, method.generator_optimizer)
+        yield from (("optimizers", use) for use in optimizers if use is not None)
 
 
 def cases(subject: Subject) -> list[MethodCase]:
-    """Give the one case of a method."""
+    """Return the one case of a method."""
     return [MethodCase(subject)]
 
 
 @rule()
 def names_what_is_installed(case: MethodCase) -> None:
-    """Names only offers that are installed, with options that they have, and builds each."""
-    require(isinstance(case.method, Method), f"build gives {case.method!r}. It must give a Method.")
+    """Names only installed offers, with options that they have, and each of them builds."""
+    require(isinstance(case.method, Method), f"build returns {case.method!r}. It must return a Method.")
     for kind, use in case.parts():
-        require(isinstance(use, Use), f"{use!r} is no Use: write Use({use!r}).")
+        require(isinstance(use, Use), f"{use!r} is not a Use: write Use({use!r}).")
         case.subject.registry.build(kind, use.name, use.options)
 
 
 @rule()
 def has_sensible_numbers(case: MethodCase) -> None:
-    """Has critic steps, weights and an averaging rate that mean something."""
+    """Has valid critic steps, weights, lazy periods and averaging rate."""
     method = case.method
     steps = schedules.parse_critic_steps(method.critic_steps)
     has_critic = case.subject.registry.build("losses", method.loss.name, method.loss.options).head is not None
     require(has_critic or steps(0) == 0, "its loss has no critic: critic_steps must be 0.")
-    require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights is in [0, 1).")
-    require(method.order in ("critic-first", "generator-first"), f"order = {method.order!r} is none.")
+    require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights must be in [0, 1).")
+    orders = ("critic-first", "generator-first")
+    require(method.order in orders, f"order = {method.order!r}: use one of {orders}.")
     for use in (*method.constraints, *method.inputs):
         try:
             schedules.parse_scalar(use.weight)
         except GanbenchError as error:
             require(False, f"the weight of {use.name!r}: {error}")
-        require(use.every is None or use.every >= 1, f"every = {use.every} of {use.name!r}: a period is 1 or more.")
+        require(
+            use.every is None or use.every >= 1, f"every = {use.every} of {use.name!r}: a period must be 1 or more."
+        )
 
 
 RULES = (names_what_is_installed, has_sensible_numbers)

@@ -1,4 +1,4 @@
-"""The rules for metrics: they measure what they declare, and give a dead generator a number or NaN, no exception."""
+"""Contract rules for metrics: they measure what they declare, and return a float or NaN for a diverged generator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ganbench.registry.registry import Registry
 from ganbench.testing.architectures import build_stages
 from ganbench.testing.purity import require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, require, rule
-from ganbench.testing.small_game import space
+from ganbench.testing.small_game import make_space
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 SAMPLES, REFERENCE, CLASSES = 28, 60, 4
@@ -36,83 +36,83 @@ class Case:
 
     @cached_property
     def metric(self) -> Metric:
-        """The metric."""
+        """The metric that the offer builds."""
         built: Metric = self.subject.build()
         return built
 
     @cached_property
     def model(self) -> Model:
-        """The first model that it judges: small perceptrons, or one of the installed architectures."""
-        for model in (*perceptrons(), *installed(self.subject.registry)):
+        """The first model that the metric can evaluate: small perceptrons, or an installed architecture."""
+        for model in (*build_perceptrons(), *build_installed_architectures(self.subject.registry)):
             try:
-                self.metric.measure(model.sight(model.samples()))
+                self.metric.measure(model.make_evidence(model.make_samples()))
                 return model
             except GanbenchError:
                 continue
             except Exception:
-                return model  # the rules tell what is wrong
-        return next(perceptrons())
+                return model  # the rules report what is wrong
+        return next(build_perceptrons())
 
-    def measured(self, samples: Tensor) -> Mapping[str, float]:
-        """Give what it measures of these samples."""
-        return self.metric.measure(self.model.sight(samples))
+    def measure(self, samples: Tensor) -> Mapping[str, float]:
+        """Return the metric's values for these samples."""
+        return self.metric.measure(self.model.make_evidence(samples))
 
 
 def cases(subject: Subject) -> list[Case]:
-    """Give the one case of a metric."""
+    """Return the one case of a metric."""
     return [Case(subject)]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model to judge: networks for samples of a shape."""
+    """A model to evaluate: networks for samples of one shape."""
 
     shape: tuple[int, ...]
     networks: Networks
 
-    def samples(self) -> Tensor:
-        """Give normal samples, apart from the reference."""
+    def make_samples(self) -> Tensor:
+        """Draw normal samples with mean 0.2, other ones than the reference."""
         return 0.2 + torch.randn(SAMPLES, *self.shape, generator=torch.Generator().manual_seed(1))
 
-    def sight(self, samples: Tensor) -> ModelEvidence:
-        """Give the evidence of it, if these are its samples."""
-        held = [
+    def make_evidence(self, samples: Tensor) -> ModelEvidence:
+        """Return what a metric sees of the model when it generates these samples."""
+        generator, critic = (
             {} if net is None else {name: p.detach() for name, p in net.named_parameters()}
             for net in (self.networks.generator, self.networks.critic)
-        ]
+        )
         return ModelEvidence(
             samples,
-            Reference(source(self.shape), REFERENCE),
+            Reference(make_source(self.shape), REFERENCE),
             networks=self.networks,
-            generator_parameters=held[0],
-            critic_parameters=held[1],
+            generator_parameters=generator,
+            critic_parameters=critic,
         )
 
 
-def perceptrons() -> Iterator[Model]:
-    """Give small perceptrons for flat and for image samples."""
-    return (Model(shape, made) for shape in SHAPES for made in build_stages(space(), {}, Ask(shape=shape)))
+def build_perceptrons() -> Iterator[Model]:
+    """Yield small perceptrons for flat samples and for images."""
+    return (Model(shape, networks) for shape in SHAPES for networks in build_stages(make_space(), {}, Ask(shape=shape)))
 
 
-def installed(registry: Registry) -> Iterator[Model]:
-    """Give what the installed architectures make for flat samples, for metrics that judge only some."""
+def build_installed_architectures(registry: Registry) -> Iterator[Model]:
+    """Yield the installed architectures' models of flat samples, for metrics that evaluate only some of them."""
     for name in registry.names("architectures"):
         for shape in ((1,), (2,)):
             try:
-                made: Space = registry.build("architectures", name)
-                yield Model(shape, build_stages(made, made.sample(Random(0)), Ask(shape=shape))[-1])
-            except Exception:  # its own rules tell
+                space: Space = registry.build("architectures", name)
+                yield Model(shape, build_stages(space, space.sample(Random(0)), Ask(shape=shape))[-1])
+            except Exception:  # the architecture's own rules report it
                 continue
 
 
-def source(shape: tuple[int, ...]) -> Source:
-    """Give normal data with everything that metrics ask of a dataset: an extractor, and where its modes would be."""
+def make_source(shape: tuple[int, ...]) -> Source:
+    """Return normal data with all that metrics need of a dataset: an extractor, and facts about modes."""
     size = math.prod(shape)
     weights = torch.randn(size, 3 + CLASSES, generator=torch.Generator().manual_seed(2)) / size**0.5
 
     def extract(x: Tensor) -> dict[str, Tensor]:
-        both = x.flatten(1) @ weights
-        return {"features": both[:, :3], "logits": 3 * both[:, 3:]}
+        columns = x.flatten(1) @ weights
+        return {"features": columns[:, :3], "logits": 3 * columns[:, 3:]}
 
     centres = torch.cat([torch.eye(size)[:2], -torch.eye(size)[:2]])
     return Source(
@@ -126,57 +126,61 @@ def source(shape: tuple[int, ...]) -> Source:
 
 @rule()
 def measures_what_it_declares(case: Case) -> None:
-    """Gives a float for each of its declared values, and for nothing else."""
+    """Returns a float for each of its declared values, and nothing else."""
     metric = case.metric
-    require(isinstance(metric, Metric), f"build gives {metric!r}. It must give a Metric.")
-    require(bool(metric.values), "it declares no values: name each with its direction.")
+    require(isinstance(metric, Metric), f"build returns {metric!r}. It must return a Metric.")
+    require(bool(metric.values), "it declares no `values`: name each with its direction.")
     for name, direction in metric.values.items():
-        known = ", ".join(get_args(Direction))
-        require(direction in get_args(Direction), f"the direction of {name!r} is {direction!r}. Known: {known}.")
-    found: Mapping[str, Any] = case.measured(case.model.samples())
+        directions = ", ".join(get_args(Direction))
+        require(direction in get_args(Direction), f"the direction of {name!r} is {direction!r}. Known: {directions}.")
+    values: Mapping[str, Any] = case.measure(case.model.make_samples())
     require(
-        found.keys() == metric.values.keys(),
-        f"it measures {sorted(found)}, and declares {sorted(metric.values)}: one float for each, and nothing else.",
+        values.keys() == metric.values.keys(),
+        f"it measures {sorted(values)}, and declares {sorted(metric.values)}: return one float for each, and nothing "
+        "else.",
     )
-    odd = {name: type(value).__name__ for name, value in found.items() if not isinstance(value, float)}
-    require(not odd, f"it gives {odd}: floats, please (float(tensor)).")
+    types = {name: type(value).__name__ for name, value in values.items() if not isinstance(value, float)}
+    require(not types, f"it returns {types}: return floats (float(tensor)).")
 
 
 @rule()
-def repeats(case: Case) -> None:
-    """Gives the same values twice, draws from no global generator, and leaves the samples alone."""
-    samples = case.model.samples()
-    evidence = case.model.sight(samples)
+def repeats_its_values(case: Case) -> None:
+    """Returns the same values twice, draws from no global generator, and does not change the samples."""
+    samples = case.model.make_samples()
+    evidence = case.model.make_evidence(samples)
     with (
-        require_no_global_random("use a generator of its own, with a fixed seed"),
-        require_unchanged("the samples it judges", [evidence.samples, evidence.reference]),
+        require_no_global_random("use a generator of its own with a fixed seed"),
+        require_unchanged("the samples that it evaluates", [evidence.samples, evidence.reference]),
     ):
-        one, again = (case.metric.measure(evidence) for _ in range(2))
-    for name, value in one.items():
-        alike = value == again[name] or (math.isnan(value) and math.isnan(again[name]))
-        require(alike, f"{name!r} is {value:g} at first and {again[name]:g} when measured again.")
+        first, again = (case.metric.measure(evidence) for _ in range(2))
+    for name, value in first.items():
+        equal = value == again[name] or (math.isnan(value) and math.isnan(again[name]))
+        require(equal, f"{name!r} is {value:g} at first and {again[name]:g} the second time: remove its state.")
 
 
 @rule()
-def does_not_see_an_order(case: Case) -> None:
-    """Gives the same values whatever the order of the samples."""
-    samples = case.model.samples()
-    turned = samples[torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(3))]
-    one, other = case.measured(samples), case.measured(turned)
-    for name, value in one.items():
-        alike = math.isclose(value, other[name], rel_tol=1e-4, abs_tol=1e-6) or math.isnan(value)
-        require(alike, f"{name!r} is {value:g}, and {other[name]:g} for the same samples in another order.")
+def ignores_the_order_of_samples(case: Case) -> None:
+    """Does not depend on the order of the samples."""
+    samples = case.model.make_samples()
+    shuffled = samples[torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(3))]
+    values, reordered = case.measure(samples), case.measure(shuffled)
+    for name, value in values.items():
+        equal = math.isclose(value, reordered[name], rel_tol=1e-4, abs_tol=1e-6) or math.isnan(value)
+        require(equal, f"{name!r} is {value:g}, and {reordered[name]:g} for the same samples in another order.")
 
 
 @rule()
-def judges_degenerate_samples(case: Case) -> None:
-    """Gives floats for a generator with one sample only, and NaN for one that blew up, without an exception."""
-    same = case.model.samples()[:1].expand(SAMPLES, *case.model.shape).clone()
-    found = case.measured(same)
-    require(found.keys() == case.metric.values.keys(), f"of samples that are all equal it measures {sorted(found)}.")
+def measures_degenerate_samples(case: Case) -> None:
+    """Returns floats for a generator that makes one sample only, and NaN for a diverged one, without an exception."""
+    equal = case.model.make_samples()[:1].expand(SAMPLES, *case.model.shape).clone()
+    values = case.measure(equal)
+    require(
+        values.keys() == case.metric.values.keys(),
+        f"for equal samples it measures {sorted(values)}, and declares {sorted(case.metric.values)}: return all.",
+    )
     part = Part(case.subject.offer.name)
-    dead = score_metric(part, case.metric, case.model.sight(torch.full_like(same, torch.nan)), step=1)
-    require(all(math.isnan(score.value) for score in dead), "samples of NaN must score NaN.")
+    diverged = score_metric(part, case.metric, case.model.make_evidence(torch.full_like(equal, torch.nan)), step=1)
+    require(all(math.isnan(score.value) for score in diverged), "the score of NaN samples must be NaN.")
 
 
-RULES = (measures_what_it_declares, repeats, does_not_see_an_order, judges_degenerate_samples)
+RULES = (measures_what_it_declares, repeats_its_values, ignores_the_order_of_samples, measures_degenerate_samples)

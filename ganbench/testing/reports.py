@@ -1,4 +1,4 @@
-"""The rules for reports, which write tables of numbers and of text that strangers wrote."""
+"""Contract rules for reports, which write tables of numbers and of text by third parties."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ HOSTILE = (
     "\u4e2d\u6587 \u00e9 e\u0301 \U0001f600",
     "[0.5ex] \\input{/etc/passwd} \\\\",
 )
-"""What strangers may call a method, or raise as an error."""
+"""Texts that a third party may use as a method's name or an error's message."""
 INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e\ud800]")
 
 
-def table(**columns: list[Any]) -> Table:
-    """Make a table with these columns."""
+def make_table(**columns: list[Any]) -> Table:
+    """Return a table with these columns and one note."""
     return Table(title="T", frame=pd.DataFrame(columns), notes=("A note.",))
 
 
-def every_cell() -> Table:
-    """Make a table with every kind of cell: text, flags, whole numbers, intervals, counts, NaN and infinities."""
+def make_table_of_every_cell() -> Table:
+    """Return a table with every kind of cell: text, flags, whole numbers, intervals, counts, NaN and infinities."""
     frame = pd.DataFrame(
         {
             "method": ["a", "b", "c"],
@@ -55,13 +55,13 @@ def every_cell() -> Table:
     return Table(title="T", frame=frame, headings={"rate": "success"}, intervals=intervals, counts=counts)
 
 
-def hostile() -> Table:
-    """Make a table whose every text is hostile."""
+def make_hostile_table() -> Table:
+    """Return a table in which every text is hostile."""
     frame = pd.DataFrame(dict.fromkeys(HOSTILE, HOSTILE))
     return Table(title="".join(HOSTILE), frame=frame, notes=HOSTILE, headings={HOSTILE[2]: HOSTILE[3]})
 
 
-EMPTY = (table(), table(n=[]), Table(title="", frame=pd.DataFrame()))
+EMPTY = (make_table(), make_table(n=[]), Table(title="", frame=pd.DataFrame()))
 
 
 @dataclass(frozen=True)
@@ -72,87 +72,103 @@ class ReportCase:
 
     @cached_property
     def report(self) -> Report:
-        """What it builds."""
+        """The report that the offer builds."""
         built: Report = self.subject.build()
         return built
 
-    def render(self, given: Table) -> str | bytes:
-        """Give a table as it is written."""
-        return self.report.render(given)
+    def render(self, table: Table) -> str | bytes:
+        """Return a table as the report writes it."""
+        return self.report.render(table)
 
 
 def cases(subject: Subject) -> list[ReportCase]:
-    """Give the one case of a report."""
+    """Return the one case of a report."""
     return [ReportCase(subject)]
 
 
 @rule()
-def gives_a_report(case: ReportCase) -> None:
-    """Gives a Report, whose suffix can end a file's name."""
+def is_a_report(case: ReportCase) -> None:
+    """Is a Report with a suffix that can end a file name."""
     report = case.report
-    require(isinstance(report, Report), f"build gives {report!r}. It must give a Report.")
-    sane = re.fullmatch(r"(\.[a-z0-9]{1,10}){1,2}", report.suffix)
-    require(sane is not None, f"its suffix is {report.suffix!r}: a dot, then small letters and digits, as in '.tex'.")
+    require(isinstance(report, Report), f"build returns {report!r}. It must return a Report.")
+    match = re.fullmatch(r"(\.[a-z0-9]{1,10}){1,2}", report.suffix)
+    require(
+        match is not None, f"its suffix is {report.suffix!r}: use a dot, then small letters and digits, as in '.tex'."
+    )
 
 
 @rule()
 def writes_every_kind_of_cell(case: ReportCase) -> None:
     """Writes text, flags, numbers, intervals, counts, NaN and infinities, as text or bytes."""
-    for given in (every_cell(), *(table(x=[one]) for one in ("a", True, 1, 0.5, math.nan, math.inf, -math.inf, None))):
-        written = case.render(given)
-        require(isinstance(written, str | bytes), f"`render` gives {type(written).__name__}: give text or bytes.")
-        require(len(written) > 0, "`render` gives nothing of a table that has a cell.")
+    values = ("a", True, 1, 0.5, math.nan, math.inf, -math.inf, None)
+    for table in (make_table_of_every_cell(), *(make_table(x=[value]) for value in values)):
+        output = case.render(table)
+        require(
+            isinstance(output, str | bytes), f"`render` returns {type(output).__name__}: return text (str) or bytes."
+        )
+        require(len(output) > 0, "`render` returns nothing for a table that has a cell: write its cells.")
 
 
 @rule()
 def writes_empty_tables(case: ReportCase) -> None:
-    """Writes tables without rows, and without columns."""
-    for given in EMPTY:
-        written = case.render(given)
-        require(isinstance(written, str | bytes), f"`render` of an empty table gives {type(written).__name__}.")
+    """Writes tables without rows and tables without columns."""
+    for table in EMPTY:
+        output = case.render(table)
+        require(
+            isinstance(output, str | bytes),
+            f"`render` returns {type(output).__name__} for an empty table: return text (str) or bytes.",
+        )
 
 
 @rule()
 def writes_what_the_table_says(case: ReportCase) -> None:
-    """Writes tables that differ in a number, a text, a heading, a title or a note differently."""
-    given: dict[str, list[Any]] = {"n": [12], "who": ["a"]}
-    one = case.render(table(**given))
-    frame = pd.DataFrame(given)
-    others = {
-        "a number": table(**{**given, "n": [13]}),
-        "a text": table(**{**given, "who": ["b"]}),
+    """Writes two tables differently if they differ in a number, a text, a heading, the title or a note."""
+    columns: dict[str, list[Any]] = {"n": [12], "who": ["a"]}
+    output = case.render(make_table(**columns))
+    frame = pd.DataFrame(columns)
+    variants = {
+        "a number": make_table(**{**columns, "n": [13]}),
+        "a text": make_table(**{**columns, "who": ["b"]}),
         "a heading": Table(title="T", frame=frame, notes=("A note.",), headings={"n": "of"}),
         "the title": Table(title="U", frame=frame, notes=("A note.",)),
         "a note": Table(title="T", frame=frame, notes=("Another.",)),
     }
-    for what, other in others.items():
-        require(case.render(other) != one, f"two tables that differ in {what} are written alike: it is left out.")
+    for difference, table in variants.items():
+        require(
+            case.render(table) != output, f"two tables that differ in {difference} are written equally: write it too."
+        )
 
 
 @rule()
-def writes_a_table_twice_alike(case: ReportCase) -> None:
-    """Writes a table twice to the same letter, and leaves it as it was."""
-    for make in (every_cell, hostile):
-        given = make()
-        first = case.render(given)
-        require(case.render(given) == first, "the same table is written differently the second time (the time? a set?)")
-        require(given.frame.equals(make().frame), "`render` changes the table's frame: work on a copy.")
+def writes_the_same_table_alike(case: ReportCase) -> None:
+    """Writes the same table to the same text twice, and does not change it."""
+    for make in (make_table_of_every_cell, make_hostile_table):
+        table = make()
+        first = case.render(table)
+        require(
+            case.render(table) == first,
+            "the same table is written differently the second time: write no time, and no set without sorting it.",
+        )
+        require(table.frame.equals(make().frame), "`render` changes the table's frame: work on a copy.")
 
 
 @rule()
-def lets_nothing_invisible_through(case: ReportCase) -> None:
-    """Lets no control or bidirectional character of a stranger through to text."""
-    written = case.render(hostile())
-    if isinstance(written, str):
-        found = INVISIBLE.search(written)
-        require(found is None, f"the character {found and found[0]!r} of a stranger's text reaches the output: escape.")
+def escapes_invisible_characters(case: ReportCase) -> None:
+    """Writes no control or bidirectional character of a third party's text."""
+    output = case.render(make_hostile_table())
+    if isinstance(output, str):
+        match = INVISIBLE.search(output)
+        require(
+            match is None,
+            f"the character {match and match[0]!r} of a third party's text reaches the output: escape or remove it.",
+        )
 
 
 RULES = (
-    gives_a_report,
+    is_a_report,
     writes_every_kind_of_cell,
     writes_empty_tables,
     writes_what_the_table_says,
-    writes_a_table_twice_alike,
-    lets_nothing_invisible_through,
+    writes_the_same_table_alike,
+    escapes_invisible_characters,
 )

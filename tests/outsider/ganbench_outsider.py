@@ -1,4 +1,4 @@
-"""A stranger's plugin: boosting's loss, a leash on the scores, and the plainest pair of networks."""
+"""A third party's plugin: the loss of boosting, a penalty on the scores, and a simple pair of networks."""
 
 import math
 
@@ -7,17 +7,17 @@ from torch import nn
 
 
 def boosting():
-    """Make the exponential loss of AdaBoost, for both players."""
+    """Return the exponential loss of AdaBoost, for both players."""
     return Objective(lambda r, f: (-r).exp().mean() + f.exp().mean(), lambda r, f: (-f).exp().mean())
 
 
 def leash(target: float = 0.0):
-    """Make E (r - target)^2, which keeps the scores of real samples from drifting away."""
+    """Return the penalty E (r - target)^2, which keeps the scores of real samples near a target."""
     return Constraint(critic=lambda play: (play.scores_real - target).square().mean())
 
 
 class Form(nn.Module):
-    """A form of degree two: score |A x|^2 - |B x|^2 of each row, affine maps A and B."""
+    """A critic of degree two: score |A x|^2 - |B x|^2 of each sample, with affine maps A and B."""
 
     def __init__(self, size):
         super().__init__()
@@ -28,7 +28,7 @@ class Form(nn.Module):
 
 
 def quadratic(latent: int = 4):
-    """Make an affine generator, and a critic of degree two."""
+    """Return an affine generator and a critic of degree two, as an architecture space."""
 
     def networks(spec, ask):
         if ask.heads:
@@ -42,18 +42,18 @@ def quadratic(latent: int = 4):
 
 @hookimpl
 def ganbench_losses():
-    """Offer `boosting`."""
+    """Offer the loss `boosting` with an example from hand calculation."""
     known = Example({"real": [0.0], "fake": [0.0]}, {"critic": 2.0, "generator": 1.0}, "e^0 + e^0")
     yield Offer("boosting", boosting, "The exponential loss of AdaBoost.", examples=(known,))
 
 
 @hookimpl
 def ganbench_constraints():
-    """Offer `leash`."""
+    """Offer the constraint `leash`, without an example."""
     yield Offer("leash", leash, "Pulls the scores of real samples towards a number.")
 
 
 @hookimpl
 def ganbench_architectures():
-    """Offer `quadratic`."""
+    """Offer the architecture `quadratic`, whose space has one spec."""
     yield Offer("quadratic", quadratic, "An affine generator against a critic of degree two.")

@@ -1,4 +1,4 @@
-"""A stranger's plugin file: one loss that is right, and a penalty and a loss that are not."""
+"""A third party's plugin file: one correct loss, and a penalty and a loss with a mistake."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def penalty(play):
 
 @hookimpl
 def ganbench_losses():
-    known = Example({"real": [1.0], "fake": [0.0]}, {"critic": -1.0, "generator": 0.0}, "by hand")
-    yield Offer("good-loss", lambda: Objective(critic, generator), "Right.", reference="here", examples=(known,))
+    example = Example({"real": [1.0], "fake": [0.0]}, {"critic": -1.0, "generator": 0.0}, "by hand")
+    yield Offer("good-loss", lambda: Objective(critic, generator), "Correct.", reference="here", examples=(example,))
     yield Offer("bad-loss", lambda: Objective(upside_down, generator), "Wrong.")
 
 

@@ -1,4 +1,4 @@
-"""Right offers of every demanding sort, as papers have them: the contracts must not cry wolf at any of these."""
+"""Correct offers of demanding methods from papers: the contract tests must raise no false alarm on any of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ragan() -> Objective:
     return Objective(critic, generator, paired=True)
 
 
-def energy_of(answer: Tensor, x: Tensor) -> Tensor:
+def reconstruction_error(answer: Tensor, x: Tensor) -> Tensor:
     return (answer - x).flatten(1).abs().mean(1)
 
 
@@ -41,12 +41,15 @@ def began(gamma: float = 0.5, rate: float = 1e-3) -> Objective:
     def init():
         return {"k": torch.zeros(()), "measure": torch.zeros(())}
 
-    return Objective(critic, generator, init=init, head="reconstruction", read=energy_of)
+    return Objective(critic, generator, init=init, head="reconstruction", read=reconstruction_error)
 
 
 def ebgan(margin: float = 1.0) -> Objective:
     return Objective(
-        lambda r, f: r.mean() + relu(margin - f).mean(), lambda r, f: f.mean(), head="reconstruction", read=energy_of
+        lambda r, f: r.mean() + relu(margin - f).mean(),
+        lambda r, f: f.mean(),
+        head="reconstruction",
+        read=reconstruction_error,
     )
 
 
@@ -70,7 +73,7 @@ def mmd() -> Objective:
 
 
 def moments() -> Objective:
-    """Match means without a critic: the place where Sinkhorn and GMMN stand."""
+    """Return a loss that matches means without a critic, as Sinkhorn and GMMN losses do."""
     return Objective(
         lambda r, f: 0 * f.mean(),
         lambda r, f: (r.mean(0) - f.mean(0)).square().sum(),
@@ -106,8 +109,8 @@ def lecam(decay: float = 0.9) -> Constraint:
 
 def path_length() -> Constraint:
     def term(play, state):
-        made, back = vjp(play.generator, play.latent)
-        lengths = (back(play.draws["image"].expand_as(made))[0].square().mean(1) + 1e-12).sqrt()
+        images, back = vjp(play.generator, play.latent)
+        lengths = (back(play.draws["image"].expand_as(images))[0].square().mean(1) + 1e-12).sqrt()
         mean = 0.99 * state["mean"] + 0.01 * lengths.mean().detach()
         return (lengths - mean).square().mean(), {"mean": mean}
 
@@ -140,13 +143,13 @@ def pulling_away() -> Constraint:
 
 
 def consistency() -> Constraint:
-    """For images alone: scores must not change under a mirror."""
-    return Constraint(critic=lambda play: (play.scores_real - play.critic(mirrored(play.real))).square().mean())
+    """Return a penalty, for images only, on the change of scores under a mirror."""
+    return Constraint(critic=lambda play: (play.scores_real - play.critic(mirror(play.real))).square().mean())
 
 
-def mirrored(x: Tensor) -> Tensor:
+def mirror(x: Tensor) -> Tensor:
     if x.ndim != 4:
-        raise GanbenchError("a mirror is for images: use it on such data.")
+        raise GanbenchError("a mirror needs images: use it on such data.")
     return x.flip(3)
 
 
@@ -185,7 +188,7 @@ def flips() -> Input:
 
 
 class Growing(nn.Module):
-    """One stage of a critic that fades a layer in."""
+    """One stage of a critic that fades in a layer."""
 
     def __init__(self, size: int, layers: int) -> None:
         super().__init__()
@@ -203,11 +206,11 @@ class Growing(nn.Module):
 def growing() -> Space:
     def networks(spec, ask):
         if ask.heads or ask.pack > 1:
-            raise GanbenchError("it has a score alone, of single samples.")
+            raise GanbenchError("it has a score only, of single samples.")
         size = math.prod(ask.shape)
-        made = [nn.Sequential(nn.Linear(3 + ask.latent, size), nn.Unflatten(1, ask.shape)) for _ in range(2)]
+        generators = [nn.Sequential(nn.Linear(3 + ask.latent, size), nn.Unflatten(1, ask.shape)) for _ in range(2)]
         return tuple(
-            Networks(generator=made[k], critic=Growing(size, k + 1), latent=3, rowwise=True, share=0.5)
+            Networks(generator=generators[k], critic=Growing(size, k + 1), latent=3, rowwise=True, share=0.5)
             for k in range(2)
         )
 
@@ -215,11 +218,11 @@ def growing() -> Space:
 
 
 def convolutions() -> Space:
-    """Batch norm in the generator and in the critic, for images alone."""
+    """Return a space with batch norm in the generator and in the critic, for images only."""
 
     def networks(spec, ask):
         if len(ask.shape) != 3 or ask.heads:
-            raise GanbenchError("it is for images, and has a score alone.")
+            raise GanbenchError("it is for images, and has a score only.")
         channels, side = ask.shape[0], ask.shape[1] // 4
         norm = lambda n: nn.BatchNorm2d(n, track_running_stats=False)  # noqa: E731
         generator = nn.Sequential(
@@ -235,28 +238,28 @@ def convolutions() -> Space:
     return Space(sample=lambda rng: {}, networks=networks, size=1)
 
 
-class Sound:
-    """All of them, as one plugin."""
+class CorrectOffers:
+    """A plugin with all of these offers."""
 
     @hookimpl
     def ganbench_losses(self):
         for build in (rpgan, ragan, mmd, moments):
-            yield Offer(f"sound-{build.__name__}", build, "A loss.")
+            yield Offer(f"correct-{build.__name__}", build, "A loss.")
         for build in (began, ebgan):
-            yield Offer(f"sound-{build.__name__}", build, "A loss.", high_is_real=False)
+            yield Offer(f"correct-{build.__name__}", build, "A loss.", high_is_real=False)
 
     @hookimpl
     def ganbench_constraints(self):
-        each = (dragan, lecam, path_length, gradient_normalisation, pulling_away, consistency, drift, weight_norm)
-        for build in (*each, annealed_clipping):
-            yield Offer(f"sound-{build.__name__}", build, "A constraint.")
+        penalties = (dragan, lecam, path_length, pulling_away, consistency, drift)
+        for build in (*penalties, gradient_normalisation, weight_norm, annealed_clipping):
+            yield Offer(f"correct-{build.__name__}", build, "A constraint.")
 
     @hookimpl
     def ganbench_inputs(self):
         for build in (infogan, packing, flips):
-            yield Offer(f"sound-{build.__name__}", build, "An input.")
+            yield Offer(f"correct-{build.__name__}", build, "An input.")
 
     @hookimpl
     def ganbench_architectures(self):
         for build in (growing, convolutions):
-            yield Offer(f"sound-{build.__name__}", build, "An architecture.")
+            yield Offer(f"correct-{build.__name__}", build, "An architecture.")

@@ -1,4 +1,4 @@
-"""What the executors' tests give workers to do: tiny works in a module that a spawned process can import."""
+"""Small work functions for the tests of executors, in a module that a spawned process can import."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial
 Report = Callable[[int, int], None]
 
 
-def batch(name: str) -> Batch:
-    """Make a batch of one trial that people call by this name."""
+def make_batch(name: str) -> Batch:
+    """Make a batch of one trial with this name."""
     part = Part("any")
     recipe = Recipe(loss=part, dynamics=part, critic_optimizer=part, generator_optimizer=part)
     budget = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
@@ -28,95 +28,95 @@ def batch(name: str) -> Batch:
     return Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))
 
 
-def name(batch: Batch) -> str:
-    """Give the name that a batch was made with."""
+def name_of(batch: Batch) -> str:
+    """Return the name that a batch was made with."""
     return batch.trials[0].labels["method"]
 
 
-def answer(batch: Batch, **facts: Any) -> list[Record]:
-    """Give the one record of a batch, with what its worker found out."""
+def make_records(batch: Batch, **facts: Any) -> list[Record]:
+    """Return the one record of a batch, with these facts of its worker."""
     return [Record(trial=batch.trials[0], facts=facts)]
 
 
-def three_steps(batch: Batch, report: Report) -> list[Record]:
-    """Report three steps, quickly."""
+def report_three_steps(batch: Batch, report: Report) -> list[Record]:
+    """Report three steps without waiting."""
     for step in (1, 2, 3):
         report(step, 3)
-    return answer(batch, process=os.getpid())
+    return make_records(batch, process=os.getpid())
 
 
 def raise_if_bad(batch: Batch, report: Report) -> list[Record]:
-    """Raise for the batch named bad."""
-    if name(batch) == "bad":
-        raise ValueError("no such luck")
-    return answer(batch)
+    """Raise ValueError for the batch named bad."""
+    if name_of(batch) == "bad":
+        raise ValueError("planted failure")
+    return make_records(batch)
 
 
 def act_if_bad(act: Callable[[], None], batch: Batch, report: Report) -> list[Record]:
-    """Complain on stderr, then do something terrible, for the batch named bad."""
-    if name(batch) == "bad":
+    """Write to stderr and then call `act`, for the batch named bad."""
+    if name_of(batch) == "bad":
         os.write(2, b"a library complains\n")
         act()
-    return answer(batch)
+    return make_records(batch)
 
 
-exits = partial(act_if_bad, partial(os._exit, 3))
-exits_well = partial(act_if_bad, partial(os._exit, 0))
-leaves = partial(act_if_bad, sys.exit)
-segfaults = partial(act_if_bad, partial(ctypes.string_at, 0))
+exit_if_bad = partial(act_if_bad, partial(os._exit, 3))
+exit_cleanly_if_bad = partial(act_if_bad, partial(os._exit, 0))
+raise_system_exit_if_bad = partial(act_if_bad, sys.exit)
+segfault_if_bad = partial(act_if_bad, partial(ctypes.string_at, 0))
 
 
-def kill_me() -> None:
-    """Die as the kernel kills who takes too much memory."""
+def kill_this_process() -> None:
+    """Kill this process, as the kernel kills one that uses too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_the_first_time(sign: str) -> None:
-    """Die, unless another has died here before."""
-    if not Path(sign).exists():
-        Path(sign).touch()
-        kill_me()
+def die_the_first_time(marker: str) -> None:
+    """Kill this process, unless the file `marker` says that another process was killed before."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        kill_this_process()
 
 
-is_killed = partial(act_if_bad, kill_me)
-oversleeps = partial(act_if_bad, partial(time.sleep, 60))
+be_killed_if_bad = partial(act_if_bad, kill_this_process)
+oversleep_if_bad = partial(act_if_bad, partial(time.sleep, 60))
 
 
-def unpicklable(batch: Batch, report: Report) -> list[Any]:
-    """Give what cannot travel back."""
+def return_unpicklable(batch: Batch, report: Report) -> list[Any]:
+    """Return a result that cannot be pickled."""
     return [lambda: None]
 
 
-class Treacherous(Exception):
-    """An exception that pickles but cannot be rebuilt."""
+class CannotBeRebuilt(Exception):
+    """An exception that can be pickled but not unpickled."""
 
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__("treachery")
-
-
-def raise_treacherous(batch: Batch, report: Report) -> list[Record]:
-    """Raise what would break the pool if it travelled."""
-    raise Treacherous(1, 2)
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__("planted failure")
 
 
-def threads(batch: Batch, report: Report) -> list[Record]:
-    """Find out how many threads torch takes."""
+def raise_what_cannot_be_rebuilt(batch: Batch, report: Report) -> list[Record]:
+    """Raise an exception that would break the process pool if it were sent back."""
+    raise CannotBeRebuilt(1, 2)
+
+
+def count_threads(batch: Batch, report: Report) -> list[Record]:
+    """Report the number of threads that torch uses."""
     import torch
 
-    return answer(batch, threads=torch.get_num_threads())
+    return make_records(batch, threads=torch.get_num_threads())
 
 
-def meet(folder: str, batch: Batch, report: Report) -> list[Record]:
-    """Leave a sign, and wait until another worker has left one too."""
-    Path(folder, name(batch)).touch()
+def wait_for_another_worker(folder: str, batch: Batch, report: Report) -> list[Record]:
+    """Leave a file in the folder, and wait until another worker has left one too."""
+    Path(folder, name_of(batch)).touch()
     deadline = time.monotonic() + 20
     while len(list(Path(folder).iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    return answer(batch, met=len(list(Path(folder).iterdir())))
+    return make_records(batch, met=len(list(Path(folder).iterdir())))
 
 
-def sleep(batch: Batch, report: Report) -> list[Record]:
-    """Tell its process's number as a step, then do nothing for a minute."""
+def sleep_for_a_minute(batch: Batch, report: Report) -> list[Record]:
+    """Report the process's number as a step, then sleep for a minute."""
     report(os.getpid(), 1 << 30)
     time.sleep(60)
-    return answer(batch)
+    return make_records(batch)

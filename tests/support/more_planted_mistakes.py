@@ -1,4 +1,4 @@
-"""Mistakes planted in architectures, datasets, metrics, optimizers, dynamics, methods, executors and in any offer."""
+"""Planted mistakes in architectures, datasets, metrics, optimizers, dynamics, methods, executors and reports."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.support.planted_mistakes import Planted
 
 
 class Net(nn.Module):
-    """A perceptron that can be given a bad habit."""
+    """A perceptron that may contain a layer with a mistake."""
 
-    def __init__(self, size: int, out: int, habit: nn.Module | None = None, unused: bool = False) -> None:
+    def __init__(self, size: int, out: int, layer: nn.Module | None = None, unused: bool = False) -> None:
         super().__init__()
-        self.hidden, self.habit, self.out = nn.Linear(size, 6), habit or nn.Identity(), nn.Linear(6, out)
+        self.hidden, self.layer, self.out = nn.Linear(size, 6), layer or nn.Identity(), nn.Linear(6, out)
         if unused:
             self.unused = nn.Linear(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.habit(self.hidden(x.flatten(1)).tanh()))
+        return self.out(self.layer(self.hidden(x.flatten(1)).tanh()))
 
 
 def networks(ask, critic=None, generator=None, latent: int = 3, rowwise: bool = True, heads: bool = True) -> Networks:
-    """Make flat networks, right but for what is given."""
+    """Return correct networks for flat samples, with the arguments' changes."""
     size = ask.shape[0]
     make = Net(latent + ask.latent, size) if generator is None else generator
     score = nn.Sequential(Net(ask.pack * size, 1) if critic is None else critic, nn.Flatten(0))
@@ -38,7 +38,7 @@ def networks(ask, critic=None, generator=None, latent: int = 3, rowwise: bool = 
 
 
 class Heads(nn.Module):
-    """A critic with the heads it was asked for."""
+    """A critic with the requested heads."""
 
     def __init__(self, size: int, heads) -> None:
         super().__init__()
@@ -48,15 +48,15 @@ class Heads(nn.Module):
         return {"score": self.score(x).squeeze(1)} | {name: head(x) for name, head in self.heads.items()}
 
 
-class Deaf(Net):
-    """A generator that takes codes and does not listen to them."""
+class IgnoringCodes(Net):
+    """A generator that receives codes and ignores them."""
 
     def forward(self, x: Tensor) -> Tensor:
         codes = x.shape[1] - 3
         return super().forward(torch.cat([x[:, :3], torch.zeros_like(x[:, 3:])], 1) if codes else x)
 
 
-class Restless(nn.Module):
+class CountingLayer(nn.Module):
     """A layer that counts its calls in a buffer."""
 
     def __init__(self) -> None:
@@ -68,36 +68,38 @@ class Restless(nn.Module):
         return x
 
 
-def architecture(wrong: str, says: str, make, sample=lambda rng: {}, size: int = 1) -> Planted:
-    """Plant an architecture."""
+def architecture(mistake: str, message: str, make, sample=lambda rng: {}, size: int = 1) -> Planted:
+    """Return an architecture with a planted mistake."""
     build = lambda: Space(sample=sample, networks=lambda spec, ask: make(ask), size=size)  # noqa: E731
-    return Planted("architectures", Offer(wrong, build, "An architecture."), says)
+    return Planted("architectures", Offer(mistake, build, "An architecture."), message)
 
 
-def growing(ask) -> tuple[Networks, ...]:
+def make_unrelated_stages(ask) -> tuple[Networks, ...]:
     return networks(ask), networks(ask, critic=nn.Sequential(Net(ask.shape[0], 1)))
 
 
-def with_habit(habit, **more):
-    return lambda ask: networks(ask, critic=Net(ask.pack * ask.shape[0], 1, habit()), **more)
+def make_with_layer(layer, **more):
+    return lambda ask: networks(ask, critic=Net(ask.pack * ask.shape[0], 1, layer()), **more)
 
 
 ARCHITECTURES = (
     architecture(
-        "running statistics", "track_running_stats=False", with_habit(lambda: nn.BatchNorm1d(6), rowwise=False)
+        "running statistics", "track_running_stats=False", make_with_layer(lambda: nn.BatchNorm1d(6), rowwise=False)
     ),
-    architecture("dropout", "no dropout", with_habit(lambda: nn.Dropout(0.5))),
-    architecture("a counting layer", "buffers ['0.habit.calls'] change", with_habit(Restless)),
+    architecture("dropout", "no dropout", make_with_layer(lambda: nn.Dropout(0.5))),
+    architecture("a counting layer", "buffers ['0.layer.calls'] change", make_with_layer(CountingLayer)),
     architecture(
-        "rowwise with batch norm", "Say rowwise=False", with_habit(lambda: nn.BatchNorm1d(6, track_running_stats=False))
+        "rowwise with batch norm",
+        "Declare rowwise=False",
+        make_with_layer(lambda: nn.BatchNorm1d(6, track_running_stats=False)),
     ),
     architecture(
-        "deaf to codes",
+        "codes ignored",
         "ignores the last three",
-        lambda ask: networks(ask, generator=Deaf(3 + ask.latent, ask.shape[0])),
+        lambda ask: networks(ask, generator=IgnoringCodes(3 + ask.latent, ask.shape[0])),
     ),
     architecture("no room for codes", "latent + ask.latent", lambda ask: networks(ask, generator=Net(3, ask.shape[0]))),
-    architecture("no heads", "asked for a head 'code'", lambda ask: networks(ask, heads=False)),
+    architecture("no heads", "a request for a head 'code'", lambda ask: networks(ask, heads=False)),
     architecture("no packing", "pack = 2", lambda ask: networks(ask, critic=Net(ask.shape[0], 1))),
     architecture(
         "an unused layer",
@@ -109,104 +111,111 @@ ARCHITECTURES = (
     ),
     architecture("a spec of modules", "does not survive JSON", networks, sample=lambda rng: {"layer": nn.ReLU}),
     architecture(
-        "specs of global dice", "draw specs from the `rng`", networks, sample=lambda rng: {"width": random.random()}
+        "globally drawn specs",
+        "draw specs from the argument `rng`",
+        networks,
+        sample=lambda rng: {"w": random.random()},
     ),
     architecture("more specs than its size", "different specs", networks, sample=lambda rng: {"w": rng.randint(1, 9)}),
-    architecture("stages that forget", "missing, or others, in the next", growing),
+    architecture("unrelated stages", "missing or have another shape in the next stage", make_unrelated_stages),
 )
 
 
-def dataset(wrong: str, says: str, metrics: tuple[str, ...] = (), **fields) -> Planted:
-    """Plant a dataset: a normal law but for what is given."""
+def dataset(mistake: str, message: str, metrics: tuple[str, ...] = (), **fields) -> Planted:
+    """Return a normal distribution with a planted mistake in one of its fields."""
 
     def draw(generator: torch.Generator, n: int) -> Tensor:
         return torch.randn(n, 2, generator=generator)
 
-    right = {"shape": (2,), "draw": draw, "reference": lambda n: draw(torch.Generator().manual_seed(0), n)}
-    return Planted("datasets", Offer(wrong, lambda: Source(**{**right, **fields}), "Data.", metrics=metrics), says)
+    correct = {"shape": (2,), "draw": draw, "reference": lambda n: draw(torch.Generator().manual_seed(0), n)}
+    return Planted(
+        "datasets", Offer(mistake, lambda: Source(**{**correct, **fields}), "Data.", metrics=metrics), message
+    )
 
 
 ROWS = torch.randn(20, 2, generator=torch.Generator().manual_seed(4))
 
 DATASETS = (
-    dataset("global dice", "from torch's global generator", draw=lambda generator, n: torch.randn(n, 2)),
+    dataset("global random numbers", "from torch's global generator", draw=lambda generator, n: torch.randn(n, 2)),
     dataset("a generator ignored", "does not use its generator", draw=lambda generator, n: ROWS[:n]),
-    dataset("doubles", "samples are float32", draw=lambda g, n: torch.randn(n, 2, generator=g, dtype=torch.float64)),
+    dataset("doubles", "samples must be float32", draw=lambda g, n: torch.randn(n, 2, generator=g).double()),
     dataset("another shape", "`shape` is (3,)", shape=(3,)),
     dataset("a moving reference", "global generator", reference=lambda n: torch.randn(n, 2)),
-    dataset("a reference too long", "asked for 16 reference samples", reference=lambda n: ROWS),
+    dataset("a reference too long", "returns 20 samples for n = 16", reference=lambda n: ROWS),
     dataset("an unknown metric", "Did you mean 'sliced-w1'", metrics=("slice-w1",)),
-    dataset("law and set", "either `draw`", take=lambda indices: ROWS[indices], size=20),
+    dataset("a distribution and a set", "either `draw`", take=lambda indices: ROWS[indices], size=20),
     dataset(
         "labels out of range", "of 2 classes", draw=None, take=lambda i: ROWS[i], size=20, classes=2, labels=lambda i: i
     ),
-    dataset("rows out of order", "in another order", draw=None, take=lambda i: ROWS[i.sort().values], size=20),
+    dataset("samples out of order", "in another order", draw=None, take=lambda i: ROWS[i.sort().values], size=20),
 )
 
 
-def metric(wrong: str, says: str, measure, values=None) -> Planted:
-    """Plant a metric."""
+def metric(mistake: str, message: str, measure, values=None) -> Planted:
+    """Return a metric with a planted mistake."""
     build = lambda: Metric(measure=measure, values=values or {"spread": "neutral"})  # noqa: E731
-    return Planted("metrics", Offer(wrong, build, "A metric."), says)
+    return Planted("metrics", Offer(mistake, build, "A metric."), message)
 
 
-def first_half(evidence) -> dict[str, float]:
+def measure_first_samples(evidence) -> dict[str, float]:
     return {"spread": float(evidence.samples[:10].std())}
 
 
-def whitened(evidence) -> dict[str, float]:
+def measure_by_cholesky(evidence) -> dict[str, float]:
     rows = evidence.samples.flatten(1)
     return {"spread": float(torch.linalg.cholesky(rows.T.cov()).trace())}
 
 
 METRICS = (
     metric("undeclared values", "measures ['mean', 'spread']", lambda e: {"spread": 1.0, "mean": 0.0}),
-    metric("a tensor", "floats, please", lambda e: {"spread": e.samples.std()}),
+    metric("a tensor", "return floats", lambda e: {"spread": e.samples.std()}),
     metric("an unknown direction", "is 'up'", lambda e: {"spread": 1.0}, {"spread": "up"}),
-    metric("an order seen", "the same samples in another order", first_half),
-    metric("dice", "global generator", lambda e: {"spread": float(e.samples.std() + torch.rand(()))}),
+    metric("a value that depends on the order", "the same samples in another order", measure_first_samples),
+    metric("random numbers", "global generator", lambda e: {"spread": float(e.samples.std() + torch.rand(()))}),
     metric("samples changed", "in place", lambda e: {"spread": float(e.samples.mul_(2).std())}),
-    metric("dead generators raise", "cholesky", whitened),
+    metric("an exception for equal samples", "cholesky", measure_by_cholesky),
 )
 
 
 class Clipping(torch.optim.SGD):
-    """Gradient descent that first scales the gradients of everything to a norm of 1."""
+    """Gradient descent that first scales all gradients together to a norm of 1."""
 
     def step(self, closure=None):
         torch.nn.utils.clip_grad_norm_(self.param_groups[0]["params"], 1.0)
         return super().step(closure)
 
 
-def plain_sgd(lr: float = 0.1):
+def build_globally_clipped_sgd(lr: float = 0.1):
     return lambda parameters: Clipping(list(parameters), lr=lr)
 
 
 OPTIMIZERS = (
-    Planted("optimizers", Offer("global clipping", plain_sgd, "Descent."), "it is not elementwise"),
-    Planted("optimizers", Offer("no optimizer", lambda: list, "Nothing."), "no torch Optimizer"),
+    Planted("optimizers", Offer("global clipping", build_globally_clipped_sgd, "Descent."), "it is not elementwise"),
+    Planted("optimizers", Offer("no optimizer", lambda: list, "Nothing."), "It must make a torch.optim.Optimizer"),
 )
 
 
-def forgetful(losses, g, d):
+def drop_state(losses, g, d):
     return grad(lambda g: losses.generator(g, d)[0])(g), {}
 
 
-def wrong_player(losses, g, d):
+def differentiate_the_wrong_player(losses, g, d):
     return grad(losses.generator, argnums=1, has_aux=True)(g, d)
 
 
 DYNAMICS = (
-    Planted("dynamics", Offer("forgetful", lambda: Dynamics(generator=forgetful), "Moves."), "loses the memory"),
+    Planted("dynamics", Offer("state dropped", lambda: Dynamics(generator=drop_state), "Moves."), "drops the states"),
     Planted(
-        "dynamics", Offer("wrong player", lambda: Dynamics(generator=wrong_player), "Moves."), "its own parameters"
+        "dynamics",
+        Offer("wrong player", lambda: Dynamics(generator=differentiate_the_wrong_player), "Moves."),
+        "its own parameters",
     ),
 )
 
 
-def method(wrong: str, says: str, **fields) -> Planted:
-    """Plant a recipe."""
-    return Planted("methods", Offer(wrong, lambda: Method(**{"loss": Use("hinge"), **fields}), "A recipe."), says)
+def method(mistake: str, message: str, **fields) -> Planted:
+    """Return a method with a planted mistake."""
+    return Planted("methods", Offer(mistake, lambda: Method(**{"loss": Use("hinge"), **fields}), "A recipe."), message)
 
 
 METHODS = (
@@ -217,60 +226,72 @@ METHODS = (
 )
 
 
-def never_ends(work, batches):
+def run_without_end(work, batches):
     for batch in batches:
         yield Started(batch)
         work(batch, lambda step, steps: None)
 
 
-def raises(work, batches):
+def run_without_catching(work, batches):
     for batch in batches:
         yield Started(batch)
         yield Finished(batch, tuple(work(batch, lambda step, steps: None)))
 
 
 EXECUTORS = (
-    Planted("executors", Offer("never ends", lambda: never_ends, "Runs."), "Started, then Finished"),
-    Planted("executors", Offer("lets failures through", lambda: raises, "Runs."), "give a Lost event instead"),
+    Planted("executors", Offer("never ends", lambda: run_without_end, "Runs."), "Started, then Finished"),
+    Planted(
+        "executors", Offer("lets failures through", lambda: run_without_catching, "Runs."), "yield a Lost event instead"
+    ),
 )
 
 
-def report(wrong: str, says: str, render, suffix: str = ".txt") -> Planted:
-    """Plant a report."""
-    return Planted("reports", Offer(wrong, lambda: Report(suffix=suffix, render=render), "Writes."), says)
+def report(mistake: str, message: str, render, suffix: str = ".txt") -> Planted:
+    """Return a report with a planted mistake."""
+    return Planted("reports", Offer(mistake, lambda: Report(suffix=suffix, render=render), "Writes."), message)
 
 
-def lines(table, write=ascii) -> str:
-    """Write a table, rightly but for what is planted."""
+def render_lines(table, write=ascii) -> str:
+    """Return a table as text, with every part of it; `write` turns one cell into text."""
     head = [[table.title], [table.heading(column) for column in table.columns]]
     return "\n".join(", ".join(map(ascii, row)) for row in [*head, *table.cells(write), table.notes])
 
 
-def spoils(table) -> str:
+def render_and_change_index(table) -> str:
     table.frame.index = table.frame.index + 1
-    return lines(table)
+    return render_lines(table)
 
 
-def counts(table, seen=[]) -> str:  # noqa: B006
+def render_with_count(table, seen=[]) -> str:  # noqa: B006
     seen.append(table.title)
-    return lines(table) + str(len(seen))
+    return render_lines(table) + str(len(seen))
 
 
 REPORTS = (
-    report("a suffix with a path", "its suffix is '/../x'", lines, "/../x"),
-    report("gives a list", "`render` gives list", lambda table: [lines(table)]),
-    report("needs a row", "IndexError", lambda table: lines(table) + str(table.frame.iloc[0])),
-    report("leaves notes out", "differ in a note", lambda table: lines(table).rpartition("\n")[0]),
-    report("changes the table", "changes the table's frame", spoils),
-    report("keeps count", "differently the second time", counts),
-    report("escapes nothing", "reaches the output", lambda table: lines(table) + table.title),
+    report("a suffix with a path", "its suffix is '/../x'", render_lines, "/../x"),
+    report("returns a list", "`render` returns list", lambda table: [render_lines(table)]),
+    report("needs a row", "IndexError", lambda table: render_lines(table) + str(table.frame.iloc[0])),
+    report("leaves notes out", "differ in a note", lambda table: render_lines(table).rpartition("\n")[0]),
+    report("changes the table", "changes the table's frame", render_and_change_index),
+    report("keeps count", "differently the second time", render_with_count),
+    report("escapes nothing", "reaches the output", lambda table: render_lines(table) + table.title),
 )
 
 ANYTHING = (
     Planted("losses", Offer("a bare option", lambda margin: Objective(None, None), "A loss."), "have no default"),
     Planted("losses", Offer("no summary", lambda: Objective(None, None), " "), "has no summary"),
     Planted("losses", Offer("no build", lambda: 1 / 0, "A loss."), "ZeroDivisionError"),
-    Planted("losses", Offer("no objective", lambda: (1, 2), "A loss."), "It must give an Objective"),
+    Planted("losses", Offer("no objective", lambda: (1, 2), "A loss."), "It must return an Objective"),
 )
 
-ELSEWHERE = (*ARCHITECTURES, *DATASETS, *METRICS, *OPTIMIZERS, *DYNAMICS, *METHODS, *EXECUTORS, *REPORTS, *ANYTHING)
+OTHER_MISTAKES = (
+    *ARCHITECTURES,
+    *DATASETS,
+    *METRICS,
+    *OPTIMIZERS,
+    *DYNAMICS,
+    *METHODS,
+    *EXECUTORS,
+    *REPORTS,
+    *ANYTHING,
+)

@@ -1,4 +1,4 @@
-"""Our own offers keep the contracts that strangers' must, and `ganbench check` says so of either."""
+"""Our own offers follow the contracts that third parties' offers must, and `ganbench check` reports on both."""
 
 from __future__ import annotations
 
@@ -14,97 +14,98 @@ import pytest
 import torch
 from ganbench import GanbenchError, Offer, cli, registry
 from ganbench.api import hooks
-from ganbench.testing.check import ALONE, check
+from ganbench.testing.check import ISOLATED_ARGUMENTS, check
 from ganbench.testing.contracts import KINDS, contracts
 from ganbench.testing.purity import Capture, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Contract
 
 SAMPLE = str(Path(__file__).parents[1] / "support" / "contract_sample.py")
 INSTALLED = registry.load()
-OURS = [one for kind in INSTALLED.kinds for one in INSTALLED.offers(kind) if one.provider.startswith("ganbench ")]
+ALL_OFFERS = [offered for kind in INSTALLED.kinds for offered in INSTALLED.offers(kind)]
+OUR_OFFERS = [offered for offered in ALL_OFFERS if offered.provider.startswith("ganbench ")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "contract" in metafunc.fixturenames:
-        metafunc.parametrize("contract", list(contracts(INSTALLED, OURS)), ids=str)
+        metafunc.parametrize("contract", list(contracts(INSTALLED, OUR_OFFERS)), ids=str)
 
 
-def test_our_own_offer_keeps_the_rule(contract: Contract) -> None:
-    contract.hold()
+def test_our_own_offer_follows_the_rule(contract: Contract) -> None:
+    contract.check()
 
 
-def test_every_kind_that_is_offered_has_contracts() -> None:
-    assert {one.kind for one in OURS} <= KINDS.keys()
+def test_every_kind_of_offer_has_contracts() -> None:
+    assert {offered.kind for offered in OUR_OFFERS} <= KINDS.keys()
     assert all(rules.rules for rules in KINDS.values())
 
 
-def examples() -> list[str]:
-    """Give the code under each hook's documentation."""
+def extract_examples() -> list[str]:
+    """Return the example code in each hook's documentation."""
     docs = [inspect.getdoc(hook) or "" for name, hook in vars(hooks).items() if name.startswith("ganbench_")]
     return ["\n".join(re.findall(r"^(?:>>> |\.\.\. )(.*)$", doc, re.MULTILINE)) for doc in docs if ">>>" in doc]
 
 
-@pytest.mark.parametrize("code", examples(), ids=lambda code: re.search(r"ganbench_\w+", code)[0])
-def test_the_example_under_a_hook_keeps_the_contracts(code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", extract_examples(), ids=lambda code: re.search(r"ganbench_\w+", code)[0])
+def test_the_example_of_a_hook_follows_the_contracts(code: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(code)
     plugins = registry.load(files=[file])
-    mine = [one for kind in plugins.kinds for one in plugins.offers(kind) if one.origin == str(file)]
-    assert len(mine) == 1
-    for contract in contracts(plugins, mine):
-        contract.hold()
+    offers = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.origin == str(file)]
+    assert len(offers) == 1
+    for contract in contracts(plugins, offers):
+        contract.check()
 
 
-def test_check_says_of_each_offer_of_a_file_which_rules_it_breaks() -> None:
+def test_check_reports_the_broken_rules_of_each_offer_of_a_file() -> None:
     verdicts, problems = check([SAMPLE])
-    said = {verdict.offered.offer.name: verdict for verdict in verdicts}
-    assert said.keys() == {"good-loss", "bad-loss", "mine"}
+    by_name = {verdict.offered.offer.name: verdict for verdict in verdicts}
+    assert by_name.keys() == {"good-loss", "bad-loss", "mine"}
     assert not problems
-    assert said["good-loss"].rules >= 10
-    assert str(said["good-loss"]).endswith("rules kept")
-    assert said["bad-loss"].broken == [
-        "loss 'bad-loss': lowering the critic's loss nowhere puts real above fake: is its sign wrong, or high_is_real?"
+    assert by_name["good-loss"].rules >= 10
+    assert str(by_name["good-loss"]).endswith("rules passed")
+    assert by_name["bad-loss"].broken == [
+        "loss 'bad-loss': minimising the critic's loss never puts real above fake: check its sign, and high_is_real."
     ]
-    assert "no example: nothing holds its values against the literature" in str(said["bad-loss"])
+    assert "no example: nothing compares its values with the literature" in str(by_name["bad-loss"])
     assert (
-        said["mine"]
+        by_name["mine"]
         .broken[0]
         .startswith(
-            "constraint 'mine': its norm mixes rows or axes: on D(x) = w.x with |w| = 1.7 and 3x4x4 samples it gives "
+            "constraint 'mine': its norm mixes samples or axes: on D(x) = w.x with |w| = 1.7 and 3x4x4 samples it is "
         )
     )
 
 
 @pytest.mark.parametrize(("words", "code"), [(["hinge"], 0), (["bad-loss", SAMPLE], 1), (["hinj"], 2), (["no.py"], 2)])
-def test_the_command_ends_with_0_for_sound_1_for_broken_2_for_unknown(words, code, capsys) -> None:
+def test_the_exit_code_is_0_for_correct_1_for_broken_and_2_for_unknown_offers(words, code, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["check", *words])
     out, err = capsys.readouterr()
     assert ended.value.code == code, out + err
     assert "Traceback" not in out + err
-    assert [("kept" in out), ("of 12 rules broken" in out), ("ganbench: " in err)][code]
+    assert [("rules passed" in out), ("of 12 rules broken" in out), ("ganbench: " in err)][code]
 
 
-def test_what_the_author_configures_for_pytest_changes_nothing(tmp_path: Path) -> None:
-    """Neither addopts, nor a conftest that breaks, nor environment variables reach the contracts."""
+def test_the_authors_pytest_configuration_changes_nothing(tmp_path: Path) -> None:
+    """Addopts, a conftest that raises and environment variables do not reach the contracts."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\ntestpaths = nowhere\n")
-    (tmp_path / "conftest.py").write_text("raise RuntimeError('the contracts must not see me')\n")
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('the contracts must not load this')\n")
     environment = {**os.environ, "PYTEST_ADDOPTS": "--collect-only", "PYTEST_PLUGINS": "no_such_plugin"}
-    command = [sys.executable, "-m", "ganbench.cli", "check", SAMPLE]
+    command = [sys.executable, "-m", "ganbench", "check", SAMPLE]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.endswith("3 checked, 2 with broken rules\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "pytest.ini"]
 
 
-def test_no_entry_point_makes_strangers_pytest_load_the_contracts() -> None:
+def test_no_entry_point_makes_pytest_load_the_contracts() -> None:
     from importlib.metadata import distribution
 
     assert not [entry for entry in distribution("ganbench").entry_points if entry.group == "pytest11"]
-    assert ALONE[:2] == ["-p", "ganbench.testing.pytest_plugin"]
+    assert ISOLATED_ARGUMENTS[:2] == ["-p", "ganbench.testing.pytest_plugin"]
 
 
-def test_without_pytest_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_without_pytest_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def absent(name: str, *rest):
@@ -118,7 +119,7 @@ def test_without_pytest_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("act", "says"),
+    ("act", "message"),
     [
         (lambda x: x.sum().item(), "takes a number out"),
         (lambda x: x[x > 0], "mask"),
@@ -128,37 +129,37 @@ def test_without_pytest_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
         (lambda x: torch.masked_select(x, x > 0), "mask"),
     ],
 )
-def test_what_a_cuda_graph_cannot_capture_is_seen_without_a_gpu(act, says: str) -> None:
-    with pytest.raises(AssertionError, match=says), Capture():
+def test_what_a_cuda_graph_cannot_capture_is_detected_without_a_gpu(act, message: str) -> None:
+    with pytest.raises(AssertionError, match=message), Capture():
         act(torch.ones(3))
 
 
 def test_what_a_cuda_graph_can_capture_passes() -> None:
     x = torch.linspace(-1, 1, 6).reshape(3, 2)
     with Capture():
-        found = (
+        result = (
             torch.where(x > 0, x, 0.1 * x).flatten(1).square().sum(1).sqrt()
             + x.new_zeros(3)
             + x[:, 0]
             + x[:, 1:].squeeze(1)
         )
-    assert found.shape == (3,)
+    assert result.shape == (3,)
 
 
-def test_guards_see_dice_and_changes_and_let_the_rest_pass() -> None:
-    held = {"x": torch.tensor([1.0, torch.nan])}
-    with require_no_global_random(), require_unchanged("x", held):
+def test_guards_detect_random_numbers_and_changes_and_nothing_else() -> None:
+    tensors = {"x": torch.tensor([1.0, torch.nan])}
+    with require_no_global_random(), require_unchanged("x", tensors):
         torch.rand(2, generator=torch.Generator().manual_seed(0))
-        held["x"] + 1
-    with pytest.raises(AssertionError, match="changes x in place"), require_unchanged("x", held):
-        held["x"].add_(1)
-    for throw in (lambda: torch.rand(()), __import__("random").random, __import__("numpy").random.rand):
+        tensors["x"] + 1
+    with pytest.raises(AssertionError, match="changes x in place"), require_unchanged("x", tensors):
+        tensors["x"].add_(1)
+    for draw in (lambda: torch.rand(()), __import__("random").random, __import__("numpy").random.rand):
         with pytest.raises(AssertionError, match="global generator"), require_no_global_random():
-            throw()
+            draw()
 
 
-def test_an_offer_that_is_not_stackable_is_held_to_the_loop_alone() -> None:
-    """Its .item() is no breach then: rules that need mapping are not generated."""
+def test_an_offer_that_is_not_stackable_is_checked_only_in_a_loop() -> None:
+    """It may then use .item(): rules that need mapping over seeds are not generated."""
     from ganbench import Objective, hookimpl
 
     class Mine:
@@ -172,6 +173,6 @@ def test_an_offer_that_is_not_stackable_is_held_to_the_loop_alone() -> None:
     plugins = registry.load(plugins=[Mine], installed=False)
     claims = []
     for contract in contracts(plugins):
-        contract.hold()
+        contract.check()
         claims.append(contract.rule.claim)
-    assert not [claim for claim in claims if "CUDA" in claim or "trained as one" in claim]
+    assert not [claim for claim in claims if "CUDA" in claim or "trained together" in claim]
