@@ -1,1 +1,1 @@
-"""ganbench's own plugins: strangers to the core, importing only `ganbench` and the libraries of their field."""
+"""The plugins that come with ganbench. Like third-party plugins they import only `ganbench` and libraries."""

@@ -1,4 +1,4 @@
-"""What the perceptrons and Dirac's networks are, and what a method may rely on."""
+"""The perceptrons and the Dirac-GAN's networks, and what methods may rely on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NORMS = ["batch", "layer"]
 
 
 def networks(ask: Ask, seed: int = 0, **options: Any) -> Networks:
-    """The fixed perceptron, its weights drawn from the global generator as the engine seeds it."""
+    """Return the fixed perceptron, with weights drawn from the global generator, which the engine seeds too."""
     space = MLP.build(**options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -34,7 +34,7 @@ def normal(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4), (3, 2, 2)])
-def test_a_generator_gives_samples_and_a_critic_one_score_for_each(shape: tuple[int, ...]) -> None:
+def test_a_generator_returns_samples_and_a_critic_one_score_per_sample(shape: tuple[int, ...]) -> None:
     nets = networks(Ask(shape=shape), latent=5)
     samples = nets.generator(normal(7, 5))
     assert nets.latent == 5
@@ -42,7 +42,7 @@ def test_a_generator_gives_samples_and_a_critic_one_score_for_each(shape: tuple[
     assert nets.critic(samples).shape == (7,)
 
 
-def test_codes_widen_the_latent_packing_the_critic_and_heads_its_answers() -> None:
+def test_codes_widen_the_latent_packing_widens_the_critic_and_heads_add_answers() -> None:
     nets = networks(Ask(shape=(1, 4, 4), latent=3, pack=2, heads={"code": 4, "pose": 1}), latent=5)
     assert nets.generator(normal(7, 8)).shape == (7, 1, 4, 4)
     answers = nets.critic(normal(6, 2, 4, 4))
@@ -53,26 +53,26 @@ def test_codes_widen_the_latent_packing_the_critic_and_heads_its_answers() -> No
     }
 
 
-def test_one_seed_gives_the_same_weights_whatever_the_method_asks() -> None:
-    """Heads come last, and neither norms nor biases draw anything."""
+def test_a_seed_gives_the_same_weights_for_every_method() -> None:
+    """The weights of heads are drawn last, and norms and biases draw nothing."""
     plain = networks(IMAGE, critic_normalised=True)
-    asked = networks(
+    with_heads = networks(
         Ask(shape=(1, 4, 4), heads={"code": 4}, critic_norm="batch"), critic_normalised=True, generator_normalised=True
     )
     for name in ("generator", "critic"):
-        theirs = getattr(asked, name).state_dict()
+        weights = getattr(with_heads, name).state_dict()
         for key, weight in getattr(plain, name).state_dict().items():
-            assert "linear" not in key or "bias" in key or torch.equal(weight, theirs[key])
-    assert torch.equal(plain.critic.score.weight, asked.critic.score.weight)
+            assert "linear" not in key or "bias" in key or torch.equal(weight, weights[key])
+    assert torch.equal(plain.critic.score.weight, with_heads.critic.score.weight)
 
 
 def test_another_seed_gives_other_weights() -> None:
-    one, other = (networks(FLAT, seed=seed).critic.score.weight for seed in (0, 1))
-    assert not torch.equal(one, other)
+    first, second = (networks(FLAT, seed=seed).critic.score.weight for seed in (0, 1))
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize(("initialisation", "variance"), [("he", 2 / 400), ("glorot", 2 / 800)])
-def test_hidden_weights_have_the_variance_that_the_initialisation_names(initialisation: str, variance: float) -> None:
+def test_hidden_weights_have_the_variance_of_their_initialisation(initialisation: str, variance: float) -> None:
     nets = networks(FLAT, critic_width=400, initialisation=initialisation)
     assert nets.critic.trunk.linear2.weight.var().item() == pytest.approx(variance, rel=0.02)
     assert nets.critic.score.weight.var().item() == pytest.approx(2 / 401, rel=0.2)
@@ -91,7 +91,7 @@ def test_depth_counts_hidden_layers_and_width_their_units() -> None:
 
 
 @pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)])
-def test_normalisation_follows_the_method_and_spares_the_critics_first_layer(norm: Any, kind: type) -> None:
+def test_normalisation_follows_the_method_and_skips_the_critics_first_layer(norm: Any, kind: type) -> None:
     nets = networks(Ask(shape=(2,), critic_norm=norm), generator_normalised=True, critic_normalised=True)
     trunk = nets.critic.trunk
     assert not hasattr(trunk, "norm1")
@@ -102,7 +102,7 @@ def test_normalisation_follows_the_method_and_spares_the_critics_first_layer(nor
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_no_bias_stands_before_a_norm(norm: Any) -> None:
+def test_a_layer_before_a_norm_has_no_bias(norm: Any) -> None:
     trunk = networks(Ask(shape=(2,), critic_norm=norm), critic_normalised=True).critic.trunk
     assert trunk.linear1.bias is not None
     assert trunk.linear2.bias is None
@@ -110,7 +110,7 @@ def test_no_bias_stands_before_a_norm(norm: Any) -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("normalised", [False, True])
-def test_a_critic_is_rowwise_unless_it_normalises_by_batch_and_what_it_claims_is_so(norm, normalised) -> None:
+def test_a_critic_is_rowwise_unless_it_normalises_by_batch_and_behaves_as_declared(norm, normalised) -> None:
     nets = networks(Ask(shape=(2,), critic_norm=norm), critic_normalised=normalised)
     assert nets.rowwise == (not (normalised and norm == "batch"))
     x = normal(8, 2)
@@ -118,8 +118,8 @@ def test_a_critic_is_rowwise_unless_it_normalises_by_batch_and_what_it_claims_is
     assert torch.allclose(nets.critic(x), apart, atol=1e-5) == nets.rowwise
 
 
-def test_networks_keep_no_buffers() -> None:
-    """A functional call could not give them back."""
+def test_networks_have_no_buffers() -> None:
+    """A functional call could not return their new values."""
     nets = networks(Ask(shape=(2,), critic_norm="batch"), generator_normalised=True, critic_normalised=True)
     assert not [*nets.generator.buffers(), *nets.critic.buffers()]
 
@@ -141,12 +141,12 @@ def test_a_tanh_output_is_the_tanh_of_the_linear_one() -> None:
 )
 def test_an_activation_is_the_papers_function(name: str, values: list[float]) -> None:
     """The shifted softplus is softplus(2x + 2) / 2 - 1: at 3 it is 3 + log(1 + e^-8) / 2 = 3.0001677."""
-    got = mlp.ACTIVATIONS[name]()(torch.tensor([-2.0, 0.0, 3.0]))
-    torch.testing.assert_close(got, torch.tensor(values), atol=1e-6, rtol=0)
+    actual = mlp.ACTIVATIONS[name]()(torch.tensor([-2.0, 0.0, 3.0]))
+    torch.testing.assert_close(actual, torch.tensor(values), atol=1e-6, rtol=0)
 
 
 def slope_penalty(critic: nn.Module, parameters: Any, x: Tensor) -> Tensor:
-    """The mean squared slope of a critic: a loss that wants second derivatives."""
+    """Return the mean squared slope of a critic, a loss whose gradient needs second derivatives."""
     return grad(lambda at: functional_call(critic, parameters, (at,)).sum())(x).square().mean()
 
 
@@ -160,8 +160,8 @@ def test_critics_map_over_seeds_through_a_double_backward(activation: str, norm:
     x, critic = normal(3, 6, 2).double(), members[0]
     mapped = vmap(grad(lambda parameters, x: slope_penalty(critic, parameters, x)))(stacked, x)
     for index, member in enumerate(members):
-        own = dict(member.named_parameters())
-        alone = grad(lambda parameters, at=x[index]: slope_penalty(critic, parameters, at))(own)
+        parameters = dict(member.named_parameters())
+        alone = grad(lambda parameters, at=x[index]: slope_penalty(critic, parameters, at))(parameters)
         for name, gradient in alone.items():
             torch.testing.assert_close(mapped[name][index], gradient, atol=1e-12, rtol=0)
         assert max(gradient.abs().max() for gradient in alone.values()) > 0
@@ -173,7 +173,7 @@ def test_the_random_space_has_as_many_points_as_the_papers() -> None:
     assert MLP.build().size == 1
 
 
-def test_a_random_spec_draws_every_factor_of_either_player_evenly() -> None:
+def test_a_random_spec_draws_every_factor_of_both_players_uniformly() -> None:
     """4,000 draws: each of k values within five standard deviations of its share."""
     space, rng = RANDOM.build(), Random(0)
     specs = [space.sample(rng) for _ in range(4000)]
@@ -186,7 +186,7 @@ def test_a_random_spec_draws_every_factor_of_either_player_evenly() -> None:
         assert all(abs(count - 4000 / values) < 5 * spread for count in counts.values())
 
 
-def test_one_generator_of_chance_gives_one_list_of_specs() -> None:
+def test_equal_random_states_give_equal_lists_of_specs() -> None:
     space = RANDOM.build()
     first, second = ([space.sample(rng) for _ in range(5)] for rng in (Random(3), Random(3)))
     assert first == second
@@ -194,7 +194,7 @@ def test_one_generator_of_chance_gives_one_list_of_specs() -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_random_specs_build_what_they_say(norm: Any) -> None:
+def test_random_specs_build_the_networks_they_describe(norm: Any) -> None:
     space, rng = RANDOM.build(), Random(1)
     for _ in range(8):
         spec = space.sample(rng)
@@ -210,12 +210,12 @@ def test_random_specs_build_what_they_say(norm: Any) -> None:
 @pytest.mark.parametrize(
     ("offer", "options"), [(MLP, {"critic_depth": 1, "critic_normalised": True}), (RANDOM, {"depths": (1, 2)})]
 )
-def test_a_normalised_critic_without_a_layer_to_normalise_is_refused_with_the_way_out(offer, options) -> None:
+def test_a_normalised_critic_without_a_layer_to_normalise_is_refused_with_a_way_out(offer, options) -> None:
     with pytest.raises(GanbenchError, match=r"depth 1 has no layer to normalise .* depth of at least 2"):
         offer.build(**options)
 
 
-def test_diracs_networks_are_a_point_and_a_line_through_the_origin() -> None:
+def test_the_dirac_gans_networks_are_a_point_and_a_line_through_the_origin() -> None:
     nets = DIRAC.build(theta=0.5, psi=-2.0).networks({}, Ask(shape=(1,)))
     assert nets.generator(normal(3, 1)).tolist() == [[0.5]] * 3
     assert nets.critic(torch.tensor([[3.0], [0.0]])).tolist() == [-6.0, 0.0]
@@ -223,18 +223,18 @@ def test_diracs_networks_are_a_point_and_a_line_through_the_origin() -> None:
     assert sizes == [1, 1]
 
 
-def test_diracs_default_start_is_the_papers_in_our_sign() -> None:
-    """Their critic is high on fake, so their (1, 1) is our (1, -1)."""
+def test_the_dirac_gans_default_start_is_the_papers_in_our_sign() -> None:
+    """The paper's critic is high on fake, so the paper's (1, 1) is our (1, -1)."""
     nets = DIRAC.build().networks({}, Ask(shape=(1,)))
     assert [weight.item() for net in (nets.generator, nets.critic) for weight in net.parameters()] == [1.0, -1.0]
 
 
-def test_diracs_critic_refuses_heads_and_names_the_way_out() -> None:
+def test_the_dirac_gans_critic_refuses_heads_with_a_way_out() -> None:
     with pytest.raises(GanbenchError, match=r"asks for code\. Use 'mlp'"):
         DIRAC.build().networks({}, Ask(shape=(1,), heads={"code": 2}))
 
 
-def test_diracs_networks_map_over_seeds() -> None:
+def test_the_dirac_gans_networks_map_over_seeds() -> None:
     nets = DIRAC.build().networks({}, Ask(shape=(1,)))
     theta, psi = torch.tensor([[1.0], [2.0]]), torch.tensor([[[3.0]], [[4.0]]])
 

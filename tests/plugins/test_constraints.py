@@ -1,4 +1,4 @@
-"""What the constraints are worth and what they hold, on critics whose slopes are known."""
+"""Values and effects of the constraints, on critics whose slopes are known."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def play(critic, real: Tensor, fake: Tensor, mix: Tensor | None = None) -> SimpleNamespace:
-    """What a step shows to a penalty."""
+def make_play(critic, real: Tensor, fake: Tensor, mix: Tensor | None = None) -> SimpleNamespace:
+    """Return the parts of a play that penalties read."""
     mix = (
         torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, generator=generator(7)) if mix is None else mix
     )
@@ -55,24 +55,24 @@ def test_a_penalty_has_the_value_its_example_claims(offer: Offer, example) -> No
     shape = example.given["shape"]
     real, fake = samples(6, *shape)
     w = slope_of_length(example.given["slope"], real[0].numel())
-    value = offer.build(**example.options).critic(play(linear(w), real, fake))
+    value = offer.build(**example.options).critic(make_play(linear(w), real, fake))
     assert value.item() == pytest.approx(example.expect["critic"], abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1,), (48,), (3, 16), (3, 4, 4)])
 @pytest.mark.parametrize(("name", "value"), [("gradient-penalty", 4.9), ("r1", 14.45), ("r2", 14.45)])
-def test_a_slope_of_1_7_costs_4_9_and_14_45_at_weight_10_whatever_the_samples_shape(name, value, shape) -> None:
-    """The norm runs over all axes of a sample; over another axis it gives another number."""
+def test_a_slope_of_1_7_costs_4_9_and_14_45_at_weight_10_for_every_shape_of_samples(name, value, shape) -> None:
+    """The norm is over all axes of a sample; over other axes the value would differ."""
     real, fake = samples(5, *shape)
     w = slope_of_length(1.7, real[0].numel())
-    assert 10 * OFFERS[name].build().critic(play(linear(w), real, fake)).item() == pytest.approx(value, abs=1e-5)
+    assert 10 * OFFERS[name].build().critic(make_play(linear(w), real, fake)).item() == pytest.approx(value, abs=1e-5)
 
 
-def test_the_penalty_looks_at_each_samples_own_slope() -> None:
+def test_the_penalty_uses_each_samples_own_slope() -> None:
     """D = |x|^2 / 2 has slope |x|: at 1, 2 and 5 the penalty is (0 + 1 + 16) / 3; one norm for all gives 20."""
     x = torch.diag(torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64))
     term = OFFERS["gradient-penalty"].build(centre="real").critic
-    assert term(play(lambda x: x.square().sum(1) / 2, x, x)).item() == pytest.approx(17 / 3, abs=1e-9)
+    assert term(make_play(lambda x: x.square().sum(1) / 2, x, x)).item() == pytest.approx(17 / 3, abs=1e-9)
 
 
 @pytest.mark.parametrize(("mix", "value"), [(1.0, 9.0), (0.0, 25.0), (0.25, 14.625)])
@@ -81,7 +81,7 @@ def test_the_mixing_coefficient_is_the_real_samples_share(mix: float, value: flo
     real, fake = torch.tensor([[[3.0, 0.0]], [[0.0, 5.0]]], dtype=torch.float64)
     e = torch.full((1, 1), mix, dtype=torch.float64)
     term = OFFERS["gradient-penalty"].build(target=0.0).critic
-    assert term(play(lambda x: x.square().sum(1) / 2, real, fake, e)).item() == pytest.approx(value, abs=1e-9)
+    assert term(make_play(lambda x: x.square().sum(1) / 2, real, fake, e)).item() == pytest.approx(value, abs=1e-9)
 
 
 def test_one_coefficient_per_sample_spreads_the_interpolates_by_the_root_of_one_24th() -> None:
@@ -89,42 +89,42 @@ def test_one_coefficient_per_sample_spreads_the_interpolates_by_the_root_of_one_
     draw = OFFERS["gradient-penalty"].build().draws["mix"]
     assert draw == Draw("uniform", "sample")
     real, fake = samples(20000, 3, 4, 4)
-    e = torch.rand(20000, 1, 1, 1, dtype=torch.float64, generator=generator(2))  # what that draw means
+    e = torch.rand(20000, 1, 1, 1, dtype=torch.float64, generator=generator(2))  # as `Draw` defines it
     term = OFFERS["gradient-penalty"].build(target=0.0).critic
 
-    def one(real: Tensor, fake: Tensor, e: Tensor) -> Tensor:
-        return term(play(lambda x: x.flatten(1).square().sum(1) / 2, real[None], fake[None], e[None]))
+    def penalty(real: Tensor, fake: Tensor, e: Tensor) -> Tensor:
+        return term(make_play(lambda x: x.flatten(1).square().sum(1) / 2, real[None], fake[None], e[None]))
 
-    assert (vmap(one)(real, fake, e) / 48).std().item() == pytest.approx((1 / 24) ** 0.5, abs=0.005)
+    assert (vmap(penalty)(real, fake, e) / 48).std().item() == pytest.approx((1 / 24) ** 0.5, abs=0.005)
 
 
-def test_no_chance_is_asked_for_where_none_is_used() -> None:
+def test_no_random_draws_are_declared_where_none_are_used() -> None:
     for centre in ("real", "fake"):
         assert OFFERS["gradient-penalty"].build(centre=centre).draws == {}
 
 
 @pytest.mark.parametrize(("centre", "value"), [("real", 4.0), ("fake", 64.0)])
-def test_the_penalty_is_taken_where_its_centre_says(centre: str, value: float) -> None:
+def test_the_penalty_is_taken_at_its_centre(centre: str, value: float) -> None:
     real, fake = torch.tensor([[[3.0]], [[9.0]]], dtype=torch.float64)
     term = OFFERS["gradient-penalty"].build(centre=centre).critic
-    assert term(play(lambda x: x.square().sum(1) / 2, real, fake)).item() == pytest.approx(value, abs=1e-9)
+    assert term(make_play(lambda x: x.square().sum(1) / 2, real, fake)).item() == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize(("name", "value"), [("r1", 4.5), ("r2", 40.5)])
-def test_r1_looks_at_real_samples_and_r2_at_fake_ones(name: str, value: float) -> None:
+def test_r1_uses_real_samples_and_r2_fake_ones(name: str, value: float) -> None:
     real, fake = torch.tensor([[[3.0]], [[9.0]]], dtype=torch.float64)
-    assert OFFERS[name].build().critic(play(lambda x: x.square().sum(1) / 2, real, fake)).item() == value
+    assert OFFERS[name].build().critic(make_play(lambda x: x.square().sum(1) / 2, real, fake)).item() == value
 
 
 @pytest.mark.parametrize(("weight", "report"), [(0.1, 6.0), (0.5, 2.0), (10.0, 1.05)])
 def test_a_penalised_linear_critic_is_steeper_than_1_by_theta_over_2_lambda(weight: float, report: float) -> None:
-    """Between parallel lines 1 apart, least of -s + lambda (s - 1)^2: lambda .1 reports six times W1."""
+    """Between parallel lines 1 apart the slope s minimises -s + lambda (s - 1)^2: lambda .1 reports six times W1."""
     z = torch.rand(6, dtype=torch.float64, generator=generator())
     real, fake = (torch.stack([torch.full_like(z, at), z], 1) for at in (0.0, 1.0))
     gp, (offer,) = OFFERS["gradient-penalty"].build().critic, wasserstein.ganbench_losses()
 
     def loss(w: Tensor) -> Tensor:
-        return offer.build().critic(real @ w, fake @ w) + weight * gp(play(linear(w), real, fake))
+        return offer.build().critic(real @ w, fake @ w) + weight * gp(make_play(linear(w), real, fake))
 
     best = torch.tensor([-report, 0.0], dtype=torch.float64)
     assert grad(loss)(best).abs().max().item() < 1e-9
@@ -137,7 +137,7 @@ def test_a_penalised_linear_critic_is_steeper_than_1_by_theta_over_2_lambda(weig
 def test_a_penalty_is_finite_with_a_finite_gradient_where_the_critic_is_flat(name: str) -> None:
     real, fake = samples(4, 3)
     term = OFFERS[name].build().critic
-    slope = grad(lambda w: term(play(linear(w), real, fake)))(torch.zeros(3, dtype=torch.float64))
+    slope = grad(lambda w: term(make_play(linear(w), real, fake)))(torch.zeros(3, dtype=torch.float64))
     assert slope.isfinite().all()
 
 
@@ -145,8 +145,8 @@ def test_a_penalty_is_finite_with_a_finite_gradient_where_the_critic_is_flat(nam
 def test_a_constant_added_to_the_critic_costs_nothing(name: str) -> None:
     real, fake = samples(4, 3)
     w, term = slope_of_length(2.0, 3), OFFERS[name].build().critic
-    raised = term(play(lambda x: linear(w)(x) + 7, real, fake))
-    assert raised.item() == pytest.approx(term(play(linear(w), real, fake)).item(), abs=1e-12)
+    raised = term(make_play(lambda x: linear(w)(x) + 7, real, fake))
+    assert raised.item() == pytest.approx(term(make_play(linear(w), real, fake)).item(), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -157,28 +157,28 @@ def test_the_penalty_of_a_batch_is_the_mean_over_its_rows(name: str) -> None:
     def critic(x: Tensor) -> Tensor:
         return x.flatten(1).sin().sum(1)
 
-    rows = [term(play(critic, real[i : i + 1], fake[i : i + 1], mix[i : i + 1])) for i in range(5)]
-    together = term(play(critic, real, fake, mix))
+    rows = [term(make_play(critic, real[i : i + 1], fake[i : i + 1], mix[i : i + 1])) for i in range(5)]
+    together = term(make_play(critic, real, fake, mix))
     assert together.item() == pytest.approx(torch.stack(rows).mean().item(), abs=1e-12)
 
 
 @pytest.mark.parametrize(("name", "pull"), [("gradient-penalty", 2 * 0.7), ("r1", 1.7), ("r2", 1.7)])
 def test_the_penalty_pulls_a_linear_critic_along_its_own_slope(name: str, pull: float) -> None:
-    """The derivative of (|w| - 1)^2 is 2 (|w| - 1) w / |w|, that of |w|^2 / 2 is w: second derivatives at work."""
+    """The derivative of (|w| - 1)^2 is 2 (|w| - 1) w / |w|, that of |w|^2 / 2 is w; both need second derivatives."""
     real, fake = samples(4, 3)
     w, term = slope_of_length(1.7, 3), OFFERS[name].build().critic
-    slope = grad(lambda w: term(play(linear(w), real, fake)))(w)
+    slope = grad(lambda w: term(make_play(linear(w), real, fake)))(w)
     torch.testing.assert_close(slope, pull * w / 1.7, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_seeds_mapped_together_pay_what_each_pays_alone(name: str) -> None:
+def test_seeds_mapped_together_have_the_penalties_of_each_alone(name: str) -> None:
     real, fake = samples(3, 4, 2)
     w1, w2 = torch.randn(2, 3, 2, 2, dtype=torch.float64, generator=generator(4))
     term, mix = OFFERS[name].build().critic, torch.rand(3, 4, 1, dtype=torch.float64, generator=generator(5))
 
     def member(w1: Tensor, w2: Tensor, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-        return grad(lambda w: term(play(lambda x: (x @ w).tanh() @ w2[0], real, fake, mix)))(w1)
+        return grad(lambda w: term(make_play(lambda x: (x @ w).tanh() @ w2[0], real, fake, mix)))(w1)
 
     mapped = vmap(member)(w1, w2, real, fake, mix)
     alone = [member(*row) for row in zip(w1, w2, real, fake, mix, strict=True)]
@@ -190,21 +190,21 @@ def test_the_target_may_be_a_tensor_that_changes_between_steps() -> None:
     target = torch.tensor(1.0, dtype=torch.float64)
     term, w = OFFERS["gradient-penalty"].build(target=target).critic, slope_of_length(1.7, 3)
     target.fill_(0.5)
-    assert term(play(linear(w), real, fake)).item() == pytest.approx(1.44, abs=1e-9)
+    assert term(make_play(linear(w), real, fake)).item() == pytest.approx(1.44, abs=1e-9)
 
 
 def test_clipping_moves_every_parameter_to_the_nearest_point_within_the_bound() -> None:
     parameters = {"weight": torch.tensor([[-3.0, -0.5], [0.25, 3.0]]), "bias": torch.tensor([2.0, -0.5])}
-    held = OFFERS["weight-clipping"].build(bound=0.5).project(parameters, torch.tensor(0.0))
-    assert torch.equal(held["weight"], torch.tensor([[-0.5, -0.5], [0.25, 0.5]]))
-    assert torch.equal(held["bias"], torch.tensor([0.5, -0.5]))
-    assert parameters["bias"][0] == 2.0  # the argument is left alone
+    clipped = OFFERS["weight-clipping"].build(bound=0.5).project(parameters, torch.tensor(0.0))
+    assert torch.equal(clipped["weight"], torch.tensor([[-0.5, -0.5], [0.25, 0.5]]))
+    assert torch.equal(clipped["bias"], torch.tensor([0.5, -0.5]))
+    assert parameters["bias"][0] == 2.0  # the argument is unchanged
 
 
 def test_a_clip_at_infinity_changes_no_bit() -> None:
     parameters = {"weight": torch.randn(4, 5, generator=generator())}
-    held = OFFERS["weight-clipping"].build(bound=float("inf")).project(parameters, torch.tensor(0.0))
-    assert torch.equal(held["weight"], parameters["weight"])
+    clipped = OFFERS["weight-clipping"].build(bound=float("inf")).project(parameters, torch.tensor(0.0))
+    assert torch.equal(clipped["weight"], parameters["weight"])
 
 
 def test_the_bound_may_be_a_tensor_that_changes_between_steps() -> None:
@@ -215,8 +215,8 @@ def test_the_bound_may_be_a_tensor_that_changes_between_steps() -> None:
         assert project(parameters, torch.tensor(0.0))["weight"].tolist() == [value, -value]
 
 
-def converge(weight: Tensor, steps: int = 2000) -> tuple[Tensor, dict[str, Tensor]]:
-    """The normalised weight and the state after so many iterations at a fixed weight."""
+def iterate_spectral_norm(weight: Tensor, steps: int = 2000) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the normalised weight and the state after `steps` iterations at a fixed weight."""
     constraint, parameters = OFFERS["spectral-norm"].build(), {"weight": weight}
     state = constraint.init(parameters, generator())
     for _ in range(steps):
@@ -226,9 +226,9 @@ def converge(weight: Tensor, steps: int = 2000) -> tuple[Tensor, dict[str, Tenso
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (1, 5), (4, 2, 3, 3)])
 def test_the_power_iteration_converges_to_the_largest_singular_value(shape: tuple[int, ...]) -> None:
-    """Convolutions count as the matrix [out, -1]; to 1e-10 in float64, where the spectrum has a gap."""
+    """Convolutions count as the matrix [out, -1]. To 1e-10 in float64, because the spectrum has a gap."""
     weight = torch.randn(shape, dtype=torch.float64, generator=generator(3))
-    normalised, _ = converge(weight)
+    normalised, _ = iterate_spectral_norm(weight)
     exact = weight / torch.linalg.matrix_norm(weight.flatten(1), 2)
     torch.testing.assert_close(normalised, exact, atol=1e-10, rtol=0)
 
@@ -243,7 +243,7 @@ def test_one_step_is_one_power_iteration_from_the_vector_of_the_step_before() ->
     torch.testing.assert_close(normalised["weight"], weight / sigma, atol=1e-12, rtol=0)
 
 
-def test_spectral_norm_leaves_vectors_alone_and_keeps_one_unit_vector_per_matrix() -> None:
+def test_spectral_norm_leaves_vectors_unchanged_and_keeps_one_unit_vector_per_matrix() -> None:
     constraint = OFFERS["spectral-norm"].build()
     parameters = {"trunk.weight": torch.randn(5, 3), "trunk.bias": torch.ones(5), "norm.weight": torch.ones(5)}
     state = constraint.init(parameters, generator())
@@ -256,13 +256,13 @@ def test_spectral_norm_leaves_vectors_alone_and_keeps_one_unit_vector_per_matrix
 
 
 def test_the_normalised_weight_has_torchs_gradient_once_converged() -> None:
-    """An outsider's check: torch's parametrisation, given as many iterations, at a loss of W / sigma."""
+    """Compared with torch's own parametrisation after as many iterations, at a loss of W / sigma."""
     probe = torch.randn(4, 6, dtype=torch.float64, generator=generator(1))
     layer = torch.nn.Linear(6, 4, bias=False, dtype=torch.float64)
     weight = layer.weight.detach().clone()
     torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=2000)
     (layer.weight * probe).sum().backward()
-    _, state = converge(weight)
+    _, state = iterate_spectral_norm(weight)
     ours = grad(
         lambda w: (OFFERS["spectral-norm"].build().reparametrise({"weight": w}, state)[0]["weight"] * probe).sum()
     )
@@ -282,8 +282,8 @@ def test_seeds_mapped_together_are_normalised_as_each_alone() -> None:
         return grad(loss, has_aux=True)(w)
 
     alone = [torch.stack(column) for column in zip(*map(member, weights, states), strict=True)]
-    for mapped, one in zip(vmap(member)(weights, states), alone, strict=True):
-        torch.testing.assert_close(mapped, one, atol=1e-12, rtol=0)
+    for mapped, single in zip(vmap(member)(weights, states), alone, strict=True):
+        torch.testing.assert_close(mapped, single, atol=1e-12, rtol=0)
 
 
 def test_weight_decay_is_half_the_squared_norm_of_the_matrices_and_pulls_by_the_weights_themselves() -> None:

@@ -1,4 +1,4 @@
-"""The toy laws are those of the papers, and all their chance comes from the generator they are handed."""
+"""The toy distributions are those of the papers, and all random numbers come from the generator passed to them."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import curves, digits, dirac, mixtures
 
-LAWS = {offer.name: offer.build() for module in (mixtures, curves, dirac) for offer in module.ganbench_datasets()}
-law = pytest.mark.parametrize("source", LAWS.values(), ids=LAWS)
+SOURCES = {offer.name: offer.build() for module in (mixtures, curves, dirac) for offer in module.ganbench_datasets()}
+every_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 
 
-def drawn(source: Source, n: int, seed: int = 0) -> Tensor:
+def draw(source: Source, n: int, seed: int = 0) -> Tensor:
     assert source.draw is not None
     return source.draw(Generator().manual_seed(seed), n)
 
 
-@law
-def test_a_law_draws_finite_float32_rows_of_its_shape(source: Source) -> None:
-    rows = drawn(source, 7)
-    assert rows.shape == (7, *source.shape)
-    assert rows.dtype == torch.float32
-    assert rows.isfinite().all()
+@every_source
+def test_a_source_draws_finite_float32_samples_of_its_shape(source: Source) -> None:
+    samples = draw(source, 7)
+    assert samples.shape == (7, *source.shape)
+    assert samples.dtype == torch.float32
+    assert samples.isfinite().all()
 
 
-@law
-def test_draws_repeat_from_the_generator_and_leave_the_global_one_alone(source: Source) -> None:
+@every_source
+def test_draws_repeat_from_the_generator_and_do_not_touch_the_global_one(source: Source) -> None:
     before = torch.get_rng_state()
-    assert torch.equal(drawn(source, 64), drawn(source, 64))
+    assert torch.equal(draw(source, 64), draw(source, 64))
     source.reference(64)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@law
+@every_source
 def test_the_reference_is_the_same_at_every_call(source: Source) -> None:
     reference = source.reference(100)
     assert reference.shape == (100, *source.shape)
@@ -47,33 +47,33 @@ def test_the_reference_is_the_same_at_every_call(source: Source) -> None:
 
 def test_the_ring_has_eight_distinct_centres_on_its_circle() -> None:
     """The unrolled GAN's demo has seven: its angles include the full turn."""
-    centres = LAWS["ring"].facts["centres"]
+    centres = SOURCES["ring"].facts["centres"]
     radius = 2 / 1.414
     assert centres.shape == (8, 2)
     assert centres.norm(dim=1) == pytest.approx(torch.full((8,), radius), abs=1e-6)
     assert torch.pdist(centres).min().item() == pytest.approx(2 * radius * math.sin(math.pi / 8), abs=1e-6)
-    assert LAWS["ring"].facts["std"] == pytest.approx(0.02 / 1.414, abs=1e-12)
+    assert SOURCES["ring"].facts["std"] == pytest.approx(0.02 / 1.414, abs=1e-12)
 
 
 def test_the_grid_has_its_25_centres_on_the_even_numbers() -> None:
-    centres = LAWS["grid"].facts["centres"] * 2.828
+    centres = SOURCES["grid"].facts["centres"] * 2.828
     expected = {(x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)}
     assert {(round(x, 4), round(y, 4)) for x, y in centres.tolist()} == expected
-    assert LAWS["grid"].facts["std"] == pytest.approx(0.05 / 2.828, abs=1e-12)
+    assert SOURCES["grid"].facts["std"] == pytest.approx(0.05 / 2.828, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["ring", "grid"])
-def test_a_mixture_spreads_its_rows_evenly_and_as_far_as_it_says(name: str) -> None:
+def test_a_mixture_has_equal_modes_of_its_standard_deviation(name: str) -> None:
     """Counts are within five standard deviations of equal; the mean squared distance to a centre is 2 std^2."""
-    n, facts = 50_000, LAWS[name].facts
-    distance, nearest = torch.cdist(drawn(LAWS[name], n), facts["centres"]).min(dim=1)
+    n, facts = 50_000, SOURCES[name].facts
+    distance, nearest = torch.cdist(draw(SOURCES[name], n), facts["centres"]).min(dim=1)
     share = 1 / len(facts["centres"])
     counts = torch.bincount(nearest, minlength=len(facts["centres"]))
     assert ((counts - n * share).abs() < 5 * math.sqrt(n * share * (1 - share))).all()
     assert distance.square().mean().item() == pytest.approx(2 * facts["std"] ** 2, rel=0.03)
 
 
-def test_options_move_the_mixtures() -> None:
+def test_options_change_the_mixtures() -> None:
     source = mixtures.ring(modes=3, radius=1.0, std=0.5, scale=2.0)
     assert source.facts["centres"].norm(dim=1) == pytest.approx(torch.full((3,), 0.5), abs=1e-6)
     assert source.facts["std"] == 0.25
@@ -88,69 +88,69 @@ def test_options_make_the_ring_and_the_grid_of_pacgan() -> None:
         (x, y) for x in (-4.0, -2.0, 0.0, 2.0, 4.0) for y in (-4.0, -2.0, 0.0, 2.0, 4.0)
     }
     for source, std in ((ring, 0.01), (grid, 0.05)):
-        distance = torch.cdist(drawn(source, 50_000), source.facts["centres"]).amin(dim=1)
+        distance = torch.cdist(draw(source, 50_000), source.facts["centres"]).amin(dim=1)
         assert distance.square().mean().item() == pytest.approx(2 * std**2, rel=0.03)
 
 
 @pytest.mark.parametrize("build", [lambda: mixtures.ring(modes=0), lambda: mixtures.grid(scale=0.0)])
-def test_an_empty_mixture_is_refused_with_the_way_out(build: object) -> None:
+def test_an_empty_mixture_is_refused_with_a_way_out(build: object) -> None:
     with pytest.raises(GanbenchError, match=r"dataset '(ring|grid)'.*give .* scale > 0"):
         build()  # type: ignore[operator]
 
 
-def assert_one_law(ours: Tensor, theirs: Tensor) -> None:
-    """Two samples pass as one law: Kolmogorov-Smirnov on both coordinates, the radius and two slanted lines."""
+def assert_same_distribution(ours: Tensor, theirs: Tensor) -> None:
+    """Assert that Kolmogorov-Smirnov tests accept both coordinates, the radius and two slanted lines of two samples."""
     from scipy.stats import ks_2samp
 
-    for look in (
+    for project in (
         lambda x: x[:, 0],
         lambda x: x[:, 1],
         lambda x: x.norm(dim=1),
         lambda x: x.sum(dim=1),
         lambda x: x[:, 0] - 2 * x[:, 1],
     ):
-        assert ks_2samp(look(ours).numpy(), look(theirs).numpy()).pvalue > 1e-3
+        assert ks_2samp(project(ours).numpy(), project(theirs).numpy()).pvalue > 1e-3
 
 
-def test_the_swiss_roll_has_the_law_of_scikit_learns() -> None:
+def test_the_swiss_roll_has_the_distribution_of_scikit_learns() -> None:
     from sklearn.datasets import make_swiss_roll
 
     points, _ = make_swiss_roll(20_000, noise=0.25, random_state=1)
-    assert_one_law(drawn(LAWS["swiss-roll"], 20_000), torch.from_numpy(points[:, [0, 2]] / 7.5).float())
+    assert_same_distribution(draw(SOURCES["swiss-roll"], 20_000), torch.from_numpy(points[:, [0, 2]] / 7.5).float())
 
 
-def test_the_two_moons_have_the_law_of_scikit_learns() -> None:
+def test_the_two_moons_have_the_distribution_of_scikit_learns() -> None:
     from sklearn.datasets import make_moons
 
     points, _ = make_moons(20_000, noise=0.05, random_state=1)
-    assert_one_law(drawn(LAWS["two-moons"], 20_000), torch.from_numpy(points).float())
+    assert_same_distribution(draw(SOURCES["two-moons"], 20_000), torch.from_numpy(points).float())
 
 
 def test_without_noise_the_swiss_roll_is_its_spiral() -> None:
     """The radius is t / 7.5 and the angle is t, for t between 1.5 and 4.5 pi."""
-    rows = drawn(curves.swiss_roll(noise=0.0), 1000).double() * 7.5
-    t = rows.norm(dim=1)
+    points = draw(curves.swiss_roll(noise=0.0), 1000).double() * 7.5
+    t = points.norm(dim=1)
     assert t.min().item() == pytest.approx(1.5 * math.pi, abs=0.1)
     assert t.max().item() == pytest.approx(4.5 * math.pi, abs=0.1)
-    assert torch.allclose(rows, torch.stack((t * t.cos(), t * t.sin()), dim=1), atol=1e-4)
+    assert torch.allclose(points, torch.stack((t * t.cos(), t * t.sin()), dim=1), atol=1e-4)
 
 
 def test_the_dirac_is_zero() -> None:
-    assert drawn(LAWS["dirac"], 5).tolist() == [[0.0]] * 5
+    assert draw(SOURCES["dirac"], 5).tolist() == [[0.0]] * 5
 
 
-def test_planning_imports_no_dataset_and_no_metric_library() -> None:
+def test_importing_the_plugins_imports_no_dataset_or_metric_library() -> None:
     """The plugins' modules load without scikit-learn, torchvision, torch-fidelity, POT and scipy."""
     modules = [f"ganbench_plugins.datasets.{name}" for name in ("mixtures", "curves", "dirac", "digits")]
     modules += ["ganbench_plugins.metrics." + name for name in ("fid", "inception_score", "kid", "precision_recall")]
     modules += ["ganbench_plugins.metrics." + name for name in ("modes", "wasserstein", "mmd")]
     heavy = "{'sklearn', 'torchvision', 'torch_fidelity', 'ot', 'scipy'}"
     code = f"import sys, {', '.join(modules)}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_every_dataset_names_the_metrics_it_is_judged_by() -> None:
+def test_every_dataset_names_its_metrics() -> None:
     offers = [offer for module in (mixtures, curves, dirac, digits) for offer in module.ganbench_datasets()]
     assert {offer.name: offer.metrics for offer in offers} == {
         "ring": ("modes",),

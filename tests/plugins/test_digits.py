@@ -1,4 +1,4 @@
-"""The digits are split once and for all, and their extractor reads them well."""
+"""The digits have a fixed split, and their extractor classifies them well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits
-from tests.support.metric_checks import METRICS, normal, seen
+from tests.support.metric_checks import METRICS, measure, normal
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,10 @@ def source() -> Source:
     return digits.digits()
 
 
-def answers(source: Source, x: Tensor) -> tuple[Tensor, Tensor]:
+def extract(source: Source, x: Tensor) -> tuple[Tensor, Tensor]:
     assert source.extractor is not None
-    found = source.extractor.extract(x)
-    return found["features"], found["logits"]
+    answers = source.extractor.extract(x)
+    return answers["features"], answers["logits"]
 
 
 def test_every_digit_is_on_exactly_one_side_of_the_split(source: Source) -> None:
@@ -43,10 +43,12 @@ def test_the_split_holds_out_a_third_of_each_class() -> None:
 def test_images_keep_their_labels_on_both_sides(source: Source) -> None:
     """Each row of either side, with its label, is a row of scikit-learn's with its label."""
     bunch = load_digits()
-    known = {(*row, label) for row, label in zip(bunch.data.astype(int).tolist(), bunch.target.tolist(), strict=True)}
+    originals = {
+        (*row, label) for row, label in zip(bunch.data.astype(int).tolist(), bunch.target.tolist(), strict=True)
+    }
     for rows in digits.split():
         pixels = rows.images.flatten(1).add(1).mul(8).long()
-        assert {tuple(row) for row in torch.cat((pixels, rows.labels.unsqueeze(1)), dim=1).tolist()} <= known
+        assert {tuple(row) for row in torch.cat((pixels, rows.labels.unsqueeze(1)), dim=1).tolist()} <= originals
 
 
 def test_pixels_fill_the_range_from_minus_one_to_one(source: Source) -> None:
@@ -66,7 +68,7 @@ def test_take_and_labels_follow_the_indices(source: Source) -> None:
     assert torch.equal(source.labels(indices), train.labels[indices])
 
 
-def test_the_reference_is_held_out_and_its_beginning_nearly_balanced(source: Source) -> None:
+def test_the_reference_is_held_out_and_its_first_images_are_nearly_balanced(source: Source) -> None:
     train, held_out = digits.split()
     reference = source.reference(200)
     assert torch.equal(reference, held_out.images[:200])
@@ -75,9 +77,9 @@ def test_the_reference_is_held_out_and_its_beginning_nearly_balanced(source: Sou
     assert (counts.min() >= 15) & (counts.max() <= 25)
 
 
-def test_the_shipped_extractor_reads_97_percent_of_the_held_out_digits(source: Source) -> None:
+def test_the_shipped_extractor_classifies_97_percent_of_the_held_out_digits(source: Source) -> None:
     _, held_out = digits.split()
-    _, logits = answers(source, held_out.images)
+    _, logits = extract(source, held_out.images)
     assert (logits.argmax(dim=1) == held_out.labels).double().mean() >= 0.97
 
 
@@ -90,8 +92,8 @@ def test_the_weights_are_small_and_their_hash_is_the_digest(source: Source) -> N
 
 def test_an_images_features_depend_on_no_other_image(source: Source) -> None:
     images = source.reference(20)
-    together, _ = answers(source, images)
-    alone = torch.cat([answers(source, image.unsqueeze(0))[0] for image in images])
+    together, _ = extract(source, images)
+    alone = torch.cat([extract(source, image.unsqueeze(0))[0] for image in images])
     assert together.shape == (20, 64)
     assert torch.allclose(together, alone, atol=1e-5)
 
@@ -103,33 +105,33 @@ def test_loading_the_extractor_draws_no_random_numbers() -> None:
 
 
 def test_the_recipe_makes_weights_that_reach_97_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says so, writes them where it is told, and leaves the global generator alone."""
+    """It prints the accuracy, writes the weights to the given file, and does not touch the global generator."""
     before, file = torch.get_rng_state(), tmp_path / "weights.safetensors"
     digits.make_weights(file)
     assert torch.equal(torch.get_rng_state(), before)
     classifier = digits.Classifier()
     classifier.load_state_dict(load_file(file))
-    reached = digits.accuracy(classifier, digits.split()[1])
-    assert reached >= 0.97
-    assert f"held-out accuracy {reached:.2%} of 596 images" in capsys.readouterr().out
+    accuracy = digits.accuracy(classifier, digits.split()[1])
+    assert accuracy >= 0.97
+    assert f"held-out accuracy {accuracy:.2%} of 596 images" in capsys.readouterr().out
 
 
-def test_the_recipe_repeats_itself_whatever_was_drawn_before() -> None:
+def test_the_recipe_repeats_itself_after_other_random_draws() -> None:
     train, _ = digits.split()
-    few = digits.Rows(train.images[:64], train.labels[:64])
-    first = digits.train(few, epochs=2).state_dict()
+    rows = digits.Rows(train.images[:64], train.labels[:64])
+    first = digits.train(rows, epochs=2).state_dict()
     torch.rand(3)
-    second = digits.train(few, epochs=2).state_dict()
+    second = digits.train(rows, epochs=2).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def fid_of(source: Source, samples: Tensor) -> float:
-    real = answers(source, source.reference(10_000))[0]
-    return seen(METRICS["fid"], features=answers(source, samples)[0], reference_features=real)["fid"]
+def measure_fid(source: Source, samples: Tensor) -> float:
+    real = extract(source, source.reference(10_000))[0]
+    return measure(METRICS["fid"], features=extract(source, samples)[0], reference_features=real)["fid"]
 
 
-def test_what_samplers_without_training_score(source: Source) -> None:
-    """A Gaussian fitted to the training digits has an FID of 58 within their range, 30 beyond it; real digits 2.5."""
+def test_untrained_baselines_have_the_known_fid(source: Source) -> None:
+    """A Gaussian fitted to the training digits has an FID of 30, and 58 if clipped to their range; real digits 2.5."""
     train = digits.split()[0].images
     pixels = train.flatten(1).double()
     mean, spread = pixels.mean(0), torch.linalg.svd((pixels - pixels.mean(0)) / len(pixels) ** 0.5, full_matrices=False)
@@ -137,8 +139,8 @@ def test_what_samplers_without_training_score(source: Source) -> None:
     order = torch.rand(2000, 64, generator=torch.Generator().manual_seed(1)).argsort(1)
     shuffled = train[torch.arange(2000) % len(train)].flatten(1).gather(1, order).reshape(-1, 1, 8, 8)
     thresholds = suite.load("random_arch").success[0].thresholds
-    assert fid_of(source, gaussian.clamp(-1, 1)) == pytest.approx(58, abs=4)
-    assert fid_of(source, gaussian) == pytest.approx(30, abs=4)
-    for trivial in (gaussian.clamp(-1, 1), shuffled, train[:10].repeat(200, 1, 1, 1)):
-        assert fid_of(source, trivial) > max(thresholds)
-    assert fid_of(source, train) == pytest.approx(2.5, abs=0.5)
+    assert measure_fid(source, gaussian.clamp(-1, 1)) == pytest.approx(58, abs=4)
+    assert measure_fid(source, gaussian) == pytest.approx(30, abs=4)
+    for baseline in (gaussian.clamp(-1, 1), shuffled, train[:10].repeat(200, 1, 1, 1)):
+        assert measure_fid(source, baseline) > max(thresholds)
+    assert measure_fid(source, train) == pytest.approx(2.5, abs=0.5)

@@ -15,14 +15,14 @@ import pytest
 import torch
 from ganbench import GanbenchError, plan, registry, suite
 from ganbench.api.trials import Batch
-from ganbench.engine.jacobian import Descent, first_step, step_jacobian
+from ganbench.engine.jacobian import Descent, build_first_step, step_jacobian
 from ganbench.engine.step import Game
 from ganbench.engine.train import Training, prepare
 from ganbench.runner import worker
 from torch import Tensor
 
 from ganbench_plugins.architectures import linear
-from tests.support.metric_checks import METRICS, seen
+from tests.support.metric_checks import METRICS, measure
 
 SUITE = Path(__file__).parents[2] / "suites" / "dirac.toml"
 H = 0.2
@@ -38,17 +38,17 @@ FIELDS = {
     "r1-critical": [[0, 1 / 2], [-1 / 2, -1]],
     "r2": [[0, 1 / 2], [-1 / 2, -0.3]],
     "consensus": [[-1 / 4, 1 / 2], [-1 / 2, -1 / 4]],  # A - gamma A'A
-    "unrolled": [[-5 * H / 2, 1 / 2], [-1 / 2, 0]],  # theta feels its own pull through five steps of psi
+    "unrolled": [[-5 * H / 2, 1 / 2], [-1 / 2, 0]],  # theta acts on its own gradient through five steps of psi
 }
 
 
 def roots(half_trace: float, radicand: float) -> list[complex]:
-    """Give half the trace -+ the root of the radicand."""
+    """Return half the trace -+ the square root of the radicand."""
     root = complex(radicand) ** 0.5
     return [half_trace - root, half_trace + root]
 
 
-# The paper's closed forms: Lemmas 2.3 (GAN), 3.2 and 3.3 (noise), 4.1's proof (penalties); TRUTH: f'(0) = 1/2
+# The paper's closed forms: lemmas 2.3 (GAN), 3.2 and 3.3 (noise), and the proof of 4.1 (penalties); f'(0) = 1/2
 EIGENVALUES = {
     "gan": roots(0, -1 / 4),
     "ns-gan": roots(0, -1 / 4),
@@ -68,28 +68,30 @@ def plugins() -> registry.Registry:
 
 @cache
 def batches() -> dict[str, Batch]:
-    """The suite's batches by method."""
+    """Return the suite's batches by method."""
     return {batch.trials[0].labels["method"]: batch for batch in plan.make(suite.load(SUITE), plugins()).batches}
 
 
-def training(method: str, steps: int = 500, start: tuple[float, float] = (1.0, -1.0), rows: int = 2) -> Training:
-    """The suite's training of a method in double precision."""
+def prepare_training(
+    method: str, steps: int = 500, start: tuple[float, float] = (1.0, -1.0), rows: int = 2
+) -> Training:
+    """Return the suite's training of a method, in double precision."""
     run = prepare(batches()[method], plugins(), torch.device("cpu"), torch.float64)
     budget = replace(run.budget, generator_steps=steps, batch_size=rows, snapshots=(steps,))
     return replace(run, budget=budget, space=linear.build(*start))
 
 
-def path(method: str, steps: int = 500, start: tuple[float, float] = (1.0, -1.0), rows: int = 2) -> Tensor:
-    """Theta and psi at the start and after each step, [steps + 1, 2]."""
-    run, points = training(method, steps, start, rows), [torch.tensor(start, dtype=torch.float64)]
+def run_path(method: str, steps: int = 500, start: tuple[float, float] = (1.0, -1.0), rows: int = 2) -> Tensor:
+    """Train, and return theta and psi at the start and after each step, [steps + 1, 2]."""
+    run, points = prepare_training(method, steps, start, rows), [torch.tensor(start, dtype=torch.float64)]
     train_step = run.train_step
 
-    def watched(t: int, game: Game, chances: Any) -> None:
-        train_step(t, game, chances)
-        held = game.ensemble.detached
-        points.append(torch.cat([held["generator"]["theta"].flatten(), held["critic"]["psi"].flatten()]))
+    def train_and_append(t: int, game: Game, inputs: Any) -> None:
+        train_step(t, game, inputs)
+        parameters = game.ensemble.detached
+        points.append(torch.cat([parameters["generator"]["theta"].flatten(), parameters["critic"]["psi"].flatten()]))
 
-    run.train_step = watched  # type: ignore[method-assign]
+    run.train_step = train_and_append  # type: ignore[method-assign]
     list(run.run())
     return torch.stack(points)
 
@@ -108,7 +110,7 @@ PAPERS_CONSTRAINTS = {
 
 
 def test_the_suite_has_the_papers_settings_and_theta_moves_first() -> None:
-    """Their figures: h .2, 500 steps, clip 1, weight .7 / 2, noise .7, penalties .3 and 1, consensus 1."""
+    """The paper's figures have h .2, 500 steps, clip 1, weight .7 / 2, noise .7, penalties .3 and 1, consensus 1."""
     assert {name.partition(" ")[0] for name in batches()} == {*FIELDS, "wgan-gp"}
     for name, batch in batches().items():
         (trial,), (game, _, order) = batch.trials, name.partition(" ")
@@ -116,8 +118,8 @@ def test_the_suite_has_the_papers_settings_and_theta_moves_first() -> None:
         for optimizer in (recipe.critic_optimizer, recipe.generator_optimizer):
             assert (optimizer.name, dict(optimizer.options)) == ("sgd", {"lr": H})
         assert trial.budget.generator_steps == 500
-        held = [(part.name, part.weight, dict(part.options)) for part in recipe.constraints]
-        assert held == PAPERS_CONSTRAINTS.get(game, [])
+        constraints = [(part.name, part.weight, dict(part.options)) for part in recipe.constraints]
+        assert constraints == PAPERS_CONSTRAINTS.get(game, [])
         assert [part.options for part in recipe.inputs] == ([{"sigma": 0.7}] if game == "noise" else [])
         assert recipe.dynamics.options.get("gamma") == (1.0 if game == "consensus" else None)
         if order != "simultaneous":
@@ -127,37 +129,41 @@ def test_the_suite_has_the_papers_settings_and_theta_moves_first() -> None:
 # The Jacobian of the step
 
 
-def step(method: str) -> Descent:
-    """The method's step; instance noise is the two-point law of the same variance, all that a Jacobian sees of it."""
-    made = first_step(training(method), lr=H)
-    for view in made.chance["critic"]["views"].values():
+def build_step(method: str) -> Descent:
+    """Return the method's first step.
+
+    Instance noise is replaced by the two-point distribution of the same variance: the Jacobian depends on nothing else.
+    """
+    step = build_first_step(prepare_training(method), lr=H)
+    for view in step.step_inputs["critic"]["views"].values():
         for draws in view.values():
             draws["noise"].copy_(torch.tensor([[1.0], [-1.0]]))
-    for name, view in made.chance["generator"]["views"].items():
+    for name, view in step.step_inputs["generator"]["views"].items():
         for side, draws in view.items():
-            draws["noise"].copy_(made.chance["critic"]["views"][name][side]["noise"])
-    return made
+            draws["noise"].copy_(step.step_inputs["critic"]["views"][name][side]["noise"])
+    return step
 
 
-def at(theta: float, psi: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def state_at(theta: float, psi: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return (
         {"theta": torch.tensor([theta], dtype=torch.float64)},
         {"psi": torch.tensor([[psi]], dtype=torch.float64)},
     )
 
 
-def ordered(values: list[complex]) -> Tensor:
-    """Sort by imaginary, then real part; rounding must not decide the order."""
+def sort_complex(values: list[complex]) -> Tensor:
+    """Return the values by imaginary, then real part; the keys are rounded so that rounding errors change no order."""
     return torch.tensor(sorted(values, key=lambda v: (round(v.imag, 6), v.real)), dtype=torch.complex128)
 
 
 @pytest.mark.parametrize("method", sorted(EIGENVALUES))
 def test_the_simultaneous_step_has_the_papers_eigenvalues(method: str) -> None:
     """(J - I) / h is the Jacobian of the gradient field: GAN +-i/2, WGAN +-i, R1 -g/2 +- sqrt(g^2/4 - 1/4), ..."""
-    found = (step_jacobian(step(method + SIMULTANEOUS), *at(0, 0)) - torch.eye(2)) / H
-    torch.testing.assert_close(found, torch.tensor(FIELDS[method], dtype=torch.float64), rtol=0, atol=1e-10)
-    values = ordered(torch.linalg.eigvals(found).tolist())
-    torch.testing.assert_close(values, ordered(EIGENVALUES[method]), rtol=0, atol=1e-6)  # a double root moves by 1e-8
+    field = (step_jacobian(build_step(method + SIMULTANEOUS), *state_at(0, 0)) - torch.eye(2)) / H
+    torch.testing.assert_close(field, torch.tensor(FIELDS[method], dtype=torch.float64), rtol=0, atol=1e-10)
+    values = sort_complex(torch.linalg.eigvals(field).tolist())
+    # rounding errors move a double root by 1e-8
+    torch.testing.assert_close(values, sort_complex(EIGENVALUES[method]), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("order", ALTERNATING)
@@ -168,76 +174,76 @@ def test_the_alternating_step_is_the_product_of_its_half_steps(method: str, orde
     generator[0] += field[0]
     critic[1] += field[1]
     expected = torch.linalg.matrix_power(critic, 5 if order == " 1:5" else 1) @ generator
-    found = step_jacobian(step(method + order), *at(0, 0))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    jacobian = step_jacobian(build_step(method + order), *state_at(0, 0))
+    torch.testing.assert_close(jacobian, expected, rtol=0, atol=1e-10)
     if method in ("gan", "ns-gan", "wgan"):
-        assert torch.linalg.eigvals(found).abs().tolist() == pytest.approx([1, 1], abs=1e-9)  # neither in nor out
+        assert torch.linalg.eigvals(jacobian).abs().tolist() == pytest.approx([1, 1], abs=1e-9)  # neither in nor out
 
 
 @pytest.mark.parametrize("method", [name for name in batches() if name != "noise 1:5"])
-def test_the_step_whose_jacobian_is_taken_is_the_step_that_trains(method: str) -> None:
-    """All but `noise 1:5`, whose five critic steps see new noise each."""
-    start = (0.75, -0.5)  # single precision holds them exactly, in which networks are born
-    expected = path(method, steps=1, start=start)[1]
-    g, d = first_step(training(method), lr=H)(*at(*start))
+def test_the_differentiated_step_is_the_training_step(method: str) -> None:
+    """For all methods except `noise 1:5`, whose five critic steps each draw new noise."""
+    start = (0.75, -0.5)  # exact in single precision, in which networks are built
+    expected = run_path(method, steps=1, start=start)[1]
+    g, d = build_first_step(prepare_training(method), lr=H)(*state_at(*start))
     torch.testing.assert_close(torch.cat([g["theta"], d["psi"][0]]), expected, rtol=0, atol=1e-14)
 
 
-# The fates
+# Trajectories
 
 
 @pytest.mark.parametrize(
     ("method", "distance", "rel"),
     [("gan", 3.097, 2e-4), ("ns-gan", 0.640, 1e-3), ("r1", 2.6e-6, 0.02), ("r1-critical", 9.5e-22, 0.01)],
 )
-def test_after_500_simultaneous_steps_each_is_as_far_as_known(method: str, distance: float, rel: float) -> None:
-    assert float(radii(path(method + SIMULTANEOUS))[-1]) == pytest.approx(distance, rel=rel)
+def test_after_500_simultaneous_steps_the_distance_is_the_known_one(method: str, distance: float, rel: float) -> None:
+    assert float(radii(run_path(method + SIMULTANEOUS))[-1]) == pytest.approx(distance, rel=rel)
 
 
 def test_the_simultaneous_gan_spirals_out_by_the_exact_factor_at_every_step() -> None:
-    """The new radius is r sqrt(1 + h^2 f'(psi theta)^2), f' the sigmoid: close to 0, sqrt(1 + h^2/4), for every h."""
-    points = path("gan simultaneous", steps=100)
+    """The radius grows by sqrt(1 + h^2 f'(psi theta)^2), f' the sigmoid; near 0 by sqrt(1 + h^2/4), for every h."""
+    points = run_path("gan simultaneous", steps=100)
     slopes = points[:-1].prod(1).sigmoid()
     ratios = radii(points)[1:] / radii(points)[:-1]
     torch.testing.assert_close(ratios, (1 + H**2 * slopes.square()).sqrt(), rtol=0, atol=1e-14)
-    near = radii(path("gan simultaneous", steps=1, start=(2**-13, 2**-13)))
+    near = radii(run_path("gan simultaneous", steps=1, start=(2**-13, 2**-13)))
     assert float(near[1] / near[0]) == pytest.approx(math.sqrt(1 + H**2 / 4), abs=1e-8)
 
 
-def test_the_alternating_gan_keeps_its_ellipse() -> None:
-    """Theta before psi: theta^2 + psi^2 + h f' theta psi stays (the paper's psi is -ours) where the game is linear."""
-    theta, psi = path("gan 1:1", start=(0.007, -0.007)).T
-    kept = theta.square() + psi.square() + H / 2 * theta * psi
-    torch.testing.assert_close(kept, kept[0].expand_as(kept), rtol=1e-4, atol=0)
-    assert theta.min() < -0.006  # it goes round
+def test_the_alternating_gan_stays_on_its_ellipse() -> None:
+    """Theta first: near 0 theta^2 + psi^2 + h f' theta psi is constant (our psi is minus the paper's)."""
+    theta, psi = run_path("gan 1:1", start=(0.007, -0.007)).T
+    invariant = theta.square() + psi.square() + H / 2 * theta * psi
+    torch.testing.assert_close(invariant, invariant[0].expand_as(invariant), rtol=1e-4, atol=0)
+    assert theta.min() < -0.006  # it has gone round
 
 
 def test_the_simultaneous_ns_gan_settles_on_a_small_cycle_from_outside_and_from_inside() -> None:
     outside, inside = (
-        radii(path("ns-gan simultaneous", steps=400, start=start)) for start in ((1.0, -1.0), (0.05, -0.05))
+        radii(run_path("ns-gan simultaneous", steps=400, start=start)) for start in ((1.0, -1.0), (0.05, -0.05))
     )
     assert outside[-1] < 0.5 * outside[0]
     assert inside[-1] > 5 * inside[0]
     assert 0.3 < inside[-1] < outside[-1]
 
 
-def test_the_alternating_ns_gan_comes_slowly_nearer() -> None:
-    distance = radii(path("ns-gan 1:1", steps=400))
-    assert 0.1 < distance[-63:].mean() < 0.8 * distance[:63].mean()  # 63 steps: once round
+def test_the_alternating_ns_gan_approaches_slowly() -> None:
+    distance = radii(run_path("ns-gan 1:1", steps=400))
+    assert 0.1 < distance[-63:].mean() < 0.8 * distance[:63].mean()  # 63 steps are one turn
 
 
 @pytest.mark.parametrize("order", [SIMULTANEOUS, *ALTERNATING])
-def test_the_clipped_wgan_circles_for_ever(order: str) -> None:
-    points = path("wgan" + order, steps=150)
+def test_the_clipped_wgan_keeps_circling(order: str) -> None:
+    points = run_path("wgan" + order, steps=150)
     late = points[75:]
     assert points[:, 1].abs().max() <= 1
     assert radii(late).min() > 0.3
-    assert (late[1:, 0] * late[:-1, 0] < 0).sum() >= 4  # theta passes 0 again and again
+    assert (late[1:, 0] * late[:-1, 0] < 0).sum() >= 4  # theta passes 0 repeatedly
 
 
 @pytest.mark.parametrize("order", [SIMULTANEOUS, *ALTERNATING])
-def test_the_wgan_with_a_gradient_penalty_never_arrives(order: str) -> None:
-    assert radii(path("wgan-gp" + order, steps=150))[-75:].min() > 0.3
+def test_the_wgan_with_a_gradient_penalty_does_not_converge(order: str) -> None:
+    assert radii(run_path("wgan-gp" + order, steps=150))[-75:].min() > 0.3
 
 
 @pytest.mark.parametrize(
@@ -248,17 +254,17 @@ def test_the_wgan_with_a_gradient_penalty_never_arrives(order: str) -> None:
     ],
 )
 def test_penalties_consensus_and_unrolling_converge(method: str, steps: int) -> None:
-    assert radii(path(method, steps))[-1] < 0.02
+    assert radii(run_path(method, steps))[-1] < 0.02
 
 
 @pytest.mark.parametrize("order", [SIMULTANEOUS, " 1:1"])
-def test_instance_noise_leads_to_a_ball_that_sampling_keeps_open(order: str) -> None:
-    late = radii(path("noise" + order, steps=250, rows=64))[-100:]
+def test_instance_noise_converges_to_a_ball_of_the_size_of_the_sampling_noise(order: str) -> None:
+    late = radii(run_path("noise" + order, steps=250, rows=64))[-100:]
     assert late.max() < 0.25
     assert late.max() > 1e-3
 
 
-# What the suite's user sees
+# What users of the suite see
 
 
 def test_a_worker_reports_the_distance_as_the_suites_score() -> None:
@@ -268,9 +274,9 @@ def test_a_worker_reports_the_distance_as_the_suites_score() -> None:
     assert scores[-1].value == pytest.approx(3.097, rel=1e-3)
 
 
-def test_the_metric_is_the_euclidean_distance_and_knows_no_other_networks() -> None:
+def test_the_metric_is_the_euclidean_distance_and_refuses_other_networks() -> None:
     theta, psi = {"theta": torch.tensor([3.0])}, {"psi": torch.tensor([[-4.0]])}
-    found = seen(METRICS["dirac"], generator_parameters=theta, critic_parameters=psi)
-    assert found == {"distance": 5.0, "theta": 3.0, "psi": -4.0}
+    values = measure(METRICS["dirac"], generator_parameters=theta, critic_parameters=psi)
+    assert values == {"distance": 5.0, "theta": 3.0, "psi": -4.0}
     with pytest.raises(GanbenchError, match=r"bias.*'linear'"):
-        seen(METRICS["dirac"], generator_parameters=theta, critic_parameters={"bias": torch.zeros(1)})
+        measure(METRICS["dirac"], generator_parameters=theta, critic_parameters={"bias": torch.zeros(1)})

@@ -1,4 +1,4 @@
-"""Where the dynamics lead: the Dirac-GAN's eigenvalues and fates, and hand-written loops."""
+"""The dynamics: eigenvalues and end points on the Dirac-GAN, and comparisons with hand-written loops."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ R1 = {offer.name: offer.build for offer in gradient_penalties.ganbench_constrain
 START = (1.0, -1.0)  # theta, psi: the paper's (1, 1), whose critic is high on fake
 
 
-class Dirac:
-    """The Dirac-GAN's losses: data at 0, generator at theta, D(x) = psi x; with R1 or instance noise if asked."""
+class DiracGame:
+    """The Dirac-GAN's losses: data at 0, generator at theta, D(x) = psi x; with R1 or instance noise on request."""
 
     def __init__(self, loss: str, r1: float = 0.0, noise: Tensor | None = None) -> None:
         self.objective, self.r1 = LOSSES[loss](), r1
@@ -54,48 +54,52 @@ class Dirac:
         return value, {"generator": value}
 
 
-def moves(dynamics: Dynamics, losses: Any, g: Any, d: Any) -> tuple[Any, Any]:
-    """Both players' gradients at one point, plain where the dynamics name no move of their own."""
+def player_gradients(dynamics: Dynamics, losses: Any, g: Any, d: Any) -> tuple[Any, Any]:
+    """Return both players' gradients at one point; a player without a move in the dynamics has the plain gradient."""
     plain_g = lambda losses, g, d: grad(losses.generator, argnums=0, has_aux=True)(g, d)  # noqa: E731
     plain_d = lambda losses, g, d: grad(losses.critic, argnums=1, has_aux=True)(g, d)  # noqa: E731
     return (dynamics.generator or plain_g)(losses, g, d), (dynamics.critic or plain_d)(losses, g, d)
 
 
 def field(dynamics: Dynamics, losses: Any) -> Callable[[Tensor], Tensor]:
-    """The gradient field v(theta, psi), along which both players go."""
+    """Return the gradient field v(theta, psi), along which both players move."""
 
     def v(at: Tensor) -> Tensor:
-        (of_g, _), (of_d, _) = moves(dynamics, losses, {"theta": at[0]}, {"psi": at[1]})
+        (of_g, _), (of_d, _) = player_gradients(dynamics, losses, {"theta": at[0]}, {"psi": at[1]})
         return -torch.stack([of_g["theta"], of_d["psi"]])
 
     return v
 
 
 def eigenvalues(dynamics: Dynamics, losses: Any) -> list[complex]:
-    """Those of the field's Jacobian at the equilibrium (0, 0), by rising imaginary then real part."""
+    """Return the eigenvalues of the field's Jacobian at the equilibrium (0, 0), by imaginary, then real part."""
     jacobian = jacrev(field(dynamics, losses))(torch.zeros(2, dtype=torch.float64))
     return sorted(torch.linalg.eigvals(jacobian).tolist(), key=lambda value: (value.imag, value.real))
 
 
 def roots(trace: float, determinant: float) -> list[complex]:
-    """The roots of x^2 - trace x + determinant, in the same order."""
+    """Return the roots of x^2 - trace x + determinant, in the same order."""
     root = complex(trace**2 / 4 - determinant) ** 0.5
     return sorted([trace / 2 + root, trace / 2 - root], key=lambda value: (value.imag, value.real))
 
 
-TWO_POINTS = torch.tensor([1.0, -1.0], dtype=torch.float64)  # a law of variance 1: all that the Jacobian sees of noise
+TWO_POINTS = torch.tensor([1.0, -1.0], dtype=torch.float64)  # the Jacobian depends only on the variance, 1
 
 CASES = {
-    "minimax": (Dynamics(together=True), Dirac("minimax"), roots(0, 1 / 4)),
-    "non-saturating": (DYNAMICS["simultaneous"](), Dirac("non-saturating"), roots(0, 1 / 4)),
-    "wasserstein": (DYNAMICS["simultaneous"](), Dirac("wasserstein"), roots(0, 1)),
-    "r1": (DYNAMICS["simultaneous"](), Dirac("minimax", r1=0.3), roots(-0.3, 1 / 4)),
-    "r1, overdamped": (DYNAMICS["simultaneous"](), Dirac("minimax", r1=1.2), roots(-1.2, 1 / 4)),
-    "instance noise": (DYNAMICS["simultaneous"](), Dirac("minimax", noise=0.7 * TWO_POINTS), roots(-0.49 / 2, 1 / 4)),
-    "consensus": (DYNAMICS["consensus"](gamma=1.0), Dirac("minimax"), roots(-1 / 2, 1 / 4 + 1 / 16)),
-    "extragradient": (DYNAMICS["extragradient"](lr=0.2), Dirac("minimax"), roots(-0.1, 1 / 4 + 0.01 / 4)),
-    "extragradient, bilinear": (DYNAMICS["extragradient"](lr=0.2), Dirac("wasserstein"), roots(-0.4, 1.04)),
-    "unrolled": (DYNAMICS["unrolled"](steps=3, lr=0.2, inner="sgd"), Dirac("minimax"), roots(-0.3, 1 / 4)),
+    "minimax": (Dynamics(together=True), DiracGame("minimax"), roots(0, 1 / 4)),
+    "non-saturating": (DYNAMICS["simultaneous"](), DiracGame("non-saturating"), roots(0, 1 / 4)),
+    "wasserstein": (DYNAMICS["simultaneous"](), DiracGame("wasserstein"), roots(0, 1)),
+    "r1": (DYNAMICS["simultaneous"](), DiracGame("minimax", r1=0.3), roots(-0.3, 1 / 4)),
+    "r1, overdamped": (DYNAMICS["simultaneous"](), DiracGame("minimax", r1=1.2), roots(-1.2, 1 / 4)),
+    "instance noise": (
+        DYNAMICS["simultaneous"](),
+        DiracGame("minimax", noise=0.7 * TWO_POINTS),
+        roots(-0.49 / 2, 1 / 4),
+    ),
+    "consensus": (DYNAMICS["consensus"](gamma=1.0), DiracGame("minimax"), roots(-1 / 2, 1 / 4 + 1 / 16)),
+    "extragradient": (DYNAMICS["extragradient"](lr=0.2), DiracGame("minimax"), roots(-0.1, 1 / 4 + 0.01 / 4)),
+    "extragradient, bilinear": (DYNAMICS["extragradient"](lr=0.2), DiracGame("wasserstein"), roots(-0.4, 1.04)),
+    "unrolled": (DYNAMICS["unrolled"](steps=3, lr=0.2, inner="sgd"), DiracGame("minimax"), roots(-0.3, 1 / 4)),
 }
 
 
@@ -105,22 +109,22 @@ def test_the_jacobian_of_the_gradient_field_has_the_known_eigenvalues(case: str)
 
     GAN +-i/2, WGAN +-i, R1 -g/2 +- sqrt(g^2/4 - 1/4), noise -s^2/4 +- sqrt(s^4/16 - 1/4), consensus -g/4 +- i/2.
     Extragradient of x' = Ax has l + h l^2 for each eigenvalue l of A: -h/4 +- i/2, and -h +- i for the bilinear game.
-    Unrolled k steps: theta feels its own pull k h / 2, so x^2 + (k h / 2) x + 1/4 = 0.
+    Unrolled k steps: theta acts on its own gradient with k h / 2, so x^2 + (k h / 2) x + 1/4 = 0.
     """
     dynamics, losses, expected = CASES[case]
-    for got, value in zip(eigenvalues(dynamics, losses), expected, strict=True):
-        assert abs(got - value) < 1e-12
+    for actual, value in zip(eigenvalues(dynamics, losses), expected, strict=True):
+        assert abs(actual - value) < 1e-12
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_consensus_turns_the_dirac_gans_circle_into_a_spiral_of_rate_gamma_quarter(gamma: float) -> None:
-    low, high = eigenvalues(DYNAMICS["consensus"](gamma=gamma), Dirac("non-saturating"))
+    low, high = eigenvalues(DYNAMICS["consensus"](gamma=gamma), DiracGame("non-saturating"))
     assert abs(low - (-gamma / 4 - 0.5j)) < 1e-12
     assert abs(high - (-gamma / 4 + 0.5j)) < 1e-12
 
 
 def distance(dynamics: Dynamics, losses: Any, h: float = 0.2, steps: int = 500) -> float:
-    """How far from the equilibrium simultaneous gradient descent ends."""
+    """Return the distance from the equilibrium at which simultaneous gradient descent ends."""
     v, at = field(dynamics, losses), torch.tensor(START, dtype=torch.float64)
     for _ in range(steps):
         at = at + h * v(at)
@@ -130,26 +134,26 @@ def distance(dynamics: Dynamics, losses: Any, h: float = 0.2, steps: int = 500) 
 @pytest.mark.parametrize(
     ("losses", "value"),
     [
-        (Dirac("minimax"), 3.097),
-        (Dirac("non-saturating"), 0.640),
-        (Dirac("minimax", r1=0.3), 2.6e-6),
-        (Dirac("minimax", r1=1.0), 9.5e-22),
+        (DiracGame("minimax"), 3.097),
+        (DiracGame("non-saturating"), 0.640),
+        (DiracGame("minimax", r1=0.3), 2.6e-6),
+        (DiracGame("minimax", r1=1.0), 9.5e-22),
     ],
     ids=["gan", "ns-gan", "r1 .3", "r1 1.0"],
 )
-def test_after_500_simultaneous_steps_the_dirac_gan_is_where_the_closed_game_says(losses: Dirac, value: float) -> None:
+def test_after_500_simultaneous_steps_the_field_leads_to_the_known_distance(losses: DiracGame, value: float) -> None:
     assert distance(DYNAMICS["simultaneous"](), losses) == pytest.approx(value, rel=0.05 if value < 1e-3 else 1e-3)
 
 
 @pytest.mark.parametrize("name", ["consensus", "unrolled", "extragradient"])
-def test_consensus_unrolling_and_extragradient_converge_where_the_plain_game_spirals_out(name: str) -> None:
+def test_consensus_unrolling_and_extragradient_converge_while_the_plain_game_spirals_out(name: str) -> None:
     options = {"consensus": {"gamma": 1.0}, "unrolled": {"lr": 0.2, "inner": "sgd"}, "extragradient": {"lr": 0.2}}[name]
-    end = distance(DYNAMICS[name](**options), Dirac("minimax"), steps=100)
+    end = distance(DYNAMICS[name](**options), DiracGame("minimax"), steps=100)
     assert end < (1.3 if name == "extragradient" else 0.1)  # it starts at 1.414
 
 
-class Small:
-    """A game of two small networks on fixed batches; the critic has a parameter that moves nothing."""
+class SmallGame:
+    """A game of two small networks on fixed batches; one of the critic's parameters has no effect."""
 
     real = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     latent = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -168,16 +172,16 @@ class Small:
 
 
 def parameters(seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     first, second, weight = (
-        torch.randn(*shape, dtype=torch.float64, generator=chance) for shape in ((2, 4), (4,), (3, 2))
+        torch.randn(*shape, dtype=torch.float64, generator=rng) for shape in ((2, 4), (4,), (3, 2))
     )
     return {"weight": weight}, {"first": first, "second": second, "idle": torch.zeros((), dtype=torch.float64)}
 
 
 def unroll_by_hand(steps: int, lr: float, inner: str) -> Tensor:
-    """The generator's gradient through so many critic steps, by autograd with create_graph and torch's formulas."""
-    (g, d), game = parameters(), Small()
+    """Return the generator's gradient through `steps` critic steps, by autograd with create_graph."""
+    (g, d), game = parameters(), SmallGame()
     g = {name: weight.requires_grad_() for name, weight in g.items()}
     d = {name: weight.requires_grad_() for name, weight in d.items()}
     m = v = dict.fromkeys(d, torch.zeros((), dtype=torch.float64))
@@ -195,15 +199,15 @@ def unroll_by_hand(steps: int, lr: float, inner: str) -> Tensor:
 
 @pytest.mark.parametrize(("inner", "lr"), [("sgd", 0.3), ("adam", 0.05)])
 def test_unrolling_is_the_hand_written_loop(inner: str, lr: float) -> None:
-    got, memory = DYNAMICS["unrolled"](steps=4, lr=lr, inner=inner).generator(Small(), *parameters())
-    torch.testing.assert_close(got["weight"], unroll_by_hand(4, lr, inner), atol=1e-12, rtol=1e-9)
-    assert memory.keys() == {"generator"}
-    plain = grad(Small().generator, has_aux=True)(*parameters())[0]
-    assert (got["weight"] - plain["weight"]).abs().max() > 1e-3  # the inner steps matter here
+    gradient, state = DYNAMICS["unrolled"](steps=4, lr=lr, inner=inner).generator(SmallGame(), *parameters())
+    torch.testing.assert_close(gradient["weight"], unroll_by_hand(4, lr, inner), atol=1e-12, rtol=1e-9)
+    assert state.keys() == {"generator"}
+    plain = grad(SmallGame().generator, has_aux=True)(*parameters())[0]
+    assert (gradient["weight"] - plain["weight"]).abs().max() > 1e-3  # the inner steps have an effect here
 
 
-def test_the_inner_adam_ends_where_torchs_fresh_adam_ends() -> None:
-    (g, d), game = parameters(), Small()
+def test_the_inner_adam_equals_a_new_adam_of_torch() -> None:
+    (g, d), game = parameters(), SmallGame()
     leaves = {name: weight.clone().requires_grad_() for name, weight in d.items()}
     optimizer = torch.optim.Adam(leaves.values(), lr=0.05, betas=(0.5, 0.999), eps=1e-8)
     for _ in range(4):
@@ -217,18 +221,18 @@ def test_the_inner_adam_ends_where_torchs_fresh_adam_ends() -> None:
 
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
 def test_no_unrolling_is_the_plain_game_to_the_bit(inner: str) -> None:
-    got, _ = DYNAMICS["unrolled"](steps=0, inner=inner).generator(Small(), *parameters())
-    plain, _ = grad(Small().generator, has_aux=True)(*parameters())
-    assert torch.equal(got["weight"], plain["weight"])
+    gradient, _ = DYNAMICS["unrolled"](steps=0, inner=inner).generator(SmallGame(), *parameters())
+    plain, _ = grad(SmallGame().generator, has_aux=True)(*parameters())
+    assert torch.equal(gradient["weight"], plain["weight"])
 
 
 @pytest.mark.parametrize(("name", "options"), [("consensus", {"gamma": 0.0}), ("extragradient", {"lr": 0.0})])
 def test_a_rate_of_zero_is_the_simultaneous_game_to_the_bit(name: str, options: dict[str, float]) -> None:
-    got = moves(DYNAMICS[name](**options), Small(), *parameters())
-    plain = moves(DYNAMICS["simultaneous"](), Small(), *parameters())
-    for (mine, memory), (theirs, remembered) in zip(got, plain, strict=True):
-        assert memory == remembered  # 0-d tensors of the same value
-        assert all(torch.equal(mine[leaf], theirs[leaf]) for leaf in theirs)
+    gradients = player_gradients(DYNAMICS[name](**options), SmallGame(), *parameters())
+    plain = player_gradients(DYNAMICS["simultaneous"](), SmallGame(), *parameters())
+    for (actual, state), (expected, plain_state) in zip(gradients, plain, strict=True):
+        assert state == plain_state  # 0-d tensors of the same value
+        assert all(torch.equal(actual[leaf], expected[leaf]) for leaf in expected)
 
 
 @pytest.mark.parametrize("name", ["unrolled", "consensus", "extragradient"])
@@ -240,7 +244,7 @@ def test_seeds_mapped_together_move_as_each_alone(name: str) -> None:
     )
 
     def gradients(g: Any, d: Any) -> Any:
-        return [move[0] for move in moves(dynamics, Small(), g, d)]
+        return [move[0] for move in player_gradients(dynamics, SmallGame(), g, d)]
 
     mapped = vmap(gradients)(g, d)
     for index, member in enumerate(members):
@@ -249,7 +253,7 @@ def test_seeds_mapped_together_move_as_each_alone(name: str) -> None:
                 torch.testing.assert_close(together[leaf][index], value, atol=1e-12, rtol=0)
 
 
-def test_who_moves_together_says_so() -> None:
+def test_simultaneous_dynamics_are_declared_together() -> None:
     together = {name for name, build in DYNAMICS.items() if build().together}
     assert together == {"simultaneous", "consensus", "extragradient"}
     assert DYNAMICS["alternating"]() == Dynamics()

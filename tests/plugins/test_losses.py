@@ -1,4 +1,4 @@
-"""What the losses are worth: by hand, at the tabular optimum, and between two Gaussians."""
+"""Values of the losses: by hand, at the tabular optimum, and between two Gaussians."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OFFERS = {
 EXAMPLES = [(offer, example) for offer in OFFERS.values() for example in offer.examples]
 every_offer = pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 
-# a discrete law each for data and generator, in twentieths, so that a batch of 20 rows is the law itself
+# discrete distributions of data and generator, in twentieths, so that a batch of 20 rows is the distribution itself
 REAL, FAKE = torch.tensor([8, 5, 4, 2, 1]), torch.tensor([1, 3, 4, 6, 6])
 P, Q = REAL.double() / 20, FAKE.double() / 20
 JS = 0.5 * (P * (2 * P / (P + Q)).log()).sum() + 0.5 * (Q * (2 * Q / (P + Q)).log()).sum()
@@ -33,7 +33,7 @@ def label(value: Offer | Example) -> str:
 
 
 def critic_loss(objective: Objective, scores: Tensor) -> Tensor:
-    """The critic's loss when each atom has a score of its own, in expectation over both laws."""
+    """Return the critic's expected loss over both distributions, with one score per atom."""
     return objective.critic(scores.repeat_interleave(REAL), scores.repeat_interleave(FAKE))
 
 
@@ -85,7 +85,7 @@ def test_the_hinge_loss_is_least_at_the_sign_of_p_minus_q_where_it_is_2_minus_2_
     least = critic_loss(objective, best).item()
     assert least == pytest.approx(2 - 2 * TV.item(), abs=1e-12)
     for direction in torch.eye(5, dtype=torch.float64)[P != Q]:
-        for step in (-0.1, 0.1):  # at a corner of a convex function, every step along an axis leads up
+        for step in (-0.1, 0.1):  # at a corner of a convex function every step along an axis increases it
             assert critic_loss(objective, best + step * direction).item() > least + 1e-3
 
 
@@ -95,21 +95,21 @@ def test_one_sided_smoothing_moves_the_optimal_critic_to_nine_tenths_of_p_over_p
     assert grad(lambda scores: critic_loss(objective, scores))(best).abs().max().item() < 1e-12
 
 
-def test_smoothed_labels_leave_the_generators_loss_alone() -> None:
+def test_smoothed_labels_leave_the_generators_loss_unchanged() -> None:
     plain, smoothed = OFFERS["non-saturating"].build(), OFFERS["non-saturating"].build(real_label=0.9, fake_label=0.1)
     fake = torch.linspace(-3, 3, 7)
     assert torch.equal(plain.generator(None, fake), smoothed.generator(None, fake))
 
 
 @pytest.mark.parametrize(("name", "value"), [("minimax", -math.log(2)), ("non-saturating", math.log(2))])
-def test_at_p_equal_q_the_critic_pays_log_4_and_the_generator_log_2(name: str, value: float) -> None:
+def test_at_p_equal_q_the_critics_loss_is_log_4_and_the_generators_log_2(name: str, value: float) -> None:
     objective, zero = OFFERS[name].build(), torch.zeros(4, dtype=torch.float64)
     assert objective.critic(zero, zero).item() == pytest.approx(math.log(4), abs=1e-12)
     assert objective.generator(None, zero).item() == pytest.approx(value, abs=1e-12)
 
 
 def divergence(logits: Tensor, kind: str) -> Tensor:
-    """KL(q || p), or JS with the halves, of q = softmax(logits)."""
+    """Return KL(q || p), or JS with its halves, of q = softmax(logits)."""
     q = logits.softmax(0)
     if kind == "kl":
         return (q * (q / P).log()).sum()
@@ -137,24 +137,24 @@ def test_two_gaussians_one_apart_have_the_known_loss_and_generator_gradients() -
     def expected(loss, theta: Tensor) -> Tensor:
         return (weights * vmap(lambda z: loss(0.5 - z[None], 0.5 - (theta + z[None])))(nodes)).sum()
 
-    one = torch.tensor(1.0, dtype=torch.float64)
-    saturating = grad(lambda theta: expected(OFFERS["minimax"].build().generator, theta))(one).item()
-    trick = grad(lambda theta: expected(OFFERS["non-saturating"].build().generator, theta))(one).item()
-    assert expected(OFFERS["minimax"].build().critic, one).item() == pytest.approx(1.163451, abs=1e-6)
+    shift = torch.tensor(1.0, dtype=torch.float64)
+    saturating = grad(lambda theta: expected(OFFERS["minimax"].build().generator, theta))(shift).item()
+    trick = grad(lambda theta: expected(OFFERS["non-saturating"].build().generator, theta))(shift).item()
+    assert expected(OFFERS["minimax"].build().critic, shift).item() == pytest.approx(1.163451, abs=1e-6)
     assert saturating == pytest.approx(0.397973, abs=1e-6)
     assert trick == pytest.approx(0.602027, abs=1e-6)
     assert saturating + trick == pytest.approx(1.0, abs=1e-12)
 
 
 def on_lines(name: str, player: str, scale: float, theta: Tensor) -> Tensor:
-    """A loss where real is (0, Z), fake (theta, Z), and the critic says `scale` times 1 - 2 x / theta of (x, Z)."""
+    """Return a loss for real (0, Z), fake (theta, Z) and the critic's score `scale` (1 - 2 x / theta) of (x, Z)."""
     objective, zero = OFFERS[name].build(), torch.zeros(1, dtype=torch.float64)
     return getattr(objective, player)(scale * (1 - zero), scale * (1 - 2 * (zero + theta) / theta.detach()))
 
 
 @pytest.mark.parametrize("theta", [1e-3, 1.0, -2.0])
-def test_on_parallel_lines_js_is_log_2_tv_1_and_kl_infinite_however_near_they_are(theta: float) -> None:
-    """WGAN, example 1: the critics' least losses 2 log 2 - 2 JS and 2 - 2 TV are 0, and -log D has no bound."""
+def test_on_parallel_lines_js_is_log_2_tv_1_and_kl_infinite_at_every_distance(theta: float) -> None:
+    """WGAN, example 1: the critics' smallest losses 2 log 2 - 2 JS and 2 - 2 TV are 0, and -log D is unbounded."""
     at = torch.tensor(theta, dtype=torch.float64)
     assert math.log(2) - on_lines("minimax", "critic", 40.0, at).item() / 2 == pytest.approx(math.log(2), abs=1e-12)
     assert 1 - on_lines("hinge", "critic", 1.0, at).item() / 2 == pytest.approx(1, abs=1e-12)
@@ -162,8 +162,8 @@ def test_on_parallel_lines_js_is_log_2_tv_1_and_kl_infinite_however_near_they_ar
         assert on_lines("non-saturating", "generator", score, at).item() == pytest.approx(score, rel=1e-12)
 
 
-def test_where_the_lines_meet_every_critic_pays_at_least_that_of_equal_laws() -> None:
-    """JS = TV = W1 = 0: whatever the score of both, the losses are no less than log 4, 2 and 0, all reached at 0."""
+def test_where_the_lines_meet_every_critic_has_at_least_the_loss_of_equal_distributions() -> None:
+    """JS = TV = W1 = 0: for every common score the losses are at least log 4, 2 and 0, all reached at score 0."""
     for name, least in (("minimax", math.log(4)), ("hinge", 2.0), ("wasserstein", 0.0)):
         losses = [OFFERS[name].build().critic(s[None], s[None]).item() for s in torch.linspace(-5, 5, 21).double()]
         assert min(losses) == pytest.approx(least, abs=1e-12)
@@ -171,17 +171,17 @@ def test_where_the_lines_meet_every_critic_pays_at_least_that_of_equal_laws() ->
 
 
 @pytest.mark.parametrize("theta", [1e-3, 1.0, -2.0])
-def test_between_parallel_lines_the_best_lipschitz_critic_reports_w1_and_pulls_straight_home(theta: float) -> None:
+def test_between_parallel_lines_the_best_lipschitz_critic_reports_w1_and_its_slope_is_1(theta: float) -> None:
     """Its slope is 1: E r - E f, the critic's loss negated, is |theta|; the generator's slope is the sign of theta."""
     at = torch.tensor(theta, dtype=torch.float64)
-    scale = at.abs() / 2  # 1 - 2 x / theta then falls by 1 for each 1 that x goes towards the fakes
+    scale = at.abs() / 2  # the score then falls with slope 1 in x towards the fakes
     assert -on_lines("wasserstein", "critic", scale, at).item() == pytest.approx(abs(theta), abs=1e-12)
     slope = grad(lambda t: on_lines("wasserstein", "generator", scale, t))(at)
     assert slope.item() == pytest.approx(math.copysign(1, theta), abs=1e-12)
 
 
 @every_offer
-def test_seeds_mapped_together_lose_what_each_loses_alone(offer: Offer) -> None:
+def test_seeds_mapped_together_have_the_losses_of_each_alone(offer: Offer) -> None:
     objective = offer.build()
     real, fake = torch.randn(2, 3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for loss in (objective.critic, objective.generator):

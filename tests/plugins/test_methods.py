@@ -1,4 +1,4 @@
-"""The recipes hold the papers' settings, and name only what is offered."""
+"""The methods have the papers' settings, and name only offers that exist."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ METHODS = {
 }
 
 
-def offers(kind: str) -> dict[str, Offer]:
-    """Every offer of a kind among our own entry points."""
+def load_offers(kind: str) -> dict[str, Offer]:
+    """Return every offer of a kind among our own entry points, by name."""
     entries = metadata.entry_points(group="ganbench")
     modules = [import_module(entry.value) for entry in entries if entry.value.startswith(f"ganbench_plugins.{kind}.")]
     return {offer.name: offer for module in modules for offer in getattr(module, f"ganbench_{kind}")()}
 
 
-def used(method: Method) -> list[tuple[str, Use]]:
-    """Every use that a recipe makes of an offer, with the offer's kind."""
+def list_uses(method: Method) -> list[tuple[str, Use]]:
+    """Return every use of an offer in a method, with the kind of the offer."""
     parts = [("losses", method.loss), ("dynamics", method.dynamics)]
     parts += [("constraints", part) for part in method.constraints] + [("inputs", part) for part in method.inputs]
     parts += [("optimizers", part) for part in (method.optimizer, method.critic_optimizer, method.generator_optimizer)]
@@ -33,8 +33,8 @@ def used(method: Method) -> list[tuple[str, Use]]:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_recipe_names_offers_and_options_that_exist(name: str) -> None:
-    for kind, use in used(METHODS[name].build()):
-        offer = offers(kind)[use.name]
+    for kind, use in list_uses(METHODS[name].build()):
+        offer = load_offers(kind)[use.name]
         assert use.options.keys() <= inspect.signature(offer.build).parameters.keys()
         assert offer.build(**use.options) is not None
 
@@ -56,11 +56,11 @@ def test_a_recipe_has_its_papers_loss_adam_and_critic_steps(name, loss, optimize
 
 
 def test_wgan_clips_at_a_hundredth_with_rmsprop_and_the_authors_critic_steps() -> None:
-    """100 critic steps in the first 25 generator steps and at every 500th, else 5; RMSProp averages as torch's does."""
+    """100 critic steps in the first 25 generator steps and at every 500th, else 5; RMSProp's alpha is torch's."""
     method = METHODS["wgan"].build()
     assert method.constraints == (Use("weight-clipping", bound=0.01),)
     assert method.optimizer == Use("rmsprop", lr=5e-5)
-    assert inspect.signature(offers("optimizers")["rmsprop"].build).parameters["alpha"].default == 0.99
+    assert inspect.signature(load_offers("optimizers")["rmsprop"].build).parameters["alpha"].default == 0.99
     assert method.critic_steps == {"steps": [[25, 100], ["inf", 5]], "every": [500, 100]}
 
 

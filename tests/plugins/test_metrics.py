@@ -1,4 +1,4 @@
-"""FID and its kin give the values of closed forms, and those of torch-fidelity's own public function."""
+"""FID, IS, KID, precision and recall have the values of closed forms and of torch-fidelity's public function."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ganbench_plugins.datasets import digits
 from ganbench_plugins.metrics import inception_score, kid
-from tests.support.metric_checks import METRICS, assert_mean, normal, seen
+from tests.support.metric_checks import METRICS, assert_mean, measure, normal
 
 # The Frechet distance
 
 
-def exact(mean: list[float], variance: list[float]) -> Tensor:
-    """Give rows whose sample mean and (unbiased) covariance are exactly `mean` and diag(variance)."""
+def samples_with_moments(mean: list[float], variance: list[float]) -> Tensor:
+    """Return samples whose mean and (unbiased) covariance are exactly `mean` and diag(variance)."""
     d = len(mean)
     spokes = math.sqrt((2 * d - 1) / 2) * torch.eye(d, dtype=torch.double)
     return torch.cat((spokes, -spokes)) * torch.tensor(variance).double().sqrt() + torch.tensor(mean).double()
@@ -28,109 +28,118 @@ def exact(mean: list[float], variance: list[float]) -> Tensor:
 
 def test_the_frechet_distance_of_two_gaussians_is_30() -> None:
     """diag(1, 4) against diag(9, 1), means (3, 4) apart: 25 + 5 + 10 - 2 (3 + 2)."""
-    found = seen(METRICS["fid"], features=exact([0, 0], [1, 4]), reference_features=exact([3, 4], [9, 1]))
-    assert found["fid"] == pytest.approx(30, abs=1e-9)
+    values = measure(
+        METRICS["fid"],
+        features=samples_with_moments([0, 0], [1, 4]),
+        reference_features=samples_with_moments([3, 4], [9, 1]),
+    )
+    assert values["fid"] == pytest.approx(30, abs=1e-9)
 
 
 def test_a_sample_is_at_distance_zero_from_itself() -> None:
     x = normal(0, 50, 6)
-    assert seen(METRICS["fid"], features=x, reference_features=x)["fid"] == pytest.approx(0, abs=1e-9)
+    assert measure(METRICS["fid"], features=x, reference_features=x)["fid"] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_bias_of_fid_is_the_known_one() -> None:
-    """N rows of N(0, I_d) against the exact law: d/N + d(d+1)/(4(N-1)) on average."""
+    """N samples of N(0, I_d) against the exact distribution: d/N + d(d+1)/(4(N-1)) on average."""
     d, n = 8, 500
-    law = exact([0.0] * d, [1.0] * d)
-    values = [seen(METRICS["fid"], features=normal(s, n, d), reference_features=law)["fid"] for s in range(200)]
+    reference = samples_with_moments([0.0] * d, [1.0] * d)
+    values = [
+        measure(METRICS["fid"], features=normal(s, n, d), reference_features=reference)["fid"] for s in range(200)
+    ]
     assert sum(values) / 200 == pytest.approx(d / n + d * (d + 1) / (4 * (n - 1)), rel=0.05)
 
 
 # The inception score
 
 
-def score(logits: Tensor, **options: int) -> float:
-    return seen(inception_score.inception_score(**options), logits=logits)["is"]
+def measure_is(logits: Tensor, **options: int) -> float:
+    return measure(inception_score.inception_score(**options), logits=logits)["is"]
 
 
-def test_balanced_certain_classes_score_their_number() -> None:
-    assert score(200.0 * torch.eye(10).repeat(20, 1)) == pytest.approx(10, abs=1e-9)
+def test_balanced_certain_classes_score_the_number_of_classes() -> None:
+    assert measure_is(200.0 * torch.eye(10).repeat(20, 1)) == pytest.approx(10, abs=1e-9)
 
 
-def test_one_class_alone_and_no_idea_at_all_both_score_one() -> None:
-    assert score(200.0 * torch.eye(10)[:1].repeat(50, 1)) == pytest.approx(1, abs=1e-9)
-    assert score(torch.zeros(50, 10)) == pytest.approx(1, abs=1e-9)
+def test_a_single_class_and_uniform_probabilities_both_score_one() -> None:
+    assert measure_is(200.0 * torch.eye(10)[:1].repeat(50, 1)) == pytest.approx(1, abs=1e-9)
+    assert measure_is(torch.zeros(50, 10)) == pytest.approx(1, abs=1e-9)
 
 
 def test_noisy_one_hot_classes_score_their_closed_form() -> None:
     """With 10% spread over the other nine of ten classes, IS = 5.799546."""
     p = torch.full((10, 10), 0.1 / 9, dtype=torch.double).fill_diagonal_(0.9)
-    assert score(p.log().repeat(30, 1)) == pytest.approx(5.799546, abs=1e-6)
+    assert measure_is(p.log().repeat(30, 1)) == pytest.approx(5.799546, abs=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0, 1e4])
 def test_the_inception_score_lies_between_one_and_the_number_of_classes(scale: float) -> None:
-    assert 1 <= score(scale * normal(0, 500, 10)) <= 10
+    assert 1 <= measure_is(scale * normal(0, 500, 10)) <= 10
 
 
-def test_a_blown_up_logit_leaves_the_score_defined() -> None:
+def test_a_huge_logit_leaves_the_score_defined() -> None:
     """One certain class, at logits of 1e30, is one class: 1."""
-    assert score(1e30 * torch.eye(10)[:1].repeat(50, 1)) == pytest.approx(1, abs=1e-9)
+    assert measure_is(1e30 * torch.eye(10)[:1].repeat(50, 1)) == pytest.approx(1, abs=1e-9)
 
 
 # The kernel inception distance
 
 
-def kids(shift: float, repeats: int) -> list[float]:
+def measure_kids(shift: float, repeats: int) -> list[float]:
     metric = kid.kid(subsets=1)
     return [
-        seen(metric, features=normal(2 * s, 60, 1), reference_features=normal(2 * s + 1, 60, 1) + shift)["kid"]
+        measure(metric, features=normal(2 * s, 60, 1), reference_features=normal(2 * s + 1, 60, 1) + shift)["kid"]
         for s in range(repeats)
     ]
 
 
-def test_kid_of_equal_laws_is_zero_on_average_and_negative_about_half_the_time() -> None:
-    values = kids(0.0, 200)
+def test_kid_of_equal_distributions_is_zero_on_average_and_negative_about_half_the_time() -> None:
+    values = measure_kids(0.0, 200)
     assert_mean(values, 0.0)
     assert 0.35 < sum(value < 0 for value in values) / 200 < 0.75
 
 
 def test_kid_of_shifted_normals_is_22_on_average() -> None:
     """(xy + 1)^3 on N(0,1), N(1,1) compares moments 1, 2, 3: 3 (0-1)^2 + 3 (1-2)^2 + (0-4)^2 = 22."""
-    assert_mean(kids(1.0, 200), 22.0)
+    assert_mean(measure_kids(1.0, 200), 22.0)
 
 
 # Precision and recall
 
 
-def clusters() -> tuple[Tensor, Tensor]:
+def two_clusters() -> tuple[Tensor, Tensor]:
     return normal(0, 100, 2), normal(1, 100, 2) + 50
 
 
-def test_half_of_the_data_generated_has_precision_one_and_recall_a_half() -> None:
-    left, right = clusters()
-    found = seen(METRICS["precision-recall"], features=left, reference_features=torch.cat((left, right)))
-    assert found == pytest.approx({"precision": 1.0, "recall": 0.5}, abs=1e-6)
+def test_generating_half_of_the_data_has_precision_one_and_recall_a_half() -> None:
+    left, right = two_clusters()
+    values = measure(METRICS["precision-recall"], features=left, reference_features=torch.cat((left, right)))
+    assert values == pytest.approx({"precision": 1.0, "recall": 0.5}, abs=1e-6)
 
 
-def test_the_data_and_as_much_nonsense_has_precision_a_half_and_recall_one() -> None:
-    left, right = clusters()
-    found = seen(METRICS["precision-recall"], features=torch.cat((left, right)), reference_features=left)
-    assert found == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
+def test_the_data_plus_as_many_wrong_samples_has_precision_a_half_and_recall_one() -> None:
+    left, right = two_clusters()
+    values = measure(METRICS["precision-recall"], features=torch.cat((left, right)), reference_features=left)
+    assert values == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
 
 
 def test_a_sample_exactly_as_far_as_the_third_neighbour_still_belongs() -> None:
-    """Of 0, 1, 2, 3 the ends reach 3 far: 6 and -3 belong, 7 and -4 do not. In the other direction all belong."""
+    """Among 0, 1, 2, 3 the third neighbours of 0 and 3 are 3 away: 6 and -3 belong, 7 and -4 do not.
+
+    In the other direction all belong.
+    """
     data, samples = (torch.tensor(at).double().unsqueeze(1) for at in ([0, 1, 2, 3], [6, 7, -3, -4]))
-    found = seen(METRICS["precision-recall"], features=samples, reference_features=data)
-    assert found == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
+    values = measure(METRICS["precision-recall"], features=samples, reference_features=data)
+    assert values == pytest.approx({"precision": 0.5, "recall": 1.0}, abs=1e-6)
 
 
-# torch-fidelity's public door
+# torch-fidelity's public function
 
 
 @pytest.fixture(scope="module")
-def public() -> Iterator[Callable[..., dict[str, float]]]:
-    """Give `calculate_metrics` with our extractor registered, and take it off the register afterwards."""
+def calculate_metrics() -> Iterator[Callable[..., dict[str, float]]]:
+    """Yield `calculate_metrics` with our extractor registered, and unregister the extractor afterwards."""
     import torch_fidelity
     from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
@@ -185,15 +194,15 @@ def list_dataset(images: Tensor) -> torch.utils.data.Dataset[Tensor]:
 
 
 def test_our_values_are_those_of_torch_fidelitys_calculate_metrics(
-    public: Callable[..., dict[str, float]],
+    calculate_metrics: Callable[..., dict[str, float]],
 ) -> None:
-    """Features extracted once, in one batch, and measured apart are no other than the public function's."""
+    """Features extracted once, in one batch, and measured separately give the same values as the public function."""
     source = digits.digits()
     assert source.take is not None
     images = source.take(torch.arange(250))
     fake = images + 0.3 * normal(0, *images.shape).float()
     reference = Reference(source, 300)
-    sight = ModelEvidence(fake, reference, networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
+    evidence = ModelEvidence(fake, reference, networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
     metrics = [
         (Part(name), metric)
         for name, metric in {
@@ -203,8 +212,8 @@ def test_our_values_are_those_of_torch_fidelitys_calculate_metrics(
             "precision-recall": METRICS["precision-recall"],
         }.items()
     ]
-    ours = {found.name: found.value for found in score_model(metrics, sight, step=0, final=True)}
-    theirs = public(fake, reference.samples, isc_splits=5, kid_subsets=7, kid_subset_size=100)
+    ours = {score.name: score.value for score in score_model(metrics, evidence, step=0, final=True)}
+    theirs = calculate_metrics(fake, reference.samples, isc_splits=5, kid_subsets=7, kid_subset_size=100)
     assert ours == pytest.approx(
         {
             "fid": theirs["frechet_inception_distance"],

@@ -1,4 +1,4 @@
-"""None of the metrics falls over when a generator does."""
+"""No metric raises when a generator diverges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCES = {
     "swiss-roll": curves.swiss_roll(),
     "dirac": dirac.dirac(),
 }
-FITTING = [
+APPLICABLE = [
     (data, name)
     for data, source in SOURCES.items()
     for name, metric in METRICS.items()
@@ -27,39 +27,43 @@ FITTING = [
 ]
 
 
-def judged(data: str, name: str, fill: float, rows: int = 60) -> dict[str, float]:
+def score(data: str, name: str, fill: float, rows: int = 60) -> dict[str, float]:
     source = SOURCES[data]
     samples = torch.full((rows, *source.shape), fill)
-    sight = ModelEvidence(samples, Reference(source, 60), networks=None, generator_parameters={}, critic_parameters={})  # type: ignore[arg-type]
-    return {found.name: found.value for found in score_model([(Part(name), METRICS[name])], sight, step=0, final=True)}
+    evidence = ModelEvidence(
+        samples, Reference(source, 60), networks=None, generator_parameters={}, critic_parameters={}
+    )  # type: ignore[arg-type]
+    return {
+        score.name: score.value for score in score_model([(Part(name), METRICS[name])], evidence, step=0, final=True)
+    }
 
 
 @pytest.mark.parametrize("fill", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize(("data", "name"), FITTING)
-def test_samples_that_are_no_numbers_make_every_value_nan(data: str, name: str, fill: float) -> None:
-    found = judged(data, name, fill)
-    assert found.keys() == METRICS[name].values.keys()
-    assert all(math.isnan(value) for value in found.values())
+@pytest.mark.parametrize(("data", "name"), APPLICABLE)
+def test_samples_that_are_not_finite_make_every_value_undefined(data: str, name: str, fill: float) -> None:
+    values = score(data, name, fill)
+    assert values.keys() == METRICS[name].values.keys()
+    assert all(math.isnan(value) for value in values.values())
 
 
-@pytest.mark.parametrize(("data", "name"), FITTING)
+@pytest.mark.parametrize(("data", "name"), APPLICABLE)
 def test_a_constant_generator_gets_a_value(data: str, name: str) -> None:
-    """Finite, but for the reverse KL of no samples of high quality."""
-    found = judged(data, name, 0.0)
-    undefined = {value for value in found if math.isnan(found[value])}
+    """Finite, except the reverse KL without samples of high quality."""
+    values = score(data, name, 0.0)
+    undefined = {value for value in values if math.isnan(values[value])}
     assert undefined == ({"reverse-kl"} if name == "modes" else set())
-    assert not any(math.isinf(value) for value in found.values())
+    assert not any(math.isinf(value) for value in values.values())
 
 
 @pytest.mark.parametrize("fill", [1e4, -1e30, 3e38])
-@pytest.mark.parametrize(("data", "name"), FITTING)
-def test_a_generator_that_blew_up_makes_no_metric_crash(data: str, name: str, fill: float) -> None:
-    assert judged(data, name, fill).keys() == METRICS[name].values.keys()
+@pytest.mark.parametrize(("data", "name"), APPLICABLE)
+def test_a_diverged_generator_makes_no_metric_crash(data: str, name: str, fill: float) -> None:
+    assert score(data, name, fill).keys() == METRICS[name].values.keys()
 
 
-@pytest.mark.parametrize(("data", "name"), FITTING)
+@pytest.mark.parametrize(("data", "name"), APPLICABLE)
 def test_a_single_sample_makes_no_metric_crash(data: str, name: str) -> None:
-    assert judged(data, name, 0.0, rows=1).keys() == METRICS[name].values.keys()
+    assert score(data, name, 0.0, rows=1).keys() == METRICS[name].values.keys()
 
 
 def test_a_constant_generator_has_the_fid_of_a_point() -> None:
@@ -70,11 +74,11 @@ def test_a_constant_generator_has_the_fid_of_a_point() -> None:
     point = source.extractor.extract(torch.zeros(1, 1, 8, 8))["features"].double()
     real = reference.features.double()
     expected = (point - real.mean(dim=0)).square().sum() + real.var(dim=0).sum()
-    sight = ModelEvidence(
+    evidence = ModelEvidence(
         torch.zeros(60, 1, 8, 8), reference, networks=None, generator_parameters={}, critic_parameters={}
     )  # type: ignore[arg-type]
-    assert METRICS["fid"].measure(sight)["fid"] == pytest.approx(expected.item(), rel=1e-5)
+    assert METRICS["fid"].measure(evidence)["fid"] == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_a_constant_at_zero_is_as_far_as_the_ring_is_wide() -> None:
-    assert judged("ring", "w1", 0.0)["w1"] == pytest.approx(2 / 1.414, rel=0.02)
+    assert score("ring", "w1", 0.0)["w1"] == pytest.approx(2 / 1.414, rel=0.02)

@@ -1,4 +1,4 @@
-"""Mode coverage, Wasserstein distances and MMD give the values of closed forms and papers."""
+"""Mode coverage, Wasserstein distances and MMD have the values of closed forms and papers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import curves, mixtures
 from ganbench_plugins.metrics import mmd, wasserstein
-from tests.support.metric_checks import METRICS, assert_mean, normal, seen
+from tests.support.metric_checks import METRICS, assert_mean, measure, normal
 
 # Mode coverage
 
 
-def covered(samples: Tensor, source: Source) -> dict[str, float]:
-    return seen(METRICS["modes"], samples=samples, source=source)
+def measure_modes(samples: Tensor, source: Source) -> dict[str, float]:
+    return measure(METRICS["modes"], samples=samples, source=source)
 
 
-def perfect(seed: int, n: int, source: Source) -> Tensor:
+def draw_real(seed: int, n: int, source: Source) -> Tensor:
     assert source.draw is not None
     return source.draw(Generator().manual_seed(seed), n)
 
@@ -29,15 +29,15 @@ def perfect(seed: int, n: int, source: Source) -> Tensor:
 def test_a_perfect_sampler_covers_all_modes_with_99_percent_of_high_quality(source: Source) -> None:
     """In two dimensions 1 - exp(-4.5) = 98.89% lie within three standard deviations."""
     n, share = 200_000, 1 - math.exp(-4.5)
-    found = covered(perfect(0, n, source), source)
-    assert found["modes"] == len(source.facts["centres"])
-    assert found["high-quality"] == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
+    values = measure_modes(draw_real(0, n, source), source)
+    assert values["modes"] == len(source.facts["centres"])
+    assert values["high-quality"] == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
 
 
 def test_the_reverse_kl_of_a_perfect_sampler_has_its_floor() -> None:
     """About (K - 1) / 2N in nats, N the samples of high quality."""
     source, n = mixtures.ring(), 2500
-    values = [covered(perfect(s, n, source), source)["reverse-kl"] for s in range(200)]
+    values = [measure_modes(draw_real(s, n, source), source)["reverse-kl"] for s in range(200)]
     assert sum(values) / 200 == pytest.approx(7 / (2 * n * (1 - math.exp(-4.5))), rel=0.15)
 
 
@@ -48,44 +48,44 @@ def two_modes() -> Source:
 
 
 def test_three_standard_deviations_away_is_too_far(two_modes: Source) -> None:
-    found = covered(torch.tensor([[3.0, 0.0], [2.9999, 0.0]]), two_modes)
-    assert found["high-quality"] == 0.5
+    values = measure_modes(torch.tensor([[3.0, 0.0], [2.9999, 0.0]]), two_modes)
+    assert values["high-quality"] == 0.5
 
 
-def test_one_sample_covers_a_mode_and_a_lonely_mode_costs_log_two(two_modes: Source) -> None:
-    found = covered(torch.tensor([[0.0, 1.0]]), two_modes)
-    assert found == pytest.approx({"modes": 1, "high-quality": 1, "reverse-kl": math.log(2)}, abs=1e-9)
+def test_one_sample_covers_a_mode_and_one_mode_of_two_costs_log_two(two_modes: Source) -> None:
+    values = measure_modes(torch.tensor([[0.0, 1.0]]), two_modes)
+    assert values == pytest.approx({"modes": 1, "high-quality": 1, "reverse-kl": math.log(2)}, abs=1e-9)
 
 
 def test_an_uneven_histogram_has_its_reverse_kl(two_modes: Source) -> None:
-    """Three to one: .75 log 1.5 + .25 log .5; the sample of low quality counts for nothing."""
-    found = covered(torch.tensor([[0.0, 0], [1, 0], [0, 1], [100, 0], [50, 0]]), two_modes)
+    """Three to one: .75 log 1.5 + .25 log .5; the sample of low quality does not count."""
+    values = measure_modes(torch.tensor([[0.0, 0], [1, 0], [0, 1], [100, 0], [50, 0]]), two_modes)
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
-    assert found == pytest.approx({"modes": 2, "high-quality": 0.8, "reverse-kl": expected}, abs=1e-9)
+    assert values == pytest.approx({"modes": 2, "high-quality": 0.8, "reverse-kl": expected}, abs=1e-9)
 
 
 def test_without_high_quality_the_reverse_kl_is_undefined(two_modes: Source) -> None:
-    found = covered(torch.tensor([[50.0, 0.0]]), two_modes)
-    assert found == pytest.approx({"modes": 0, "high-quality": 0, "reverse-kl": math.nan}, nan_ok=True)
+    values = measure_modes(torch.tensor([[50.0, 0.0]]), two_modes)
+    assert values == pytest.approx({"modes": 0, "high-quality": 0, "reverse-kl": math.nan}, nan_ok=True)
 
 
-def test_data_without_centres_is_refused_with_the_way_out() -> None:
+def test_data_without_centres_is_refused_with_a_way_out() -> None:
     with pytest.raises(GanbenchError, match=r"facts are \[\].*'ring' or 'grid'"):
-        covered(torch.zeros(1, 2), curves.swiss_roll())
+        measure_modes(torch.zeros(1, 2), curves.swiss_roll())
 
 
 # Wasserstein
 
 
 def quantiles(n: int) -> Tensor:
-    """Give n rows of N(0, 1) at the middles of n equal shares."""
+    """Return n samples of N(0, 1), the quantiles at the centres of n equal shares."""
     return torch.special.ndtri((torch.arange(n, dtype=torch.double) + 0.5) / n).unsqueeze(1)
 
 
-def distance(samples: Tensor, reference: Tensor) -> dict[str, float]:
-    """Every reference row stands twice in a row, so that both halves are the same."""
+def measure_w1(samples: Tensor, reference: Tensor) -> dict[str, float]:
+    """Return W1 and its floor; every reference sample is doubled, so that both halves are the same."""
     metric = wasserstein.w1(limit=len(samples))
-    return seen(metric, samples=samples, reference=reference.repeat_interleave(2, dim=0))
+    return measure(metric, samples=samples, reference=reference.repeat_interleave(2, dim=0))
 
 
 @pytest.mark.parametrize(("shift", "spread"), [(1.0, 2.0), (0.0, 3.0), (-0.7, 0.5), (4.0, 1.5)])
@@ -94,7 +94,7 @@ def test_w1_of_two_normals_is_its_closed_form(shift: float, spread: float) -> No
     x, s = quantiles(1000), abs(spread - 1)
     both_tails = math.erf(shift / s / math.sqrt(2))  # 1 - 2 Phi(-m / s)
     closed = s * math.sqrt(2 / math.pi) * math.exp(-(shift**2) / (2 * s**2)) + shift * both_tails
-    assert distance(x, shift + spread * x)["w1"] == pytest.approx(closed, abs=5e-3)
+    assert measure_w1(x, shift + spread * x)["w1"] == pytest.approx(closed, abs=5e-3)
     if (shift, spread) == (1.0, 2.0):
         assert closed == pytest.approx(1.166631, abs=1e-6)
 
@@ -103,48 +103,48 @@ def test_w1_of_parallel_lines_is_their_distance() -> None:
     """Example 1 of the WGAN paper: |theta|, while JS stays log 2."""
     z = torch.rand(100, 1, generator=Generator().manual_seed(0))
     line, zero = torch.cat((torch.zeros_like(z), z), dim=1), torch.tensor([0.3, 0.0])
-    assert distance(line + zero, line)["w1"] == pytest.approx(0.3, abs=1e-6)
-    assert distance(line, line) == pytest.approx({"w1": 0.0, "w1-floor": 0.0}, abs=1e-9)
+    assert measure_w1(line + zero, line)["w1"] == pytest.approx(0.3, abs=1e-6)
+    assert measure_w1(line, line) == pytest.approx({"w1": 0.0, "w1-floor": 0.0}, abs=1e-9)
 
 
 def test_the_floor_of_w1_is_that_of_two_samples() -> None:
-    """Two samples of n from N(0, 1) are 1.822 / sqrt(n) apart on average; so is a perfect generator."""
-    n, found = 200, []
+    """Two sets of n samples of N(0, 1) are 1.822 / sqrt(n) apart on average; so is a perfect sampler from its data."""
+    n, measurements = 200, []
     for seed in range(100):
         samples, reference = normal(2 * seed, n, 1), normal(2 * seed + 1, 2 * n, 1)
-        found.append(seen(METRICS["w1"], samples=samples, reference=reference))
+        measurements.append(measure(METRICS["w1"], samples=samples, reference=reference))
     for name in ("w1", "w1-floor"):
-        assert sum(values[name] for values in found) / 100 == pytest.approx(1.822 / math.sqrt(n), rel=0.12)
+        assert sum(values[name] for values in measurements) / 100 == pytest.approx(1.822 / math.sqrt(n), rel=0.12)
 
 
-def test_w1_scales_with_its_data() -> None:
-    """The solver's tolerance is absolute: tiny and huge data must not fall under or over it."""
+def test_w1_is_proportional_to_the_scale_of_the_data() -> None:
+    """The solver's tolerance is absolute: tiny and huge data must have the same relative accuracy."""
     x, y = normal(0, 50, 2), normal(1, 50, 2)
-    plain = distance(x, y)["w1"]
+    plain = measure_w1(x, y)["w1"]
     for scale in (1e-12, 1e25):
-        assert distance(scale * x, scale * y)["w1"] == pytest.approx(scale * plain, rel=1e-6)
+        assert measure_w1(scale * x, scale * y)["w1"] == pytest.approx(scale * plain, rel=1e-6)
 
 
-def test_the_sliced_distance_of_a_shift_is_the_mean_of_its_shadows() -> None:
-    """A shift by v moves a shadow by |v cos a|: |v| on a line, 2 |v| / pi in the plane."""
+def test_the_sliced_distance_of_a_shift_is_the_mean_of_its_projections() -> None:
+    """A shift by v moves a projection by |v cos a|: |v| on a line, 2 |v| / pi on average in the plane."""
     line, plane = normal(0, 40, 1), normal(0, 40, 2)
     metric = wasserstein.sliced_w1(projections=5000)
-    assert seen(metric, samples=line + 3, reference=line)["sliced-w1"] == pytest.approx(3, abs=1e-6)
-    found = seen(metric, samples=plane + torch.tensor([3.0, 4.0]), reference=plane)["sliced-w1"]
-    assert found == pytest.approx(10 / math.pi, rel=0.02)
+    assert measure(metric, samples=line + 3, reference=line)["sliced-w1"] == pytest.approx(3, abs=1e-6)
+    distance = measure(metric, samples=plane + torch.tensor([3.0, 4.0]), reference=plane)["sliced-w1"]
+    assert distance == pytest.approx(10 / math.pi, rel=0.02)
 
 
-def test_the_sliced_distance_needs_no_equal_numbers() -> None:
+def test_the_sliced_distance_works_with_unequal_numbers() -> None:
     x = quantiles(30)
     metric = METRICS["sliced-w1"]
-    assert seen(metric, samples=x.repeat(3, 1), reference=x)["sliced-w1"] == pytest.approx(0, abs=1e-9)
+    assert measure(metric, samples=x.repeat(3, 1), reference=x)["sliced-w1"] == pytest.approx(0, abs=1e-9)
 
 
 # MMD
 
 
-def closed_mmd(shift: float, spread: float, bandwidth: float) -> float:
-    """Give MMD^2 between N(0, I_2) and N((shift, 0), spread^2 I_2).
+def gaussian_mmd2(shift: float, spread: float, bandwidth: float) -> float:
+    """Return MMD^2 between N(0, I_2) and N((shift, 0), spread^2 I_2).
 
     For a difference of mean m and variance v per axis, E k = b^2 / (b^2 + v) exp(-m^2 / 2(b^2 + v)).
     """
@@ -158,19 +158,19 @@ def closed_mmd(shift: float, spread: float, bandwidth: float) -> float:
 
 @pytest.mark.parametrize(("shift", "spread", "bandwidth"), [(0.0, 1.0, 1.0), (1.0, 2.0, 1.0), (0.5, 1.0, 3.0)])
 def test_mmd_between_gaussians_is_its_closed_form_on_average(shift: float, spread: float, bandwidth: float) -> None:
-    metric, there = mmd.mmd(bandwidth=bandwidth), torch.tensor([shift, 0.0])
+    metric, mean = mmd.mmd(bandwidth=bandwidth), torch.tensor([shift, 0.0])
     values = [
-        seen(metric, samples=normal(2 * s, 80, 2), reference=there + spread * normal(2 * s + 1, 80, 2))["mmd2"]
+        measure(metric, samples=normal(2 * s, 80, 2), reference=mean + spread * normal(2 * s + 1, 80, 2))["mmd2"]
         for s in range(200)
     ]
-    assert_mean(values, closed_mmd(shift, spread, bandwidth))
+    assert_mean(values, gaussian_mmd2(shift, spread, bandwidth))
 
 
 def test_the_median_bandwidth_is_that_of_the_reference() -> None:
     x, y = normal(0, 50, 2), normal(1, 50, 2)
     width = torch.pdist(y).median().item()
-    fixed = seen(mmd.mmd(bandwidth=width), samples=x, reference=y)
-    assert seen(METRICS["mmd"], samples=x, reference=y) == pytest.approx(fixed, abs=1e-12)
+    fixed = measure(mmd.mmd(bandwidth=width), samples=x, reference=y)
+    assert measure(METRICS["mmd"], samples=x, reference=y) == pytest.approx(fixed, abs=1e-12)
 
 
 def test_a_bandwidth_of_zero_is_refused() -> None:

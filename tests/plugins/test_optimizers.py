@@ -1,4 +1,4 @@
-"""What the optimizers do to stacked seeds, and what a step is worth."""
+"""The optimizers' steps, for one parameter and for stacked seeds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 from ganbench_plugins.optimizers import torch_optimizers
 
 OFFERS = {offer.name: offer for offer in torch_optimizers.ganbench_optimizers()}
-every = pytest.mark.parametrize("name", OFFERS)
+every_optimizer = pytest.mark.parametrize("name", OFFERS)
 OPTIONS = {"sgd": {"momentum": 0.9}}
-UNDECAYED = {"adamw": {"weight_decay": 0.0}}  # decay's share of a step depends on where the parameter is
+NO_DECAY = {"adamw": {"weight_decay": 0.0}}  # the decay in a step depends on the parameter's value
 
 
 def descend(name: str, starts: Tensor, gradients: Tensor, lr: float | Tensor = 0.1) -> Tensor:
-    """Where `starts` [...] ends when its gradients [step, ...] are followed."""
+    """Return where an optimizer leads from `starts` [...] along `gradients` [step, ...]."""
     leaf = starts.clone().requires_grad_()
     optimizer = OFFERS[name].build(lr=lr, **OPTIONS.get(name, {}))([leaf])
     for gradient in gradients:
@@ -28,39 +28,39 @@ def normal(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
 
-@every
+@every_optimizer
 def test_stacked_seeds_end_where_each_ends_alone(name: str) -> None:
     starts, gradients = normal(3, 7, 5), normal(10, 3, 7, 5)
     alone = [descend(name, starts[seed], gradients[:, seed]) for seed in range(3)]
     torch.testing.assert_close(descend(name, starts, gradients), torch.stack(alone), atol=1e-12, rtol=0)
 
 
-@every
+@every_optimizer
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_member_that_is_not_finite_leaves_its_neighbours_bitwise_alone(name: str, poison: float) -> None:
+def test_a_member_that_is_not_finite_leaves_the_other_members_bitwise_unchanged(name: str, poison: float) -> None:
     starts, gradients = normal(3, 7, 5, dtype=torch.float32), normal(10, 3, 7, 5, dtype=torch.float32)
-    ill = gradients.clone()
-    ill[4, 1, 2] = poison
-    healthy, sick = descend(name, starts, gradients), descend(name, starts, ill)
-    assert torch.equal(healthy[[0, 2]], sick[[0, 2]])
-    assert not sick[1].isfinite().all()
+    poisoned = gradients.clone()
+    poisoned[4, 1, 2] = poison
+    finite, diverged = descend(name, starts, gradients), descend(name, starts, poisoned)
+    assert torch.equal(finite[[0, 2]], diverged[[0, 2]])
+    assert not diverged[1].isfinite().all()
 
 
-@every
+@every_optimizer
 def test_a_learning_rate_given_as_a_tensor_is_read_at_every_step(name: str) -> None:
     """A rate halved in place halves the step, and a rate of zero stops it."""
-    rate, zero, one = torch.tensor(0.1), torch.zeros(4), torch.ones(4)
-    leaves = [zero.clone().requires_grad_() for _ in range(2)]
-    options = UNDECAYED.get(name, {})
+    rate, start, gradient = torch.tensor(0.1), torch.zeros(4), torch.ones(4)
+    leaves = [start.clone().requires_grad_() for _ in range(2)]
+    options = NO_DECAY.get(name, {})
     fixed = OFFERS[name].build(lr=0.1, **options)([leaves[0]])
     scheduled = OFFERS[name].build(lr=rate, **options)([leaves[1]])
     for factor in (1.0, 0.5, 0.0):
         rate.fill_(0.1 * factor)
         before = [leaf.detach().clone() for leaf in leaves]
         for leaf, optimizer in zip(leaves, (fixed, scheduled), strict=True):
-            leaf.grad = one.clone()
+            leaf.grad = gradient.clone()
             optimizer.step()
-        steps = [leaf.detach() - start for leaf, start in zip(leaves, before, strict=True)]
+        steps = [leaf.detach() - old for leaf, old in zip(leaves, before, strict=True)]
         torch.testing.assert_close(steps[1], factor * steps[0], atol=1e-6, rtol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_a_learning_rate_given_as_a_tensor_is_read_at_every_step(name: str) -> N
         ("rmsprop", {"lr": 0.5, "alpha": 0.0, "eps": 2.0}, [-0.25, -0.5]),
     ],
 )
-def test_two_steps_along_a_constant_gradient_of_2_are_what_the_formulas_say(name, options, steps) -> None:
+def test_two_steps_along_a_constant_gradient_of_2_follow_the_formulas(name, options, steps) -> None:
     leaf = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     optimizer = OFFERS[name].build(**options)([leaf])
     for expected in steps:
@@ -86,7 +86,7 @@ def test_two_steps_along_a_constant_gradient_of_2_are_what_the_formulas_say(name
         torch.testing.assert_close(leaf.detach(), torch.full((3,), expected, dtype=torch.float64), atol=1e-9, rtol=0)
 
 
-@every
+@every_optimizer
 def test_a_factory_makes_a_new_optimizer_for_each_player(name: str) -> None:
     factory = OFFERS[name].build()
     first, second = (factory([torch.zeros(2, requires_grad=True)]) for _ in range(2))

@@ -1,4 +1,4 @@
-"""What the tests of metrics share: our metrics by name, seeded rows, and a test of a mean."""
+"""Shared by the tests of metrics: our metrics by name, seeded normal samples, and an assertion about a mean."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MODULES = (dirac, fid, inception_score, kid, mmd, modes, precision_recall, wasse
 METRICS: dict[str, Metric] = {offer.name: offer.build() for module in MODULES for offer in module.ganbench_metrics()}
 
 
-def seen(metric: Metric, **parts: Any) -> dict[str, float]:
-    """Measure on just these parts of the evidence."""
+def measure(metric: Metric, **parts: Any) -> dict[str, float]:
+    """Return the values of a metric on evidence that has only these parts."""
     return dict(metric.measure(SimpleNamespace(**parts)))  # type: ignore[arg-type]
 
 
@@ -27,6 +27,7 @@ def normal(seed: int, *shape: int) -> Tensor:
 
 
 def assert_mean(values: list[float], expected: float, errors: float = 4.0) -> None:
-    """The mean of independent estimates is the expected value, within so many of its standard errors."""
-    found = torch.tensor(values, dtype=torch.double)
-    assert found.mean().item() == pytest.approx(expected, abs=errors * (found.std() / math.sqrt(len(found))).item())
+    """Assert that the mean of independent estimates is the expected value, within `errors` standard errors."""
+    estimates = torch.tensor(values, dtype=torch.double)
+    standard_error = (estimates.std() / math.sqrt(len(estimates))).item()
+    assert estimates.mean().item() == pytest.approx(expected, abs=errors * standard_error)

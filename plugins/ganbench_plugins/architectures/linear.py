@@ -1,4 +1,4 @@
-"""The smallest GAN: a point against a line, whose fate is known in closed form.
+"""The networks of the smallest GAN, a point and a line, whose training is known in closed form.
 
 Mescheder, Geiger, Nowozin 2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, section 2.
 """
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 
 class Point(nn.Module):
-    """A generator whose every sample is its one parameter, whatever the latent."""
+    """A generator that returns its one parameter as every sample and ignores the latent."""
 
     def __init__(self, shape: tuple[int, ...], theta: float) -> None:
         super().__init__()
         self.theta = nn.Parameter(torch.full(shape, theta))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Repeat the point for each row of z: [n, *shape]."""
+        """Return the point once for each row of z, [n, *shape]."""
         return self.theta.expand(len(z), *self.theta.shape)
 
 
@@ -35,14 +35,14 @@ class Line(nn.Module):
         self.psi = nn.Parameter(torch.full((1, size), psi))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the score of each row."""
+        """Return the score of each sample, [n]."""
         return (x.flatten(1) @ self.psi.T).squeeze(1)
 
 
 def build(theta: float = 1.0, psi: float = -1.0) -> Space:
-    """Make a space of one: generator theta, critic psi . x, every coordinate starting at these values.
+    """Build a space of one architecture: generator theta, critic psi . x; every coordinate starts at these values.
 
-    Scores are high on real here and high on fake in the paper, whose start (1, 1) is our (1, -1).
+    Scores are high on real here and high on fake in the paper, so the paper's start (1, 1) is (1, -1) here.
     """
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
@@ -61,7 +61,6 @@ def build(theta: float = 1.0, psi: float = -1.0) -> Space:
 
 @hookimpl
 def ganbench_architectures() -> Iterator[Offer]:
-    """Offer `linear`."""
     yield Offer(
         "linear",
         build,

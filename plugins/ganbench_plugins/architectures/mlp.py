@@ -1,6 +1,6 @@
-"""Multilayer perceptrons for data of any shape: a fixed one, and a space of random ones.
+"""Multilayer perceptrons for data of any shape: one fixed architecture, and a space of random ones.
 
-The space carries the factors of Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028,
+The space transfers the factors of Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028,
 table 1 (nonlinearity, depth, width and normalisation of either network) from convolutions to perceptrons. As in Radford
 et al. 2015, arXiv:1511.06434, section 3, the critic's first layer is never normalised: its input would lose its scale.
 """
@@ -25,10 +25,10 @@ Spec = Mapping[str, Any]
 
 
 class ShiftedSoftplus(nn.Module):
-    """A smooth relative of ReLU, softplus(2x + 2) / 2 - 1: about x for large x, -1 for small."""
+    """A smooth relative of ReLU, softplus(2x + 2) / 2 - 1: near x for large x, near -1 for very negative x."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply it to each element."""
+        """Return softplus(2x + 2) / 2 - 1 of each element."""
         return softplus(2 * x + 2) / 2 - 1
 
 
@@ -39,14 +39,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
 }
 NORMS: dict[str, Callable[[int], nn.Module]] = {
-    # running statistics would be a state that a functional call cannot give back
+    # running statistics are state that a functional call cannot return
     "batch": lambda width: nn.BatchNorm1d(width, track_running_stats=False),
     "layer": nn.LayerNorm,
 }
 
 
 class Critic(nn.Module):
-    """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on its last one."""
+    """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on the last layer."""
 
     def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, int]) -> None:
         super().__init__()
@@ -55,18 +55,18 @@ class Critic(nn.Module):
         self.heads = nn.ModuleDict({name: linear(width, wide, "glorot") for name, wide in heads.items()})
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """Give the score, or every answer by name where heads were asked for."""
+        """Return the score [n], or a dict of all answers by name if the method asks for heads."""
         hidden = self.trunk(x.flatten(1))
         score = self.score(hidden).squeeze(1)
         return {"score": score} | {name: head(hidden) for name, head in self.heads.items()} if self.heads else score
 
 
 def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) -> nn.Linear:
-    """Make a layer with uniform weights of variance 2 / inputs (He) or 2 / (inputs + outputs) (Glorot), biases zero.
+    """Build a layer with uniform weights of variance 2 / inputs (He) or 2 / (inputs + outputs) (Glorot), biases 0.
 
     He et al. 2015, arXiv:1502.01852, equation 10; Glorot, Bengio 2010, equation 16.
     """
-    layer: nn.Linear = skip_init(nn.Linear, inputs, outputs, bias)  # nothing but the weights below is drawn
+    layer: nn.Linear = skip_init(nn.Linear, inputs, outputs, bias)  # draws no weights; those below are the only ones
     if initialisation == "he":
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     else:
@@ -77,10 +77,10 @@ def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) ->
 
 
 def hidden_layers(widths: Sequence[int], norms: Sequence[str], activation: str, initialisation: str) -> nn.Sequential:
-    """Stack layers from each width to the next; `norms` says what each normalises with, "" where it does not."""
+    """Build layers from each width to the next; `norms` names the norm of each layer, "" for none."""
     layers = nn.Sequential()
     for index, ((inputs, outputs), norm) in enumerate(zip(pairwise(widths), norms, strict=True), start=1):
-        # a bias before a norm has no gradient but rounding noise, which an adaptive optimizer makes a drift of
+        # before a norm, a bias has only rounding noise as gradient, which an adaptive optimizer turns into drift
         layers.add_module(f"linear{index}", linear(inputs, outputs, initialisation, bias=not norm))
         if norm:
             layers.add_module(f"norm{index}", NORMS[norm](outputs))
@@ -89,7 +89,7 @@ def hidden_layers(widths: Sequence[int], norms: Sequence[str], activation: str, 
 
 
 def make_generator(spec: Spec, ask: Ask, latent: int, output: str, initialisation: str) -> nn.Sequential:
-    """Make latent [n, latent + ask.latent] -> [n, *shape]; where normalised, by batch."""
+    """Build the generator, [n, latent + ask.latent] -> [n, *shape]; if normalised, by batch norm."""
     depth, width = spec["generator_depth"], spec["generator_width"]
     widths = [latent + ask.latent] + depth * [width]
     norms = depth * ["batch" if spec["generator_normalised"] else ""]
@@ -102,7 +102,10 @@ def make_generator(spec: Spec, ask: Ask, latent: int, output: str, initialisatio
 
 
 def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
-    """Make [n, pack * channels, ...] -> score [n]; where normalised, all but the first layer, as the method asks."""
+    """Build the critic, [n, pack * channels, ...] -> score [n].
+
+    If it is normalised, all hidden layers but the first have the norm that the method asks for.
+    """
     depth, width = spec["critic_depth"], spec["critic_width"]
     widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
     norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
@@ -113,9 +116,9 @@ def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
 def make_space(
     sample: Callable[[Random], Spec], size: int, latent: int, output: Output, initialisation: Initialisation
 ) -> Space:
-    """Make a space of perceptrons; the generator draws its weights first, then the critic, then its heads.
+    """Build a space of perceptrons; the generator's weights are drawn first, then the critic's, then its heads'.
 
-    So one seed gives the same weights whatever heads a method asks for.
+    So one seed gives the same weights for every method, with or without heads.
     """
 
     def networks(spec: Spec, ask: Ask) -> Networks:
@@ -128,14 +131,14 @@ def make_space(
 
 
 def refuse_less_than_one(**sizes: int) -> None:
-    """Raise GanbenchError for a depth or a width that no perceptron has."""
+    """Raise GanbenchError if one of these sizes is below 1."""
     for name, size in sizes.items():
         if size < 1:
             raise GanbenchError(f"{name} = {size}: give an integer of 1 or more.")
 
 
 def refuse_nothing_to_normalise(name: str, depth: int, normalised: bool) -> None:
-    """Raise GanbenchError for a normalised critic that has no layer to normalise: its spec would lie."""
+    """Raise GanbenchError for a normalised critic without a layer to normalise: its spec would be wrong."""
     if normalised and depth < 2:
         raise GanbenchError(
             f"architecture {name!r}: a critic of depth {depth} has no layer to normalise (the first never is). "
@@ -156,9 +159,9 @@ def build_mlp(
     output: Output = "linear",
     initialisation: Initialisation = "he",
 ) -> Space:
-    """Make a space of one: `depth` hidden layers of `width` units on either side.
+    """Build a space of one architecture: `depth` hidden layers of `width` units in each network.
 
-    `generator_normalised` is batch norm; what a normalised critic uses is the method's choice. `output="tanh"` is for
+    `generator_normalised` means batch norm; the method chooses the norm of a normalised critic. `output="tanh"` is for
     data in [-1, 1].
     """
     refuse_less_than_one(generator_width=generator_width, critic_width=critic_width, latent=latent)
@@ -185,9 +188,9 @@ def build_random_mlp(
     output: Output = "linear",
     initialisation: Initialisation = "he",
 ) -> Space:
-    """Make the space in which either network's activation, depth, width and normalisation are drawn independently.
+    """Build the space in which each network's activation, depth, width and normalisation are drawn independently.
 
-    With the defaults it has 9,216 points, as many as the paper's; all are equally likely.
+    With the defaults it has 9,216 points, as many as the paper's space; all are equally likely.
     """
     if not (activations and depths and widths and normalised):
         raise GanbenchError("an empty list: give at least one of each of activations, depths, widths, normalised.")
@@ -205,7 +208,6 @@ def build_random_mlp(
 
 @hookimpl
 def ganbench_architectures() -> Iterator[Offer]:
-    """Offer `mlp` and `random-mlp`."""
     yield Offer(
         "mlp",
         build_mlp,

@@ -1,8 +1,8 @@
-"""Penalties on the critic's slope: a norm held at a target, or its square held down.
+"""Penalties on the critic's slope, the norm of its gradient: towards a target, or on its square.
 
 Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028, equation 3; Mescheder, Geiger, Nowozin
 2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, equation 9. The slope is taken per
-sample, over all of its axes; a norm over another axis is the commonest bug of public GAN code.
+sample, over all axes of the sample; a norm over other axes is the most common bug in public GAN code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from torch.func import grad
 
 
 def squared_slopes(play: Play, x: Tensor) -> Tensor:
-    """Give |grad D(x)|^2 of each sample, [n]; the sum of the scores has each sample's own gradient in its row."""
+    """Return |grad D(x)|^2 of each sample, [n].
+
+    Row i of the gradient of the summed scores is the gradient of sample i's own score.
+    """
     gradient = grad(lambda at: play.critic(at).sum())(x)
     return gradient.flatten(1).square().sum(1)
 
@@ -26,9 +29,9 @@ def build_gradient_penalty(
     sides: Literal["two", "one"] = "two",
     centre: Literal["interpolates", "real", "fake"] = "interpolates",
 ) -> Constraint:
-    """Make E (|grad D(x^)| - target)^2; `sides="one"` lets slopes below the target go free.
+    """Build E (|grad D(x^)| - target)^2; with `sides="one"` slopes below the target cost nothing.
 
-    x^ = e x + (1 - e) x~ with one e ~ U[0, 1] per sample, or the real or the fake samples themselves.
+    `centre` says where: at x^ = e x + (1 - e) x~ with one e ~ U[0, 1] per sample, at the real, or at the fake samples.
     """
 
     def place(play: Play) -> Tensor:
@@ -38,7 +41,7 @@ def build_gradient_penalty(
         return play.real if centre == "real" else play.fake
 
     def penalty(play: Play) -> Tensor:
-        norms = (squared_slopes(play, place(play)) + 1e-12).sqrt()  # the root of zero has no derivative
+        norms = (squared_slopes(play, place(play)) + 1e-12).sqrt()  # at zero the square root has no finite derivative
         excess = norms - target
         return (excess.relu() if sides == "one" else excess).square().mean()
 
@@ -46,17 +49,20 @@ def build_gradient_penalty(
 
 
 def build_r1() -> Constraint:
-    """Make 1/2 E|grad D(x)|^2 at real samples: its weight is the paper's gamma, twice its code's `reg_param`."""
+    """Build 1/2 E|grad D(x)|^2 at real samples.
+
+    The weight of this term is the paper's gamma, which is twice the `reg_param` of the paper's code.
+    """
     return Constraint(critic=lambda play: squared_slopes(play, play.real).mean() / 2)
 
 
 def build_r2() -> Constraint:
-    """Make 1/2 E|grad D(x~)|^2 at fake samples: its weight is the paper's gamma."""
+    """Build 1/2 E|grad D(x~)|^2 at fake samples; the weight of this term is the paper's gamma."""
     return Constraint(critic=lambda play: squared_slopes(play, play.fake).mean() / 2)
 
 
 def caution(recipe: Any, spec: Spec) -> Iterator[str]:
-    """Warn of batch norm in a critic whose slope is penalised per sample."""
+    """Yield a caution for batch norm in a critic whose slope is penalised per sample."""
     if recipe.critic_norm == "batch" and spec.get("critic_normalised"):
         yield (
             "a penalty on the critic's slope with batch norm in the critic: the slope of one sample then depends on "
@@ -70,7 +76,6 @@ FLAT = {"slope": 0.3, "shape": [3, 4, 4]}
 
 @hookimpl
 def ganbench_constraints() -> Iterator[Offer]:
-    """Offer `gradient-penalty`, `r1` and `r2`."""
     yield Offer(
         "gradient-penalty",
         build_gradient_penalty,

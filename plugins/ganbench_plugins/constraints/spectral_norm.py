@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 
 def init(parameters: Parameters, rng: torch.Generator) -> State:
-    """Draw a unit vector u [out] for each weight of two or more axes; biases and norm layers have none."""
+    """Draw a unit vector u [out] for each weight of two or more axes; biases and norm layers get none."""
     return {
         name: normalize(torch.randn(len(weight), generator=rng, dtype=weight.dtype, device=rng.device), dim=0).to(
             weight
@@ -25,9 +25,9 @@ def init(parameters: Parameters, rng: torch.Generator) -> State:
 
 
 def power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Give (sigma, u) after one step of the power method on `weight` [out, in] from `u` [out].
+    """Return (sigma, u) after one step of the power method on `weight` [out, in] from `u` [out].
 
-    Sigma = u' W v is differentiable in W alone: at the fixed point the derivatives through u and v vanish.
+    Sigma = u' W v is differentiable in W only: at the fixed point the derivatives through u and v vanish.
     """
     constant = weight.detach()
     v = normalize(u @ constant, dim=0)
@@ -36,7 +36,7 @@ def power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reparametrise(parameters: Parameters, state: State) -> tuple[Parameters, State]:
-    """Give W / sigma(W) for the weights that have a u, the other parameters as they are, and each u a step on."""
+    """Return W / sigma(W) for the weights that have a u, all other parameters unchanged, and each next u."""
     normalised, memory = dict(parameters), {}
     for name, u in state.items():
         sigma, memory[name] = power_iteration(parameters[name].flatten(1), u)
@@ -45,13 +45,12 @@ def reparametrise(parameters: Parameters, state: State) -> tuple[Parameters, Sta
 
 
 def build() -> Constraint:
-    """Make the reparametrisation; convolutions are normalised as the matrix [out, -1], as in the paper."""
+    """Build the reparametrisation; a convolution is normalised as the matrix [out, -1], as in the paper."""
     return Constraint(init=init, reparametrise=reparametrise)
 
 
 @hookimpl
 def ganbench_constraints() -> Iterator[Offer]:
-    """Offer `spectral-norm`."""
     yield Offer(
         "spectral-norm",
         build,

@@ -1,4 +1,4 @@
-"""Weight clipping: the first Wasserstein GAN's way to bound the critic's slope.
+"""Weight clipping: how the first Wasserstein GAN bounds the critic's slope.
 
 Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875, algorithm 1.
 """
@@ -13,8 +13,8 @@ from torch import Tensor
 
 
 def build(bound: Scalar = 0.01) -> Constraint:
-    """Make the projection of every parameter of the critic onto [-bound, bound], after the optimizer's step."""
-    limit: Any = bound  # torch's stubs know no float-or-tensor
+    """Build the projection of every parameter of the critic onto [-bound, bound] after the optimizer's step."""
+    limit: Any = bound  # torch's type stubs do not accept the union of float and tensor
 
     def project(parameters: Parameters, progress: Tensor) -> Parameters:
         return {name: weights.clamp(-limit, limit) for name, weights in parameters.items()}
@@ -23,7 +23,7 @@ def build(bound: Scalar = 0.01) -> Constraint:
 
 
 def caution(recipe: Any, spec: Spec) -> Iterator[str]:
-    """Warn of momentum in the optimizer of a clipped critic."""
+    """Yield a caution for momentum in the optimizer of a clipped critic."""
     optimizer = recipe.critic_optimizer
     usual = {"adam": {"beta1": 0.5}, "adamw": {"beta1": 0.5}}.get(optimizer.name, {})
     options = {**usual, **optimizer.options}
@@ -36,7 +36,6 @@ def caution(recipe: Any, spec: Spec) -> Iterator[str]:
 
 @hookimpl
 def ganbench_constraints() -> Iterator[Offer]:
-    """Offer `weight-clipping`."""
     yield Offer(
         "weight-clipping",
         build,

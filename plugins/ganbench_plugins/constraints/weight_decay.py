@@ -1,4 +1,4 @@
-"""Weight decay of the critic as a term of its loss (coupled: an adaptive optimizer rescales it, unlike AdamW's).
+"""Weight decay of the critic as a term of its loss; unlike AdamW's decay, an adaptive optimizer rescales it.
 
 Gulrajani et al. 2017, arXiv:1704.00028, used 1e-3 in normalised critics of their random architectures (section 5.1).
 """
@@ -12,19 +12,18 @@ from torch import Tensor
 
 
 def decay(play: Play) -> Tensor:
-    """Give half the sum of the squares of the critic's weights; biases and norm layers (one axis) are left out."""
+    """Return half the sum of the critic's squared weights, without biases and norm layers (one axis)."""
     squares = [weight.square().sum() for weight in play.critic_parameters.values() if weight.ndim >= 2]
     return sum(squares[1:], squares[0]) / 2
 
 
 def build() -> Constraint:
-    """Make the term; its weight is the decay rate."""
+    """Build the term; its weight is the decay rate."""
     return Constraint(critic=decay)
 
 
 @hookimpl
 def ganbench_constraints() -> Iterator[Offer]:
-    """Offer `weight-decay`."""
     yield Offer(
         "weight-decay",
         build,

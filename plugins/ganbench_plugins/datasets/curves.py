@@ -1,4 +1,4 @@
-"""Curves in the plane with noise around them: thin supports, no modes to count."""
+"""Noisy curves in the plane: data with thin supports and without modes to count."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ganbench import Offer, Source, hookimpl
 from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_029
-"""The reference sample has a stream of its own; any constant would do."""
+"""Seed of the reference sample, which has its own random stream; any constant would do."""
 
 
 def curve(at: Callable[[Tensor], Tensor], noise: float, scale: float) -> Source:
-    """Give the law (at(U) + noise N(0, I)) / scale with U ~ U[0, 1]; `at` maps [n] to points [n, 2]."""
+    """Return the source of (at(U) + noise N(0, I)) / scale with U ~ U[0, 1]; `at` maps [n] to points [n, 2]."""
 
     def draw(generator: Generator, n: int) -> Tensor:
         place = torch.rand(n, generator=generator, device=generator.device)
@@ -25,13 +25,13 @@ def curve(at: Callable[[Tensor], Tensor], noise: float, scale: float) -> Source:
 
 
 def spiral(place: Tensor) -> Tensor:
-    """Give the points t (cos t, sin t), t = 1.5 pi (1 + 2 place): the Swiss roll seen from its end."""
+    """Return the points t (cos t, sin t), t = 1.5 pi (1 + 2 place): the Swiss roll seen from its end."""
     t = 1.5 * math.pi * (1 + 2 * place)
     return torch.stack((t * t.cos(), t * t.sin()), dim=1)
 
 
 def moons(place: Tensor) -> Tensor:
-    """Give the points of two interleaved half circles: the first half of [0, 1] is the upper, the rest the lower."""
+    """Return points on two interleaved half circles: the first half of [0, 1] is the upper, the rest the lower."""
     upper = place < 0.5
     angle = 2 * math.pi * torch.where(upper, place, place - 0.5)
     x = torch.where(upper, angle.cos(), 1 - angle.cos())
@@ -40,18 +40,18 @@ def moons(place: Tensor) -> Tensor:
 
 
 def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Source:
-    """Give the Swiss roll's two curled coordinates, divided by `scale`."""
+    """Return the source of the Swiss roll's two curled coordinates, divided by `scale`."""
     return curve(spiral, noise, scale)
 
 
 def two_moons(noise: float = 0.05, scale: float = 1.0) -> Source:
-    """Give two interleaved half circles of radius 1 / `scale`."""
+    """Return the source of two interleaved half circles of radius 1 / `scale`."""
     return curve(moons, noise, scale)
 
 
 @hookimpl
 def ganbench_datasets() -> Iterator[Offer]:
-    """Yield the Swiss roll and the two moons, with the laws of scikit-learn's generators."""
+    """Yield the Swiss roll and the two moons, with the distributions of scikit-learn's generators."""
     yield Offer(
         "swiss-roll",
         swiss_roll,

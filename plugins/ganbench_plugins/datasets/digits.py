@@ -1,8 +1,8 @@
-"""Handwritten digits of 8x8 pixels, and the small classifier through which FID and its kin see them.
+"""Handwritten digits of 8x8 pixels, and the small classifier whose features and logits FID, IS and KID use.
 
-Its weights ship beside this file. `python -m ganbench_plugins.datasets.digits [FILE]` makes them again from the
-training rows alone, from fixed seeds, in some seconds; the same torch on the same kind of machine gives the same bytes.
-New weights have a new digest, and scores measured through them never meet the old ones in a table.
+Its weights are in a file beside this one. `python -m ganbench_plugins.datasets.digits [FILE]` makes them again, in some
+seconds, from the training rows only and from fixed seeds; the same torch on the same kind of machine writes the same
+bytes. New weights have a new digest, and tables never mix scores that were measured with different weights.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Rows(NamedTuple):
 
 @cache
 def split() -> tuple[Rows, Rows]:
-    """Give the training rows and the held-out rows: of each class, every third image in the file's order is held out.
+    """Return the training rows and the held-out rows: in each class, every third image of the file is held out.
 
-    No random numbers, so the split is the same under every version of every library. Both sides keep the file's order,
-    in which the classes are mixed: the first n rows of either are nearly balanced.
+    No random numbers are used, so the split is the same with every version of every library. Both sides keep the file's
+    order, in which the classes are mixed: the first n rows of each are nearly balanced.
     """
     from sklearn.datasets import load_digits
 
@@ -53,7 +53,7 @@ def split() -> tuple[Rows, Rows]:
 class Classifier(nn.Module):
     """Two convolutions and a hidden layer: images [n, 1, 8, 8] -> 64 features, none negative, and 10 logits.
 
-    No batch normalisation and no dropout: an image's features never depend on its neighbours or on a mode flag.
+    No batch normalisation and no dropout: an image's features never depend on other images or on a mode flag.
     """
 
     def __init__(self) -> None:
@@ -70,15 +70,16 @@ class Classifier(nn.Module):
         self.logits = nn.Linear(64, CLASSES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the features [n, 64] and the logits [n, 10]."""
+        """Return the features [n, 64] and the logits [n, 10]."""
         features = self.features(x + 1)  # the background becomes 0, which is what the convolutions pad with
         return features, self.logits(features)
 
 
 def blurred(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Blend each image with itself moved by one pixel at most, and add noise: 1,201 images alone are learnt by heart.
+    """Return each image blended with itself moved by at most one pixel, plus noise.
 
-    A whole move would cut off strokes, which touch the border of the 8x8 pixels; a blend is a move by less than one.
+    Without this the classifier would memorise the 1,201 images. A whole move would cut off strokes, which touch the
+    border of the 8x8 pixels; a blend is a move by less than one pixel.
     """
     n, _, height, width = images.shape
     padded = nn.functional.pad(images, (1, 1, 1, 1), value=-1.0)
@@ -91,7 +92,7 @@ def blurred(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train(rows: Rows, epochs: int = EPOCHS) -> Classifier:
-    """Give a classifier trained by Adam on cross-entropy, its step size falling to zero along a cosine."""
+    """Return a classifier trained by Adam on cross-entropy, with a learning rate that falls to zero along a cosine."""
     generator = torch.Generator().manual_seed(SEED)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -111,13 +112,13 @@ def train(rows: Rows, epochs: int = EPOCHS) -> Classifier:
 
 
 def accuracy(classifier: Classifier, rows: Rows) -> float:
-    """Give the share of rows whose largest logit is their label's."""
+    """Return the share of rows whose largest logit is that of their label."""
     _, logits = classifier(rows.images)
     return (logits.argmax(dim=1) == rows.labels).double().mean().item()
 
 
 def make_weights(file: Path = WEIGHTS) -> None:
-    """Train, write the weights, and say how many held-out digits they read rightly."""
+    """Train, write the weights to `file`, and print the accuracy on the held-out digits."""
     from safetensors.torch import save_file
 
     training, held_out = split()
@@ -129,7 +130,7 @@ def make_weights(file: Path = WEIGHTS) -> None:
 
 @cache
 def extractor() -> Extractor:
-    """Give the shipped classifier, frozen; its digest is the SHA-256 of the weights file."""
+    """Return the shipped classifier, frozen; its digest is the SHA-256 of the weights file."""
     from safetensors.torch import load
 
     content = WEIGHTS.read_bytes()
@@ -146,7 +147,7 @@ def extractor() -> Extractor:
 
 
 def digits() -> Source:
-    """Give scikit-learn's digits, 1x8x8 in [-1, 1]: training rows to take, held-out rows as the reference."""
+    """Return the source of scikit-learn's digits, 1x8x8 in [-1, 1]; the reference is the held-out rows."""
     train, held_out = split()
 
     @cache
@@ -166,7 +167,6 @@ def digits() -> Source:
 
 @hookimpl
 def ganbench_datasets() -> Iterator[Offer]:
-    """Yield the digits."""
     yield Offer(
         "digits",
         digits,

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 
 def dirac() -> Source:
-    """Give the point mass at 0 on the line."""
+    """Return the source of the point mass at 0 on the line."""
 
     def draw(generator: Generator, n: int) -> Tensor:
         return torch.zeros(n, 1, device=generator.device)

@@ -11,13 +11,13 @@ from ganbench import GanbenchError, Offer, Source, hookimpl
 from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_028
-"""The reference sample has a stream of its own; any constant would do."""
+"""Seed of the reference sample, which has its own random stream; any constant would do."""
 
 
 def mixture(centres: Tensor, std: float) -> Source:
-    """Give the law of equally likely round Gaussians of standard deviation `std` at `centres` [K, d].
+    """Return the source of equally likely round Gaussians of standard deviation `std` at `centres` [K, d].
 
-    `facts` holds both, in the units the critic sees.
+    `facts` holds both, in the units that the critic sees.
     """
 
     def draw(generator: Generator, n: int) -> Tensor:
@@ -35,17 +35,17 @@ def mixture(centres: Tensor, std: float) -> Source:
 
 
 def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02, scale: float = 1.414) -> Source:
-    """Give `modes` distinct Gaussians on a circle; every point is divided by `scale`."""
+    """Return the source of `modes` distinct Gaussians on a circle; every point is divided by `scale`."""
     if modes < 1 or scale <= 0:
         raise GanbenchError(f"dataset 'ring': modes = {modes}, scale = {scale}: give modes >= 1 and scale > 0.")
-    # The angles stop short of the full turn: a mode at its end would repeat the first one.
+    # The angles end before the full turn, where a mode would coincide with the first one.
     angles = [2 * math.pi * k / modes for k in range(modes)]
     centres = torch.tensor([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles])
     return mixture(centres / scale, std / scale)
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05, scale: float = 2.828) -> Source:
-    """Give `side` x `side` Gaussians, `spacing` apart and centred on 0; every point is divided by `scale`."""
+    """Return the source of `side` x `side` Gaussians, `spacing` apart, centred on 0; points are divided by `scale`."""
     if side < 1 or scale <= 0:
         raise GanbenchError(f"dataset 'grid': side = {side}, scale = {scale}: give side >= 1 and scale > 0.")
     ticks = [spacing * (k - (side - 1) / 2) for k in range(side)]

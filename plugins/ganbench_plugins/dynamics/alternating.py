@@ -1,4 +1,4 @@
-"""Plain gradients: one player after the other, or both from one point.
+"""Plain gradient steps: the players alternate, or both step at once from one point.
 
 Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1, alternates; Mescheder et al. 2018, arXiv:1801.04406, section 2
 compares the two.
@@ -12,18 +12,17 @@ from ganbench import Dynamics, Offer, hookimpl
 
 
 def alternate() -> Dynamics:
-    """Make each player follow the gradient of its own loss, seeing the other's last step."""
+    """Build alternating steps: each player follows the gradient of its own loss after the other's last step."""
     return Dynamics()
 
 
 def together() -> Dynamics:
-    """Make each player follow the gradient of its own loss, both taken at one point on one batch."""
+    """Build simultaneous steps: each player follows its own loss's gradient, both taken at one point on one batch."""
     return Dynamics(together=True)
 
 
 @hookimpl
 def ganbench_dynamics() -> Iterator[Offer]:
-    """Offer `alternating` and `simultaneous`."""
     yield Offer(
         "alternating",
         alternate,

@@ -1,4 +1,4 @@
-"""Consensus optimization: both players also lower the length of the game's gradient field.
+"""Consensus optimization: both players also minimise the length of the game's gradient field.
 
 Mescheder, Nowozin, Geiger 2017, "The Numerics of GANs", arXiv:1705.10461.
 """
@@ -14,7 +14,7 @@ from torch.func import grad
 
 
 def energy(losses: Losses, g: Parameters, d: Parameters) -> Tensor:
-    """Give half the squared length of the field, 1/2 (|grad_g L_G|^2 + |grad_d L_D|^2)."""
+    """Return half the squared length of the gradient field, 1/2 (|grad_g L_G|^2 + |grad_d L_D|^2)."""
     of_g, _ = grad(losses.generator, argnums=0, has_aux=True)(g, d)
     of_d, _ = grad(losses.critic, argnums=1, has_aux=True)(g, d)
     squares = [slope.square().sum() for slope in (*of_g.values(), *of_d.values())]
@@ -22,9 +22,9 @@ def energy(losses: Losses, g: Parameters, d: Parameters) -> Tensor:
 
 
 def build(gamma: Scalar = 0.1) -> Dynamics:
-    """Make each player's gradient that of its own loss plus `gamma` times that of the energy (algorithm 1).
+    """Build each player's gradient: that of its own loss plus `gamma` times that of the energy (algorithm 1).
 
-    0.1 is what the authors' code uses on CIFAR-10.
+    0.1 is the value in the authors' code for CIFAR-10.
     """
 
     def move(player: Literal["generator", "critic"], own: int) -> Callable[..., tuple[Parameters, Any]]:
@@ -40,7 +40,6 @@ def build(gamma: Scalar = 0.1) -> Dynamics:
 
 @hookimpl
 def ganbench_dynamics() -> Iterator[Offer]:
-    """Offer `consensus`."""
     yield Offer(
         "consensus",
         build,

@@ -1,4 +1,4 @@
-"""Extragradient: both players look one step ahead, and step from where they are along the gradient found there.
+"""Extragradient: both players step along the gradient taken one step ahead, from where they are now.
 
 Korpelevich 1976; Gidel et al. 2018, "A Variational Inequality Perspective on Generative Adversarial Networks",
 arXiv:1802.10551.
@@ -14,7 +14,7 @@ from torch.func import grad
 
 
 def extrapolate(losses: Losses, g: Parameters, d: Parameters, lr: Scalar) -> tuple[Parameters, Parameters]:
-    """Give both players after one plain simultaneous step of gradient descent."""
+    """Return both players' parameters after one plain simultaneous step of gradient descent."""
     of_g, _ = grad(losses.generator, argnums=0, has_aux=True)(g, d)
     of_d, _ = grad(losses.critic, argnums=1, has_aux=True)(g, d)
     ahead_g = {name: weights - lr * of_g[name] for name, weights in g.items()}
@@ -23,9 +23,9 @@ def extrapolate(losses: Losses, g: Parameters, d: Parameters, lr: Scalar) -> tup
 
 
 def build(lr: Scalar = 1e-4) -> Dynamics:
-    """Make each player's gradient the one at the extrapolated point, on the step's own batch.
+    """Build each player's gradient at the extrapolated point, on the step's own batch.
 
-    `lr` is the extrapolation's; the classical method has it equal to the optimizer's.
+    `lr` is the learning rate of the extrapolation; in the classical method it equals the optimizer's.
     """
 
     def move(player: Literal["generator", "critic"], own: int) -> Callable[..., tuple[Parameters, Any]]:
@@ -39,7 +39,6 @@ def build(lr: Scalar = 1e-4) -> Dynamics:
 
 @hookimpl
 def ganbench_dynamics() -> Iterator[Offer]:
-    """Offer `extragradient`."""
     yield Offer(
         "extragradient",
         build,

@@ -1,4 +1,4 @@
-"""Unrolling: the generator answers the critic as it would be a few steps later.
+"""Unrolling: the generator plays against the critic as it would be a few steps later.
 
 Metz, Poole, Pfau, Sohl-Dickstein 2016, "Unrolled Generative Adversarial Networks", arXiv:1611.02163.
 """
@@ -14,7 +14,7 @@ from torch.func import grad
 
 
 def descend(losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar) -> Parameters:
-    """Give the critic after so many steps of gradient descent on this step's batch, differentiable in g and d."""
+    """Return the critic after `steps` steps of gradient descent on this step's batch, differentiable in g and d."""
     for _ in range(steps):
         slope, _ = grad(losses.critic, argnums=1, has_aux=True)(g, d)
         d = {name: weights - lr * slope[name] for name, weights in d.items()}
@@ -24,7 +24,7 @@ def descend(losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar
 def descend_by_adam(
     losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar, beta1: float, beta2: float, eps: float
 ) -> Parameters:
-    """Give the critic after so many steps of a fresh Adam on this step's batch, differentiable in g and d."""
+    """Return the critic after `steps` steps of a new Adam on this step's batch, differentiable in g and d."""
     first: dict[str, Tensor] = {name: weights.new_zeros(weights.shape) for name, weights in d.items()}
     second = dict(first)
     for step in range(1, steps + 1):
@@ -39,7 +39,7 @@ def descend_by_adam(
 
 
 def root(v: Tensor) -> Tensor:
-    """Give the square root with a finite derivative at zero, where Adam's second moment starts."""
+    """Return the square root with a finite derivative at zero, where Adam's second moment starts."""
     return (v + 1e-30).sqrt()
 
 
@@ -51,11 +51,11 @@ def build(
     beta2: float = 0.999,
     eps: float = 1e-8,
 ) -> Dynamics:
-    """Make the generator's gradient the one of its loss at the critic after `steps` inner steps (section 2.2).
+    """Build the generator's gradient at the critic after `steps` inner steps (section 2.2).
 
-    The inner steps are differentiated through, never kept, and see the step's own batch; Adam starts afresh in each
-    (the paper's demo starts from the critic's moments). The critic itself moves plainly, and `steps=0` is the plain
-    game. The defaults are the demo's.
+    The inner steps are differentiated through and not kept, and they see the training step's own batch. Adam starts
+    with zero moments in every training step (the paper's demo starts from the critic's moments). The critic itself
+    takes plain gradient steps, and `steps=0` is the plain game. The defaults are the demo's.
     """
     if steps < 0:
         raise GanbenchError(f"steps = {steps}: give an integer, 0 for the plain game.")
@@ -76,7 +76,6 @@ def build(
 
 @hookimpl
 def ganbench_dynamics() -> Iterator[Offer]:
-    """Offer `unrolled`."""
     yield Offer(
         "unrolled",
         build,

@@ -1,4 +1,4 @@
-"""One batch after another in this process: the debugger's mode, and the one for offers that exist in memory only."""
+"""Batches one after another in this process, for debugging and for offers that exist only in memory."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 
 
 def build() -> Callable[[Work, Iterable[Batch]], Iterator[Event]]:
-    """Run batches in the calling thread, so that breakpoints, profilers and Ctrl-C reach the training itself.
+    """Return `run`, which runs batches in the calling thread, where breakpoints, profilers and Ctrl-C reach training.
 
-    A batch's progress comes when it has ended: one thread cannot train and yield at once.
+    The progress of a batch is reported after it has ended, because one thread cannot train and yield at the same time.
     """
     return run
 
 
 def run(work: Work, batches: Iterable[Batch]) -> Iterator[Event]:
-    """Give each batch's events in order; an exception loses its batch alone, KeyboardInterrupt passes through."""
+    """Yield each batch's events in order; an exception loses only its own batch, KeyboardInterrupt is not caught."""
     for batch in batches:
         yield Started(batch)
-        yield from attempt(work, batch)
+        yield from run_batch(work, batch)
 
 
-def attempt(work: Work, batch: Batch) -> list[Event]:
-    """Do the work; give its progress, then how it ended."""
+def run_batch(work: Work, batch: Batch) -> list[Event]:
+    """Do the work of a batch; return its progress events, then the event of its end."""
     events: list[Event] = []
 
     def report(step: int, steps: int) -> None:
@@ -41,5 +41,4 @@ def attempt(work: Work, batch: Batch) -> list[Event]:
 
 @hookimpl
 def ganbench_executors() -> Iterable[Offer]:
-    """Offer the calling process itself."""
     yield Offer("in-process", build, "One batch after another in this process, where a debugger sees everything.")

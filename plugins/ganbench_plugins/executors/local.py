@@ -1,12 +1,11 @@
-"""Batches in worker processes of this machine: spawned, one thread each, none outlives its driver.
+"""Batches in worker processes of this machine: spawned, with one thread each; no worker outlives its driver.
 
-Pebble keeps the workers, replaces the dead and ends the late. It carries numbers and bytes only: what cannot be
-pickled fails here, as an event, and never inside the pool, which would hang on it.
+Pebble manages the workers: it replaces those that died and stops those that exceed the time limit. It transports only
+numbers and bytes: what cannot be pickled becomes an event here, because pebble's pool would hang on it.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import tempfile
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, Started, hookimpl
 
-from ganbench_plugins.executors.process import Workers, labour, logfile, prepare
+from ganbench_plugins.executors.process import WorkerContext, initialise_worker, log_path, run_task
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -29,17 +28,17 @@ if TYPE_CHECKING:
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 
-LOOK = 0.1
-"""Seconds between two looks of the driver at what has ended."""
+POLL_INTERVAL = 0.1
+"""Seconds between two checks by the driver for batches that have ended."""
 ATTEMPTS = 2
-"""Workers that may die of a batch before it is lost: the kernel takes one for the memory that others hold."""
-TAIL = 2000
-"""Characters of a worker's log that an error quotes."""
+"""Workers that may die with a batch before it is lost: the kernel may kill one for the memory that others use."""
+QUOTED_CHARACTERS = 2000
+"""Characters at the end of a worker's log that an error message quotes."""
 
 
 @dataclass
 class Task:
-    """A batch given to the pool for the so-manieth time, and the worker that has begun it (0: none yet)."""
+    """A batch in the pool, the number of times it was submitted, and the worker that began it (0: none yet)."""
 
     batch: Batch
     future: Future[bytes]
@@ -47,128 +46,123 @@ class Task:
     worker: int = 0
 
 
-def build(jobs: int = 0, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
-    """Run `jobs` batches at a time (0: one per core), each for `timeout` seconds at most from its start.
+def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
+    """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
-    Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start at once,
-    and stop when the events end or are closed. The batch of a worker that dies is given to another, once; the death of
-    that one loses the batch, and no other.
+    Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start when the
+    function is called, and stop when the events end or are closed. If a worker dies, its batch is given to another
+    worker, once; if that one dies too, the batch is lost. Raises GanbenchError for options out of range.
     """
-    if jobs < 0:
-        raise GanbenchError(f"executor 'local': jobs = {jobs}. Give a number of workers, or 0 for one per core.")
+    if jobs < 1:
+        raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
     if timeout is not None and timeout <= 0:
-        raise GanbenchError(f"executor 'local': timeout = {timeout:g}. Give seconds above 0, or leave it out.")
+        raise GanbenchError(f"executor 'local': timeout = {timeout:g}: give seconds above 0, or leave it out.")
 
     def run(work: Work, batches: Iterable[Batch]) -> Events:
         with ExitStack() as stack:
             folder = log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-"))
             Path(folder).mkdir(parents=True, exist_ok=True)
-            crew = stack.enter_context(Crew(jobs or cores(), timeout, folder, work))
-            return Events(crew.events(iter(batches)), stack.pop_all())
+            workers = stack.enter_context(WorkerPool(jobs, timeout, folder, work))
+            return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run
 
 
 class Events(Iterator[Event]):
-    """What happens to the batches, one event after another; `close` ends it early, even before the first."""
+    """The events of all batches, in order; `close` ends them early, even before the first one."""
 
-    def __init__(self, told: Generator[Event, None, None], crew: ExitStack) -> None:
-        self.told, self.crew = told, crew
+    def __init__(self, events: Generator[Event, None, None], resources: ExitStack) -> None:
+        self.events, self.resources = events, resources
 
     def __next__(self) -> Event:
-        """Give the next event; with the last one the workers end, and with an exception too."""
+        """Return the next event; after the last one, or after an exception, the workers are stopped."""
         try:
-            return next(self.told)
+            return next(self.events)
         except BaseException:
-            self.crew.close()
+            self.resources.close()
             raise
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
-        self.told.close()
-        self.crew.close()
+        """Stop the workers, even in the middle of a batch."""
+        self.events.close()
+        self.resources.close()
 
 
-def cores() -> int:
-    """Give the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class Crew:
-    """The workers of one run, and the tasks that they have in hand."""
+class WorkerPool:
+    """The workers of one run, and the tasks that they have not finished yet."""
 
     def __init__(self, jobs: int, timeout: float | None, log: str, work: Work) -> None:
         self.jobs, self.timeout, self.log, self.work = jobs, timeout, log, work
-        self.context = Workers()
+        self.context = WorkerContext()
         self.reader, self.writer = self.context.Pipe(duplex=False)
-        self.pool = self.hire()
+        self.pool = self.start_pool()
         self.tasks: dict[int, Task] = {}
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let idle workers end by themselves, so that they tidy up; stop those that still have something to do."""
+        """Let idle workers exit by themselves, so that they clean up; stop workers that still have tasks."""
         if not self.tasks and self.pool.active:
             self.pool.close()
             self.pool.join()
         else:
-            dismiss(self.pool)
+            stop_pool(self.pool)
         self.reader.close()
         self.writer.close()
 
-    def hire(self) -> ProcessPool:
-        """Give a pool whose workers are on their way."""
+    def start_pool(self) -> ProcessPool:
+        """Return a pool whose workers have begun to start."""
         from pebble import ProcessPool
 
         try:
             work = pickle.dumps(self.work)
         except Exception:
-            work = b""  # every batch will be lost for it, and say so
+            work = b""  # `submit` reports this for every batch
         start = (self.writer, self.log, work)
-        pool = ProcessPool(self.jobs, initializer=prepare, initargs=start, context=self.context)
-        with suppress(RuntimeError):  # the first task will tell
-            _ = pool.active  # asking starts them
+        pool = ProcessPool(self.jobs, initializer=initialise_worker, initargs=start, context=self.context)
+        with suppress(RuntimeError):  # `submit` reports it
+            _ = pool.active  # reading this starts the workers
         return pool
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
-        """Give what happens until every batch has ended."""
+        """Yield the events of all batches until every batch has ended."""
         numbered = enumerate(batches)
         while True:
-            # Two tasks a worker: the next one waits at its door, and a plan of thousands is not pickled at once.
+            # Two tasks per worker: its next task is ready, and thousands of batches are not pickled at once.
             for number, batch in islice(numbered, 2 * self.jobs - len(self.tasks)):
-                yield from self.give(number, batch)
+                yield from self.submit(number, batch)
             if not self.tasks:
                 return
-            yield from self.heard(LOOK)
+            yield from self.read_messages(POLL_INTERVAL)
             broken = not self.pool.active
             for number in [number for number, task in self.tasks.items() if broken or task.future.done()]:
-                yield from self.heard()  # a worker tells before it ends
+                yield from self.read_messages()  # sent before the worker ended
                 task = self.tasks.pop(number)
-                if task.attempts < ATTEMPTS and died(task.future):
-                    yield from self.give(number, task.batch, task.attempts + 1)
+                if task.attempts < ATTEMPTS and has_worker_died(task.future):
+                    yield from self.submit(number, task.batch, task.attempts + 1)
                 else:
-                    yield self.end(task)
+                    yield self.build_end_event(task)
 
-    def give(self, number: int, batch: Batch, attempts: int = 1) -> Iterator[Event]:
-        """Hand a batch to the pool, to a new one if this one broke; give its loss if it cannot travel."""
+    def submit(self, number: int, batch: Batch, attempts: int = 1) -> Iterator[Event]:
+        """Send a batch to the pool, or to a new pool if this one broke; yield Lost if it cannot be sent."""
         try:
             task = pickle.dumps((self.work, batch))
         except Exception as error:
             yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
             return
         if not self.pool.active:
-            dismiss(self.pool)
-            self.pool = self.hire()
+            stop_pool(self.pool)
+            self.pool = self.start_pool()
         try:
-            future = self.pool.schedule(labour, args=(number, task), timeout=self.timeout)
+            future = self.pool.schedule(run_task, args=(number, task), timeout=self.timeout)
         except RuntimeError as error:
             yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}", attempts=attempts)
         else:
             self.tasks[number] = Task(batch, future, attempts)
 
-    def heard(self, wait: float = 0.0) -> Iterator[Event]:
-        """Give what the workers have told, waiting for the first word."""
+    def read_messages(self, wait: float = 0.0) -> Iterator[Event]:
+        """Yield what the workers have reported; wait up to `wait` seconds for the first message."""
         while self.reader.poll(wait):
             wait = 0.0
             message: tuple[int, ...] = self.reader.recv()
@@ -180,53 +174,53 @@ class Crew:
                 case _, step, steps if task:
                     yield Progress(task.batch, step, steps)
 
-    def end(self, task: Task) -> Event:
-        """Give how a task ended: with records, or why without."""
+    def build_end_event(self, task: Task) -> Event:
+        """Return the event of a task's end: Finished with its records, or Lost with the reason."""
         from pebble import ProcessExpired
 
         lost = partial(Lost, task.batch, "failed", attempts=task.attempts)
         if not task.future.done():
-            return lost("the workers could not go on; the driver's own stderr may say why")
+            return lost("the worker pool broke; see the stderr of the driver for the reason")
         try:
             result: Any = pickle.loads(task.future.result())
         except TimeoutError:
-            late = f"no end after {self.timeout:g} seconds" + self.tail(task.worker)
-            return Lost(task.batch, "timed-out", late, attempts=task.attempts)
+            reason = f"not finished after {self.timeout:g} seconds" + self.quote_log(task.worker)
+            return Lost(task.batch, "timed-out", reason, attempts=task.attempts)
         except ProcessExpired as error:
-            return lost(death(error.pid, error.exitcode) + self.tail(error.pid))
+            return lost(describe_exit(error.pid, error.exitcode) + self.quote_log(error.pid))
         except Exception as error:
-            return lost(f"{type(error).__name__}: {error}" + self.tail(task.worker))
+            return lost(f"{type(error).__name__}: {error}" + self.quote_log(task.worker))
         return lost(result) if isinstance(result, str) else Finished(task.batch, result, attempts=task.attempts)
 
-    def tail(self, worker: int) -> str:
-        """Give the last that a worker wrote about its batch, on a line of its own."""
+    def quote_log(self, worker: int) -> str:
+        """Return the end of what a worker wrote to its log about its batch, on a new line; "" without a log."""
         try:
-            text = logfile(self.log, worker).read_text(errors="replace")
+            text = log_path(self.log, worker).read_text(errors="replace")
         except OSError:
             return ""
-        return "\n" + text.rpartition("\n== ")[2][-TAIL:]
+        return "\n" + text.rpartition("\n== ")[2][-QUOTED_CHARACTERS:]
 
 
-def died(future: Future[bytes]) -> bool:
-    """Say whether a task ended because its worker died."""
+def has_worker_died(future: Future[bytes]) -> bool:
+    """Return whether a task ended because its worker died."""
     from pebble import ProcessExpired
 
     return future.done() and not future.cancelled() and isinstance(future.exception(), ProcessExpired)
 
 
-def death(worker: int, code: int | None) -> str:
-    """Say how a worker died: by which signal, or with which exit code."""
-    how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code or 0}"
-    return f"worker {worker} {how}"
+def describe_exit(worker: int, code: int | None) -> str:
+    """Return how a worker ended: by which signal, or with which exit code."""
+    if code and code < 0:
+        return f"worker {worker} was killed by {signal.Signals(-code).name}"
+    return f"worker {worker} ended with exit code {code or 0}"
 
 
-def dismiss(pool: ProcessPool) -> None:
-    """Stop the workers of a pool and wait until they are gone."""
+def stop_pool(pool: ProcessPool) -> None:
+    """Stop the workers of a pool and wait until they have exited."""
     pool.stop()
     pool.join()
 
 
 @hookimpl
 def ganbench_executors() -> Iterable[Offer]:
-    """Offer the cores of this machine."""
     yield Offer("local", build, "Worker processes on this machine, one thread each, with a time limit per batch.")

@@ -1,4 +1,4 @@
-"""A worker process of the local executor: how it starts, what it tells its driver, and how it ends with it."""
+"""A worker process of the local executor: how it starts, what it reports to its driver, and how it ends."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
-QUIET = 0.1
+THREADED_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
+"""Libraries whose number of threads is the environment variable <NAME>_NUM_THREADS."""
+REPORT_INTERVAL = 0.1
 """Seconds between two progress messages."""
 
 _driver: Connection
-"""In a worker: where it tells its driver how far it is. Pebble hands nothing else over that lives as long."""
+"""In a worker: the pipe on which it reports to its driver. A global, because pebble keeps no state between tasks."""
 
 
 class Worker(SpawnProcess):
-    """A process that starts with one thread for every numerical library and deaf to Ctrl-C."""
+    """A process that starts with one thread per numerical library and ignores Ctrl-C."""
 
     def start(self) -> None:
-        """Start with the environment it needs, for libraries read it once, when they are imported."""
-        with one_thread(), deaf():
+        """Start with the environment it needs, because libraries read it only once, when they are imported."""
+        with limit_threads(), block_sigint():
             super().start()
 
     @property
     def exitcode(self) -> int | None:
-        """Its exit code, None for 0: pebble takes 0 for a good end and would wait for the result for ever."""
+        """The exit code, but None for 0: after an exit code of 0 pebble would wait for a result for ever."""
         return super().exitcode or None
 
 
-class Workers(SpawnContext):
+class WorkerContext(SpawnContext):
     """The spawn context whose processes are workers."""
 
     Process = Worker
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Ask for one thread a process in the environment, and put it back as it was."""
-    names = [f"{library}_NUM_THREADS" for library in THREADS]
+def limit_threads() -> Iterator[None]:
+    """Set the environment to one thread per process, and restore it at the end."""
+    names = [f"{library}_NUM_THREADS" for library in THREADED_LIBRARIES]
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
     try:
@@ -61,8 +62,8 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """Block SIGINT in this thread: processes started meanwhile inherit that, and the driver alone decides."""
+def block_sigint() -> Iterator[None]:
+    """Block SIGINT in this thread: processes started inside inherit this, so that only the driver handles Ctrl-C."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -70,41 +71,41 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def prepare(driver: Connection, log: str, work: bytes) -> None:
-    """Make a fresh process a worker: it writes to its own log, tells the driver, ends with it, and knows its work."""
+def initialise_worker(driver: Connection, log: str, work: bytes) -> None:
+    """Make a new process a worker: set its log, its pipe to the driver and its exit with the driver; import `work`."""
     global _driver
     _driver = driver
-    # Pebble's handler waits until Python runs again; a worker inside a long kernel must end at once too.
+    # Pebble's handler would run only after a long kernel returns to Python; the worker must stop at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    file = os.open(logfile(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    file = os.open(log_path(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
-    threading.Thread(target=end_with_driver, daemon=True).start()
-    with suppress(Exception):  # the first task will tell
-        pickle.loads(work)  # imports what it takes, before there is anything to do
+    threading.Thread(target=exit_with_driver, daemon=True).start()
+    with suppress(Exception):  # the first task reports it
+        pickle.loads(work)  # imports what the work needs, before the first task comes
 
 
-def end_with_driver() -> None:
-    """End this worker as soon as its driver is gone, however that went."""
+def exit_with_driver() -> None:
+    """Exit from this worker as soon as its driver has ended, for whatever reason."""
     driver = parent_process()
     if driver is not None:
         connection.wait([driver.sentinel])
         os._exit(1)
 
 
-def labour(number: int, task: bytes) -> bytes:
-    """Do one task in a worker; give the pickled records, or as text why there are none."""
-    # One small write to a pipe is atomic (POSIX): no lock is left behind by a worker that is killed while telling.
+def run_task(number: int, task: bytes) -> bytes:
+    """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none."""
+    # One small write to a pipe is atomic (POSIX), so a worker killed while it sends leaves no lock behind.
     _driver.send((number, os.getpid()))
-    told = -QUIET
+    last_report = -REPORT_INTERVAL
 
     def report(step: int, steps: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= QUIET or step == steps:
-            told = now
+        nonlocal last_report
+        if (now := time.monotonic()) - last_report >= REPORT_INTERVAL or step == steps:
+            last_report = now
             _driver.send((number, step, steps))
 
     try:
@@ -116,6 +117,6 @@ def labour(number: int, task: bytes) -> bytes:
         return pickle.dumps(text)
 
 
-def logfile(log: str, worker: int) -> Path:
-    """Give the path of a worker's log."""
+def log_path(log: str, worker: int) -> Path:
+    """Return the path of the log of a worker, by its process id."""
     return Path(log) / f"worker-{worker}.log"

@@ -1,4 +1,4 @@
-"""Instance noise: the critic never sees a sample, real or fake, without noise of the same law.
+"""Instance noise: noise of one distribution is added to every sample that the critic sees, real or fake.
 
 Sonderby et al. 2016, "Amortised MAP Inference for Image Super-resolution", arXiv:1610.04490; Arjovsky, Bottou 2017,
 "Towards Principled Methods for Training Generative Adversarial Networks", arXiv:1701.04862, section 3.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def build(sigma: Scalar = 0.1) -> Input:
-    """Make N(0, sigma^2) noise, fresh at each step and in both players' steps; anneal `sigma` by a schedule."""
+    """Build N(0, sigma^2) noise, drawn anew for each step of either player; anneal `sigma` with a schedule."""
 
     def view(x: Tensor, draws: Mapping[str, Tensor], progress: Tensor) -> Tensor:
         return x + sigma * draws["noise"]
@@ -23,7 +23,6 @@ def build(sigma: Scalar = 0.1) -> Input:
 
 @hookimpl
 def ganbench_inputs() -> Iterator[Offer]:
-    """Offer `instance-noise`."""
     yield Offer(
         "instance-noise",
         build,

@@ -1,4 +1,4 @@
-"""The losses of the first GAN: the critic classifies by cross-entropy, and the generator undoes it in one of two ways.
+"""The losses of the first GAN: cross-entropy for the critic, and one of two opposing losses for the generator.
 
 Goodfellow et al. 2014, "Generative Adversarial Nets", arXiv:1406.2661; Salimans et al. 2016, arXiv:1606.03498, section
 3.4 for smoothed labels. Scores are logits: D = sigmoid(score).
@@ -15,29 +15,32 @@ from torch.nn.functional import softplus
 
 
 def critic(real: Tensor, fake: Tensor) -> Tensor:
-    """Give the cross-entropy of telling real from fake: sp(-r) + sp(f)."""
+    """Return the cross-entropy of classifying real and fake scores, sp(-r) + sp(f)."""
     return softplus(-real).mean() + softplus(fake).mean()
 
 
 def saturating(real: Tensor | None, fake: Tensor) -> Tensor:
-    """Give the minimax game's generator loss, log(1 - D(G(z))) = -sp(f); its gradient dies where the critic is sure."""
+    """Return the minimax game's generator loss, log(1 - D(G(z))) = -sp(f).
+
+    Its gradient vanishes where the critic is sure of a fake.
+    """
     return -softplus(fake).mean()
 
 
 def non_saturating(real: Tensor | None, fake: Tensor) -> Tensor:
-    """Give the -log D trick, sp(-f): its gradient is largest where the critic is sure of a fake."""
+    """Return the -log D trick's generator loss, sp(-f); its gradient is largest where the critic is sure of a fake."""
     return softplus(-fake).mean()
 
 
 def build_minimax() -> Objective:
-    """Make the zero-sum game of Goodfellow et al., equation 1."""
+    """Build the zero-sum game of Goodfellow et al., equation 1."""
     return Objective(critic, saturating)
 
 
 def build_non_saturating(real_label: float = 1.0, fake_label: float = 0.0) -> Objective:
-    """Make the game with the -log D trick; labels other than 1 and 0 smooth the critic's targets alone.
+    """Build the game with the -log D trick; labels other than 1 and 0 smooth the critic's targets only.
 
-    One-sided smoothing, `real_label=0.9` alone, moves the optimal critic to D* = .9 p / (p + q).
+    One-sided smoothing, `real_label=0.9` only, moves the optimal critic to D* = .9 p / (p + q).
     """
 
     def smoothed(real: Tensor, fake: Tensor) -> Tensor:
@@ -54,7 +57,6 @@ SPLIT = {"real": [math.log(3.0)], "fake": [-math.log(3.0)]}
 
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
-    """Offer `minimax` and `non-saturating`."""
     yield Offer(
         "minimax",
         build_minimax,

@@ -1,4 +1,4 @@
-"""The hinge loss: the critic stops caring about scores beyond a margin of one.
+"""The hinge loss: scores beyond a margin of one do not change the critic's loss.
 
 Lim, Ye 2017, "Geometric GAN", arXiv:1705.02894; Tran et al. 2017, arXiv:1702.08896; Miyato et al. 2018,
 arXiv:1802.05957, equations 16 and 17.
@@ -14,23 +14,22 @@ from torch.nn.functional import relu
 
 
 def critic(real: Tensor, fake: Tensor) -> Tensor:
-    """Give how far real scores fall short of +1 and fake ones rise above -1: E relu(1 - r) + E relu(1 + f)."""
+    """Return how far real scores are below +1 and fake scores above -1: E relu(1 - r) + E relu(1 + f)."""
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
 def generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """Give -E f."""
+    """Return the generator's loss, the negated mean score -E f."""
     return -fake.mean()
 
 
 def build() -> Objective:
-    """Make the loss."""
+    """Build the hinge loss, which has no options."""
     return Objective(critic, generator)
 
 
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
-    """Offer `hinge`."""
     yield Offer(
         "hinge",
         build,

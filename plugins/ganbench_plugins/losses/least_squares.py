@@ -1,4 +1,4 @@
-"""The least-squares GAN's loss: scores are regressed on targets instead of being squashed.
+"""The least-squares GAN's loss: scores are regressed on targets instead of being squashed by a sigmoid.
 
 Mao et al. 2017, "Least Squares Generative Adversarial Networks", arXiv:1611.04076.
 """
@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 def build(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Objective:
-    """Make the loss with target `a` for fake and `b` for real, and `c` what the generator wants (equation 2).
+    """Build the loss with target `a` for fake scores, `b` for real ones, and `c` for the generator (equation 2).
 
-    The default is their equation 9; (-1, 1, 0) satisfies b - c = 1, b - a = 2, under which the generator minimises a
+    The default is the paper's equation 9. (-1, 1, 0) satisfies b - c = 1 and b - a = 2; then the generator minimises a
     Pearson chi-square divergence (section 3.2.2).
     """
 
@@ -32,7 +32,6 @@ SCORES = {"real": [0.5, 1.5], "fake": [1.0, -2.0]}
 
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
-    """Offer `least-squares`."""
     yield Offer(
         "least-squares",
         build,

@@ -1,4 +1,4 @@
-"""The Wasserstein GAN's loss: the critic's mean score tells real from fake, and a constraint keeps it Lipschitz.
+"""The Wasserstein GAN's loss: the difference of the critic's mean scores. A constraint must keep the critic Lipschitz.
 
 Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875.
 """
@@ -13,22 +13,22 @@ from torch import Tensor
 
 
 def critic(real: Tensor, fake: Tensor) -> Tensor:
-    """Give the negated estimate of the Wasserstein distance, E f - E r (equation 2, for a 1-Lipschitz critic)."""
+    """Return the negated estimate of the Wasserstein distance, E f - E r (equation 2, for a 1-Lipschitz critic)."""
     return fake.mean() - real.mean()
 
 
 def generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """Give -E f: the generator moves its samples up the critic's slope."""
+    """Return -E f, which moves the generator's samples up the critic's slope."""
     return -fake.mean()
 
 
 def build() -> Objective:
-    """Make the loss; without a constraint on the critic it has no minimum."""
+    """Build the loss; without a constraint on the critic it has no minimum."""
     return Objective(critic, generator)
 
 
 def caution(recipe: Any, spec: Spec) -> Iterator[str]:
-    """Warn of a critic that nothing holds back."""
+    """Yield a caution for a recipe without a constraint on the critic."""
     if not recipe.constraints:
         yield (
             "'wasserstein' without a constraint: the critic's loss has no minimum, and its value no meaning as a "
@@ -38,7 +38,6 @@ def caution(recipe: Any, spec: Spec) -> Iterator[str]:
 
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
-    """Offer `wasserstein`."""
     yield Offer(
         "wasserstein",
         build,

@@ -1,4 +1,4 @@
-"""The first GAN and its usual form, with the settings of DCGAN that made them work.
+"""The first GAN and its usual form, with the settings of DCGAN, which made both work.
 
 Goodfellow et al. 2014, arXiv:1406.2661; Radford, Metz, Chintala 2015, arXiv:1511.06434, section 4.
 """
@@ -13,18 +13,17 @@ DCGAN_ADAM = Use("adam", lr=2e-4, beta1=0.5, beta2=0.999)
 
 
 def gan() -> Method:
-    """Make the zero-sum game; the first paper gives no learning rate that still serves, so the settings are DCGAN's."""
+    """Build the zero-sum game with DCGAN's settings; the first paper gives no learning rate of use today."""
     return Method(loss=Use("minimax"), optimizer=DCGAN_ADAM, critic_norm="batch")
 
 
 def ns_gan() -> Method:
-    """Make the game with the -log D trick: the GAN of Gulrajani et al.'s random architectures."""
+    """Build the game with the -log D trick: the GAN in the random-architecture experiment of Gulrajani et al."""
     return Method(loss=Use("non-saturating"), optimizer=DCGAN_ADAM, critic_norm="batch")
 
 
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
-    """Offer `gan` and `ns-gan`."""
     yield Offer(
         "gan",
         gan,

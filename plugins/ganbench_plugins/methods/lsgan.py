@@ -1,4 +1,4 @@
-"""The least-squares GAN as its authors trained it on scenes.
+"""The least-squares GAN as its authors trained it on images of scenes.
 
 Mao et al. 2017, "Least Squares Generative Adversarial Networks", arXiv:1611.04076, section 4.
 """
@@ -11,14 +11,13 @@ from ganbench import Method, Offer, Use, hookimpl
 
 
 def build() -> Method:
-    """Make targets 0 and 1 with Adam; 1e-3 and .5 are what the authors' code uses for LSUN."""
+    """Build the game with targets 0 and 1, and Adam with the authors' values for LSUN: lr 1e-3, beta1 .5."""
     optimizer = Use("adam", lr=1e-3, beta1=0.5, beta2=0.999)
     return Method(loss=Use("least-squares", a=0.0, b=1.0, c=1.0), optimizer=optimizer, critic_norm="batch")
 
 
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
-    """Offer `lsgan`."""
     yield Offer(
         "lsgan",
         build,

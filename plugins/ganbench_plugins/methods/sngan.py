@@ -11,7 +11,7 @@ from ganbench import Method, Offer, Use, hookimpl
 
 
 def build() -> Method:
-    """Make their ResNet setting; a batch norm in the critic would undo the bound on its slope."""
+    """Build the authors' ResNet setting; batch norm in the critic would undo the bound on its slope."""
     return Method(
         loss=Use("hinge"),
         constraints=(Use("spectral-norm"),),
@@ -23,7 +23,6 @@ def build() -> Method:
 
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
-    """Offer `hinge-sn`."""
     yield Offer(
         "hinge-sn",
         build,

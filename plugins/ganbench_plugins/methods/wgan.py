@@ -11,7 +11,7 @@ from ganbench import Method, Offer, Use, hookimpl
 
 
 def wgan() -> Method:
-    """Make weight clipping with the critic steps of the authors' code: 100 at the start and at every 500th step."""
+    """Build weight clipping with the authors' critic steps: 100 in the first 25 and every 500th step, else 5."""
     return Method(
         loss=Use("wasserstein"),
         constraints=(Use("weight-clipping", bound=0.01),),
@@ -22,7 +22,7 @@ def wgan() -> Method:
 
 
 def wgan_gp() -> Method:
-    """Make the gradient penalty; batch norm would make it a penalty on a whole batch's slope, so layer norm it is."""
+    """Build the gradient penalty with layer norm; with batch norm it would penalise the slope of a whole batch."""
     return Method(
         loss=Use("wasserstein"),
         constraints=(Use("gradient-penalty", weight=10.0),),
@@ -34,7 +34,6 @@ def wgan_gp() -> Method:
 
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
-    """Offer `wgan` and `wgan-gp`."""
     yield Offer(
         "wgan",
         wgan,

@@ -8,9 +8,10 @@ from ganbench import Evidence, Metric, Offer, hookimpl
 
 
 def measure(evidence: Evidence) -> Mapping[str, float]:
-    """Give the Frechet distance between the Gaussians fitted to both sets of features; NaN for fewer than two rows.
+    """Return the Frechet distance between the Gaussians fitted to both sets of features.
 
-    In double precision: the mean of float32 features loses digits where a generator has blown up.
+    Undefined (NaN) if a set has fewer than two rows. Computed in double precision, because the mean of float32 features
+    loses digits when a generator diverges.
     """
     from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
@@ -21,13 +22,12 @@ def measure(evidence: Evidence) -> Mapping[str, float]:
 
 
 def fid() -> Metric:
-    """Give the metric; its value depends on the numbers of samples, which every score carries."""
+    """Build the metric; its value depends on the numbers of samples, which are stored with every score."""
     return Metric(measure=measure, values={"fid": "lower"}, needs="features")
 
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield FID."""
     yield Offer(
         "fid",
         fid,

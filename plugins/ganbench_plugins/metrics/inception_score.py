@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from ganbench import Evidence, Metric, Offer, hookimpl
 
 LEAST_LOGIT = -100.0
-"""Below the largest logit: a probability of e^-100 changes no score, one of exactly 0 would make it 0 log 0 = NaN."""
+"""Relative to the largest. A probability of e^-100 changes no score; one of exactly 0 would give 0 log 0 = NaN."""
 
 
 def inception_score(splits: int = 1) -> Metric:
-    """Give the metric, averaged over `splits` parts of the samples.
+    """Build the metric, averaged over `splits` parts of the samples; undefined (NaN) for fewer samples than parts.
 
-    The custom of ten parts comes from 50,000 samples, 5,000 a part. Here the samples are fewer than one such part, and
-    splitting them further would only lower the score.
+    Papers use ten parts of 50,000 samples, 5,000 in each part. Here all samples together are fewer than one such part,
+    and more parts would only lower the score.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
@@ -31,11 +31,10 @@ def inception_score(splits: int = 1) -> Metric:
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield IS."""
     yield Offer(
         "inception-score",
         inception_score,
-        "How sure the classifier is of each sample, and how many classes it sees: between 1 and their number.",
+        "How sure the classifier is of each sample, and how many classes it finds; from 1 to the number of classes.",
         reference="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498; "
         "computed by torch-fidelity",
         formula="exp E_x KL(p(y given x), p(y))",

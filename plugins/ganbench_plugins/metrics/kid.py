@@ -9,31 +9,30 @@ from ganbench import Evidence, Metric, Offer, hookimpl
 
 
 def kid(subsets: int = 20, subset_size: int = 1000) -> Metric:
-    """Give the metric, averaged over `subsets` random pairs of subsets of the features.
+    """Build the metric, averaged over `subsets` random pairs of subsets of the features.
 
-    A subset has `subset_size` rows, or as many as the smaller of the two sets where that is less; fewer than two rows
-    give NaN. Unbiased, so near zero it is negative about half the time.
+    A subset has `subset_size` rows, or all rows of the smaller set if that has fewer. The value is undefined (NaN) for
+    fewer than two rows. The estimate is unbiased, so near zero it is negative about half the time.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
         from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
         from tqdm import tqdm
 
-        # torch-fidelity counts subsets with tqdm, whose own lock is a semaphore that a stopped worker leaves behind
+        # torch-fidelity counts subsets with tqdm, whose default lock is a semaphore that a stopped worker leaks
         tqdm.set_lock(RLock())
         fake, real = evidence.features.double(), evidence.reference_features.double()
         size = min(subset_size, len(fake), len(real))
         if size < 2:
             return {"kid": float("nan")}
-        found = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
-        return {"kid": found[KEY_METRIC_KID_MEAN]}
+        values = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
+        return {"kid": values[KEY_METRIC_KID_MEAN]}
 
     return Metric(measure=measure, values={"kid": "lower"}, needs="features", final=True)
 
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield KID."""
     yield Offer(
         "kid",
         kid,

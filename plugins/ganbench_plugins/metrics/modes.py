@@ -1,4 +1,4 @@
-"""Mode coverage on mixtures whose centres are known, by the one written rule."""
+"""Mode coverage on mixtures whose centres are known."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from torch import Tensor
 
 
 def coverage(samples: Tensor, centres: Tensor, radius: float) -> Mapping[str, float]:
-    """Give the modes covered, the share of high quality, and the reverse KL, of samples [m, d] and centres [K, d].
+    """Return the modes covered, the share of high quality and the reverse KL of samples [m, d] for centres [K, d].
 
-    A sample belongs to the nearest centre and has high quality if it is nearer than `radius`, strictly. A mode is
-    covered by one such sample. The reverse KL, in nats, is that of their histogram to the uniform law; without any it
-    is undefined: NaN.
+    A sample belongs to the nearest centre. It has high quality if its distance is below `radius`, strictly. One sample
+    of high quality covers its mode. The reverse KL, in nats, is that of their histogram to the uniform distribution; it
+    is undefined (NaN) without samples of high quality.
     """
     distance, nearest = torch.cdist(samples.double(), centres.double()).min(dim=1)
-    good = distance < radius
-    counts = torch.bincount(nearest[good], minlength=len(centres)).double()
+    high_quality = distance < radius
+    counts = torch.bincount(nearest[high_quality], minlength=len(centres)).double()
     share = counts / counts.sum()
     reverse_kl = torch.special.xlogy(share, share).sum() + math.log(len(centres))
     return {
         "modes": float((counts > 0).sum()),
-        "high-quality": float(good.double().mean()),
+        "high-quality": float(high_quality.double().mean()),
         "reverse-kl": float(reverse_kl),
     }
 
 
 def modes(sigmas: float = 3.0) -> Metric:
-    """Give the metric; high quality reaches to `sigmas` standard deviations of a mode.
+    """Build the metric; a sample has high quality within `sigmas` standard deviations of its mode.
 
-    The papers judge 2,500 samples; more samples cover more modes, so every score carries its number.
+    More samples cover more modes, so the number of samples is stored with every score; the papers use 2,500. Raises
+    GanbenchError for a dataset without `centres` and `std`.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
@@ -49,11 +50,10 @@ def modes(sigmas: float = 3.0) -> Metric:
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield mode coverage."""
     yield Offer(
         "modes",
         modes,
-        "How many modes are covered, how many samples lie on one, and how evenly.",
+        "How many modes are covered, how many samples lie near a mode, and how evenly over the modes.",
         reference="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761; Lin et al. 2018, PacGAN, arXiv:1712.04086",
         formula="high quality: |x - c_k| < 3 std; reverse KL: sum_k q_k log(K q_k)",
     )

@@ -1,4 +1,4 @@
-"""Improved precision and recall: what is generated is real, what is real is generated."""
+"""Improved precision and recall: are generated samples realistic, and are real samples generated?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from ganbench import Evidence, Metric, Offer, hookimpl
 
 
 def precision_recall(neighbours: int = 3) -> Metric:
-    """Give the metric; a row belongs to a set if it is no farther from some row than that row's k-th neighbour.
+    """Build the metric; a row belongs to a set if some row of the set has it within its k-th neighbour's distance.
 
-    NaN where a set has no k-th neighbour. A generator that puts out one image has recall 0 unless it is a real one.
+    Undefined (NaN) if a set has no k-th neighbour. A generator that always returns one image has recall 0, unless that
+    image is a real one.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
@@ -19,15 +20,14 @@ def precision_recall(neighbours: int = 3) -> Metric:
         fake, real = evidence.features.double(), evidence.reference_features.double()
         if min(len(fake), len(real)) <= neighbours:
             return {"precision": float("nan"), "recall": float("nan")}
-        found = prc_features_to_metric(fake, real, prc_neighborhood=neighbours, verbose=False)
-        return {"precision": found[KEY_METRIC_PRECISION], "recall": found[KEY_METRIC_RECALL]}
+        values = prc_features_to_metric(fake, real, prc_neighborhood=neighbours, verbose=False)
+        return {"precision": values[KEY_METRIC_PRECISION], "recall": values[KEY_METRIC_RECALL]}
 
     return Metric(measure=measure, values={"precision": "higher", "recall": "higher"}, needs="features", final=True)
 
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield precision and recall."""
     yield Offer(
         "precision-recall",
         precision_recall,

@@ -10,50 +10,51 @@ from ganbench import Evidence, Metric, Offer, hookimpl
 from torch import Tensor
 
 DIRECTIONS_SEED = 2015
+"""Seed of the random lines of `sliced-w1`; any constant would do."""
 
 
-def exact(x: Tensor, y: Tensor) -> float:
-    """Give the W1 of two equally large, equally weighted sets [n, *shape] under the Euclidean distance of rows.
+def compute_w1(x: Tensor, y: Tensor) -> float:
+    """Return W1 between two equally large, equally weighted sets [n, *shape], with Euclidean distances of samples.
 
-    Both are divided by their largest entry first: the solver's tolerance is absolute.
+    Both are first divided by their largest absolute entry, because the solver's tolerance is absolute.
     """
     import ot
 
     x, y = x.flatten(1).double(), y.flatten(1).double()
     unit = torch.maximum(x.abs().amax(), y.abs().amax()).clamp(min=1e-300)
     cost = torch.cdist(x / unit, y / unit, compute_mode="donot_use_mm_for_euclid_dist")
-    # An empty weight means uniform; the default of 1e5 pivots is too few for some 1,000 rows.
+    # Empty weights mean uniform ones. The default of 1e5 pivots is too few for some sets of 1,000 samples.
     return float(ot.emd2([], [], cost.numpy(), numItermax=10_000_000)) * float(unit)
 
 
 @lru_cache(maxsize=8)
-def floor(reference: Tensor, n: int) -> float:
-    """Give the W1 between two disjoint sets of n reference rows: what a perfect generator would score.
+def compute_floor(reference: Tensor, n: int) -> float:
+    """Return W1 between two disjoint sets of n reference samples: the score of a perfect sampler.
 
-    The same tensor is asked for at every snapshot, hence the cache (a tensor is hashed by identity).
+    Every snapshot passes the same tensor, hence the cache (a tensor is hashed by identity).
     """
-    return exact(reference[::2][:n], reference[1::2][:n])
+    return compute_w1(reference[::2][:n], reference[1::2][:n])
 
 
 def w1(limit: int = 500) -> Metric:
-    """Give the metric, on n = min(limit, half the reference, the samples) rows of each; NaN without any.
+    """Build the metric on n = min(limit, half the reference, the samples) of each set; undefined (NaN) for n = 0.
 
-    The cost grows like n^3, hence `limit`. Half the reference is compared with, so that the other half can say what
-    the distance is between two samples of the same law: `w1-floor`.
+    The cost grows like n^3, hence `limit`. The samples are compared with half of the reference. The distance of the
+    two halves is `w1-floor`, the distance between two sets of samples from the same distribution.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
         n = min(limit, len(evidence.reference) // 2, len(evidence.samples))
         if n < 1:
             return {"w1": float("nan"), "w1-floor": float("nan")}
-        near = exact(evidence.samples[:n], evidence.reference[::2][:n])
-        return {"w1": near, "w1-floor": floor(evidence.reference, n)}
+        distance = compute_w1(evidence.samples[:n], evidence.reference[::2][:n])
+        return {"w1": distance, "w1-floor": compute_floor(evidence.reference, n)}
 
     return Metric(measure=measure, values={"w1": "lower", "w1-floor": "neutral"})
 
 
 def sliced_w1(projections: int = 64) -> Metric:
-    """Give the mean W1 along `projections` random lines, the same at every measurement."""
+    """Build the mean W1 along `projections` random lines, which are the same in every measurement."""
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
         import ot
@@ -63,19 +64,18 @@ def sliced_w1(projections: int = 64) -> Metric:
             x.shape[1], projections, dtype=torch.double, generator=torch.Generator().manual_seed(DIRECTIONS_SEED)
         )
         lines /= lines.norm(dim=0)
-        found = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), p=1, projections=lines.numpy())
-        return {"sliced-w1": float(found)}
+        distance = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), p=1, projections=lines.numpy())
+        return {"sliced-w1": float(distance)}
 
     return Metric(measure=measure, values={"sliced-w1": "lower"})
 
 
 @hookimpl
 def ganbench_metrics() -> Iterator[Offer]:
-    """Yield the exact and the sliced distance."""
     yield Offer(
         "w1",
         w1,
-        "The exact Wasserstein-1 distance, beside what a perfect generator would score.",
+        "The exact Wasserstein-1 distance, beside the score of a perfect sampler.",
         reference="Arjovsky, Chintala, Bottou 2017, Wasserstein GAN, arXiv:1701.07875; computed by POT",
         formula="min over couplings p of sum_ij p_ij |x_i - y_j|",
     )

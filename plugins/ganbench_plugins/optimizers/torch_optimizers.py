@@ -1,8 +1,8 @@
-"""torch's elementwise optimizers, which cannot tell stacked seeds from one large parameter.
+"""torch's elementwise optimizers, which treat the stacked parameters of many seeds like one large parameter.
 
 A learning rate may be a 0-d tensor that the engine fills between steps; every kernel chosen here reads it at each step.
-Under CUDA graphs Adam, AdamW and RMSprop also want `capturable=True`, which warns when nothing is captured: whoever
-captures sets it.
+Under CUDA graphs Adam, AdamW and RMSprop also need `capturable=True`. It warns when nothing is captured, so it is set
+only by the code that captures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Factory = Callable[[Iterable[Tensor]], Optimizer]
 
 
 def check(lr: Scalar, eps: float = 1e-8, **shares: float) -> None:
-    """Raise GanbenchError for a number that no optimizer can work with; a schedule's tensor is the engine's affair."""
+    """Raise GanbenchError for a number that no optimizer can use; tensors of schedules are left to the engine."""
     for name, value in {"lr": lr, "eps": eps}.items():
         if not isinstance(value, Tensor) and not 0 <= value < inf:
             raise GanbenchError(f"{name} = {value}: give a finite number, 0 or more.")
@@ -28,7 +28,7 @@ def check(lr: Scalar, eps: float = 1e-8, **shares: float) -> None:
 
 
 def adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8) -> Factory:
-    """Make Adam in one fused kernel, 2.5 times as fast as a kernel per operation on a CPU."""
+    """Return a factory of Adam as one fused kernel, 2.5 times as fast as one kernel per operation on a CPU."""
     check(lr, eps, beta1=beta1, beta2=beta2)
     return lambda parameters: Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
@@ -36,7 +36,10 @@ def adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float
 def adamw(
     lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-2
 ) -> Factory:
-    """Make Adam with decoupled decay: parameters shrink by lr * weight_decay a step, whatever their gradients."""
+    """Return a factory of Adam with decoupled decay: parameters shrink by lr * weight_decay in each step.
+
+    The decay does not depend on the gradients.
+    """
     check(lr, eps, beta1=beta1, beta2=beta2)
     return lambda parameters: AdamW(
         parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=True
@@ -44,20 +47,19 @@ def adamw(
 
 
 def rmsprop(lr: Scalar = 5e-5, alpha: float = 0.99, eps: float = 1e-8) -> Factory:
-    """Make RMSprop with torch's smoothing (TensorFlow's alpha is .9); it has no fused kernel."""
+    """Return a factory of RMSprop with torch's smoothing (TensorFlow's alpha is .9); it has no fused kernel."""
     check(lr, eps, alpha=alpha)
     return lambda parameters: RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, foreach=True)
 
 
 def sgd(lr: Scalar = 1e-2, momentum: float = 0.0) -> Factory:
-    """Make gradient descent, with heavy-ball momentum if asked."""
+    """Return a factory of gradient descent, with heavy-ball momentum if `momentum` is above 0."""
     check(lr, momentum=momentum)
     return lambda parameters: SGD(parameters, lr=lr, momentum=momentum, fused=True)
 
 
 @hookimpl
 def ganbench_optimizers() -> Iterator[Offer]:
-    """Offer `adam`, `adamw`, `rmsprop` and `sgd`."""
     yield Offer(
         "adam",
         adam,

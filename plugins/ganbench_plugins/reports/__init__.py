@@ -1,1 +1,1 @@
-"""Ways to write tables."""
+"""One table format per file; each file is a plugin."""

@@ -1,4 +1,4 @@
-"""LaTeX: a table environment with booktabs' rules for each table, all of it ASCII, so that any engine reads it."""
+"""LaTeX: one table environment per table, with booktabs' rules, in pure ASCII for any LaTeX engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ganbench import Offer, Report, Table, hookimpl
 
-ACTIVE = {character: f"\\{character}" for character in "{}$&#_%"} | {
+ESCAPES = {character: f"\\{character}" for character in "{}$&#_%"} | {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
@@ -17,13 +17,13 @@ ACTIVE = {character: f"\\{character}" for character in "{}$&#_%"} | {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
-    "-": "-{}",  # else -- is a dash
-    "'": "'{}",  # else '' is a quotation mark
+    "-": "-{}",  # otherwise -- becomes a dash
+    "'": "'{}",  # otherwise '' becomes a quotation mark
     "?": "?{}",
     "!": "!{}",
     '"': r"\char34{}",
 }
-"""What TeX would act on, or make a ligature of, and how to say it."""
+"""Characters that are commands or parts of ligatures in TeX, and how to write them."""
 
 ACCENTS = {
     "\u0300": "`",
@@ -39,59 +39,60 @@ ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
-"""Combining characters, and the commands that put them on a letter."""
+"""Combining characters, and the LaTeX commands that put them on a letter."""
 
 
-def text(stranger: str) -> str:
-    """Write text so that LaTeX shows it and does nothing else; what ASCII cannot say, as its code point."""
-    return "".join(character(c) for c in stranger)
+def escape(text: str) -> str:
+    """Return text as LaTeX that shows it and executes nothing; what ASCII cannot express becomes its code point."""
+    return "".join(escape_character(c) for c in text)
 
 
-def character(c: str) -> str:
-    """Write one character."""
+def escape_character(c: str) -> str:
     if c.isascii() and c.isprintable():
-        return ACTIVE.get(c, c)
+        return ESCAPES.get(c, c)
     letter, mark = unicodedata.normalize("NFD", c)[:1], unicodedata.normalize("NFD", c)[1:]
     if letter.isascii() and letter.isalpha() and mark in ACCENTS:
         return rf"\{ACCENTS[mark]}{{{letter}}}"
     return f"[U+{ord(c):04X}]"
 
 
-def value(given: Any) -> str:
-    """Write a value: text escaped, four digits of a number as mathematics, nothing for NaN."""
-    if isinstance(given, str):
-        return text(given)
-    if given is None or given != given:
+def format_value(value: Any) -> str:
+    """Return a value as LaTeX: text escaped, a number with four digits, nothing for None and NaN."""
+    if isinstance(value, str):
+        return escape(value)
+    if value is None or value != value:
         return ""
-    if given is True or given is False or type(given).__name__.startswith("bool"):  # numpy's too
-        return "yes" if given else ""
-    if math.isinf(given):
-        return r"$\infty$" if given > 0 else r"$-\infty$"
-    digits = str(int(given)) if given == int(given) else f"{given:.4g}"
+    if value is True or value is False or type(value).__name__.startswith("bool"):  # numpy's too
+        return "yes" if value else ""
+    if math.isinf(value):
+        return r"$\infty$" if value > 0 else r"$-\infty$"
+    digits = str(int(value)) if value == int(value) else f"{value:.4g}"
     mantissa, _, exponent = digits.partition("e")
     if exponent:
         return rf"${mantissa} \cdot 10^{{{int(exponent)}}}$"
-    return f"${digits}$" if given < 0 else digits
+    return f"${digits}$" if value < 0 else digits
 
 
 def render(table: Table) -> str:
-    """Write a table as a fragment for \\input; the primary threshold's row is bold. Needs booktabs alone."""
+    """Return a table as a fragment for \\input; the row of the primary threshold is bold. Needs only booktabs."""
     bold = [bool(flag) for flag in table.frame["primary"]] if "primary" in table.columns else []
-    kept = [i for i, column in enumerate(table.columns) if column != "primary"]
-    head = [text(table.heading(table.columns[i])) for i in kept]
-    rows = [[row[i] for i in kept] for row in table.cells(value)]
-    notes = [*map(text, table.notes), *(["In bold: the primary threshold."] if any(bold) else [])]
-    alignment = "".join("l" if all(isinstance(v, str) for v in table.frame.iloc[:, i]) else "r" for i in places(table))
+    shown = [i for i, column in enumerate(table.columns) if column != "primary"]
+    head = [escape(table.heading(table.columns[i])) for i in shown]
+    rows = [[row[i] for i in shown] for row in table.cells(format_value)]
+    notes = [*map(escape, table.notes), *(["In bold: the primary threshold."] if any(bold) else [])]
+    alignment = "".join(
+        "l" if all(isinstance(v, str) for v in table.frame.iloc[:, i]) else "r" for i in column_positions(table)
+    )
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{text(table.title)}}}",
+        rf"\caption{{{escape(table.title)}}}",
         rf"\begin{{tabular}}{{{alignment or 'l'}}}",
         r"\toprule",
-        *line(head),
+        *format_row(head),
         r"\midrule",
-        *(one for i, row in enumerate(rows) for one in line(strong(row) if bold and bold[i] else row)),
+        *(one for i, row in enumerate(rows) for one in format_row(make_bold(row) if bold and bold[i] else row)),
         r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par\smallskip{{\footnotesize {note}\par}}" for note in notes),
@@ -100,29 +101,31 @@ def render(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def places(table: Table) -> Iterator[int]:
-    """Give where in the frame the columns stand that are written."""
+def column_positions(table: Table) -> Iterator[int]:
+    """Return the positions in the frame of the columns that are written."""
     names = list(table.frame.columns)
     return (names.index(column) for column in table.columns if column != "primary")
 
 
-def line(cells: list[str]) -> Iterator[str]:
-    """Give a row's line, if it has cells: its first is shielded, for a bracket or star after a rule is an argument."""
+def format_row(cells: list[str]) -> Iterator[str]:
+    """Yield the line of a row that has cells.
+
+    An empty group shields the first cell: a bracket or star after a rule would be read as its argument.
+    """
     if cells:
         yield " & ".join(["{}" + cells[0], *cells[1:]]) + r" \\"
 
 
-def strong(cells: list[str]) -> list[str]:
-    """Give cells in bold, their numbers too."""
+def make_bold(cells: list[str]) -> list[str]:
+    """Return the cells in bold, numbers included."""
     return [rf"{{\bfseries\boldmath {cell}}}" if cell else "" for cell in cells]
 
 
 @hookimpl
 def ganbench_reports() -> Iterator[Offer]:
-    """Yield LaTeX."""
     yield Offer(
         "latex",
         lambda: Report(suffix=".tex", render=render),
-        "A table environment for each table, ruled by booktabs, for LaTeX.",
+        "One LaTeX table environment per table, with the rules of booktabs.",
         reference="Fear 2020, Publication quality tables in LaTeX (the booktabs package)",
     )
