@@ -1,4 +1,4 @@
-"""What an update of each player costs in floating-point operations."""
+"""The cost of an update of each player, in floating-point operations."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ if TYPE_CHECKING:
 
 
 def count_update_flops(training: Training) -> Mapping[str, float]:
-    """Count an update of each player before training: the mean over the stages by their share, and over lazy terms."""
-    found = dict.fromkeys(("critic", "generator"), 0.0)
-    whole = sum(ensemble.networks.share for ensemble in training.built)
+    """Return the mean FLOPs of an update of each player, for one member, before the training has begun.
+
+    It is the mean over the stages, weighted by their share of the steps, and over the cycle of the lazy terms.
+    """
+    mean_flops = dict.fromkeys(("critic", "generator"), 0.0)
+    total_share = sum(ensemble.networks.share for ensemble in training.ensembles)
     cycle = math.lcm(*(link.part.every for link in training.program.terms))
-    for stage, ensemble in enumerate(training.built):
-        game, chances = training.open_game(ensemble, None), training.open_inputs(ensemble.networks, stage)
+    for stage, ensemble in enumerate(training.ensembles):
+        game, inputs = training.open_game(ensemble, None), training.open_inputs(ensemble.networks, stage)
         for player in game.optimizers:
             for count in range(cycle):
-                game.taken[player] = count
-                game.gradients(player, chances[player].next())
-        for player, due in game.prices:
-            often = sum(game.due(count) == due for count in range(cycle)) / cycle
-            found[player] += ensemble.networks.share / whole * often * game.prices[player, due]
-    return found
+                game.updates[player] = count
+                game.gradients(player, inputs[player].next())
+        for player, due in game.flops_per_update:
+            frequency = sum(game.due(count) == due for count in range(cycle)) / cycle
+            share = ensemble.networks.share / total_share
+            mean_flops[player] += share * frequency * game.flops_per_update[player, due]
+    return mean_flops

@@ -1,4 +1,4 @@
-"""Where training happens, and what makes it repeatable there."""
+"""The device that training runs on, and the settings that make training repeatable there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ganbench.errors import GanbenchError
 
 
 def choose(device: str = "auto") -> torch.device:
-    """Give the device to train on; `auto` takes CUDA where there is one.
+    """Return the device to train on; "auto" is CUDA if there is a CUDA device, otherwise the CPU.
 
-    Raises GanbenchError for a device that is not there.
+    Raise GanbenchError for an unknown device, or if CUDA is requested and torch finds none.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -25,7 +25,7 @@ def choose(device: str = "auto") -> torch.device:
 
 
 def configure(device: str = "auto") -> torch.device:
-    """Choose the device and set everything that repeatability hangs on: one thread, no TF32, no autotuned kernels."""
+    """Return the device to train on, and make torch repeatable: one thread, no TF32, no autotuned kernels."""
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -34,18 +34,18 @@ def configure(device: str = "auto") -> torch.device:
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Give what a record keeps of the device it was trained on."""
+    """Return what a record stores of the device: its type and name, the number of threads, and torch's version."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": device.type, "device_name": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
 def free_cached_memory() -> None:
-    """Give memory that torch keeps for later back to the device."""
+    """Release the CUDA memory that torch has cached for later use."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given, so that a clock read now tells the truth."""
+    """Wait until the device has finished all work, so that a clock read afterwards includes it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Many seeds of one architecture as one: parameters with a leading seed axis, and the two ways to map over it."""
+"""Many seeds of one architecture in one ensemble: parameters with a leading seed axis, and two ways to map over it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganbench.engine.random_streams import Member
 from ganbench.errors import GanbenchError
 
 Stacked = dict[str, Tensor]
-"""Tensors with the seed axis in front, by name."""
+"""Tensors by name, each with the seed axis first."""
 
 PLAYERS = ("generator", "critic")
 
@@ -24,7 +24,7 @@ PLAYERS = ("generator", "critic")
 class Ensemble:
     """One stage of one architecture for S members: `parameters[player]` and `buffers[player]` are [S, ...] by name.
 
-    `networks` holds the modules of the first member, used as shapes for functional calls.
+    `networks` are the modules of the first member. They serve for functional calls; their own parameters are not used.
     """
 
     networks: Networks
@@ -32,63 +32,70 @@ class Ensemble:
     buffers: dict[str, Stacked]
 
     def __post_init__(self) -> None:
-        self.detached = {player: {n: p.detach() for n, p in own.items()} for player, own in self.parameters.items()}
-
-        self.within = next(p for own in self.detached.values() for p in own.values()).new_zeros(())
+        self.detached = {
+            player: {name: p.detach() for name, p in parameters.items()}
+            for player, parameters in self.parameters.items()
+        }
+        any_parameter = next(p for parameters in self.detached.values() for p in parameters.values())
+        self.stage_progress = any_parameter.new_zeros(())
 
     def set_progress(self, progress: float) -> None:
-        """Fill the progress within this stage, and the buffers so named (the fade-in of a growing network)."""
-        self.within.fill_(progress)
-        for own in self.buffers.values():
-            for name, buffer in own.items():
+        """Set the progress of this stage, in [0, 1], and the buffers named `progress` (a growing network's fade-in)."""
+        self.stage_progress.fill_(progress)
+        for buffers in self.buffers.values():
+            for name, buffer in buffers.items():
                 if name.rsplit(".", 1)[-1] == "progress":
                     buffer.fill_(progress)
 
     def inherit(self, before: Ensemble) -> None:
-        """Take over every parameter that the stage before had under the same name."""
-        for player, own in before.parameters.items():
-            for name, value in own.items():
+        """Copy every parameter of the previous stage into the parameter of the same name."""
+        for player, parameters in before.parameters.items():
+            for name, value in parameters.items():
                 self.detached[player][name].copy_(value.detach())
 
 
 def build_stages(
     space: Space, spec: Spec, ask: Ask, members: Sequence[Member], device: torch.device, dtype: torch.dtype
 ) -> list[Ensemble]:
-    """Build every member from its own seed and stack them, an ensemble for each stage of the architecture."""
-    built: list[tuple[Networks, ...]] = []
+    """Build every member from its own seed, and return one ensemble of all members for each stage."""
+    stages_of_members: list[tuple[Networks, ...]] = []
     for member in members:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(member.stream_seed("initialisation"))
-            made = space.networks(spec, ask)
-        built.append(made if isinstance(made, tuple) else (made,))
-    return [stack([stage[k] for stage in built], device, dtype) for k in range(len(built[0]))]
+            networks = space.networks(spec, ask)
+        stages_of_members.append(networks if isinstance(networks, tuple) else (networks,))
+    count = len(stages_of_members[0])
+    return [stack([stages[k] for stages in stages_of_members], device, dtype) for k in range(count)]
 
 
 def stack(members: Sequence[Networks], device: torch.device, dtype: torch.dtype) -> Ensemble:
-    """Stack one stage of several members."""
+    """Stack the networks of one stage of several members into an ensemble; parameters and buffers are [S, ...]."""
     parameters: dict[str, Stacked] = {}
     buffers: dict[str, Stacked] = {}
     for player in PLAYERS:
         modules: list[nn.Module] = [getattr(networks, player) or nn.Module() for networks in members]
         refuse_tied_parameters(modules[0], player)
-        held = [dict(module.named_parameters()) for module in modules]
+        member_parameters = [dict(module.named_parameters()) for module in modules]
         parameters[player] = {
-            name: torch.stack([own[name].detach() for own in held]).to(device, dtype).requires_grad_()
-            for name in held[0]
+            name: torch.stack([tensors[name].detach() for tensors in member_parameters])
+            .to(device, dtype)
+            .requires_grad_()
+            for name in member_parameters[0]
         }
-        constant = [dict(module.named_buffers()) for module in modules]
+        member_buffers = [dict(module.named_buffers()) for module in modules]
         buffers[player] = {
-            name: cast_floating(torch.stack([own[name] for own in constant]).to(device), dtype) for name in constant[0]
+            name: cast_floating(torch.stack([tensors[name] for tensors in member_buffers]).to(device), dtype)
+            for name in member_buffers[0]
         }
     return Ensemble(members[0], parameters, buffers)
 
 
 def refuse_tied_parameters(module: nn.Module, player: str) -> None:
-    """Raise GanbenchError if two modules own one parameter: a functional call by name would split it."""
-    owners: dict[int, str] = {}
-    for place, owner in module.named_modules():
-        for name, parameter in owner.named_parameters(place, recurse=False):
-            first = owners.setdefault(id(parameter), name)
+    """Raise GanbenchError if two modules share one parameter: a functional call by name would split it in two."""
+    first_names: dict[int, str] = {}
+    for prefix, submodule in module.named_modules():
+        for name, parameter in submodule.named_parameters(prefix, recurse=False):
+            first = first_names.setdefault(id(parameter), name)
             if first != name:
                 raise GanbenchError(
                     f"the {player}'s parameters {first!r} and {name!r} are one tensor in two modules. Register the "
@@ -97,44 +104,47 @@ def refuse_tied_parameters(module: nn.Module, player: str) -> None:
 
 
 def cast_floating(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Give a tensor of real numbers in this precision; others (integers, booleans) stay as they are."""
+    """Return a floating-point tensor in this precision; return any other tensor (integers, booleans) unchanged."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-Run = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""From a function of one member to a function of all, each argument with the seed axis in front."""
+SeedMap = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""From a function of one member to a function of all members, whose arguments and values are [S, ...]."""
 
 
 def map_over_seeds(member: Callable[..., Any]) -> Callable[..., Any]:
-    """Map a member's function over the seed axis as one program."""
+    """Map a member's function over the seed axis by `torch.func.vmap`, as one program."""
     return torch.func.vmap(member)
 
 
 def loop_over_seeds(member: Callable[..., Any]) -> Callable[..., Any]:
-    """Call a member's function once for each seed and stack what it gives."""
+    """Map a member's function over the seed axis by one call for each seed; the results are stacked."""
 
     def run(*stacked: Any) -> Any:
         count = next(iterate_leaves(stacked)).shape[0]
-        if count == 1:  # a view, so that nothing is copied on the way back
+        if count == 1:  # squeeze and unsqueeze are views: nothing is copied
             return map_leaves(lambda t: t.unsqueeze(0), member(*map_leaves(lambda t: t.squeeze(0), stacked)))
         parts = map_leaves(lambda t: list(t.unbind(0)), stacked)
-        given = [member(*map_leaves(lambda part, i=i: part[i], parts)) for i in range(count)]
-        return map_leaves(lambda *leaves: torch.stack(leaves), *given)
+        results = [member(*map_leaves(lambda part, i=i: part[i], parts)) for i in range(count)]
+        return map_leaves(lambda *leaves: torch.stack(leaves), *results)
 
     return run
 
 
-RUNS: Mapping[str, Run] = {"stack": map_over_seeds, "loop": loop_over_seeds}
+SEED_MAPS: Mapping[str, SeedMap] = {"stack": map_over_seeds, "loop": loop_over_seeds}
 
 
 class GlobalRandomGuard:
-    """Notices, in the loop form, a plugin that throws torch's own dice (mapping refuses them by itself)."""
+    """Detects, in loop mode, a plugin that draws from torch's global generator (vmap refuses that by itself)."""
 
     def __init__(self) -> None:
         self.state = torch.random.get_rng_state()
 
     def check(self, label: str) -> None:
-        """Raise if torch's global generator has moved since the start."""
+        """Raise GanbenchError if torch's global generator has changed since the guard was made.
+
+        `label` names the place in the message.
+        """
         if not torch.equal(self.state, torch.random.get_rng_state()):
             raise GanbenchError(
                 f"{label}: a plugin draws from torch's global generator during training, so its results cannot be "

@@ -1,24 +1,21 @@
-"""Floating-point operations of an update of one member, counted by torch on one step.
+"""The floating-point operations of one update of one member, counted by torch on one step.
 
-Multiplications of matrices and convolutions count, two operations for each multiply-add; what is elementwise, and the
-optimizer's own arithmetic, does not.
+Matrix products and convolutions are counted, with two operations for each multiply-add. Elementwise operations and the
+optimizer's arithmetic are not counted.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-if TYPE_CHECKING:
-    pass
 
+class FlopCounter(TorchDispatchMode):
+    """Adds up torch's own FLOP formulas for all operations that run while it is active.
 
-class Counter(TorchDispatchMode):
-    """Adds up torch's own formulas for the operations that run under it.
-
-    torch's FlopCounterMode does so too, but watches modules with hooks that `torch.func.grad` does not bear.
+    torch's FlopCounterMode does the same, but it puts hooks on modules, and these fail under `torch.func.grad`.
     """
 
     def __init__(self) -> None:
@@ -26,7 +23,7 @@ class Counter(TorchDispatchMode):
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and count it."""
+        """Run one operation and add its FLOPs to `total`."""
         out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:

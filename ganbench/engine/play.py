@@ -1,4 +1,4 @@
-"""What one step of one member shows to losses and terms, computed when first read."""
+"""The values of one step of one member that losses and terms read, each computed when it is first read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from ganbench.errors import GanbenchError
 
 
 class lazy:
-    """An attribute computed once. (`functools.cached_property` takes a lock that torch.compile cannot trace.)"""
+    """An attribute that is computed once.
+
+    It replaces `functools.cached_property`, whose lock torch.compile cannot trace.
+    """
 
     def __init__(self, compute: Callable[[Any], Any]) -> None:
         self.compute = compute
@@ -31,11 +34,12 @@ class lazy:
 
 
 class Play:
-    """The concrete `ganbench.Play`: one member, one step, one batch.
+    """The implementation of `ganbench.Play`: one step of one member on one batch.
 
-    `g` and `d` are the players' parameters (d after reparametrisation), `buffers` theirs by player; `chance` holds
-    `real`, `labels`, `latent` (by name), `views` and `draws`. With `joint` both real and fake samples will be scored,
-    so a rowwise critic sees them in one pass. `within` is the progress of a growing network's stage.
+    `g` and `d` are the players' parameters (`d` after reparametrisation), `buffers` their buffers by player.
+    `step_inputs` has the keys `real`, `labels`, `latent` (by name), `views` and `draws`. With `joint`, both real and
+    fake samples will be scored, so a rowwise critic scores them in one call. `stage_progress` is the progress of the
+    stage of a growing network; by default the progress of the run.
     """
 
     def __init__(
@@ -45,124 +49,125 @@ class Play:
         buffers: Mapping[str, Parameters],
         g: Parameters,
         d: Parameters,
-        chance: Mapping[str, Any],
+        step_inputs: Mapping[str, Any],
         progress: Tensor,
         joint: bool,
-        within: Tensor | None = None,
+        stage_progress: Tensor | None = None,
     ) -> None:
         self.program, self.networks, self.buffers = program, networks, buffers
         self.generator_parameters, self.critic_parameters = g, d
-        self.chance, self.progress = chance, progress
-        self.within = progress if within is None else within
+        self.step_inputs, self.progress = step_inputs, progress
+        self.stage_progress = progress if stage_progress is None else stage_progress
         self.joint = joint and networks.rowwise and not program.wraps
         self.draws: Mapping[str, Tensor] = {}
 
-    # what the players are
+    # the players
 
     def generator(self, z: Tensor) -> Tensor:
-        """Give the generator's samples of z, before any view."""
+        """Return the generator's samples for z, before any view."""
         return self._call(self.networks.generator, "generator", self.generator_parameters, z)
 
     def answers(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Give every answer of the critic to x, by name."""
+        """Return every answer of the critic to x, by name."""
         if self.networks.critic is None:
             return {}
-        given = self._call(self.networks.critic, "critic", self.critic_parameters, x)
-        return {"score": given} if isinstance(given, Tensor) else given
+        answers = self._call(self.networks.critic, "critic", self.critic_parameters, x)
+        return {"score": answers} if isinstance(answers, Tensor) else answers
 
     def critic(self, x: Tensor) -> Tensor:
-        """Give what penalties differentiate, [n]."""
-        seen = self._scored(x) if self.program.wraps else self._seen(self.answers(x), x)
+        """Return the value whose gradient is penalised, [n]."""
+        scores = self._score(x) if self.program.wraps else self._read_answer(self.answers(x), x)
         witness = self.program.objective.witness
-        return seen if witness is identity else witness(seen, self.scores_real, self.scores_fake)
+        return scores if witness is identity else witness(scores, self.scores_real, self.scores_fake)
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
-        held = {**parameters, **self.buffers[player]}
-        return call_module(module, held, x, self.labels) if self.networks.conditional else call_module(module, held, x)
+        tensors = {**parameters, **self.buffers[player]}
+        inputs = (x, self.labels) if self.networks.conditional else (x,)
+        return call_module(module, tensors, *inputs)
 
-    def _seen(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    def _read_answer(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
         objective = self.program.objective
         if objective.head is None:
             return objective.read(None, x)
         if objective.head not in answers:
             raise GanbenchError(
-                f"the loss reads the critic's answer {objective.head!r}, but this architecture's critic gives only "
-                f"{', '.join(sorted(answers))}. Choose an architecture that gives it, or another loss."
+                f"the loss reads the critic's answer {objective.head!r}, but this architecture's critic returns only "
+                f"{', '.join(sorted(answers))}. Choose an architecture that returns it, or another loss."
             )
         return objective.read(answers[objective.head], x)
 
-    def _scored(self, x: Tensor) -> Tensor:
+    def _score(self, x: Tensor) -> Tensor:
         def score(y: Tensor) -> Tensor:
-            return self._seen(self.answers(y), y)
+            return self._read_answer(self.answers(y), y)
 
         function: CriticFunction = score
         for wrap in self.program.wraps:
             function = wrap(function)
         return function(x)
 
-    # what they see
+    # the inputs of the players
 
     @lazy
     def codes(self) -> Mapping[str, Tensor]:
-        """Give the latent codes that inputs added, by name."""
-        return {name: part for name, part in self.chance["latent"].items() if name != "noise"}
+        """Return the latent codes that inputs added, by name."""
+        return {name: part for name, part in self.step_inputs["latent"].items() if name != "noise"}
 
     @lazy
     def latent(self) -> Tensor:
-        """Give the whole generator input, [n, width]."""
-        parts = [part.flatten(1) for part in self.chance["latent"].values()]
+        """Return the whole input of the generator, [n, width]."""
+        parts = [part.flatten(1) for part in self.step_inputs["latent"].values()]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     @lazy
     def labels(self) -> Tensor | None:
-        """Give the labels that condition both networks, [n]."""
-        return self.chance.get("labels")
+        """Return the labels that condition both networks, [n]; None if the networks are unconditional."""
+        return self.step_inputs.get("labels")
 
     @lazy
     def real(self) -> Tensor:
-        """Give the real samples as the critic sees them."""
-        x = self.chance["real"]
+        """Return the real samples as the critic sees them, [n, *data]."""
+        x = self.step_inputs["real"]
         prepare = self.networks.prepare
-        return self._show(x if prepare is None else prepare(x, self.within), "real")
+        return self._apply_views(x if prepare is None else prepare(x, self.stage_progress), "real")
 
     @lazy
     def fake(self) -> Tensor:
-        """Give the generated samples as the critic sees them."""
-        return self._show(self.generator(self.latent), "fake")
+        """Return the generated samples as the critic sees them, [n, *data]."""
+        return self._apply_views(self.generator(self.latent), "fake")
 
-    def _show(self, x: Tensor, side: str) -> Tensor:
+    def _apply_views(self, x: Tensor, side: str) -> Tensor:
         for link in self.program.inputs:
             if link.part.view is not None:
-                x = link.part.view(x, self.chance["views"][link.name][side], self.progress)
+                x = link.part.view(x, self.step_inputs["views"][link.name][side], self.progress)
         pack = self.program.pack
         if pack == 1:
             return x
         return x.reshape(x.shape[0] // pack, pack * x.shape[1], *x.shape[2:])
 
-    # what the critic says
+    # the critic's answers
 
     @lazy
-    def _both(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    def _joint_answers(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         n = self.real.shape[0]
         answers = self.answers(torch.cat([self.real, self.fake]))
         return {k: a[:n] for k, a in answers.items()}, {k: a[n:] for k, a in answers.items()}
 
     @lazy
     def answers_real(self) -> Mapping[str, Tensor]:
-        """Give every answer to the real samples."""
-        return self._both[0] if self.joint else self.answers(self.real)
+        """Return every answer of the critic to the real samples, by name."""
+        return self._joint_answers[0] if self.joint else self.answers(self.real)
 
     @lazy
     def answers_fake(self) -> Mapping[str, Tensor]:
-        """Give every answer to the generated samples."""
-        return self._both[1] if self.joint else self.answers(self.fake)
+        """Return every answer of the critic to the generated samples, by name."""
+        return self._joint_answers[1] if self.joint else self.answers(self.fake)
 
     @lazy
     def scores_real(self) -> Tensor:
-        """Give what the loss reads of the real samples."""
-        return self._scored(self.real) if self.program.wraps else self._seen(self.answers_real, self.real)
+        """Return what the loss reads for the real samples."""
+        return self._score(self.real) if self.program.wraps else self._read_answer(self.answers_real, self.real)
 
     @lazy
     def scores_fake(self) -> Tensor:
-        """Give what the loss reads of the generated samples."""
-        return self._scored(self.fake) if self.program.wraps else self._seen(self.answers_fake, self.fake)
+        """Return what the loss reads for the generated samples."""
+        return self._score(self.fake) if self.program.wraps else self._read_answer(self.answers_fake, self.fake)

@@ -1,4 +1,4 @@
-"""A recipe made real: the functions behind its names, chained in the order the suite wrote them."""
+"""The program of a recipe: the built plugins that it names, chained in the order of the suite."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 
 class ScheduledScalars:
-    """The scheduled numbers of a program: 0-d tensors that plugins hold and that the engine fills before each step."""
+    """The scheduled numbers of a program: 0-d tensors that plugins read and that the engine sets before each step."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self.dials: list[tuple[Tensor, Callable[[float], float]]] = []
+        self.schedules: list[tuple[Tensor, Callable[[float], float]]] = []
 
     def __call__(self, value: Any) -> float | Tensor:
-        """Give a plain number as it is, a schedule as a tensor that follows it."""
+        """Return a plain number as a float, and a schedule as a 0-d tensor that follows the progress of the run."""
         if not isinstance(value, Mapping):
             return float(value)
-        course = schedules.parse_scalar(value)
-        dial = torch.full((), course(0.0), device=self.device, dtype=self.dtype)
-        self.dials.append((dial, course))
-        return dial
+        schedule = schedules.parse_scalar(value)
+        scalar = torch.full((), schedule(0.0), device=self.device, dtype=self.dtype)
+        self.schedules.append((scalar, schedule))
+        return scalar
 
     def set_progress(self, progress: float) -> None:
-        """Set every dial to its value at this progress in [0, 1]."""
-        for dial, course in self.dials:
-            dial.fill_(course(progress))
+        """Set every scheduled scalar to its value at this progress, in [0, 1]."""
+        for scalar, schedule in self.schedules:
+            scalar.fill_(schedule(progress))
 
 
 @dataclass(frozen=True)
 class Link:
-    """One term of the chain: its name in streams and states, its weight, the functions."""
+    """One constraint or input of a program: its name in streams and states, its weight, and its functions."""
 
     name: str
     weight: float | Tensor
@@ -54,7 +54,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What the engine runs; built plugins never travel, so every worker assembles its own."""
+    """The built plugins of a recipe. They are never sent between processes: every worker assembles its own program."""
 
     objective: Objective
     constraints: tuple[Link, ...] = ()
@@ -65,10 +65,10 @@ class Program:
     ema: float = 0.0
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "terms", (*self.constraints, *self.inputs))
-        set_(self, "wraps", tuple(link.part.wrap for link in self.constraints if link.part.wrap is not None))
-        set_(self, "pack", math.prod(link.part.pack for link in self.inputs))
+        set_field = object.__setattr__
+        set_field(self, "terms", (*self.constraints, *self.inputs))
+        set_field(self, "wraps", tuple(link.part.wrap for link in self.constraints if link.part.wrap is not None))
+        set_field(self, "pack", math.prod(link.part.pack for link in self.inputs))
 
     terms: tuple[Link, ...] = field(init=False)
     wraps: tuple[Callable[[CriticFunction], CriticFunction], ...] = field(init=False)
@@ -76,11 +76,11 @@ class Program:
 
     @property
     def stateful(self) -> Iterator[Link]:
-        """The terms that remember something."""
+        """The terms that have a state."""
         return (link for link in self.terms if link.part.init is not None)
 
-    def ask(self, source: Source, critic_norm: Any) -> Ask:
-        """Give what this program and a dataset want of an architecture."""
+    def build_ask(self, source: Source, critic_norm: Any) -> Ask:
+        """Return what this program and a dataset require of an architecture."""
         codes = [draw for link in self.inputs for draw in link.part.latent.values()]
         heads = {name: size for link in self.inputs for name, size in link.part.heads.items()}
         return Ask(
@@ -94,33 +94,40 @@ class Program:
 
 
 def chain_constraints(
-    registry: Registry, kind: str, parts: tuple[Part, ...], dials: ScheduledScalars
+    registry: Registry, kind: str, parts: tuple[Part, ...], scalars: ScheduledScalars
 ) -> tuple[Link, ...]:
-    """Build the terms of one kind; the second of a name is called `name.2`."""
+    """Build the terms of one kind, in order; the second term of a name is called `name.2`."""
     links: list[Link] = []
     for part in parts:
-        built: Term = registry.build(kind, part.name, part.options, scalar=dials)
+        built: Term = registry.build(kind, part.name, part.options, scalar=scalars)
         if part.every is not None:
             built = replace(built, every=part.every)
-        again = sum(link.name.split(".")[0] == part.name for link in links)
-        name = f"{part.name}.{again + 1}" if again else part.name
-        links.append(Link(name, dials(1.0 if part.weight is None else part.weight), built))
+        earlier = sum(link.name.split(".")[0] == part.name for link in links)
+        name = f"{part.name}.{earlier + 1}" if earlier else part.name
+        links.append(Link(name, scalars(1.0 if part.weight is None else part.weight), built))
     return tuple(links)
 
 
-def assemble(recipe: Recipe, registry: Registry, dials: ScheduledScalars) -> Program:
-    """Build every plugin that a recipe names and refuse combinations that have no meaning."""
+def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars) -> Program:
+    """Build every plugin that a recipe names.
+
+    Raise GanbenchError for combinations without a meaning: packing with latent codes, a term that is never called, and
+    critic steps of a loss without a critic.
+    """
     program = Program(
-        objective=registry.build("losses", recipe.loss.name, recipe.loss.options, scalar=dials),
-        constraints=chain_constraints(registry, "constraints", recipe.constraints, dials),
-        inputs=chain_constraints(registry, "inputs", recipe.inputs, dials),
-        dynamics=registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options, scalar=dials),
+        objective=registry.build("losses", recipe.loss.name, recipe.loss.options, scalar=scalars),
+        constraints=chain_constraints(registry, "constraints", recipe.constraints, scalars),
+        inputs=chain_constraints(registry, "inputs", recipe.inputs, scalars),
+        dynamics=registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options, scalar=scalars),
         critic_steps=schedules.parse_critic_steps(recipe.critic_steps),
         generator_first=recipe.order == "generator-first",
         ema=recipe.ema,
     )
     if program.pack > 1 and any(link.part.latent for link in program.inputs):
-        raise GanbenchError("inputs: packing and latent codes cannot be combined: a packed critic has fewer rows.")
+        raise GanbenchError(
+            "inputs: packing and latent codes cannot be combined: a packed critic sees fewer rows than there are "
+            "codes. Remove one of the two."
+        )
     for link in program.terms:
         _refuse_idle(link, program)
     if program.objective.head is None and program.critic_steps(0) > 0:
@@ -131,16 +138,22 @@ def assemble(recipe: Recipe, registry: Registry, dials: ScheduledScalars) -> Pro
 def _refuse_idle(link: Link, program: Program) -> None:
     part = link.part
     if program.objective.head is None and isinstance(part, Constraint) and part.generator is None:
-        raise GanbenchError(f"{link.name!r} is requested but never called: this loss has no critic to hold back.")
-    acts = [part.critic, part.generator]
+        raise GanbenchError(
+            f"{link.name!r} is requested but never called: this loss has no critic to constrain. Remove it, or choose "
+            "another loss."
+        )
+    effects = [part.critic, part.generator]
     if isinstance(part, Constraint):
-        acts += [part.reparametrise, part.wrap, part.project]
+        effects += [part.reparametrise, part.wrap, part.project]
     if isinstance(part, Input):
-        acts += [part.view, part.latent or None, part.pack if part.pack > 1 else None]
-    if all(act is None for act in acts):
-        raise GanbenchError(f"{link.name!r} is requested but does nothing: none of its functions is set.")
+        effects += [part.view, part.latent or None, part.pack if part.pack > 1 else None]
+    if all(effect is None for effect in effects):
+        raise GanbenchError(
+            f"{link.name!r} is requested but does nothing: none of its functions is set. Set one in the plugin, or "
+            "remove it."
+        )
 
 
-def optimizer_factory(registry: Registry, part: Part, dials: ScheduledScalars) -> OptimizerFactory:
-    """Build the factory of one player's optimizer."""
-    return registry.build("optimizers", part.name, part.options, scalar=dials)
+def build_optimizer_factory(registry: Registry, part: Part, scalars: ScheduledScalars) -> OptimizerFactory:
+    """Return the factory of one player's optimizer, as its offer builds it."""
+    return registry.build("optimizers", part.name, part.options, scalar=scalars)

@@ -1,8 +1,8 @@
-"""Chance as an argument: one stream for each name, drawn in blocks of steps for every member at once.
+"""Random numbers as arguments: one stream for each name, drawn in blocks of steps for all members at once.
 
-A stream is keyed by (dataset and architecture, seed, name, block): never by the method, the batch or the device's
-neighbours. So all methods of a suite see the same data and the same noise, a seed sees the same in any company, and a
-block can be drawn again from its number alone.
+The key of a block is (dataset and architecture, seed, stream name, block number). It does not contain the method or the
+batch. So all methods of a suite see the same data and the same noise, a seed sees the same numbers in every batch, and
+a block can be drawn again from its number alone.
 """
 
 from __future__ import annotations
@@ -20,60 +20,68 @@ from ganbench.api.training import Draw
 
 BLOCK_STEPS = 64
 BLOCK_ELEMENTS = 1 << 16
-"""A block holds at most this many steps and, past one step, this many numbers a member. Part of every result: torch's
-normal numbers depend on how many are drawn at once (so a change raises ENGINE_NUMERICS)."""
+"""A block has at most BLOCK_STEPS steps and, if it has more than one, at most BLOCK_ELEMENTS numbers for each member.
 
-Fill = Callable[[torch.Generator, int], Tensor]
-"""From a generator and a number of steps to [steps, ...]."""
+Both are part of every result, because torch's normal numbers depend on how many are drawn at once. So whoever changes
+them must raise ENGINE_NUMERICS.
+"""
+
+Sampler = Callable[[torch.Generator, int], Tensor]
+"""A function from a generator and a number of steps to random numbers [steps, ...]."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """What a member's chance hangs on: the hash of dataset and architecture, and its seed."""
+    """What a member's random numbers depend on: the hash of dataset and architecture, and the member's seed."""
 
-    world: str
+    shared_hash: str
     seed: int
 
     def stream_seed(self, stream: str, block: int = 0) -> int:
-        """Give the seed of one block of one stream, 63 bits."""
-        text = f"{self.world}/{self.seed}/{stream}/{block}"
+        """Return the seed of one block of one stream, an integer of 63 bits."""
+        text = f"{self.shared_hash}/{self.seed}/{stream}/{block}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def block_length(elements: int) -> int:
-    """Give the steps in a block of a stream with so many numbers a step: a function of the stream alone."""
+    """Return the number of steps in a block of a stream that draws `elements` numbers for each member and step."""
     return max(1, min(BLOCK_STEPS, BLOCK_ELEMENTS // max(1, elements)))
 
 
 class Stream:
-    """One named source of chance for all members; `next()` gives a step's share, [S, ...]."""
+    """One named stream of random numbers for all members; `next()` returns those of the next step, [S, ...].
 
-    def __init__(self, name: str, members: Sequence[Member], fill: Fill, elements: int, device: torch.device) -> None:
-        self.name, self.members, self.fill = name, members, fill
+    `sampler` draws the numbers; `elements` is how many numbers a step has for each member.
+    """
+
+    def __init__(
+        self, name: str, members: Sequence[Member], sampler: Sampler, elements: int, device: torch.device
+    ) -> None:
+        self.name, self.members, self.sampler = name, members, sampler
         self.block = block_length(elements)
         self.generator = torch.Generator(device)
-        self.taken = 0
+        self.steps_drawn = 0
         self.buffer: Tensor | None = None
 
     def draw(self, block: int) -> Tensor:
-        """Draw one block for every member, [S, steps, ...]."""
-        rows = []
+        """Draw the block of this number for every member, [S, steps, ...]."""
+        member_blocks = []
         for member in self.members:
             self.generator.manual_seed(member.stream_seed(self.name, block))
-            rows.append(self.fill(self.generator, self.block))
-        return torch.stack(rows)
+            member_blocks.append(self.sampler(self.generator, self.block))
+        return torch.stack(member_blocks)
 
     def next(self) -> Tensor:
-        """Give the next step's numbers, [S, ...]."""
-        block, slot = divmod(self.taken, self.block)
+        """Return the numbers of the next step, [S, ...]."""
+        block, slot = divmod(self.steps_drawn, self.block)
         if slot == 0 or self.buffer is None:
             self.buffer = self.draw(block)
-        self.taken += 1
+        self.steps_drawn += 1
         return self.buffer[:, slot]
 
 
 def draw_shape(draw: Draw, rows: int, data: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the shape of one step of a draw: [n, 1, ..], [n, *data] or [n, *shape]."""
+    """Return the shape of one step of a draw: [n, 1, ..], [n, *data] or [n, *shape], with n = `rows`."""
     if draw.shape == "sample":
         return (rows, *(1 for _ in data))
     if draw.shape == "data":
@@ -81,10 +89,10 @@ def draw_shape(draw: Draw, rows: int, data: tuple[int, ...]) -> tuple[int, ...]:
     return (rows, *draw.shape)
 
 
-def make_sampler(draw: Draw, size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Fill:
-    """Give the function that draws steps of this law."""
+def make_sampler(draw: Draw, size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Sampler:
+    """Return the function that draws steps of this size from the draw's distribution."""
 
-    def fill(generator: torch.Generator, steps: int) -> Tensor:
+    def sample(generator: torch.Generator, steps: int) -> Tensor:
         shape = (steps, *size)
         if draw.law == "normal":
             return torch.empty(shape, device=device, dtype=dtype).normal_(generator=generator)
@@ -95,7 +103,7 @@ def make_sampler(draw: Draw, size: tuple[int, ...], device: torch.device, dtype:
         hot = torch.randint(shape[-1], shape[:-1], device=device, generator=generator)
         return torch.nn.functional.one_hot(hot, shape[-1]).to(dtype)
 
-    return fill
+    return sample
 
 
 def open_stream(
@@ -107,46 +115,49 @@ def open_stream(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Stream:
-    """Open the stream of a declared draw."""
+    """Open the stream of a declared draw for all members, with `rows` rows in each step."""
     size = draw_shape(draw, rows, data)
     return Stream(name, members, make_sampler(draw, size, device, dtype), math.prod(size), device)
 
 
 class Data:
-    """Real samples: a law's draws, or rows of a set that lies on the device and is gathered by drawn indices."""
+    """Real samples of a source: drawn from its distribution, or chosen from its finite set by random indices.
+
+    A finite set is stored on the device. `rows` is the batch size.
+    """
 
     def __init__(
         self, source: Source, members: Sequence[Member], rows: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.source, self.members, self.rows = source, members, rows
         self.device, self.dtype = device, dtype
-        self.rows_held: Tensor | None = None
-        self.labels_held: Tensor | None = None
+        self.stored_samples: Tensor | None = None
+        self.stored_labels: Tensor | None = None
         if source.take is not None:
-            everything = torch.arange(source.size)
-            self.rows_held = source.take(everything).to(device, dtype)
+            all_indices = torch.arange(source.size)
+            self.stored_samples = source.take(all_indices).to(device, dtype)
             if source.labels is not None:
-                self.labels_held = source.labels(everything).to(device)
+                self.stored_labels = source.labels(all_indices).to(device)
 
     def open(self, name: str) -> Stream:
-        """Open a stream of samples (of a law) or of indices (into a set)."""
-        if self.rows_held is not None:
+        """Open a stream of samples (of a distribution) or of indices (into a finite set)."""
+        if self.stored_samples is not None:
             size = self.source.size
 
-            def indices(generator: torch.Generator, steps: int) -> Tensor:
+            def draw_indices(generator: torch.Generator, steps: int) -> Tensor:
                 return torch.randint(size, (steps, self.rows), device=self.device, generator=generator)
 
-            return Stream(name, self.members, indices, self.rows, self.device)
+            return Stream(name, self.members, draw_indices, self.rows, self.device)
         draw = self.source.draw
         assert draw is not None
 
-        def samples(generator: torch.Generator, steps: int) -> Tensor:
+        def draw_samples(generator: torch.Generator, steps: int) -> Tensor:
             return draw(generator, steps * self.rows).to(self.dtype).unflatten(0, (steps, self.rows))
 
-        return Stream(name, self.members, samples, self.rows * math.prod(self.source.shape), self.device)
+        return Stream(name, self.members, draw_samples, self.rows * math.prod(self.source.shape), self.device)
 
     def take(self, drawn: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Give the samples [S, n, *shape] and labels [S, n] of what a stream drew."""
-        if self.rows_held is None:
+        """Return the samples [S, n, *shape], and the labels [S, n] or None, for what a stream of `open` drew."""
+        if self.stored_samples is None:
             return drawn, None
-        return self.rows_held[drawn], None if self.labels_held is None else self.labels_held[drawn]
+        return self.stored_samples[drawn], None if self.stored_labels is None else self.stored_labels[drawn]

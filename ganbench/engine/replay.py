@@ -1,7 +1,7 @@
-"""A function of tensors, recorded once as a straight line of torch's own operations, and replayed step after step.
+"""Record a function of tensors once, as a straight line of torch's own operations, and replay it in every step.
 
-Replaying gives the same bits as calling: the same kernels in the same order. What is saved is Python's and autograd's
-own time, and the work that autograd does on zeros (`engine.shortcuts`).
+A replay gives the same bits as a call, because it runs the same kernels in the same order. It saves the time of Python
+and of autograd, and the work that autograd does on zeros (`engine.replay_simplify`).
 """
 
 from __future__ import annotations
@@ -18,126 +18,132 @@ from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
-"""From two trees of tensors (mappings and tuples are branches) to one."""
+"""A function from two trees of tensors, `persistent` and `inputs`, to one. Mappings and tuples are branches."""
 
 
-def record(function: Function, held: Any, given: Any) -> Callable[[Any], Any]:
-    """Record `function(held, given)`; the tape takes other `given` of the same shapes and reads `held` as it then is.
+def record(function: Function, persistent: Any, inputs: Any) -> Callable[[Any], Any]:
+    """Record `function(persistent, inputs)`, and return it as a function of `inputs` that replays the recording.
 
-    Every tensor that changes between calls must be in `held` or `given`, even where the function reads it through a
-    closure: all others are taken for constants. Raises whatever the recording raises, for instance where Python
-    looks at a tensor's value.
+    A replay takes inputs of the same shapes, and reads the current values of the tensors in `persistent`. Every tensor
+    that changes between calls must be in `persistent` or in `inputs`, even where the function reads it through a
+    closure: all other tensors are treated as constants. Raise what the recording raises, for instance where Python code
+    reads a tensor's value.
     """
-    fixed = tuple(iterate_leaves(held))
-    shape: list[Any] = []
+    fixed = tuple(iterate_leaves(persistent))
+    output_tree: list[Any] = []
 
-    def flat(*tensors: Tensor) -> list[Tensor]:
-        out = function(*refill((held, given), tensors))
-        shape[:] = [out]
-        return list(iterate_leaves(out))
+    def flat_function(*tensors: Tensor) -> list[Tensor]:
+        output = function(*refill((persistent, inputs), tensors))
+        output_tree[:] = [output]
+        return list(iterate_leaves(output))
 
-    recorded = make_fx(flat)(*fixed, *iterate_leaves(given))
-    replay = compile_straight_line(recorded)
+    recorded = make_fx(flat_function)(*fixed, *iterate_leaves(inputs))
+    run_operations = compile_straight_line(recorded)
 
-    def play(now: Any) -> Any:
+    def replay(new_inputs: Any) -> Any:
         with torch.no_grad():
-            return refill(shape[0], replay(*fixed, *iterate_leaves(now)))
+            return refill(output_tree[0], run_operations(*fixed, *iterate_leaves(new_inputs)))
 
-    return play
+    return replay
 
 
 class RecordedStep:
-    """`function(held, given)` as a function of `given`: recorded at the first call, replayed from the third on.
+    """`function(persistent, inputs)` as a function of `inputs`: recorded at the first call, replayed from the third on.
 
-    At the second the tape must give the very bits of the function; if it does not, or if the function cannot be
-    recorded, there is no tape and the function is called every time. `taped` says which it came to, None before.
+    At the second call, the replay must give the same bits as the function. If it does not, or if the function cannot
+    be recorded, then the function is called every time. `recorded` is whether calls are replayed; it is None until this
+    is decided.
     """
 
-    def __init__(self, function: Function, held: Any) -> None:
-        self.function, self.held = function, held
+    def __init__(self, function: Function, persistent: Any) -> None:
+        self.function, self.persistent = function, persistent
         self.calls, self.recorded = 0, None  # type: int, bool | None
         self.replay: Callable[[Any], Any]
 
-    def __call__(self, given: Any) -> Any:
-        """Give the function's value."""
+    def __call__(self, inputs: Any) -> Any:
+        """Return the value of the function, by a replay once it is recorded."""
         if self.recorded:
-            return self.replay(given)
-        out = self.function(self.held, given)
+            return self.replay(inputs)
+        output = self.function(self.persistent, inputs)
         if self.recorded is None:
             self.calls += 1
-            self._rehearse(given, out)
-        return out
+            self._record_or_compare(inputs, output)
+        return output
 
-    def _rehearse(self, given: Any, out: Any) -> None:
+    def _record_or_compare(self, inputs: Any, output: Any) -> None:
         if self.calls == 2:
-            pairs = zip(iterate_leaves(self.replay(given)), iterate_leaves(out), strict=True)
-            self.recorded = all(same_numbers(one, other) for one, other in pairs)
+            pairs = zip(iterate_leaves(self.replay(inputs)), iterate_leaves(output), strict=True)
+            self.recorded = all(have_same_values(replayed, expected) for replayed, expected in pairs)
             return
         try:
-            self.replay = record(self.function, self.held, given)
-        except Exception:  # whatever a plugin does that only a plain call can do
+            self.replay = record(self.function, self.persistent, inputs)
+        except Exception:  # a plugin may do what cannot be recorded, and raise any exception then
             logging.getLogger("ganbench").info("a step cannot be recorded; it is called instead", exc_info=True)
             self.recorded = False
 
 
-def same_numbers(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors hold the same numbers, NaN for NaN."""
-    return torch.equal(one.nan_to_num(), other.nan_to_num())
+def have_same_values(a: Tensor, b: Tensor) -> bool:
+    """Return whether two tensors have equal values, with non-finite ones replaced as `nan_to_num` does."""
+    return torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
-    """Make a Python function of a recorded graph: one line an operation, each tensor let go after its last use."""
+    """Return a recorded graph as a Python function: a line for each operation, each tensor freed after its last use."""
     simplify(recorded.graph)
     names: dict[fx.Node, str] = {}
-    known: dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
     inputs: list[str] = []
     lines: list[str] = []
     last_uses = find_last_uses(recorded.graph)
 
-    def written(value: Any) -> str:
+    def expression(value: Any) -> str:
         if isinstance(value, fx.Node):
             return names[value]
         if isinstance(value, list | tuple):
-            return f"[{', '.join(map(written, value))}]"
-        known[name := f"k{len(known)}"] = value
+            return f"[{', '.join(map(expression, value))}]"
+        namespace[name := f"k{len(namespace)}"] = value
         return name
 
     for node in recorded.graph.nodes:
         if node.op == "output":
             (results,) = node.args
-            lines.append(f"return ({', '.join(map(written, results))},)")
+            lines.append(f"return ({', '.join(map(expression, results))},)")
             continue
         name = names[node] = f"v{len(names)}"
         if node.op == "placeholder":
             inputs.append(name)
         elif node.op == "get_attr":
-            known[name] = getattr(recorded, node.target)
+            namespace[name] = getattr(recorded, node.target)
         else:
-            words = [*map(written, node.args), *(f"{key}={written(value)}" for key, value in node.kwargs.items())]
-            known[call := f"f{len(known)}"] = getattr(node.target, "_op", node.target)  # one Python frame less a call
-            lines.append(f"{name} = {call}({', '.join(words)})")
-        if spent := [names[each] for each in last_uses.get(node, ()) if each.op == "call_function"]:
-            lines.append(f"del {', '.join(spent)}")
+            arguments = map(expression, node.args)
+            options = (f"{key}={expression(value)}" for key, value in node.kwargs.items())
+            words = [*arguments, *options]
+            # `_op` saves one Python frame in each call
+            namespace[operation := f"f{len(namespace)}"] = getattr(node.target, "_op", node.target)
+            lines.append(f"{name} = {operation}({', '.join(words)})")
+        if finished := [names[used] for used in last_uses.get(node, ()) if used.op == "call_function"]:
+            lines.append(f"del {', '.join(finished)}")
     body = "\n    ".join(lines)
-    exec(f"def replay({', '.join(inputs)}):\n    {body}", known)  # our own text: names and operations, no input's
-    replay: Callable[..., tuple[Tensor, ...]] = known["replay"]
-    return replay
+    # the text is generated here, from names and numbers only; no text of a user is in it
+    exec(f"def run_operations({', '.join(inputs)}):\n    {body}", namespace)
+    run_operations: Callable[..., tuple[Tensor, ...]] = namespace["run_operations"]
+    return run_operations
 
 
 def find_last_uses(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
-    """Give for each node those that nobody reads after it."""
-    last: dict[fx.Node, fx.Node] = {}
+    """Return, for each node, the nodes that are used for the last time by it (the output excepted)."""
+    last_users: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
-        for needed in node.all_input_nodes:
-            last[needed] = node
-    found: dict[fx.Node, list[fx.Node]] = {}
-    for needed, node in last.items():
+        for used in node.all_input_nodes:
+            last_users[used] = node
+    last_uses: dict[fx.Node, list[fx.Node]] = {}
+    for used, node in last_users.items():
         if node.op != "output":
-            found.setdefault(node, []).append(needed)
-    return found
+            last_uses.setdefault(node, []).append(used)
+    return last_uses
 
 
 def refill(tree: Any, tensors: Iterable[Tensor]) -> Any:
-    """Give a tree of this shape with other tensors."""
-    others = iter(tensors)
-    return map_leaves(lambda _: next(others), tree)
+    """Return a tree of the same structure with these tensors as its leaves, in order."""
+    remaining = iter(tensors)
+    return map_leaves(lambda _: next(remaining), tree)

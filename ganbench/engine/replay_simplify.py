@@ -1,7 +1,7 @@
-"""What a recorded step need not do: look at a tensor as it already is, multiply by one, or carry zeros about.
+"""Remove from a recorded step the operations that change nothing: views, products with one, and products of zeros.
 
-A penalty on a gradient is differentiated twice, and the second derivative of a rectifier is zero: autograd carries that
-zero back through the whole network, a sixth of the multiplications of a WGAN-GP step (3 x 64).
+A penalty on a gradient is differentiated twice, and the second derivative of a rectifier is zero. Autograd propagates
+that zero back through the whole network: one sixth of the multiplications of a WGAN-GP step (3 x 64).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torch import fx
 
 aten = torch.ops.aten
 
-SAME = {aten.detach.default, aten.alias.default, aten.lift_fresh.default}
+IDENTITIES = {aten.detach.default, aten.alias.default, aten.lift_fresh.default}
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.expand.default, aten.reshape.default}
 ONES: dict[Any, float] = {aten.mul.Scalar: 1, aten.mul.Tensor: 1, aten.div.Scalar: 1, aten.pow.Tensor_Scalar: 1}
-"""Operations that change nothing if their second argument is this number."""
+"""Operations that return their first argument unchanged if the second argument is this number."""
 
 ZEROS = {aten.zeros_like.default, aten.zeros.default, aten.new_zeros.default}
 ZERO_IF_FIRST = {
@@ -31,11 +31,12 @@ ZERO_IF_EITHER = {aten.mul.Tensor, aten.mm.default, aten.bmm.default}
 
 
 def simplify(graph: fx.Graph) -> None:
-    """Take out of a graph of aten operations what changes no number; one that writes in place is left as it is.
+    """Remove, in place, the operations of an aten graph that change no number.
 
-    A member that is not finite may become so a little differently: zero times infinity is no number.
+    A graph with an operation that writes in place or draws random numbers is left as it is. In a member that is not
+    finite, other values may become non-finite than without the simplification, because zero times infinity is NaN.
     """
-    if any(writes(node.target) for node in graph.nodes if node.op == "call_function"):
+    if any(is_impure(node.target) for node in graph.nodes if node.op == "call_function"):
         return
     zeros: set[fx.Node] = set()
     seen: dict[Any, fx.Node] = {}
@@ -45,24 +46,24 @@ def simplify(graph: fx.Graph) -> None:
         if is_zero(node, zeros):
             zeros.add(node)
             continue
-        other = find_unchanged(node, zeros) or find_twin(node, seen)
-        if other is not None:
-            node.replace_all_uses_with(other)
+        equal_node = find_unchanged(node, zeros) or find_duplicate(node, seen)
+        if equal_node is not None:
+            node.replace_all_uses_with(equal_node)
     for node in zeros:
-        materialise(graph, node, zeros)
+        replace_with_zeros(graph, node, zeros)
     graph.eliminate_dead_code()
 
 
-def writes(target: Any) -> bool:
-    """Tell whether an operation changes one of its arguments, or draws random numbers."""
-    if not isinstance(target, torch._ops.OpOverload):  # an index into what an operation gave
+def is_impure(target: Any) -> bool:
+    """Return whether an operation changes one of its arguments or draws random numbers."""
+    if not isinstance(target, torch._ops.OpOverload):  # an index into an operation's tuple of results
         return False
     mutable: bool = target._schema.is_mutable
     return mutable or torch.Tag.nondeterministic_seeded in target.tags
 
 
 def is_zero(node: fx.Node, zeros: set[fx.Node]) -> bool:
-    """Tell whether all of a node's numbers are zero whatever the inputs."""
+    """Return whether all values of a node are zero for every input; `zeros` are the nodes known to be zero."""
     first_zero = bool(node.args) and node.args[0] in zeros
     return (
         node.target in ZEROS
@@ -73,31 +74,31 @@ def is_zero(node: fx.Node, zeros: set[fx.Node]) -> bool:
 
 
 def find_unchanged(node: fx.Node, zeros: set[fx.Node]) -> fx.Node | None:
-    """Give the node whose numbers, shape and precision this one only repeats."""
+    """Return the argument that this node returns unchanged in values, shape, type and strides, or None."""
     candidate: Any = node.args[0] if node.args else None
     if node.target is aten.add.Tensor and not node.kwargs:
         left, right = node.args[0], node.args[1]
         candidate = right if left in zeros else left if right in zeros else None
     elif node.target in ONES:
         candidate = candidate if node.args[1] == ONES[node.target] else None
-    elif node.target not in SAME | VIEWS:
+    elif node.target not in IDENTITIES | VIEWS:
         return None
     return (
         candidate
-        if isinstance(candidate, fx.Node) and tensor_kind(candidate) == tensor_kind(node) is not None
+        if isinstance(candidate, fx.Node) and tensor_layout(candidate) == tensor_layout(node) is not None
         else None
     )
 
 
-def find_twin(node: fx.Node, seen: dict[Any, fx.Node]) -> fx.Node | None:
-    """Give an earlier node that is the same operation on the same arguments."""
+def find_duplicate(node: fx.Node, seen: dict[Any, fx.Node]) -> fx.Node | None:
+    """Return an earlier node that is the same operation on the same arguments, or None; `seen` is updated."""
     key = (node.target, freeze(node.args), freeze(node.kwargs))
     earlier = seen.setdefault(key, node)
     return None if earlier is node else earlier
 
 
 def freeze(value: Any) -> Any:
-    """Give arguments as something that can be looked up; 1 and 1.0 stay apart."""
+    """Return a node's arguments as a hashable value in which 1 and 1.0 differ."""
     if isinstance(value, dict):
         return tuple((key, freeze(part)) for key, part in value.items())
     if isinstance(value, list | tuple):
@@ -105,18 +106,18 @@ def freeze(value: Any) -> Any:
     return (type(value), value)
 
 
-def tensor_kind(node: fx.Node) -> Any:
-    """Give what a stand-in must share: shape, type, and how the numbers lie."""
+def tensor_layout(node: fx.Node) -> Any:
+    """Return the shape, type and strides of a node's value; None if the value is not a tensor."""
     value = node.meta.get("val")
     return (value.shape, value.dtype, value.stride()) if isinstance(value, torch.Tensor) else None
 
 
-def materialise(graph: fx.Graph, node: fx.Node, zeros: set[fx.Node]) -> None:
-    """Make zeros that somebody still reads without computing what they came from."""
+def replace_with_zeros(graph: fx.Graph, node: fx.Node, zeros: set[fx.Node]) -> None:
+    """Replace a zero node by a new `zeros` operation if a node that is not zero still uses it."""
     if node.target in ZEROS or all(user in zeros for user in node.users):
         return
     value: torch.Tensor = node.meta["val"]
     with graph.inserting_before(node):
-        plain: Callable[..., Any] = aten.zeros.default
-        made = graph.call_function(plain, (list(value.shape),), {"dtype": value.dtype, "device": value.device})
-    node.replace_all_uses_with(made, delete_user_cb=lambda user: user not in zeros)
+        operation: Callable[..., Any] = aten.zeros.default
+        fresh = graph.call_function(operation, (list(value.shape),), {"dtype": value.dtype, "device": value.device})
+    node.replace_all_uses_with(fresh, delete_user_cb=lambda user: user not in zeros)

@@ -1,4 +1,4 @@
-"""A batch at an evaluation point: what is judged, and what is kept of it."""
+"""The state of a batch at an evaluation point: what is scored, and what is stored of it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from torch import Tensor
 from ganbench.engine.ensemble import Ensemble, Stacked
 
 Trace = dict[str, tuple[list[int], Tensor]]
-"""Signals by name: generator steps and values [S, T]."""
+"""Signals by name: the generator steps, and the values [S, T] at these steps."""
 
 Numbers = dict[str, Any]
-"""Plain data, as JSON keeps it."""
+"""Plain data that JSON can store: numbers, strings, lists and mappings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A batch, or some `members` of it, at one evaluation point: `generators` [S, ...] by name, how it went so far."""
+    """The state of a batch, or of some `members` of it, at one evaluation point.
+
+    `generators` are the generators' parameters [S, ...] by name, `average` their moving average if the recipe has one.
+    `diverged_at`, `signals` and `updates` describe the training so far.
+    """
 
     step: int
     final: bool
@@ -32,39 +36,54 @@ class Snapshot:
     signals: Trace
     updates: Mapping[str, int]
 
-    def only(self, members: Sequence[int]) -> Snapshot:
-        """Give these members' share in tensors of its own, which stay as they are while training goes on."""
+    def select(self, members: Sequence[int]) -> Snapshot:
+        """Return the snapshot of these members alone, without signals.
+
+        Its tensors are copies, so they stay as they are while the training continues.
+        """
         rows = [self.members.index(member) for member in members]
 
-        def own(stacked: Stacked) -> Stacked:
-            return {name: tensor.detach()[rows] for name, tensor in stacked.items()}  # a list of rows copies them
+        def copy_rows(stacked: Stacked) -> Stacked:
+            return {name: tensor.detach()[rows] for name, tensor in stacked.items()}  # an index list makes a copy
 
-        whole, generators = self.ensemble, own(self.generators)
-        critics = own(whole.parameters["critic"])
-        buffers = {player: own(held) for player, held in whole.buffers.items()}
+        ensemble, generators = self.ensemble, copy_rows(self.generators)
+        critics = copy_rows(ensemble.parameters["critic"])
+        buffers = {player: copy_rows(tensors) for player, tensors in ensemble.buffers.items()}
         return replace(
             self,
             members=tuple(members),
-            ensemble=Ensemble(whole.networks, {"generator": generators, "critic": critics}, buffers),
+            ensemble=Ensemble(ensemble.networks, {"generator": generators, "critic": critics}, buffers),
             generators=generators,
-            average=None if self.average is None else own(self.average),
+            average=None if self.average is None else copy_rows(self.average),
             diverged_at=[self.diverged_at[row] for row in rows],
             signals={},
         )
 
     def generator_file(self, member: int) -> bytes:
-        """Give one member's generator as safetensors: `generator.*`, `buffer.*`, and `average.*` where kept."""
-        kept = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
+        """Return one member's generator as a safetensors file.
+
+        The names are `generator.*`, `buffer.*`, and `average.*` if there is an average. `member` is its row here.
+        """
+        groups = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
         if self.average is not None:
-            kept["average"] = self.average
-        return save({f"{of}.{n}": t[member].cpu().contiguous() for of, own in kept.items() for n, t in own.items()})
+            groups["average"] = self.average
+        return save(
+            {
+                f"{group}.{name}": tensor[member].cpu().contiguous()
+                for group, tensors in groups.items()
+                for name, tensor in tensors.items()
+            }
+        )
 
 
-def pack(snapshot: Snapshot, built: Sequence[Ensemble]) -> tuple[Stacked, Numbers]:
-    """Give a snapshot as tensors on the CPU and numbers, without its signals; `built` are its training's stages."""
+def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Numbers]:
+    """Return a snapshot as tensors on the CPU and plain numbers, without its signals.
+
+    `ensembles` are the stages of its training.
+    """
     networks = snapshot.ensemble.networks
     numbers = {
-        "stage": next(i for i, ensemble in enumerate(built) if ensemble.networks is networks),
+        "stage": next(i for i, ensemble in enumerate(ensembles) if ensemble.networks is networks),
         "step": snapshot.step,
         "final": snapshot.final,
         "members": list(snapshot.members),
@@ -72,34 +91,37 @@ def pack(snapshot: Snapshot, built: Sequence[Ensemble]) -> tuple[Stacked, Number
         "diverged_at": snapshot.diverged_at,
         "updates": dict(snapshot.updates),
     }
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in unpack_tensors(snapshot)}, numbers
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in iterate_tensors(snapshot)}, numbers
 
 
-def unpack_tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
-    """Give a snapshot's tensors by name."""
-    groups = {f"parameters/{player}": own for player, own in snapshot.ensemble.detached.items()}
-    groups |= {f"buffers/{player}": own for player, own in snapshot.ensemble.buffers.items()}
+def iterate_tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor of a snapshot with its name, `<group>/<name>`."""
+    groups = {f"parameters/{player}": parameters for player, parameters in snapshot.ensemble.detached.items()}
+    groups |= {f"buffers/{player}": buffers for player, buffers in snapshot.ensemble.buffers.items()}
     groups["average"] = snapshot.average or {}
-    for group, own in groups.items():
-        yield from ((f"{group}/{name}", tensor) for name, tensor in own.items())
+    for group, tensors in groups.items():
+        yield from ((f"{group}/{name}", tensor) for name, tensor in tensors.items())
 
 
-def unpack(tensors: Stacked, numbers: Numbers, built: Sequence[Ensemble]) -> Snapshot:
-    """Give a snapshot back as it was packed; KeyError or IndexError for what is not of these stages."""
-    whole = built[numbers["stage"]]
+def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) -> Snapshot:
+    """Return the snapshot that `pack` packed.
 
-    def own(group: str, like: Stacked) -> Stacked:
+    Raise KeyError or IndexError if the tensors do not belong to these stages.
+    """
+    stage = ensembles[numbers["stage"]]
+
+    def get_group(group: str, like: Stacked) -> Stacked:
         return {name: tensors[f"{group}/{name}"].to(tensor.device) for name, tensor in like.items()}
 
-    parameters = {player: own(f"parameters/{player}", names) for player, names in whole.parameters.items()}
-    buffers = {player: own(f"buffers/{player}", names) for player, names in whole.buffers.items()}
+    parameters = {player: get_group(f"parameters/{player}", like) for player, like in stage.parameters.items()}
+    buffers = {player: get_group(f"buffers/{player}", like) for player, like in stage.buffers.items()}
     return Snapshot(
         step=numbers["step"],
         final=numbers["final"],
         members=tuple(numbers["members"]),
-        ensemble=Ensemble(whole.networks, parameters, buffers),
+        ensemble=Ensemble(stage.networks, parameters, buffers),
         generators=parameters["generator"],
-        average=own("average", whole.parameters["generator"]) if numbers["averaged"] else None,
+        average=get_group("average", stage.parameters["generator"]) if numbers["averaged"] else None,
         diverged_at=list(numbers["diverged_at"]),
         signals={},
         updates=dict(numbers["updates"]),

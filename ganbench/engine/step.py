@@ -1,4 +1,7 @@
-"""One step of both players: losses of one member, gradients of all, an ordinary optimizer on the stacked leaves."""
+"""One training step: the losses of one member, the gradients of all members, and ordinary optimizers.
+
+The optimizers work on the stacked parameters [S, ...].
+"""
 
 from __future__ import annotations
 
@@ -12,176 +15,209 @@ from torch import Tensor
 
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters, State
-from ganbench.engine.ensemble import Ensemble, Run, Stacked
-from ganbench.engine.flops import Counter
+from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked
+from ganbench.engine.flops import FlopCounter
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedStep
 
-Memory = dict[str, Any]
-"""What a loss leaves behind: `state` of every stateful plugin by name, and the `loss` itself."""
+Auxiliary = dict[str, Any]
+"""The second return value of a loss: `state`, the new state of every stateful plugin by name, and `loss`, the value."""
 
-Held = tuple[Any, ...]
-"""What lies still in memory while its numbers change: parameters, buffers, states, progress, schedules' dials."""
+Persistent = tuple[Any, ...]
+"""Tensors that are updated in place and never replaced: parameters, buffers, states, progress, scheduled scalars."""
 
-Computation = Callable[[Any], tuple[Stacked, Memory]]
-"""From a step's chance to gradients and memory."""
+GradientFunction = Callable[[Any], tuple[Stacked, Auxiliary]]
+"""A function from the random numbers and data of a step to the gradients and the auxiliary values."""
 
 
 @dataclass(frozen=True)
 class MemberLosses:
-    """`ganbench.Losses` of one member on one batch: pure in both players' parameters."""
+    """`ganbench.Losses` of one member on one batch: pure functions of both players' parameters."""
 
     program: Program
     networks: Networks
     buffers: Mapping[str, Parameters]
-    chance: Mapping[str, Any]
+    step_inputs: Mapping[str, Any]
     state: Mapping[str, State]
     progress: Tensor
     due: frozenset[str]
-    within: Tensor | None = None
+    stage_progress: Tensor | None = None
 
-    def critic(self, g: Parameters, d: Parameters) -> tuple[Tensor, Memory]:
-        """Give the critic's loss and memory."""
+    def critic(self, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
+        """Return the critic's loss, a scalar, and the auxiliary values."""
         return self._loss("critic", g, d)
 
-    def generator(self, g: Parameters, d: Parameters) -> tuple[Tensor, Memory]:
-        """Give the generator's loss and memory."""
+    def generator(self, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
+        """Return the generator's loss, a scalar, and the auxiliary values."""
         return self._loss("generator", g, d)
 
-    def _loss(self, player: str, g: Parameters, d: Parameters) -> tuple[Tensor, Memory]:
+    def _loss(self, player: str, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
         state, objective = dict(self.state), self.program.objective
         for link in self.program.constraints:
             if link.part.reparametrise is not None:
-                d = _keep(link.name, link.part.init, link.part.reparametrise, (d,), state)
-        both = player == "critic" or objective.paired
+                d = _call_with_state(link.name, link.part.init, link.part.reparametrise, (d,), state)
+        needs_both = player == "critic" or objective.paired
         play = Play(
-            self.program, self.networks, self.buffers, g, d, self.chance, self.progress, joint=both, within=self.within
+            self.program,
+            self.networks,
+            self.buffers,
+            g,
+            d,
+            self.step_inputs,
+            self.progress,
+            joint=needs_both,
+            stage_progress=self.stage_progress,
         )
-        seen = (play.scores_real if both else None, play.scores_fake)
-        value = _keep("objective", objective.init, getattr(objective, player), seen, state)
+        scores = (play.scores_real if needs_both else None, play.scores_fake)
+        value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
         for link in self.program.terms:
             term = getattr(link.part, player)
             if term is not None and link.name in self.due:
-                play.draws = self.chance["draws"].get(link.name, {})
-                extra = _keep(link.name, link.part.init, term, (play,), state)
+                play.draws = self.step_inputs["draws"].get(link.name, {})
+                extra = _call_with_state(link.name, link.part.init, term, (play,), state)
                 value = value + link.weight * link.part.every * extra
         return value, {"state": state, "loss": value}
 
 
-def _keep(name: str, stateful: Any, function: Any, given: tuple[Any, ...], state: dict[str, State]) -> Any:
-    """Call a function by the one rule of state: who has `init` gets its state last and returns it last."""
-    if stateful is None:
-        return function(*given)
-    value, state[name] = function(*given, state[name])
+def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, ...], state: dict[str, State]) -> Any:
+    """Call a plugin's function and store the state that it returns.
+
+    A plugin with an `init` receives its state as the last argument and returns it last; one without has no state.
+    """
+    if init is None:
+        return function(*arguments)
+    value, state[name] = function(*arguments, state[name])
     return value
 
 
 class Game:
-    """Two players of one ensemble, their optimizers, and what plugins remember of every member."""
+    """The two players of one ensemble, their optimizers, and the plugins' states of every member.
+
+    `seed_map` maps a function of one member over all members. `scalars` are the scheduled scalars. `recorded` are the
+    players whose gradients are computed by a `RecordedStep`.
+    """
 
     def __init__(
         self,
         program: Program,
         ensemble: Ensemble,
-        run: Run,
+        seed_map: SeedMap,
         optimizers: Mapping[str, torch.optim.Optimizer],
         state: dict[str, dict[str, Tensor]],
         progress: Tensor,
-        dials: Sequence[Tensor] = (),
-        taped: Collection[str] = (),
+        scalars: Sequence[Tensor] = (),
+        recorded: Collection[str] = (),
     ) -> None:
-        self.program, self.ensemble, self.run = program, ensemble, run
+        self.program, self.ensemble, self.seed_map = program, ensemble, seed_map
         self.optimizers, self.state, self.progress = optimizers, state, progress
-        own = ensemble.detached
-        self.held = (own["generator"], own["critic"], ensemble.buffers, state, progress, ensemble.within, tuple(dials))
-        self.recorded, self.computations = taped, dict[tuple[str, frozenset[str]], Computation]()
-        self.prices, self.flops = dict[tuple[str, frozenset[str]], int](), 0
-        any_leaf = next(p for own in ensemble.parameters.values() for p in own.values())
+        self.persistent = (
+            ensemble.detached["generator"],
+            ensemble.detached["critic"],
+            ensemble.buffers,
+            state,
+            progress,
+            ensemble.stage_progress,
+            tuple(scalars),
+        )
+        self.recorded, self.gradient_functions = recorded, dict[tuple[str, frozenset[str]], GradientFunction]()
+        self.flops_per_update, self.flops = dict[tuple[str, frozenset[str]], int](), 0
+        any_leaf = next(p for parameters in ensemble.parameters.values() for p in parameters.values())
         self.members = any_leaf.shape[0]
-        self.taken = {"critic": 0, "generator": 0}
-        self.losses = {player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.taken}
-        self.clock = torch.zeros((), dtype=torch.long, device=any_leaf.device)
+        self.updates = {"critic": 0, "generator": 0}
+        self.losses = {
+            player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
+        }
+        self.total_updates = torch.zeros((), dtype=torch.long, device=any_leaf.device)
+        # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
         self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
 
-    def gradients(self, player: str, chance: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Give the gradients of one player's parameters for all members, and take in what plugins remember."""
-        due = self.due(self.taken[player])
-        if (player, due) in self.prices:
-            out, memory = self._computation(player, due)(chance)
+    def gradients(self, player: str, step_inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
+        due = self.due(self.updates[player])
+        if (player, due) in self.flops_per_update:
+            gradients, aux = self._get_gradient_function(player, due)(step_inputs)
         else:
-            with Counter() as counter:
-                out, memory = self.differentiate(player, due, self.held, chance)
-            self.prices[player, due] = counter.total // self.members
-        self.flops += self.prices[player, due]
-        self._remember(player, memory)
-        return out
+            with FlopCounter() as counter:
+                gradients, aux = self.differentiate(player, due, self.persistent, step_inputs)
+            self.flops_per_update[player, due] = counter.total // self.members
+        self.flops += self.flops_per_update[player, due]
+        self._store_state(player, aux)
+        return gradients
 
     def due(self, count: int) -> frozenset[str]:
-        """Give the terms that a player's update counts after so many."""
+        """Return the names of the terms that count in a player's update after `count` earlier updates."""
         return frozenset(link.name for link in self.program.terms if count % link.part.every == 0)
 
-    def _computation(self, player: str, due: frozenset[str]) -> Computation:
-        """Give the function of a step's chance, recorded once it is worth it."""
-        if (player, due) not in self.computations:
+    def _get_gradient_function(self, player: str, due: frozenset[str]) -> GradientFunction:
+        """Return the function from step inputs to gradients; for a player in `recorded`, a `RecordedStep`."""
+        if (player, due) not in self.gradient_functions:
             function = partial(self.differentiate, player, due)
-            plain: Computation = partial(function, self.held)
-            self.computations[player, due] = RecordedStep(function, self.held) if player in self.recorded else plain
-        return self.computations[player, due]
+            plain: GradientFunction = partial(function, self.persistent)
+            self.gradient_functions[player, due] = (
+                RecordedStep(function, self.persistent) if player in self.recorded else plain
+            )
+        return self.gradient_functions[player, due]
 
-    def differentiate(self, player: str, due: frozenset[str], held: Held, chance: Any) -> tuple[Stacked, Memory]:
-        """Give the gradients of one player's parameters for all members, and what is to be remembered: pure."""
+    def differentiate(
+        self, player: str, due: frozenset[str], persistent: Persistent, step_inputs: Any
+    ) -> tuple[Stacked, Auxiliary]:
+        """Return the gradients of one player's parameters for all members, and the auxiliary values.
+
+        A pure function: it reads the tensors in `persistent` and changes none of them.
+        """
         move = getattr(self.program.dynamics, player)
-        g, d, buffers, state, *_ = held
+        g, d, buffers, state, *_ = persistent
         ensemble = self.ensemble
 
-        def member(g: Parameters, d: Parameters, buffers: Any, given: Any, state: Any) -> Any:
-            game = MemberLosses(
-                self.program, ensemble.networks, buffers, given, state, self.progress, due, ensemble.within
+        def member(g: Parameters, d: Parameters, buffers: Any, draws: Any, state: Any) -> Any:
+            losses = MemberLosses(
+                self.program, ensemble.networks, buffers, draws, state, self.progress, due, ensemble.stage_progress
             )
-            return move(game, g, d) if move else getattr(game, player)(g, d)
+            return move(losses, g, d) if move else getattr(losses, player)(g, d)
 
         if move is not None:
             with torch.no_grad():
-                out, memory = self.run(member)(g, d, buffers, chance, state)
-            return out, map_leaves(torch.detach, memory)
+                gradients, aux = self.seed_map(member)(g, d, buffers, step_inputs, state)
+            return gradients, map_leaves(torch.detach, aux)
         players = {"generator": g, "critic": d}
-        free = {name: p.detach().requires_grad_() for name, p in players[player].items()}
-        players[player] = free
-        with torch.enable_grad():  # plain dynamics: one summed backward; each member's gradient stays its own
-            value, memory = self.run(member)(players["generator"], players["critic"], buffers, chance, state)
-            grads = torch.autograd.grad(value.sum(), list(free.values()), allow_unused=True, materialize_grads=True)
-        return dict(zip(free, grads, strict=True)), map_leaves(torch.detach, memory)
+        leaves = {name: p.detach().requires_grad_() for name, p in players[player].items()}
+        players[player] = leaves
+        # one backward pass of the summed losses: each member's loss depends on its own parameters only
+        with torch.enable_grad():
+            value, aux = self.seed_map(member)(players["generator"], players["critic"], buffers, step_inputs, state)
+            grads = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
+        return dict(zip(leaves, grads, strict=True)), map_leaves(torch.detach, aux)
 
-    def _remember(self, player: str, memory: Memory) -> None:
-        for name, own in memory["state"].items():
-            for leaf, value in own.items():
+    def _store_state(self, player: str, aux: Auxiliary) -> None:
+        for name, plugin_state in aux["state"].items():
+            for leaf, value in plugin_state.items():
                 self.state[name][leaf].copy_(value)
-        self.losses[player] = memory["loss"]
-        self.clock += 1
+        self.losses[player] = aux["loss"]
+        self.total_updates += 1
         self.diverged_at = torch.where(
-            (self.diverged_at < 0) & ~memory["loss"].isfinite(), self.clock, self.diverged_at
+            (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at
         )
 
-    def step(self, players: Sequence[str], chance: Mapping[str, Any]) -> None:
-        """Take the players' gradients at one point on one batch, then let each of them step."""
-        gradients = {player: self.gradients(player, chance) for player in players}
-        for player, own in gradients.items():
+    def step(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
+        """Compute the gradients of these players at the same point on the same batch, then update each player."""
+        gradients = {player: self.gradients(player, step_inputs) for player in players}
+        for player, player_gradients in gradients.items():
             for name, leaf in self.ensemble.parameters[player].items():
-                # torch's fused CPU kernels read a gradient as if it lay like its leaf: mapped ones often do not
-                leaf.grad = own[name].contiguous()
+                # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
+                leaf.grad = player_gradients[name].contiguous()
             self.optimizers[player].step()
-            self.taken[player] += 1
+            self.updates[player] += 1
         if "critic" in players:
             self.project()
 
     @torch.no_grad()
     def project(self) -> None:
-        """Apply the constraints that hold after the step (clipping) to every member's critic."""
+        """Apply the projections of the constraints (weight clipping) to every member's critic."""
         for link in self.program.constraints:
             project = link.part.project
             if project is not None:
-                own = self.ensemble.detached["critic"]
-                kept = self.run(lambda d, project=project: project(d, self.progress))(own)
-                torch._foreach_copy_([own[name] for name in kept], list(kept.values()))
+                critics = self.ensemble.detached["critic"]
+                projected = self.seed_map(lambda d, project=project: project(d, self.progress))(critics)
+                torch._foreach_copy_([critics[name] for name in projected], list(projected.values()))

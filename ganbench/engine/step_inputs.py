@@ -1,4 +1,4 @@
-"""What one player's steps draw: real data, latents, views and every term's own numbers, each from its own stream."""
+"""The inputs of one player's steps: real data, latents, and random numbers of views and terms, each from a stream."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from ganbench.engine.random_streams import Data, Member, Stream, draw_shape, mak
 
 
 def declare_latents(program: Program, networks: Networks) -> dict[str, Draw]:
-    """Give the generator's input by name: the architecture's noise, then the codes that inputs add."""
+    """Return the draws of the generator's input by name: the architecture's noise, then the codes that inputs add."""
     codes = {name: draw for link in program.inputs for name, draw in link.part.latent.items()}
     return {"noise": Draw("normal", (networks.latent,)), **codes}
 
 
 def needs_real(program: Program, player: str) -> bool:
-    """Tell whether a player's step looks at real data; the generator's usually does not, and draws none then."""
-    looks = program.objective.paired or program.dynamics.together or program.dynamics.generator is not None
-    return player == "critic" or looks or any(link.part.generator is not None for link in program.terms)
+    """Return whether a player's step reads real data; the generator's step usually does not, and then draws none."""
+    reads_real = program.objective.paired or program.dynamics.together or program.dynamics.generator is not None
+    return player == "critic" or reads_real or any(link.part.generator is not None for link in program.terms)
 
 
 class StepInputs:
-    """The streams of one player; `next()` gives a step's numbers, every leaf [S, ...]."""
+    """The streams of one player in one stage; `next()` returns the inputs of the next step, every leaf [S, ...].
+
+    `shape` is the shape of a sample before packing.
+    """
 
     def __init__(
         self,
@@ -41,19 +44,21 @@ class StepInputs:
     ) -> None:
         self.data, self.conditional = data, networks.conditional
         rows, device, dtype = data.rows, data.device, data.dtype
-        seen = (shape[0] * program.pack, *shape[1:])
-        whose = f"{player}.{stage}" if stage else player
+        packed_shape = (shape[0] * program.pack, *shape[1:])
+        suffix = f"{player}.{stage}" if stage else player
 
-        def open_(name: str, draw: Draw, n: int, like: tuple[int, ...]) -> Stream:
-            return open_stream(f"{name}.{whose}", draw, members, n, like, device, dtype)
+        def open_draw(name: str, draw: Draw, n: int, data_shape: tuple[int, ...]) -> Stream:
+            return open_stream(f"{name}.{suffix}", draw, members, n, data_shape, device, dtype)
 
-        self.real = data.open(f"data.{whose}") if needs_real(program, player) or self.conditional else None
+        self.real = data.open(f"data.{suffix}") if needs_real(program, player) or self.conditional else None
         self.latent = {
-            name: open_(f"latent.{name}", draw, rows, ()) for name, draw in declare_latents(program, networks).items()
+            name: open_draw(f"latent.{name}", draw, rows, ())
+            for name, draw in declare_latents(program, networks).items()
         }
         self.views = {
             (link.name, side): {
-                name: open_(f"{link.name}.{side}.{name}", draw, rows, shape) for name, draw in link.part.draws.items()
+                name: open_draw(f"{link.name}.{side}.{name}", draw, rows, shape)
+                for name, draw in link.part.draws.items()
             }
             for link in program.inputs
             if link.part.view is not None
@@ -61,7 +66,7 @@ class StepInputs:
         }
         self.draws = {
             link.name: {
-                name: open_(f"{link.name}.{name}", draw, rows // program.pack, seen)
+                name: open_draw(f"{link.name}.{name}", draw, rows // program.pack, packed_shape)
                 for name, draw in link.part.draws.items()
             }
             for link in program.terms
@@ -69,32 +74,36 @@ class StepInputs:
         }
 
     @property
-    def taken(self) -> int:
-        """Steps drawn so far: the same of every stream, and all that it takes to draw on from here."""
-        return self.latent["noise"].taken
+    def steps_drawn(self) -> int:
+        """The number of steps drawn so far, equal for all streams. Setting it is enough to continue from there."""
+        return self.latent["noise"].steps_drawn
 
-    @taken.setter
-    def taken(self, steps: int) -> None:
+    @steps_drawn.setter
+    def steps_drawn(self, steps: int) -> None:
         groups = [self.latent, *self.views.values(), *self.draws.values()]
-        for drawn in (*(each for group in groups for each in group.values()), self.real):
-            if drawn is not None:
-                drawn.taken, drawn.buffer = steps, None
+        for stream in (*(stream for group in groups for stream in group.values()), self.real):
+            if stream is not None:
+                stream.steps_drawn, stream.buffer = steps, None
 
     def next(self) -> dict[str, Any]:
-        """Draw one step."""
-        drawn: dict[str, Any] = {"latent": {name: each.next() for name, each in self.latent.items()}}
+        """Draw the inputs of one step.
+
+        The keys are `latent` (by name), `real` and `labels` (where the step needs them), `views` (by input, side and
+        name) and `draws` (by term and name).
+        """
+        inputs: dict[str, Any] = {"latent": {name: stream.next() for name, stream in self.latent.items()}}
         if self.real is not None:
-            drawn["real"], labels = self.data.take(self.real.next())
+            inputs["real"], labels = self.data.take(self.real.next())
             if labels is not None and self.conditional:
-                drawn["labels"] = labels
+                inputs["labels"] = labels
         views: dict[str, dict[str, dict[str, Tensor]]] = {}
         for (name, side), streams in self.views.items():
-            views.setdefault(name, {})[side] = {draw: each.next() for draw, each in streams.items()}
-        drawn["views"] = views
-        drawn["draws"] = {
-            name: {draw: each.next() for draw, each in streams.items()} for name, streams in self.draws.items()
+            views.setdefault(name, {})[side] = {draw: stream.next() for draw, stream in streams.items()}
+        inputs["views"] = views
+        inputs["draws"] = {
+            name: {draw: stream.next() for draw, stream in streams.items()} for name, streams in self.draws.items()
         }
-        return drawn
+        return inputs
 
 
 def draw_evaluation_latent(
@@ -106,14 +115,17 @@ def draw_evaluation_latent(
     data: Data,
     stream: str = "evaluation",
 ) -> Tensor:
-    """Draw the latents that a model is judged on, [S, steps, rows, width]: of one stream the same at every snapshot."""
+    """Draw the latents of the samples that are scored, [S, steps, rows, width].
+
+    They depend on the name of the stream only, so one stream gives the same latents at every snapshot.
+    """
     parts = []
     for name, draw in declare_latents(program, networks).items():
-        fill = make_sampler(draw, draw_shape(draw, rows, ()), data.device, data.dtype)
+        sampler = make_sampler(draw, draw_shape(draw, rows, ()), data.device, data.dtype)
         generator = torch.Generator(data.device)
-        each = []
+        member_latents = []
         for member in members:
             generator.manual_seed(member.stream_seed(f"{stream}.{name}"))
-            each.append(fill(generator, steps).flatten(2))
-        parts.append(torch.stack(each))
+            member_latents.append(sampler(generator, steps).flatten(2))
+        parts.append(torch.stack(member_latents))
     return torch.cat(parts, -1)

@@ -1,8 +1,8 @@
-"""Trains a batch: every member from its own seed, all through one program, a snapshot at each evaluation point."""
+"""Train a batch: every member from its own seed, all by one program, with a snapshot at each evaluation point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -15,9 +15,9 @@ from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
-from ganbench.engine.ensemble import RUNS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
-from ganbench.engine.functional import call_module
-from ganbench.engine.program import Program, ScheduledScalars, assemble, optimizer_factory
+from ganbench.engine.ensemble import SEED_MAPS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
+from ganbench.engine.functional import call_module, member_norms
+from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
@@ -27,26 +27,32 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
 RECORD_FROM = 100
-"""Updates of a player from which they are recorded and replayed: recording takes as long as some fifty of them."""
+"""A player with at least this many updates has them recorded: a recording takes about as long as fifty updates."""
 
 TRACE_POINTS = 200
-"""Signals are kept at about this many generator steps of a run."""
+"""Signals are stored at about this many generator steps of a run."""
 
 
 @dataclass(kw_only=True)
 class Stage:
-    """A stage of a run as it stands: its generator steps, how many of the run's are `done`, players and chance."""
+    """The current state of a stage: its generator steps, its players, and the inputs of each player's steps.
+
+    `done` counts the generator steps of the whole run that are done.
+    """
 
     number: int
     steps: range
     done: int
     game: Game
-    chances: Mapping[str, StepInputs]
+    inputs: Mapping[str, StepInputs]
 
 
 @dataclass(kw_only=True)
 class Training:
-    """A batch's program, ready to run. Everything a worker needs, built; `run` yields the snapshots."""
+    """The training of one batch, with all its parts built; `run` trains and yields the snapshots.
+
+    `recordable` is whether steps may be recorded (engine.replay). `scalars` are the scheduled scalars of the plugins.
+    """
 
     program: Program
     space: Space
@@ -58,114 +64,109 @@ class Training:
     mode: Mode = "stack"
     critic_norm: str = "layer"
     recordable: bool = False
-    dials: ScheduledScalars | None = None
+    scalars: ScheduledScalars | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self.dials = self.dials or ScheduledScalars(self.device, self.dtype)
+        self.scalars = self.scalars or ScheduledScalars(self.device, self.dtype)
         self.data = Data(self.source, self.members, self.budget.batch_size, self.device, self.dtype)
         self.progress = torch.zeros((), device=self.device, dtype=self.dtype)
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
         self.average: Stacked | None = None
-        self.now: Stage | None = None
+        self.stage: Stage | None = None
 
     @cached_property
-    def built(self) -> list[Ensemble]:
-        """The stages of the architecture for all members; untrained but for those that have begun."""
-        ask = self.program.ask(self.source, self.critic_norm)
+    def ensembles(self) -> list[Ensemble]:
+        """The ensembles of all members, one for each stage of the architecture; untrained until their stage begins."""
+        ask = self.program.build_ask(self.source, self.critic_norm)
         return build_stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
 
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
-        """Train to the end of the budget; `report(step, steps)` is called after each generator step.
+        """Train to the end of the budget and yield a snapshot at each evaluation point.
 
-        A restored training (`engine.checkpoint`) goes on from where it was kept.
+        `report(step, steps)` is called after each generator step. A restored training (`engine.checkpoint`) continues
+        from the step at which it was saved.
         """
-        now = self.now or self.begin_stage(0)
-        yield from self._stage(now, report)
-        for number in range(now.number + 1, len(self.built)):
-            yield from self._stage(self.begin_stage(number), report)
+        stage = self.stage or self.begin_stage(0)
+        yield from self._train_stage(stage, report)
+        for number in range(stage.number + 1, len(self.ensembles)):
+            yield from self._train_stage(self.begin_stage(number), report)
 
     def begin_stage(self, number: int) -> Stage:
-        """Open a stage, which takes over what the one before has learnt."""
-        ensemble, before = self.built[number], self.now.game if self.now else None
-        if before is not None:
-            ensemble.inherit(before.ensemble)
-        game, steps = self.open_game(ensemble, before), self.stage_steps(number)
-        chances = self.open_inputs(ensemble.networks, number)
-        self.now = Stage(number=number, steps=steps, done=steps.start, game=game, chances=chances)
-        return self.now
+        """Begin a stage; it inherits the parameters and states of the previous stage."""
+        ensemble, previous = self.ensembles[number], self.stage.game if self.stage else None
+        if previous is not None:
+            ensemble.inherit(previous.ensemble)
+        game, steps = self.open_game(ensemble, previous), self.stage_steps(number)
+        inputs = self.open_inputs(ensemble.networks, number)
+        self.stage = Stage(number=number, steps=steps, done=steps.start, game=game, inputs=inputs)
+        return self.stage
 
     def stage_steps(self, number: int) -> range:
-        """Give the generator steps of a stage, by its share."""
-        total, shares = self.budget.generator_steps, [ensemble.networks.share for ensemble in self.built]
+        """Return the generator steps of a stage, by its share of the budget."""
+        total, shares = self.budget.generator_steps, [ensemble.networks.share for ensemble in self.ensembles]
         ends = [*(round(total * share / sum(shares)) for share in accumulate(shares[:-1])), total]
         return range(ends[number - 1] if number else 0, ends[number])
 
-    def open_game(self, ensemble: Ensemble, before: Game | None) -> Game:
-        """Begin a stage: new optimizers (as ProGAN's code does), the states of the plugins carried by name."""
+    def open_game(self, ensemble: Ensemble, previous: Game | None) -> Game:
+        """Return the game of a stage, with new optimizers (as in ProGAN's code) and the previous game's states."""
         optimizers = {
-            player: make(ensemble.parameters[player].values())
-            for player, make in self.optimizers.items()
+            player: build_optimizer(ensemble.parameters[player].values())
+            for player, build_optimizer in self.optimizers.items()
             if ensemble.parameters[player]
         }
-        state = before.state if before is not None else self.initial_state(ensemble)
-        assert self.dials is not None
-        dials = [dial for dial, _ in self.dials.dials]
-        game = Game(
-            self.program, ensemble, RUNS[self.mode], optimizers, state, self.progress, dials, self.recorded_players()
-        )
-        if before is not None:
-            game.taken, game.clock, game.diverged_at, game.flops = (
-                before.taken,
-                before.clock,
-                before.diverged_at,
-                before.flops,
-            )
+        state = previous.state if previous is not None else self.initial_state(ensemble)
+        assert self.scalars is not None
+        scalars, recorded = [scalar for scalar, _ in self.scalars.schedules], self.players_to_record()
+        game = Game(self.program, ensemble, SEED_MAPS[self.mode], optimizers, state, self.progress, scalars, recorded)
+        if previous is not None:
+            game.updates, game.total_updates = previous.updates, previous.total_updates
+            game.diverged_at, game.flops = previous.diverged_at, previous.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
 
-    def recorded_players(self) -> frozenset[str]:
-        """Give the players whose updates are many enough to be recorded."""
+    def players_to_record(self) -> frozenset[str]:
+        """Return the players with enough updates for a recording to pay off; none if the training is not recordable."""
         steps = min(self.budget.generator_steps, RECORD_FROM)
-        critics = steps if self.program.dynamics.together else sum(map(self.program.critic_steps, range(steps)))
-        updates = {"critic": critics, "generator": steps} if self.recordable else {}
+        critic_updates = steps if self.program.dynamics.together else sum(map(self.program.critic_steps, range(steps)))
+        updates = {"critic": critic_updates, "generator": steps} if self.recordable else {}
         return frozenset(player for player, count in updates.items() if count >= RECORD_FROM)
 
     def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
-        """Give what every plugin with a memory remembers before the first step, [S, ...] by plugin and name."""
+        """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
         states: dict[str, list[Mapping[str, Tensor]]] = {}
         for i, member in enumerate(self.members):
-            own = {name: p[i] for name, p in ensemble.detached["critic"].items()}
+            critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
             for link in self.program.stateful:
                 rng = torch.Generator(self.device).manual_seed(member.stream_seed(f"{link.name}.init"))
-                states.setdefault(link.name, []).append(link.part.init(own, rng))
+                states.setdefault(link.name, []).append(link.part.init(critic, rng))
             if self.program.objective.init is not None:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {
             name: {
-                leaf: cast_floating(torch.stack([each[leaf] for each in every]).to(self.device), self.dtype)
-                for leaf in every[0]
+                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(self.device), self.dtype)
+                for leaf in member_states[0]
             }
-            for name, every in states.items()
+            for name, member_states in states.items()
         }
 
-    def _stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
+    def _train_stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
-        dice, points = GlobalRandomGuard(), max(1, total // TRACE_POINTS)
+        guard, interval = GlobalRandomGuard(), max(1, total // TRACE_POINTS)
         for t in range(stage.done, steps.stop):
             self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            self.train_step(t, game, stage.chances)
-            if (t + 1) % points == 0 or t == 0:
+            self.train_step(t, game, stage.inputs)
+            if (t + 1) % interval == 0 or t == 0:
                 self.trace.append((t + 1, self.collect_signals(game)))
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
-                dice.check("training")
+                guard.check("training")
                 yield self.take_snapshot(t + 1, game)
 
     def open_inputs(self, networks: Networks, stage: int) -> dict[str, StepInputs]:
-        """Open the streams that each player's steps of a stage draw from."""
+        """Return the inputs of each player's steps in a stage, from the beginning of their streams."""
         shape = self.sample_shape(networks)
         return {
             player: StepInputs(self.program, networks, self.data, self.members, player, shape, stage)
@@ -173,78 +174,81 @@ class Training:
         }
 
     def sample_shape(self, networks: Networks) -> tuple[int, ...]:
-        """Give the shape of a sample in this stage."""
+        """Return the shape of a sample in the stage of these networks, before packing."""
         if networks.prepare is None:
             return self.source.shape
         return tuple(networks.prepare(torch.zeros(1, *self.source.shape), torch.zeros(())).shape[1:])
 
-    def set_progress(self, progress: float, within: float, ensemble: Ensemble) -> None:
-        """Set everything that follows the run's progress: schedules, the plugins' progress, a stage's fade-in."""
-        assert self.dials is not None
+    def set_progress(self, progress: float, stage_progress: float, ensemble: Ensemble) -> None:
+        """Set the progress of run and stage, in [0, 1], in all that reads it: schedules, plugins, fade-ins."""
+        assert self.scalars is not None
         self.progress.fill_(progress)
-        self.dials.set_progress(progress)
-        ensemble.set_progress(within)
+        self.scalars.set_progress(progress)
+        ensemble.set_progress(stage_progress)
 
-    def train_step(self, t: int, game: Game, chances: Mapping[str, StepInputs]) -> None:
-        """Play one generator step and the critic's steps that go with it."""
+    def train_step(self, t: int, game: Game, inputs: Mapping[str, StepInputs]) -> None:
+        """Do generator step number `t` with its critic steps, and update the moving average of the generators."""
         if self.program.dynamics.together:
-            game.step(("critic", "generator"), chances["critic"].next())
+            game.step(("critic", "generator"), inputs["critic"].next())
         else:
-            turns = ["critic"] * self.program.critic_steps(t)
-            for player in ["generator", *turns] if self.program.generator_first else [*turns, "generator"]:
-                game.step((player,), chances[player].next())
+            critics = ["critic"] * self.program.critic_steps(t)
+            for player in ["generator", *critics] if self.program.generator_first else [*critics, "generator"]:
+                game.step((player,), inputs[player].next())
         if self.average is not None:
-            own = game.ensemble.detached["generator"]
-            torch._foreach_lerp_(list(self.average.values()), [own[n] for n in self.average], 1 - self.program.ema)
+            weights = game.ensemble.detached["generator"]
+            torch._foreach_lerp_(list(self.average.values()), [weights[n] for n in self.average], 1 - self.program.ema)
 
     @staticmethod
     @torch.no_grad()
     def collect_signals(game: Game) -> dict[str, Tensor]:
-        """Give how every member is doing, [S] each, still on the device.
+        """Return the signals of all members by name, [S] each, on the device.
 
-        `loss.*` of both players, `weights.*` the root mean square of a player's parameters, `gradient.generator` the
-        norm of the gradient that the generator last stepped by, and every number that a plugin remembers.
+        `loss.*` is the loss of a player, `weights.*` the root mean square of a player's parameters, and
+        `gradient.generator` the norm of the gradient of the generator's last update. Every scalar in the state of a
+        plugin is a signal too, named `<plugin>.<name>`.
         """
-        kept = {f"loss.{player}": value for player, value in game.losses.items()}
+        signals = {f"loss.{player}": value for player, value in game.losses.items()}
         players = game.ensemble.parameters
-        for player, own in players.items():
-            if own:
-                count = sum(p[0].numel() for p in own.values())
-                kept[f"weights.{player}"] = member_norms(own.values()) / count**0.5
+        for player, parameters in players.items():
+            if parameters:
+                count = sum(p[0].numel() for p in parameters.values())
+                signals[f"weights.{player}"] = member_norms(parameters.values()) / count**0.5
         if gradients := [p.grad for p in players["generator"].values() if p.grad is not None]:
-            kept["gradient.generator"] = member_norms(gradients)
-        for name, own in game.state.items():
-            kept |= {f"{name}.{leaf}": value.clone() for leaf, value in own.items() if value.dim() == 1}
-        return kept
+            signals["gradient.generator"] = member_norms(gradients)
+        for name, state in game.state.items():
+            signals |= {f"{name}.{leaf}": value.clone() for leaf, value in state.items() if value.dim() == 1}
+        return signals
 
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
-        """Bring a batch's state to where it can be judged; the one place that waits for the device."""
-        own = game.ensemble.detached["generator"]
-        finite = torch.stack([p.flatten(1).isfinite().all(1) for p in own.values()]).all(0)
-        game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.clock, game.diverged_at)
+        """Return a copy of the batch's state after this generator step; only this function waits for the device.
+
+        A member whose generator has a parameter that is not finite counts as diverged.
+        """
+        generators = game.ensemble.detached["generator"]
+        finite = torch.stack([p.flatten(1).isfinite().all(1) for p in generators.values()]).all(0)
+        game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.total_updates, game.diverged_at)
         names = self.trace[0][1] if self.trace else {}
-        at = [t for t, _ in self.trace]
+        steps = [t for t, _ in self.trace]
         return Snapshot(
             step=step,
             final=step == self.budget.generator_steps,
             members=tuple(range(len(self.members))),
             ensemble=game.ensemble,
-            generators={name: p.clone() for name, p in own.items()},
+            generators={name: p.clone() for name, p in generators.items()},
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
             diverged_at=game.diverged_at.tolist(),
-            signals={n: (at, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
-            updates={**game.taken, "flops": game.flops},
+            signals={n: (steps, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
+            updates={**game.updates, "flops": game.flops},
         )
 
     @torch.no_grad()
     def draw_samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
-        """Give `count` samples of each of a snapshot's members, [S, count, *shape], on the CPU in float32.
+        """Draw `count` samples of each member of a snapshot, [S, count, *shape], on the CPU in float32.
 
-        Latents come from the stream of that name: of one stream they are the same at every snapshot, of two
-        independent.
-
-        They come in batches of the training size, because batch statistics belong to the generator; averaged weights
-        are used where the recipe keeps them. Labels of a conditional generator go round the classes.
+        The latents come from the stream of this name: the same for every snapshot, and independent of other streams.
+        Samples are generated in batches of the training's batch size, because batch normalisation depends on it. The
+        averaged weights are used if the recipe has an average. The labels of a conditional generator cycle through the
+        classes.
         """
         rows = self.budget.batch_size
         chunks = -(-count // rows)
@@ -253,46 +257,40 @@ class Training:
         latent = draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
         labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
 
-        def member(g: Stacked, own: Stacked, z: Tensor) -> Tensor:
-            held = {**g, **own}
+        def member(parameters: Stacked, own_buffers: Stacked, z: Tensor) -> Tensor:
+            tensors = {**parameters, **own_buffers}
             return (
-                call_module(networks.generator, held, z, labels)
+                call_module(networks.generator, tensors, z, labels)
                 if networks.conditional
-                else call_module(networks.generator, held, z)
+                else call_module(networks.generator, tensors, z)
             )
 
-        run, weights = RUNS[self.mode], snapshot.average or snapshot.generators
-        drawn = [run(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
-        return torch.cat(drawn, 1)[:, :count].float().cpu()
-
-
-def member_norms(stacked: Iterable[Tensor]) -> Tensor:
-    """Give each member's Euclidean norm over all of these tensors [S, ...], as [S]."""
-    of_each = [torch.linalg.vector_norm(tensor.reshape(len(tensor), -1), dim=1) for tensor in stacked]
-    return torch.linalg.vector_norm(torch.stack(of_each), dim=0)
+        seed_map, weights = SEED_MAPS[self.mode], snapshot.average or snapshot.generators
+        samples = [seed_map(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
+        return torch.cat(samples, 1)[:, :count].float().cpu()
 
 
 def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch.dtype = torch.float32) -> Training:
-    """Build everything that a batch names."""
+    """Build the training of a batch: every plugin that its trials name, for all members."""
     trial = batch.trials[0]
-    recipe, dials = trial.recipe, ScheduledScalars(device, dtype)
+    recipe, scalars = trial.recipe, ScheduledScalars(device, dtype)
     build = registry.build
-    pure = all(registry.get(*offer).offer.stackable for offer in list_offers(recipe, trial.architecture))
+    stackable = all(registry.get(*offer).offer.stackable for offer in list_offers(recipe, trial.architecture))
     return Training(
-        program=assemble(recipe, registry, dials),
-        space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=dials),
+        program=assemble(recipe, registry, scalars),
+        space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=scalars),
         spec=trial.spec,
-        source=build("datasets", trial.dataset.name, trial.dataset.options, scalar=dials),
+        source=build("datasets", trial.dataset.name, trial.dataset.options, scalar=scalars),
         optimizers={
-            "critic": optimizer_factory(registry, recipe.critic_optimizer, dials),
-            "generator": optimizer_factory(registry, recipe.generator_optimizer, dials),
+            "critic": build_optimizer_factory(registry, recipe.critic_optimizer, scalars),
+            "generator": build_optimizer_factory(registry, recipe.generator_optimizer, scalars),
         },
-        members=[Member(each.shared_hash, each.seed) for each in batch.trials],
+        members=[Member(member.shared_hash, member.seed) for member in batch.trials],
         budget=trial.budget,
         mode=batch.mode,
         critic_norm=recipe.critic_norm,
-        recordable=pure and (batch.mode == "stack" or len(batch.trials) == 1),
-        dials=dials,
+        recordable=stackable and (batch.mode == "stack" or len(batch.trials) == 1),
+        scalars=scalars,
         device=device,
         dtype=dtype,
     )

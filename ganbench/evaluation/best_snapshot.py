@@ -1,7 +1,7 @@
-"""Judges a batch's snapshots: their scores as training goes on, and the best ones again on samples that chose nothing.
+"""Scores of a batch's snapshots during training; the best snapshots are scored again on samples that did not choose them.
 
-The best of k noisy scores lies, by chance alone, where the best of k draws of the noise lies. So the snapshot is chosen
-on one set of samples and reported on another.
+The best of k noisy scores is biased: noise alone makes it as good as the best of k draws of the noise. So a snapshot is
+chosen on one set of samples and reported on another.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from ganbench.engine.train import Training
 
 FRESH = "evaluation.fresh"
-"""The stream of latents that the best snapshots are reported on, independent of the series' own."""
+"""The stream of latents that the best snapshots are reported on; independent of the stream of the series."""
 
 
 class BestSnapshots:
-    """Scores snapshots one after another; `kept` are those where some value of some member is best so far.
+    """The scorer of a batch: it scores its snapshots one after another and stores the best ones.
 
-    Values with a better direction are followed, but for those of `final` metrics, which leave nothing to choose.
-    Values of metrics on networks need no second look: they are told again as they were.
+    `snapshots` maps a step to the snapshot there, restricted to the members for which some value is the best so far.
+    `history` has the scores of every snapshot, by member. The best is chosen by each value with a better direction,
+    except the values of `final` metrics, which are measured only once. Values of metrics on networks depend on no
+    sample, so they are not measured again but repeated.
     """
 
     def __init__(
@@ -42,86 +44,89 @@ class BestSnapshots:
         reference: scoring.Reference,
     ) -> None:
         self.training, self.samples, self.metrics, self.reference = training, samples, metrics, reference
-        going = [(part, metric) for part, metric in metrics if not metric.final]
-        self.sampled = [(part, metric) for part, metric in going if metric.needs != "networks"]
-        self.followed = {name for _, metric in going for name in metric.values}
-        self.exact = self.followed - {name for _, metric in self.sampled for name in metric.values}
-        self.seen: list[list[list[Score]]] = []
-        self.best: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
-        self.kept: Mapping[int, Snapshot] = {}
+        repeated = [(part, metric) for part, metric in metrics if not metric.final]
+        self.sample_metrics = [(part, metric) for part, metric in repeated if metric.needs != "networks"]
+        self.choosing_values = {name for _, metric in repeated for name in metric.values}
+        self.exact_values = self.choosing_values - {name for _, metric in self.sample_metrics for name in metric.values}
+        self.history: list[list[list[Score]]] = []
+        self.best_scores: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
+        self.snapshots: Mapping[int, Snapshot] = {}
 
     def score_snapshot(self, snapshot: Snapshot) -> list[list[Score]]:
-        """Give the scores of every member of a snapshot, and keep of it what is the best so far."""
-        found = self._scores(snapshot, self.metrics, "evaluation", snapshot.final)
-        self.take_scores(found)
-        wanted = {
-            step: [i for i, best in enumerate(self.best) if step in {score.step for score in best.values()}]
-            for step in (*self.kept, snapshot.step)
+        """Return the scores of every member of a snapshot; store the snapshot for the members that are best there."""
+        scores = self._score_members(snapshot, self.metrics, "evaluation", snapshot.final)
+        self.update_best(scores)
+        members = {
+            step: [i for i, best in enumerate(self.best_scores) if step in {score.step for score in best.values()}]
+            for step in (*self.snapshots, snapshot.step)
         }
-        self.kept = {
-            step: one if step in self.kept and list(one.members) == wanted[step] else one.only(wanted[step])
-            for step, one in {**self.kept, snapshot.step: snapshot}.items()
-            if wanted[step]
+        self.snapshots = {
+            step: one if step in self.snapshots and list(one.members) == members[step] else one.select(members[step])
+            for step, one in {**self.snapshots, snapshot.step: snapshot}.items()
+            if members[step]
         }
-        return found
+        return scores
 
-    def take_scores(self, found: list[list[Score]]) -> None:
-        """Take in the scores of a snapshot: which of them are the best so far."""
-        self.seen.append(found)
-        for best, own in zip(self.best, found, strict=True):
-            for score in own:
-                if score.name in self.followed and is_better(score, best.get((score.name, score.measurement))):
+    def update_best(self, scores: list[list[Score]]) -> None:
+        """Add the scores of a snapshot, by member, to the history, and update the best score of each value."""
+        self.history.append(scores)
+        for best, member_scores in zip(self.best_scores, scores, strict=True):
+            for score in member_scores:
+                if score.name in self.choosing_values and is_better(score, best.get((score.name, score.measurement))):
                     best[score.name, score.measurement] = score
 
     def save_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Give what has been judged and kept so far, as tensors by name and plain numbers."""
+        """Return the scores and snapshots so far, as tensors by name and plain numbers."""
         tensors: dict[str, Tensor] = {}
-        kept = []
-        for snapshot in self.kept.values():
-            own, numbers = pack(snapshot, self.training.built)
-            tensors |= {f"{snapshot.step}/{name}": tensor for name, tensor in own.items()}
-            kept.append(numbers)
-        return tensors, {"seen": [[list(map(vars, own)) for own in found] for found in self.seen], "kept": kept}
+        packed = []
+        for snapshot in self.snapshots.values():
+            snapshot_tensors, numbers = pack(snapshot, self.training.ensembles)
+            tensors |= {f"{snapshot.step}/{name}": tensor for name, tensor in snapshot_tensors.items()}
+            packed.append(numbers)
+        history = [[list(map(vars, member_scores)) for member_scores in scores] for scores in self.history]
+        return tensors, {"seen": history, "kept": packed}  # the keys of checkpoints that are already stored
 
     def restore_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Take over what another judge of this training has judged and kept."""
-        for found in numbers["seen"]:
-            self.take_scores([[Score(**score) for score in own] for own in found])
-        for one in numbers["kept"]:
-            prefix = f"{one['step']}/"
-            own = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
-            self.kept = {**self.kept, one["step"]: unpack(own, one, self.training.built)}
+        """Continue from the state that `save_state` returned for the same training."""
+        for scores in numbers["seen"]:
+            self.update_best([[Score(**score) for score in member_scores] for member_scores in scores])
+        for packed in numbers["kept"]:
+            step, prefix = packed["step"], f"{packed['step']}/"
+            snapshot_tensors = {
+                name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+            }
+            self.snapshots = {**self.snapshots, step: unpack(snapshot_tensors, packed, self.training.ensembles)}
 
     def fresh_scores(self) -> Iterator[tuple[int, list[Score]]]:
-        """Give members and their fresh scores at each of their best snapshots; nothing where there was but one."""
-        for step, snapshot in self.kept.items() if len(self.seen) > 1 else ():
-            again = self._scores(snapshot, self.sampled, FRESH, final=False)
-            before = next(found for found in self.seen if found[0][0].step == step)
-            for member, own in zip(snapshot.members, again, strict=True):
-                exact = [score for score in before[member] if score.name in self.exact]
-                yield member, [replace(score, fresh=True) for score in (*own, *exact)]
+        """Yield members and their fresh scores at each of their best snapshots; nothing for a single snapshot."""
+        for step, snapshot in self.snapshots.items() if len(self.history) > 1 else ():
+            scores = self._score_members(snapshot, self.sample_metrics, FRESH, final=False)
+            before = next(earlier for earlier in self.history if earlier[0][0].step == step)
+            for member, member_scores in zip(snapshot.members, scores, strict=True):
+                exact = [score for score in before[member] if score.name in self.exact_values]
+                yield member, [replace(score, fresh=True) for score in (*member_scores, *exact)]
 
-    def _scores(
+    def _score_members(
         self, snapshot: Snapshot, metrics: Sequence[tuple[Part, Metric]], stream: str, final: bool
     ) -> list[list[Score]]:
-        """Score the members of a snapshot on samples from latents of this stream; one sampling for all metrics."""
+        """Score the members of a snapshot by all metrics on one set of samples, from the latents of this stream."""
         samples = self.training.draw_samples(snapshot, self.samples, stream)
-        found: list[list[Score]] = []
+        scores: list[list[Score]] = []
         for i in range(len(snapshot.members)):
-            sight = scoring.ModelEvidence(
+            evidence = scoring.ModelEvidence(
                 samples[i],
                 self.reference,
                 networks=snapshot.ensemble.networks,
                 generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
                 critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
             )
-            judged = scoring.score_model(metrics, sight, step=snapshot.step, final=final)
-            found.append([*judged, scoring.score_spread(sight, step=snapshot.step)])
-        return found
+            member_scores = scoring.score_model(metrics, evidence, step=snapshot.step, final=final)
+            scores.append([*member_scores, scoring.score_spread(evidence, step=snapshot.step)])
+        return scores
 
 
 def is_better(score: Score, best: Score | None) -> bool:
-    """Say whether a score has a better direction and lies beyond the best so far; of equals the first stays."""
+    """Return whether a score is finite, has a better direction and is better than the best so far; an equal one is not."""
     if score.direction == "neutral" or not math.isfinite(score.value):
         return False
     return best is None or (score.value > best.value if score.direction == "higher" else score.value < best.value)

@@ -1,4 +1,4 @@
-"""What a worker does with a batch: build it from its names, train it, judge it, and tell what came of it."""
+"""The work of a worker on one batch: build it from its names, train it, score it, and return its records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ganbench import registry
 from ganbench.api.data import Source
-from ganbench.api.metrics import Metric
 from ganbench.api.records import Record, Score, Status
 from ganbench.api.trials import Batch, Part, canonical_json
 from ganbench.engine import checkpoint
@@ -25,23 +24,24 @@ from ganbench.evaluation.best_snapshot import BestSnapshots
 from ganbench.plan.plan import take_portion
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
-from ganbench.runner.checkpoints import Checkpoint, Kept, select_branch
+from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
 
 if TYPE_CHECKING:
     import torch
 
 ERROR_LINES = 12
-"""Frames of a traceback that a failed record keeps, counted from where it was raised."""
+"""Frames of the traceback that a failed record stores: the last ones, up to where the error was raised."""
 
-FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
-"""What torch's allocator says on Linux, and elsewhere, in a plain RuntimeError."""
+ALLOCATOR_MESSAGES = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
+"""Parts of the RuntimeError of torch's CPU allocator when memory runs out, on Linux and on other systems."""
 
 Report = Callable[[int, int], None]
+"""A function that is called with the generator step that is done and the number of all steps."""
 
 
 @lru_cache(maxsize=4)
 def load_plugins(files: tuple[str, ...]) -> Registry:
-    """Load the plugins once per process."""
+    """Return the registry with these plugin files, loaded once per process."""
     return registry.load(files=files)
 
 
@@ -53,50 +53,50 @@ def run_batch(
     device: str = "auto",
     plugins: Registry | None = None,
     folder: str | None = None,
-    every: float = checkpoints.EVERY,
+    every: float = checkpoints.CHECKPOINT_SECONDS,
 ) -> list[Record]:
-    """Train and judge a batch; give one record for each trial, whatever happened.
+    """Train and score a batch; return one record for each trial, also where training fails.
 
-    `plugins` is the registry of this process (offers given in Python); without it the worker loads its own. An
-    exception in training makes failed records that keep the scores measured until then. In a results `folder` a long
-    batch is kept every so many seconds, and goes on from there. A batch that takes more memory than there is, is
-    trained in two halves, each as a batch of its own.
+    `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own. An
+    exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
+    writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
+    in two halves, each a batch of its own.
     """
-    known = plugins or load_plugins(files)
-    job = Job(batch, known, devices.configure(device), folder, every)
+    plugins = plugins or load_plugins(files)
+    job = Job(batch, plugins, devices.configure(device), folder, every)
     try:
         job.run(report)
     except Exception as error:
-        job.error, full = describe_error(error), is_out_of_memory(error)
+        job.error, out_of_memory = describe_error(error), is_out_of_memory(error)
     else:
-        full = False
-    if not full or len(batch.trials) == 1:
-        return job.records()
-    logging.getLogger("ganbench").warning("%s: out of memory; it goes on in two halves", batch.label)
+        out_of_memory = False
+    if not out_of_memory or len(batch.trials) == 1:
+        return job.make_records()
+    logging.getLogger("ganbench").warning("%s: out of memory; it is trained again in two halves", batch.label)
     del job
     gc.collect()
     devices.free_cached_memory()
     half = len(batch.trials) // 2
     parts = [take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
-    return [each for part in parts for each in run_batch(part, report, device=device, plugins=known)]
+    return [record for part in parts for record in run_batch(part, report, device=device, plugins=plugins)]
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an exception says that memory ran out: Python's own, CUDA's, or that of torch's CPU allocator."""
+    """Return whether an exception means that memory ran out: Python's, CUDA's, or that of torch's CPU allocator."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in ALLOCATOR_MESSAGES)
 
 
 def describe_error(error: Exception) -> str:
-    """Give what a record keeps of an exception: the message alone if it was meant for the user."""
+    """Return what a record stores of an exception: only the message for a GanbenchError, else the traceback's end."""
     if isinstance(error, GanbenchError):
         return str(error)
     return "".join(traceback.format_exception(error, limit=-ERROR_LINES)).strip()
 
 
 class Job:
-    """A batch in the making: its scores, clocks and final generators so far."""
+    """A batch in training: its scores, its times and its last snapshot so far."""
 
     def __init__(
         self,
@@ -104,79 +104,78 @@ class Job:
         plugins: Registry,
         device: torch.device,
         folder: str | None = None,
-        every: float = checkpoints.EVERY,
+        every: float = checkpoints.CHECKPOINT_SECONDS,
     ) -> None:
         self.batch, self.plugins, self.device = batch, plugins, device
         self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.seconds = {"train": 0.0, "evaluate": 0.0}
         self.last: Snapshot | None = None
-        self.resumed: dict[str, int] = {}
+        self.facts: dict[str, int] = {}
         self.error = ""
 
     def run(self, report: Report) -> None:
-        """Train to the end, judging every snapshot; training and judging have clocks of their own."""
+        """Train to the end and score every snapshot; training and scoring are timed separately."""
         began = perf_counter()
-        training, judge = self.begin()
+        training, scorer = self.start_or_resume()
         for snapshot in training.run(report):
             devices.synchronize(self.device)
             self.seconds["train"] += perf_counter() - began
             began = perf_counter()
-            for own, found in zip(self.scores, judge.score_snapshot(snapshot), strict=True):
-                own += found
+            for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
+                member_scores += scores
             self.last = snapshot
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
             if not snapshot.final:
-                self.checkpoint.keep(lambda: self.state(training, judge))
-        for member, again in judge.fresh_scores():
-            self.scores[member] += again
+                self.checkpoint.write_if_due(lambda: self.save_state(training, scorer))
+        for member, fresh_scores in scorer.fresh_scores():
+            self.scores[member] += fresh_scores
         self.seconds["evaluate"] += perf_counter() - began
 
-    def begin(self) -> tuple[Training, BestSnapshots]:
-        """Build the training and its judge: at the start, or where the checkpoint of this very work was made."""
-        kept = self.checkpoint.read()
-        training, judge = self.built()
-        if kept is not None:
+    def start_or_resume(self) -> tuple[Training, BestSnapshots]:
+        """Build the training and its scorer, at the start or in the state of the checkpoint of exactly this work."""
+        state = self.checkpoint.read()
+        training, scorer = self.build()
+        if state is not None:
             try:
-                self.restore(training, judge, kept)
+                self.restore_state(training, scorer, state)
             except (LookupError, ValueError, TypeError, RuntimeError) as error:
-                self.checkpoint.ignore(f"not of this training ({error})")
-                training, judge = self.built()
-        return training, judge
+                self.checkpoint.warn_ignored(f"not of this training ({error})")
+                training, scorer = self.build()
+        return training, scorer
 
-    def built(self) -> tuple[Training, BestSnapshots]:
-        """Build the training and its judge from the batch's names."""
+    def build(self) -> tuple[Training, BestSnapshots]:
+        """Build the training and its scorer from the names in the batch."""
         training = prepare(self.batch, self.plugins, self.device)
-        metrics = [(part, self._metric(part)) for part in self.batch.measurement.metrics]
+        parts = self.batch.measurement.metrics
+        metrics = [(part, self.plugins.build("metrics", part.name, part.options)) for part in parts]
         reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
         return training, BestSnapshots(training, self.batch.measurement.samples, metrics, reference)
 
-    def state(self, training: Training, judge: BestSnapshots) -> Kept:
-        """Give all that a checkpoint keeps."""
+    def save_state(self, training: Training, scorer: BestSnapshots) -> CheckpointState:
+        """Return the state of a training, its scorer (stored as "judge") and this job."""
         tensors: dict[str, torch.Tensor] = {}
         numbers: dict[str, object] = {"seconds": self.seconds}
-        for name, (own, plain) in {"training": checkpoint.save_state(training), "judge": judge.save_state()}.items():
-            tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in own.items()}
-            numbers[name] = plain
+        states = {"training": checkpoint.save_state(training), "judge": scorer.save_state()}
+        for name, (state_tensors, state_numbers) in states.items():
+            tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in state_tensors.items()}
+            numbers[name] = state_numbers
         return tensors, numbers
 
-    def restore(self, training: Training, judge: BestSnapshots, kept: Kept) -> None:
-        """Set a training, its judge and this job to what a checkpoint kept."""
-        tensors, numbers = kept
+    def restore_state(self, training: Training, scorer: BestSnapshots, state: CheckpointState) -> None:
+        """Set a training, its scorer and this job to the state of a checkpoint."""
+        tensors, numbers = state
         checkpoint.restore_state(training, select_branch(tensors, "training"), numbers["training"])
-        judge.restore_state(select_branch(tensors, "judge"), numbers["judge"])
-        assert training.now is not None
-        self.last = training.take_snapshot(training.now.done, training.now.game)
-        self.scores = [[score for found in judge.seen for score in found[i]] for i in range(len(self.scores))]
+        scorer.restore_state(select_branch(tensors, "judge"), numbers["judge"])
+        assert training.stage is not None
+        self.last = training.take_snapshot(training.stage.done, training.stage.game)
+        self.scores = [[score for scores in scorer.history for score in scores[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
-        self.resumed = {"resumed": training.now.done}
+        self.facts = {"resumed": training.stage.done}
 
-    def _metric(self, part: Part) -> Metric:
-        return self.plugins.build("metrics", part.name, part.options)
-
-    def records(self) -> list[Record]:
-        """Give one record for each trial."""
+    def make_records(self) -> list[Record]:
+        """Return one record for each trial, in the batch's order."""
         members, last = len(self.batch.trials), self.last
         composition = {
             "members": [trial.seed for trial in self.batch.trials],
@@ -190,11 +189,11 @@ class Job:
                 error=self.error,
                 diverged_at=last.diverged_at[i] if last else -1,
                 scores=tuple(self.scores[i]),
-                signals={n: (at, values[i].tolist()) for n, (at, values) in last.signals.items()} if last else {},
-                seconds={name: spent / members for name, spent in self.seconds.items()},
+                signals={n: (steps, values[i].tolist()) for n, (steps, values) in last.signals.items()} if last else {},
+                seconds={name: seconds / members for name, seconds in self.seconds.items()},
                 updates=last.updates if last else {},
                 composition=composition,
-                facts=self.resumed,
+                facts=self.facts,
                 generator=b"" if self.error or last is None else last.generator_file(i),
             )
             for i, trial in enumerate(self.batch.trials)
@@ -210,7 +209,7 @@ _references: dict[str, scoring.Reference] = {}
 
 
 def load_reference(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
-    """Give the real samples that a dataset is judged by, made once per process: their features take a while."""
+    """Return the reference samples of a dataset, built once per process since extracting their features takes long."""
     key = canonical_json([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
     if key not in _references:
         _references[key] = scoring.Reference(source, batch.measurement.samples)

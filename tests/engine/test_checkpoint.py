@@ -1,4 +1,4 @@
-"""A batch that is broken off and goes on from its checkpoint ends in the bits of one that nobody disturbed."""
+"""A batch that is interrupted and continues from its checkpoint ends in the same bits as one without interruption."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from ganbench.runner.worker import run_batch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tests.support import rehearsed_methods as rehearsals
 from tests.support import tiny_suite as small
-from tests.support.small_games import NS, images, mlp, ns_gan, ring, training
+from tests.support import unshipped_methods
+from tests.support.small_games import NS, images, make_training, mlp, ns_gan, ring
 
 STEPS = 24
 METHODS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 class Killed(BaseException):
-    """What no work catches."""
+    """An exception that no code under test catches."""
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +59,19 @@ def plugins() -> registry.Registry:
 
 
 def batch_of(plugins: registry.Registry, method: str = "ns-gan", seeds: int = 3, **budget: Any) -> Batch:
-    asked = small.suite(
+    table = small.suite(
         seeds=seeds,
         methods=None,
         method=[{"name": method, **METHODS[method]}],
         budget={"generator_steps": STEPS, "batch_size": 8, "snapshots": 4, **budget},
         success=None,
     )
-    (batch,) = plan.make(suite.parse(asked), plugins).batches
+    (batch,) = plan.make(suite.parse(table), plugins).batches
     return batch
 
 
 def run(batch: Batch, plugins: registry.Registry, folder: Path | None, until: int = 0) -> tuple[Any, list[int]]:
-    """Run a batch that is killed at this step; give its records and the steps that it took."""
+    """Run a batch and kill it at step `until` (0: never); return its records, None if killed, and its steps."""
     steps: list[int] = []
 
     def report(step: int, _: int) -> None:
@@ -79,125 +79,128 @@ def run(batch: Batch, plugins: registry.Registry, folder: Path | None, until: in
         if step == until:
             raise Killed
 
-    where = None if folder is None else str(folder)
+    checkpoints = None if folder is None else str(folder)
     try:
-        return run_batch(batch, report, device="cpu", plugins=plugins, folder=where, every=0.0), steps
+        return run_batch(batch, report, device="cpu", plugins=plugins, folder=checkpoints, every=0.0), steps
     except Killed:
         return None, steps
 
 
 def content(record: Record) -> tuple[Any, ...]:
-    """All that a record tells but for its wall times; as text, for NaN is not NaN."""
-    told = (record.status, record.diverged_at, record.scores, record.signals, record.updates, record.composition)
-    return *map(repr, told), record.error, record.generator
+    """Return the fields of a record except its wall times; most of them as text, because NaN is not equal to NaN."""
+    fields = (record.status, record.diverged_at, record.scores, record.signals, record.updates, record.composition)
+    return *map(repr, fields), record.error, record.generator
 
 
 @pytest.mark.parametrize(
     ("method", "seeds", "steps"),
     [
         *((method, seeds, STEPS) for method in METHODS for seeds in (1, 3)),
-        *(("ns-gan", seeds, RECORD_FROM) for seeds in (1, 3)),  # steps are recorded, and recorded anew after the kill
+        *(("ns-gan", seeds, RECORD_FROM) for seeds in (1, 3)),  # steps are recorded, and again after the interruption
     ],
 )
-def test_a_batch_killed_twice_ends_in_the_bits_of_an_undisturbed_one(
+def test_a_batch_killed_twice_ends_in_the_bits_of_one_without_interruption(
     plugins: registry.Registry, tmp_path: Path, method: str, seeds: int, steps: int
 ) -> None:
     batch = batch_of(plugins, method, seeds, generator_steps=steps)
-    undisturbed, _ = run(batch, plugins, None)
+    uninterrupted, _ = run(batch, plugins, None)
     assert run(batch, plugins, tmp_path, until=steps // 2 + 3) == (None, list(range(1, steps // 2 + 4)))
     assert run(batch, plugins, tmp_path, until=steps - 1)[1][0] == steps // 2 + 1
-    records, taken = run(batch, plugins, tmp_path)
-    assert taken == list(range(3 * steps // 4 + 1, steps + 1))
-    assert list(map(content, records)) == list(map(content, undisturbed))
-    assert undisturbed[0].status == "completed"
-    assert any(score.fresh for score in undisturbed[0].scores), "the judge's kept generators take part"
+    records, steps_run = run(batch, plugins, tmp_path)
+    assert steps_run == list(range(3 * steps // 4 + 1, steps + 1))
+    assert list(map(content, records)) == list(map(content, uninterrupted))
+    assert uninterrupted[0].status == "completed"
+    assert any(score.fresh for score in uninterrupted[0].scores), "the best snapshots must be scored afresh"
 
 
 PARTS: dict[str, Callable[[], Training]] = {
-    "growing": lambda: training(ns_gan(), rehearsals.growing(), images(), steps=20),
-    "began": lambda: training(Program(objective=rehearsals.began()), rehearsals.answering(), ring(), steps=20),
-    "averaged path length": lambda: training(
-        Program(objective=NS, constraints=(Link("path", 1.0, rehearsals.path_length()),), ema=0.9),
+    "growing": lambda: make_training(ns_gan(), unshipped_methods.make_growing_space(), images(), steps=20),
+    "began": lambda: make_training(
+        Program(objective=unshipped_methods.began()), unshipped_methods.make_space(), ring(), steps=20
+    ),
+    "averaged path length": lambda: make_training(
+        Program(objective=NS, constraints=(Link("path", 1.0, unshipped_methods.path_length()),), ema=0.9),
         mlp(),
         ring(),
         steps=20,
         mode="loop",
-        optimizer=lambda own: torch.optim.SGD(own, lr=1e-2, momentum=0.9),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e-2, momentum=0.9),
     ),
 }
 
 
-def snapshots_of(made: Training) -> list[Snapshot]:
-    made.budget = replace(made.budget, snapshots=(4, 10, 13, 20))
-    return list(made.run())
+def take_snapshots(run: Training) -> list[Snapshot]:
+    run.budget = replace(run.budget, snapshots=(4, 10, 13, 20))
+    return list(run.run())
 
 
-@pytest.mark.parametrize("kept", [4, 10, 13])
+@pytest.mark.parametrize("saved_at", [4, 10, 13])
 @pytest.mark.parametrize("case", PARTS)
-def test_a_training_goes_on_in_any_stage_with_all_that_plugins_remember(case: str, kept: int) -> None:
+def test_a_training_continues_in_any_stage_with_the_states_of_its_plugins(case: str, saved_at: int) -> None:
     """A growing network's first stage ends at step 10."""
-    *_, undisturbed = snapshots_of(PARTS[case]())
-    broken = PARTS[case]()
-    broken.budget = replace(broken.budget, snapshots=(4, 10, 13, 20))
-    running = broken.run()
-    while next(running).step < kept:
+    *_, uninterrupted = take_snapshots(PARTS[case]())
+    interrupted = PARTS[case]()
+    interrupted.budget = replace(interrupted.budget, snapshots=(4, 10, 13, 20))
+    snapshots = interrupted.run()
+    while next(snapshots).step < saved_at:
         pass
-    tensors, numbers = checkpoint.save_state(broken)
-    running.close()
-    again = PARTS[case]()
+    tensors, numbers = checkpoint.save_state(interrupted)
+    snapshots.close()
+    continued = PARTS[case]()
     checkpoint.restore_state(
-        again, {name: own.clone() for name, own in tensors.items()}, json.loads(json.dumps(numbers))
+        continued, {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(numbers))
     )
-    *_, last = snapshots_of(again)
-    assert last.updates == undisturbed.updates
-    assert last.ensemble.detached["critic"].keys() == undisturbed.ensemble.detached["critic"].keys()
-    for name, own in undisturbed.generators.items():
-        assert torch.equal(own, last.generators[name]), name
-    for name, own in undisturbed.ensemble.detached["critic"].items():
-        assert torch.equal(own, last.ensemble.detached["critic"][name]), name
-    for name, (at, values) in undisturbed.signals.items():
-        assert at == last.signals[name][0]
+    *_, last = take_snapshots(continued)
+    assert last.updates == uninterrupted.updates
+    assert last.ensemble.detached["critic"].keys() == uninterrupted.ensemble.detached["critic"].keys()
+    for name, weights in uninterrupted.generators.items():
+        assert torch.equal(weights, last.generators[name]), name
+    for name, weights in uninterrupted.ensemble.detached["critic"].items():
+        assert torch.equal(weights, last.ensemble.detached["critic"][name]), name
+    for name, (steps, values) in uninterrupted.signals.items():
+        assert steps == last.signals[name][0]
         assert torch.equal(values, last.signals[name][1]), name
 
 
-def test_a_batch_of_seconds_leaves_no_checkpoint(plugins: registry.Registry, tmp_path: Path) -> None:
+def test_a_batch_of_a_few_seconds_writes_no_checkpoint(plugins: registry.Registry, tmp_path: Path) -> None:
     batch = batch_of(plugins)
-    steps: list[bool] = []
+    has_checkpoint: list[bool] = []
     run_batch(
         batch,
-        lambda step, _: steps.append(any(tmp_path.rglob("*.safetensors"))),
+        lambda step, _: has_checkpoint.append(any(tmp_path.rglob("*.safetensors"))),
         device="cpu",
         plugins=plugins,
         folder=str(tmp_path),
     )
-    assert len(steps) == STEPS
-    assert not any(steps)
+    assert len(has_checkpoint) == STEPS
+    assert not any(has_checkpoint)
 
 
 def test_a_stored_batch_leaves_no_checkpoint_behind(tmp_path: Path) -> None:
-    seen: list[int] = []
+    counts: list[int] = []
 
     def watch(session: Any, event: Any) -> None:
-        seen.append(len(list(tmp_path.rglob("checkpoints/*.safetensors"))))
+        counts.append(len(list(tmp_path.rglob("checkpoints/*.safetensors"))))
 
     ganbench.run(small.suite(), out=tmp_path / "r", jobs=0, checkpoint=0.0, watch=watch)
-    assert (tmp_path / "r" / "checkpoints").is_dir(), "there were some"
-    assert seen[-1] == 0
+    assert (tmp_path / "r" / "checkpoints").is_dir(), "checkpoints must have been written"
+    assert counts[-1] == 0
 
 
-def test_a_kill_between_the_store_and_the_checkpoints_end_leaves_none_for_long(tmp_path: Path) -> None:
+def test_the_next_run_deletes_a_checkpoint_whose_batch_is_already_stored(tmp_path: Path) -> None:
+    """A kill between the storing of a batch and the deletion of its checkpoint leaves such a file."""
     ganbench.run(small.suite(), out=tmp_path, jobs=0, checkpoint=0.0)
-    [stored, other] = [checkpoint_path(tmp_path, key) for key in (batch_keys(small.suite())[0], "0" * 64)]
-    for path in (stored, other):
+    [stored, unknown] = [checkpoint_path(tmp_path, key) for key in (batch_keys(small.suite())[0], "0" * 64)]
+    for path in (stored, unknown):
         path.write_bytes(b"")
     ganbench.run(small.suite(), out=tmp_path, jobs=0)
     assert not stored.exists()
-    assert other.exists(), "an edited suite may come back"
+    assert unknown.exists(), "a suite that was edited may be changed back and need its checkpoint"
 
 
-def batch_keys(question: dict[str, Any]) -> list[str]:
-    """Give the keys of a suite's batches."""
-    return [batch.key for batch in plan.make(suite.parse(question), registry.load()).batches]
+def batch_keys(table: dict[str, Any]) -> list[str]:
+    """Return the keys of a suite's batches, in the order of its plan."""
+    return [batch.key for batch in plan.make(suite.parse(table), registry.load()).batches]
 
 
 def corrupt(path: Path) -> None:
@@ -207,7 +210,7 @@ def corrupt(path: Path) -> None:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Write a checkpoint again with another header."""
+    """Write a checkpoint again with its header changed by `change`."""
     with safe_open(path, "pt") as file:
         work = json.loads(file.metadata()["work"])
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -226,44 +229,44 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_checkpoint_that_is_damaged_or_of_other_work_is_ignored_and_the_log_says_so(
+def test_a_checkpoint_that_is_damaged_or_of_other_work_is_ignored_and_the_reason_is_logged(
     plugins: registry.Registry, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     batch = batch_of(plugins, generator_steps=8)
     run(batch, plugins, tmp_path, until=6)
     path = checkpoint_path(tmp_path, batch.key)
     assert path.is_file()
-    act, says = FAULTS[fault]
-    act(path)
+    damage, reason = FAULTS[fault]
+    damage(path)
     with caplog.at_level(logging.WARNING, "ganbench"):
         records, steps = run(batch, plugins, tmp_path)
     assert steps == list(range(1, 9))
     assert records[0].status == "completed"
     assert "its checkpoint is ignored" in caplog.text
-    assert says in caplog.text
+    assert reason in caplog.text
 
 
-def test_a_rewritten_header_that_changes_nothing_is_gone_on_from(plugins: registry.Registry, tmp_path: Path) -> None:
-    """So the faults above are what is refused, and not the rewriting."""
+def test_a_checkpoint_rewritten_without_a_change_is_used(plugins: registry.Registry, tmp_path: Path) -> None:
+    """So the faults above are the reason for the refusals, and not the rewriting."""
     batch = batch_of(plugins, generator_steps=8)
     run(batch, plugins, tmp_path, until=6)
     rewrite(checkpoint_path(tmp_path, batch.key), lambda work: None)
     assert run(batch, plugins, tmp_path)[1] == [5, 6, 7, 8]
 
 
-def test_a_state_of_another_network_is_refused_before_it_trains(plugins: registry.Registry, tmp_path: Path) -> None:
-    made = training(ns_gan(), mlp(), ring(), steps=4)
-    list(made.run())
-    tensors, numbers = checkpoint.save_state(made)
-    other = training(ns_gan(), mlp(critic_norm=True), ring(), steps=4)
+def test_a_state_of_another_network_is_refused_before_it_trains() -> None:
+    run_to_save = make_training(ns_gan(), mlp(), ring(), steps=4)
+    list(run_to_save.run())
+    tensors, numbers = checkpoint.save_state(run_to_save)
+    other_network = make_training(ns_gan(), mlp(critic_norm=True), ring(), steps=4)
     with pytest.raises(KeyError, match="parameters/critic"):
-        checkpoint.restore_state(other, tensors, numbers)
-    fewer = training(ns_gan(), mlp(), ring(), steps=4, seeds=(0, 1))
+        checkpoint.restore_state(other_network, tensors, numbers)
+    fewer_seeds = make_training(ns_gan(), mlp(), ring(), steps=4, seeds=(0, 1))
     with pytest.raises(ValueError, match="parameters/generator"):
-        checkpoint.restore_state(fewer, tensors, numbers)
+        checkpoint.restore_state(fewer_seeds, tensors, numbers)
 
 
-def test_a_disk_that_takes_no_checkpoint_stops_no_training(
+def test_training_continues_if_its_checkpoint_cannot_be_written(
     plugins: registry.Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
@@ -271,12 +274,15 @@ def test_a_disk_that_takes_no_checkpoint_stops_no_training(
     with caplog.at_level(logging.WARNING, "ganbench"):
         records, _ = run(batch, plugins, tmp_path)
     assert {record.status for record in records} == {"completed"}
-    assert "no checkpoint" in caplog.text
+    assert "the checkpoint could not be written" in caplog.text
 
 
-def test_nothing_is_kept_before_its_time(plugins: registry.Registry, tmp_path: Path) -> None:
+def test_a_checkpoint_is_written_only_when_due_and_only_into_a_folder(
+    plugins: registry.Registry, tmp_path: Path
+) -> None:
     batch = batch_of(plugins)
-    never = Checkpoint(str(tmp_path), batch, {}, every=math.inf)
-    never.keep(lambda: pytest.fail("gathered for nothing"))
-    Checkpoint(None, batch, {}, every=0.0).keep(lambda: pytest.fail("there is nowhere to keep it"))
+    never_due = Checkpoint(str(tmp_path), batch, {}, every=math.inf)
+    never_due.write_if_due(lambda: pytest.fail("the state was gathered before a checkpoint was due"))
+    no_folder = Checkpoint(None, batch, {}, every=0.0)
+    no_folder.write_if_due(lambda: pytest.fail("the state was gathered without a folder to write it to"))
     assert not any(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A recorded step is the step: the same bits, whatever the method; and what cannot be recorded is called."""
+"""A recorded step gives the same bits as the called one, for every method; a step that cannot be recorded is called."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def plugins() -> registry.Registry:
     return registry.load()
 
 
-def train(plugins: registry.Registry, method: str, seeds: int, taped: bool) -> tuple[Snapshot, list[step.Game]]:
-    """Train on the ring; give the last snapshot and the games that were played."""
-    asked = {
-        "question": "Is a tape the step?",
+def train(plugins: registry.Registry, method: str, seeds: int, recorded: bool) -> tuple[Snapshot, list[step.Game]]:
+    """Train on the ring; return the last snapshot and the games of the training's stages."""
+    table = {
+        "question": "Does a recorded step give the same bits?",
         "seeds": seeds,
         "method": [{"name": method, **METHODS[method]}],
         "budget": {"generator_steps": STEPS, "batch_size": 8, "snapshots": 2},
@@ -56,18 +56,18 @@ def train(plugins: registry.Registry, method: str, seeds: int, taped: bool) -> t
         },
         "dataset": [{"name": "ring"}],
     }
-    (batch,) = plan.make(suite.parse(asked), plugins).batches
+    (batch,) = plan.make(suite.parse(table), plugins).batches
     training = prepare(batch, plugins, torch.device("cpu"))
     assert training.recordable
     games: list[step.Game] = []
-    opened = training.open_game
+    open_game = training.open_game
 
-    def open_(*given: Any) -> step.Game:
-        games.append(opened(*given))
+    def open_and_store(*arguments: Any) -> step.Game:
+        games.append(open_game(*arguments))
         return games[-1]
 
-    training.open_game = open_  # type: ignore[method-assign]
-    training.recordable = taped
+    training.open_game = open_and_store  # type: ignore[method-assign]
+    training.recordable = recorded
     *_, last = training.run()
     return last, games
 
@@ -75,30 +75,31 @@ def train(plugins: registry.Registry, method: str, seeds: int, taped: bool) -> t
 @pytest.mark.parametrize("seeds", [1, 3], ids=["alone", "stacked"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_recorded_run_ends_in_the_bits_of_a_called_one(plugins: registry.Registry, method: str, seeds: int) -> None:
-    called, _ = train(plugins, method, seeds, taped=False)
-    replayed, (game,) = train(plugins, method, seeds, taped=True)
-    assert game.computations
-    assert all(isinstance(each, RecordedStep) and each.recorded for each in game.computations.values())
-    for name, own in called.generators.items():
-        assert torch.equal(own, replayed.generators[name]), name
-    for name, (_, values) in called.signals.items():
+    unrecorded, _ = train(plugins, method, seeds, recorded=False)
+    replayed, (game,) = train(plugins, method, seeds, recorded=True)
+    assert game.gradient_functions
+    functions = game.gradient_functions.values()
+    assert all(isinstance(function, RecordedStep) and function.recorded for function in functions)
+    for name, weights in unrecorded.generators.items():
+        assert torch.equal(weights, replayed.generators[name]), name
+    for name, (_, values) in unrecorded.signals.items():
         assert torch.equal(values, replayed.signals[name][1]), name
 
 
 def test_short_runs_and_unstackable_offers_are_not_recorded(plugins: registry.Registry) -> None:
-    asked = {
+    table = {
         "question": "Is it worth it?",
         "methods": ["ns-gan"],
         "budget": {"generator_steps": RECORD_FROM - 1, "batch_size": 8, "snapshots": 1},
         "dataset": [{"name": "ring"}],
     }
-    (batch,) = plan.make(suite.parse(asked), plugins).batches
+    (batch,) = plan.make(suite.parse(table), plugins).batches
     training = prepare(batch, plugins, torch.device("cpu"))
     *_, last = training.run()
     assert last.step == RECORD_FROM - 1
-    twice = replace(batch, trials=batch.trials * 2)
-    assert not training.recorded_players()
-    assert not prepare(twice, plugins, torch.device("cpu")).recordable  # a loop over two seeds would be unrolled
+    two_seeds = replace(batch, trials=batch.trials * 2)
+    assert not training.players_to_record()
+    assert not prepare(two_seeds, plugins, torch.device("cpu")).recordable  # a recording would unroll the loop
 
 
 @pytest.mark.parametrize(
@@ -107,96 +108,104 @@ def test_short_runs_and_unstackable_offers_are_not_recorded(plugins: registry.Re
         ("wgan-gp", RECORD_FROM // 5, {"critic"}),  # five critic steps for each generator step
         ("wgan-gp", RECORD_FROM // 5 - 1, set()),
         ("wgan-gp", RECORD_FROM, {"critic", "generator"}),
-        ("wgan", 1, {"critic"}),  # a hundred at first
+        ("wgan", 1, {"critic"}),  # a hundred critic steps in the first generator step
     ],
 )
-def test_the_player_is_recorded_that_steps_often_enough(
+def test_a_player_is_recorded_if_it_has_enough_updates(
     plugins: registry.Registry, method: str, steps: int, players: set[str]
 ) -> None:
-    asked = {
+    table = {
         "question": "Is it worth it?",
         "methods": [method],
         "budget": {"generator_steps": steps, "batch_size": 8, "snapshots": 1},
         "dataset": [{"name": "ring"}],
     }
-    (batch,) = plan.make(suite.parse(asked), plugins).batches
-    assert prepare(batch, plugins, torch.device("cpu")).recorded_players() == players
+    (batch,) = plan.make(suite.parse(table), plugins).batches
+    assert prepare(batch, plugins, torch.device("cpu")).players_to_record() == players
 
 
-def called(function: Callable[[Any, Any], Any], held: Any, given: list[Any]) -> tuple[RecordedStep, list[Any]]:
-    """Call a rehearsed function on one thing after another."""
-    rehearsed = RecordedStep(function, held)
-    return rehearsed, [rehearsed(each) for each in given]
+def call_repeatedly(
+    function: Callable[[Any, Any], Any], persistent: Any, inputs: list[Any]
+) -> tuple[RecordedStep, list[Any]]:
+    """Make a recorded step of a function and call it on one input after another; return the step and its values."""
+    step_function = RecordedStep(function, persistent)
+    return step_function, [step_function(one_input) for one_input in inputs]
 
 
-def test_what_is_held_is_read_as_it_is_now() -> None:
-    held = {"w": torch.ones(3), "dial": torch.tensor(2.0)}
-    play = record(lambda own, x: (own["w"] * own["dial"] * x["a"], {"sum": x["a"].sum()}), held, {"a": torch.ones(3)})
-    held["dial"].fill_(5.0)
-    product, more = play({"a": torch.arange(3.0)})
+def test_a_replay_reads_the_current_values_of_persistent_tensors() -> None:
+    persistent = {"w": torch.ones(3), "scale": torch.tensor(2.0)}
+    replay = record(
+        lambda tensors, x: (tensors["w"] * tensors["scale"] * x["a"], {"sum": x["a"].sum()}),
+        persistent,
+        {"a": torch.ones(3)},
+    )
+    persistent["scale"].fill_(5.0)
+    product, sums = replay({"a": torch.arange(3.0)})
     assert product.tolist() == [0.0, 5.0, 10.0]
-    assert more["sum"].item() == 3.0
+    assert sums["sum"].item() == 3.0
 
 
-def test_a_dial_read_through_a_closure_is_followed_if_it_is_held() -> None:
-    dial = torch.tensor(1.0)
-    play = record(lambda held, x: {"y": dial * x["x"]}, (dial,), {"x": torch.ones(2)})
-    dial.fill_(7.0)
-    assert play({"x": torch.ones(2)})["y"].tolist() == [7.0, 7.0]
+def test_a_replay_follows_a_scalar_read_through_a_closure_if_it_is_persistent() -> None:
+    scalar = torch.tensor(1.0)
+    replay = record(lambda persistent, x: {"y": scalar * x["x"]}, (scalar,), {"x": torch.ones(2)})
+    scalar.fill_(7.0)
+    assert replay({"x": torch.ones(2)})["y"].tolist() == [7.0, 7.0]
 
 
-def test_a_function_that_looks_at_a_value_is_called_every_time(caplog: pytest.LogCaptureFixture) -> None:
-    def function(held: Any, given: Any) -> Any:
-        return {"y": given["x"] * (2.0 if given["x"].sum() > 0 else -1.0)}
+def test_a_function_that_reads_a_value_in_python_is_called_every_time(caplog: pytest.LogCaptureFixture) -> None:
+    def function(persistent: Any, inputs: Any) -> Any:
+        return {"y": inputs["x"] * (2.0 if inputs["x"].sum() > 0 else -1.0)}
 
     with caplog.at_level(logging.INFO, "ganbench"):
-        rehearsed, values = called(function, (), [{"x": torch.tensor([s])} for s in (1.0, -1.0, 1.0, -3.0)])
-    assert rehearsed.recorded is False
+        step_function, values = call_repeatedly(
+            function, (), [{"x": torch.tensor([s])} for s in (1.0, -1.0, 1.0, -3.0)]
+        )
+    assert step_function.recorded is False
     assert [value["y"].item() for value in values] == [2.0, 1.0, 2.0, 3.0]
     assert "cannot be recorded" in caplog.text
 
 
-def test_a_function_that_leaves_torch_is_found_out_at_the_second_call() -> None:
-    def function(held: Any, given: Any) -> Any:
-        return {"y": given["x"] + torch.from_numpy(given["x"].numpy() * 2)}
+def test_a_function_that_computes_outside_torch_is_detected_at_the_second_call() -> None:
+    def function(persistent: Any, inputs: Any) -> Any:
+        return {"y": inputs["x"] + torch.from_numpy(inputs["x"].numpy() * 2)}
 
-    rehearsed, values = called(function, (), [{"x": torch.tensor([s])} for s in (1.0, 2.0, 3.0)])
-    assert rehearsed.recorded is False
+    step_function, values = call_repeatedly(function, (), [{"x": torch.tensor([s])} for s in (1.0, 2.0, 3.0)])
+    assert step_function.recorded is False
     assert [value["y"].item() for value in values] == [3.0, 6.0, 9.0]
 
 
-def test_an_infinite_value_is_no_reason_to_call() -> None:
-    rehearsed, values = called(lambda held, x: {"y": 1 / x["x"]}, (), [{"x": torch.zeros(2)}] * 3)
-    assert rehearsed.recorded is True
+def test_a_step_with_an_infinite_value_is_recorded() -> None:
+    step_function, values = call_repeatedly(lambda persistent, x: {"y": 1 / x["x"]}, (), [{"x": torch.zeros(2)}] * 3)
+    assert step_function.recorded is True
     assert values[2]["y"].isinf().all()
 
 
-def operations(function: Callable[..., Any], *given: Tensor) -> tuple[list[str], list[str]]:
-    """Give the names of a function's operations before and after it is simplified; both must give the same."""
-    recorded = make_fx(function)(*given)
+def list_operations(function: Callable[..., Any], *inputs: Tensor) -> tuple[list[str], list[str]]:
+    """Return the names of a function's operations before and after it is simplified; check that its value stays."""
+    recorded = make_fx(function)(*inputs)
     before = [str(node.target) for node in recorded.graph.nodes if node.op == "call_function"]
-    expected = recorded(*given)
+    expected = recorded(*inputs)
     simplify(recorded.graph)
     recorded.recompile()
-    assert torch.equal(recorded(*given), expected)
+    assert torch.equal(recorded(*inputs), expected)
     return before, [str(node.target) for node in recorded.graph.nodes if node.op == "call_function"]
 
 
-def test_the_second_derivative_of_a_rectifier_is_not_carried_back() -> None:
+def test_the_second_derivative_of_a_rectifier_is_not_propagated_back() -> None:
     """|grad_x w2 relu(W x)|^2 by W: forward, slope and its derivative need the products, the curvature needs none."""
     x, hidden, last = torch.randn(5, 4), torch.randn(4, 4), torch.randn(4, 1)
 
     def penalty(weights: Tensor) -> Tensor:
         w = weights.detach().requires_grad_()
 
-        def score(at: Tensor) -> Tensor:
-            return (torch.relu(torch.relu(at @ w) @ w) @ last).sum()
+        def score(point: Tensor) -> Tensor:
+            return (torch.relu(torch.relu(point @ w) @ w) @ last).sum()
 
         slope = torch.func.grad(score)(x)
         (gradient,) = torch.autograd.grad(slope.square().sum(), w)
         return gradient
 
-    before, after = operations(penalty, hidden)
+    before, after = list_operations(penalty, hidden)
     products = [sum("mm" in name for name in names) for names in (before, after)]
     assert products[1] <= products[0] - 3
     assert not any("zeros_like" in name for name in after)
@@ -207,32 +216,32 @@ def test_curvature_that_is_not_zero_is_kept() -> None:
 
     def penalty(weights: Tensor) -> Tensor:
         w = weights.detach().requires_grad_()
-        slope = torch.func.grad(lambda at: (torch.tanh(at @ w) @ last).sum())(x)
+        slope = torch.func.grad(lambda point: (torch.tanh(point @ w) @ last).sum())(x)
         (gradient,) = torch.autograd.grad(slope.square().sum(), w)
         return gradient
 
-    before, after = operations(penalty, torch.randn(4, 4))
+    before, after = list_operations(penalty, torch.randn(4, 4))
     assert sum("mm" in name for name in before) == sum("mm" in name for name in after)
 
 
-def test_views_and_ones_are_left_out_and_asked_for_zeros_are_made() -> None:
+def test_views_and_products_with_one_are_removed_and_zeros_that_are_used_are_created() -> None:
     def function(x: Tensor) -> Tensor:
         y = (x.view(3) * 1).expand(3) ** 1
         return torch.stack([y + torch.zeros_like(y), torch.zeros_like(y) * y])
 
-    _, after = operations(function, torch.randn(3))
+    _, after = list_operations(function, torch.randn(3))
     assert sorted(set(after)) == ["aten.stack.default", "aten.zeros.default"] or after[-1] == "aten.stack.default"
     assert "aten.mul.Tensor" not in after
     assert "aten.add.Tensor" not in after
 
 
-def test_what_writes_in_place_or_draws_is_left_as_it_is() -> None:
-    def writes(x: Tensor) -> Tensor:
+def test_a_graph_that_writes_in_place_is_left_as_it_is() -> None:
+    def write_in_place(x: Tensor) -> Tensor:
         y = x * 1
         y.add_(1.0)
         return y + x
 
-    recorded = make_fx(writes)(torch.ones(2))
+    recorded = make_fx(write_in_place)(torch.ones(2))
     count = len(recorded.graph.nodes)
     simplify(recorded.graph)
     assert len(recorded.graph.nodes) == count

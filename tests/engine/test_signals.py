@@ -1,4 +1,4 @@
-"""What the engine watches of every member: its weights and gradients, at no cost to the training's numbers."""
+"""The signals of every member: its weights and gradients; collecting them changes no number of the training."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ import torch
 from ganbench.engine.train import Training
 from torch import Tensor
 
-from tests.support.small_games import mlp, ns_gan, ring, training
+from tests.support.small_games import make_training, mlp, ns_gan, ring
 
 
-def losses_alone(game: Any) -> dict[str, Tensor]:
+def collect_losses(game: Any) -> dict[str, Tensor]:
     return {f"loss.{player}": value for player, value in game.losses.items()}
 
 
 @pytest.mark.parametrize("mode", ["stack", "loop"])
-def test_watching_weights_and_gradients_changes_no_bit_of_training(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def final() -> Any:
-        *_, last = training(ns_gan(), mlp(), ring(), mode=mode, steps=20, dtype=torch.float32).run()
+def test_collecting_signals_changes_no_bit_of_training(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train() -> Any:
+        *_, last = make_training(ns_gan(), mlp(), ring(), mode=mode, steps=20, dtype=torch.float32).run()
         return last
 
-    watched = final()
-    monkeypatch.setattr(Training, "collect_signals", staticmethod(losses_alone))
-    plain = final()
-    for name, value in plain.generators.items():
-        assert torch.equal(value, watched.generators[name])
-    for name, (_, value) in plain.signals.items():
-        assert torch.equal(value, watched.signals[name][1])
+    with_signals = train()
+    monkeypatch.setattr(Training, "collect_signals", staticmethod(collect_losses))
+    without = train()
+    for name, value in without.generators.items():
+        assert torch.equal(value, with_signals.generators[name])
+    for name, (_, value) in without.signals.items():
+        assert torch.equal(value, with_signals.signals[name][1])
 
 
-def test_weights_and_gradients_are_kept_for_each_member_at_every_trace_point() -> None:
-    run = training(ns_gan(), mlp(), ring(), steps=5, optimizer=lambda p: torch.optim.SGD(p, lr=0.5))
+def test_weights_and_gradients_are_stored_for_each_member_at_every_trace_point() -> None:
+    run = make_training(ns_gan(), mlp(), ring(), steps=5, optimizer=lambda p: torch.optim.SGD(p, lr=0.5))
     *_, last = run.run()
     for player in ("generator", "critic"):
-        own = last.ensemble.detached[player].values()
-        by_hand = [torch.cat([p[i].flatten() for p in own]).square().mean().sqrt() for i in range(3)]
-        at, values = last.signals[f"weights.{player}"]
-        assert at == [1, 2, 3, 4, 5]
-        torch.testing.assert_close(values[:, -1], torch.stack(by_hand).cpu(), rtol=1e-12, atol=0)
-    short = training(ns_gan(), mlp(), ring(), steps=4, optimizer=lambda p: torch.optim.SGD(p, lr=0.5))
-    *_, before = short.run()  # plain descent: the last step is the gradient times its rate
-    moved = [(last.generators[n] - before.generators[n]).flatten(1) for n in last.generators]
-    norm = torch.cat(moved, 1).norm(dim=1) / 0.5
+        parameters = last.ensemble.detached[player].values()
+        expected = [torch.cat([p[i].flatten() for p in parameters]).square().mean().sqrt() for i in range(3)]
+        steps, values = last.signals[f"weights.{player}"]
+        assert steps == [1, 2, 3, 4, 5]
+        torch.testing.assert_close(values[:, -1], torch.stack(expected).cpu(), rtol=1e-12, atol=0)
+    short = make_training(ns_gan(), mlp(), ring(), steps=4, optimizer=lambda p: torch.optim.SGD(p, lr=0.5))
+    *_, before = short.run()  # with gradient descent, the last update is the gradient times the learning rate
+    update = [(last.generators[n] - before.generators[n]).flatten(1) for n in last.generators]
+    norm = torch.cat(update, 1).norm(dim=1) / 0.5
     torch.testing.assert_close(last.signals["gradient.generator"][1][:, -1], norm.cpu(), rtol=1e-9, atol=0)
 
 
-def test_watching_costs_less_than_a_quarter_of_a_step_of_the_smallest_game() -> None:
-    run = training(ns_gan(), mlp(), ring(), steps=40)
-    spent: list[float] = []
-    watch, began = Training.collect_signals, perf_counter()
+def test_collecting_signals_takes_less_than_a_quarter_of_the_time_of_a_step_of_the_smallest_game() -> None:
+    run = make_training(ns_gan(), mlp(), ring(), steps=40)
+    durations: list[float] = []
+    collect_signals, run_start = Training.collect_signals, perf_counter()
 
-    def timed(game: Any) -> dict[str, Tensor]:
+    def measure_collection(game: Any) -> dict[str, Tensor]:
         start = perf_counter()
-        kept = watch(game)
-        spent.append(perf_counter() - start)
-        return kept
+        signals = collect_signals(game)
+        durations.append(perf_counter() - start)
+        return signals
 
-    run.collect_signals = timed  # type: ignore[method-assign]
+    run.collect_signals = measure_collection  # type: ignore[method-assign]
     list(run.run())
-    step = (perf_counter() - began) / len(spent)
-    assert len(spent) == 40
-    assert sorted(spent)[20] < 0.25 * step
+    step_duration = (perf_counter() - run_start) / len(durations)
+    assert len(durations) == 40
+    assert sorted(durations)[20] < 0.25 * step_duration

@@ -1,4 +1,7 @@
-"""Small games for the engine's tests, and a plain PyTorch loop that shares none of its code but the drawn numbers."""
+"""Small games for the engine's tests, and a plain PyTorch loop to compare with.
+
+The loop uses the engine's random numbers and data, but none of its training code.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,23 @@ from ganbench.engine.train import Training
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tests.support import device as where
+from tests.support import device as test_device
+
+SHARED_HASH = "world"
+"""Stands for the hash of dataset and architecture, on which the random numbers depend."""
 
 ROWS = 16
 LATENT = 4
 
 
-def penalty(play) -> Tensor:
+def gradient_penalty(play) -> Tensor:
     mix = play.draws["mix"]
     between = mix * play.real + (1 - mix) * play.fake
     slope = torch.func.grad(lambda x: play.critic(x).sum())(between)
     return ((slope.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
-GP = Constraint(critic=penalty, draws={"mix": Draw("uniform", "sample")})
+GP = Constraint(critic=gradient_penalty, draws={"mix": Draw("uniform", "sample")})
 NS = Objective(lambda r, f: softplus(-r).mean() + softplus(f).mean(), lambda r, f: softplus(-f).mean())
 W = Objective(lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean())
 
@@ -41,8 +47,8 @@ def ring() -> Source:
 
 
 def images() -> Source:
-    held = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(3)).tanh()
-    return Source(shape=(1, 4, 4), size=40, take=lambda i: held[i], reference=lambda n: held[:n])
+    samples = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(3)).tanh()
+    return Source(shape=(1, 4, 4), size=40, take=lambda i: samples[i], reference=lambda n: samples[:n])
 
 
 def mlp(critic_norm: bool = False, generator_norm: bool = False) -> Space:
@@ -76,7 +82,7 @@ def adam(parameters):
     return torch.optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.9), fused=True)
 
 
-def training(
+def make_training(
     program: Program,
     space: Space,
     source: Source,
@@ -85,7 +91,6 @@ def training(
     steps: int = 50,
     dtype=torch.float64,
     optimizer=adam,
-    world: str = "world",
     rows: int = ROWS,
 ) -> Training:
     return Training(
@@ -94,16 +99,19 @@ def training(
         spec={},
         source=source,
         optimizers={"critic": optimizer, "generator": optimizer},
-        members=[Member(world, seed) for seed in seeds],
+        members=[Member(SHARED_HASH, seed) for seed in seeds],
         budget=Budget(generator_steps=steps, batch_size=rows, snapshots=(steps,)),
         mode=mode,
-        device=torch.device(where.DEVICE),
+        device=torch.device(test_device.DEVICE),
         dtype=dtype,
     )
 
 
-def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
-    """Give the final samples [S, count, ..] and the critic's scores of real data, less their mean, [S, 16]."""
+def train_and_sample(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
+    """Train; return the final samples [S, count, ..], and the critic's scores of real data less their mean [S, 16].
+
+    The samples have the precision of the generator; `Training.draw_samples` would return float32.
+    """
     *_, last = run.run()
     x = run.source.reference(16).to(run.device, run.dtype)
     critic = last.ensemble.networks.critic
@@ -118,8 +126,7 @@ def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
         )
         for i in range(len(run.members))
     ]
-    stacked = torch.stack(scores)
-    # full precision of the generator: samples() gives float32 for metrics
+    stacked_scores = torch.stack(scores)
     z = torch.randn(count, LATENT, generator=torch.Generator().manual_seed(9), dtype=run.dtype).to(run.device)
     samples = [
         torch.func.functional_call(
@@ -132,41 +139,44 @@ def outputs(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
         )
         for i in range(len(run.members))
     ]
-    return torch.stack(samples).detach(), (stacked - stacked.mean(1, keepdim=True)).detach()
+    return torch.stack(samples).detach(), (stacked_scores - stacked_scores.mean(1, keepdim=True)).detach()
 
 
 def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, critic_steps: int, steps: int = 50):
-    """Train one seed as a user would by hand: modules, torch.optim, autograd.grad with create_graph."""
-    member = Member("world", seed)
+    """Train one seed as a user would by hand, with modules, torch.optim and autograd.grad with create_graph.
+
+    Return the same two tensors as `train_and_sample`, for one member.
+    """
+    member = Member(SHARED_HASH, seed)
     program = Program(objective=NS, constraints=(Link("gp", 1.0, GP),) if gp is not None else ())
     torch.manual_seed(member.stream_seed("initialisation"))
     nets = space.networks({}, Ask(shape=source.shape))
-    device = torch.device(where.DEVICE)
+    device = torch.device(test_device.DEVICE)
     g, d = nets.generator.double().to(device), nets.critic.double().to(device)
     optimizers = {
         "g": torch.optim.Adam(g.parameters(), lr=2e-3, betas=(0.5, 0.9)),
         "d": torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0.5, 0.9)),
     }
     data = Data(source, [member], ROWS, device, torch.float64)
-    chance = {p: StepInputs(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
+    inputs = {p: StepInputs(program, nets, data, [member], p, source.shape) for p in ("critic", "generator")}
     for _ in range(steps):
         for _ in range(critic_steps):
-            drawn = chance["critic"].next()
-            real, fake = drawn["real"][0], g(drawn["latent"]["noise"][0]).detach()
+            step = inputs["critic"].next()
+            real, fake = step["real"][0], g(step["latent"]["noise"][0]).detach()
             if gp is None:
                 loss = nn.functional.binary_cross_entropy_with_logits(d(real), torch.ones(ROWS, device=device).double())
                 loss = loss + nn.functional.binary_cross_entropy_with_logits(
                     d(fake), torch.zeros(ROWS, device=device).double()
                 )
             else:
-                mix = drawn["draws"]["gp"]["mix"][0]
+                mix = step["draws"]["gp"]["mix"][0]
                 between = (mix * real + (1 - mix) * fake).requires_grad_()
                 (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
                 loss = d(fake).mean() - d(real).mean() + gp * (slope.reshape(ROWS, -1).norm(dim=1) - 1).pow(2).mean()
             optimizers["d"].zero_grad()
             loss.backward()
             optimizers["d"].step()
-        score = d(g(chance["generator"].next()["latent"]["noise"][0]))
+        score = d(g(inputs["generator"].next()["latent"]["noise"][0]))
         loss = -score.mean() if gp is not None else -torch.log(torch.sigmoid(score)).mean()
         optimizers["g"].zero_grad()
         loss.backward()

@@ -1,4 +1,4 @@
-"""Throw-away plugins: methods that ganbench does not ship, each written for one model, as a test of the records."""
+"""Methods that ganbench does not ship, each written for a small model, to test that the plugin API can express them."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from torch.nn.functional import avg_pool2d, interpolate, log_softmax, normalize,
 LATENT = 4
 
 
-class Answering(nn.Module):
-    """A critic with every answer that a loss may read, over one hidden layer."""
+class MultiAnswerCritic(nn.Module):
+    """A critic of one hidden layer that returns every answer that a loss may read."""
 
     def __init__(self, ask: Ask, width: int = 8) -> None:
         super().__init__()
         self.hidden = nn.Linear(ask.pack * ask.shape[0], width)
         self.score, self.decoder = nn.Linear(width, 1), nn.Linear(width, ask.pack * ask.shape[0])
-        self.heads = nn.ModuleDict({name: nn.Linear(width, wide) for name, wide in ask.heads.items()})
+        self.heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in ask.heads.items()})
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         code = self.hidden(x).tanh()
-        named = {"score": self.score(code).squeeze(1), "features": code, "embedding": code}
-        named["reconstruction"] = self.decoder(code)
-        return named | {name: head(code) for name, head in self.heads.items()}
+        answers = {"score": self.score(code).squeeze(1), "features": code, "embedding": code}
+        answers["reconstruction"] = self.decoder(code)
+        return answers | {name: head(code) for name, head in self.heads.items()}
 
 
-def answering(generator: type[nn.Module] | None = None) -> Space:
+def make_space(generator: type[nn.Module] | None = None) -> Space:
     def networks(spec: Any, ask: Ask) -> Networks:
         inputs = LATENT + ask.latent
         plain = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, ask.shape[0]))
-        return Networks(generator=generator() if generator else plain, critic=Answering(ask), latent=LATENT)
+        return Networks(generator=generator() if generator else plain, critic=MultiAnswerCritic(ask), latent=LATENT)
 
     return Space(sample=lambda rng: {}, networks=networks)
 
 
-def critic_free() -> Space:
+def make_critic_free_space() -> Space:
     def networks(spec: Any, ask: Ask) -> Networks:
         return Networks(generator=nn.Linear(LATENT, ask.shape[0]), critic=None, latent=LATENT)
 
@@ -51,14 +51,14 @@ def critic_free() -> Space:
 
 
 def began(gamma: float = 0.5, rate: float = 0.5) -> Objective:
-    """Berthelot et al. 2017, arXiv:1703.10717, section 3.3; also remembers both energies, to be checked by hand."""
+    """Berthelot et al. 2017, arXiv:1703.10717, section 3.3; the state also has both energies, for checks by hand."""
 
     def critic(real: Tensor, fake: Tensor, state: State) -> tuple[Tensor, State]:
-        on_real, on_fake = real.mean(), fake.mean()
-        balance = gamma * on_real - on_fake
+        real_energy, fake_energy = real.mean(), fake.mean()
+        balance = gamma * real_energy - fake_energy
         k = (state["k"] + rate * balance).clamp(0, 1)
-        value = on_real - state["k"] * on_fake
-        return value, {"k": k, "measure": on_real + balance.abs(), "real": on_real, "fake": on_fake}
+        value = real_energy - state["k"] * fake_energy
+        return value, {"k": k, "measure": real_energy + balance.abs(), "real": real_energy, "fake": fake_energy}
 
     def generator(real: Tensor | None, fake: Tensor, state: State) -> tuple[Tensor, State]:
         return fake.mean(), state
@@ -87,7 +87,7 @@ def kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def mmd(x: Tensor, y: Tensor) -> Tensor:
-    """The unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3)."""
+    """Return the unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3)."""
 
     def within(z: Tensor) -> Tensor:
         n = len(z)
@@ -101,27 +101,27 @@ def mmd_gan() -> Objective:
         lambda real, fake: -mmd(real, fake),
         mmd,
         head="features",
-        witness=lambda seen, real, fake: kernel(seen, real).mean(1) - kernel(seen, fake).mean(1),
+        witness=lambda features, real, fake: kernel(features, real).mean(1) - kernel(features, fake).mean(1),
         paired=True,
     )
 
 
-def transport(x: Tensor, y: Tensor, eps: float = 0.5, rounds: int = 20) -> Tensor:
-    """The entropic cost of moving x to y, by log-domain Sinkhorn steps (dual value)."""
+def transport_cost(x: Tensor, y: Tensor, eps: float = 0.5, iterations: int = 20) -> Tensor:
+    """Return the entropic transport cost from x to y: the dual value after log-domain Sinkhorn iterations."""
     cost = (x.unsqueeze(1) - y.unsqueeze(0)).square().sum(2)
-    f, g, logs = cost.new_zeros(len(x)), cost.new_zeros(len(y)), math.log(len(x))
-    for _ in range(rounds):
-        f = -eps * ((g - cost) / eps - logs).logsumexp(1)
-        g = -eps * ((f.unsqueeze(1) - cost) / eps - logs).logsumexp(0)
+    f, g, log_n = cost.new_zeros(len(x)), cost.new_zeros(len(y)), math.log(len(x))
+    for _ in range(iterations):
+        f = -eps * ((g - cost) / eps - log_n).logsumexp(1)
+        g = -eps * ((f.unsqueeze(1) - cost) / eps - log_n).logsumexp(0)
     return f.mean() + g.mean()
 
 
 def sinkhorn_divergence(x: Tensor, y: Tensor) -> Tensor:
-    return 2 * transport(x, y) - transport(x, x) - transport(y, y)
+    return 2 * transport_cost(x, y) - transport_cost(x, x) - transport_cost(y, y)
 
 
 def sinkhorn() -> Objective:
-    """Genevay et al. 2018, arXiv:1706.00292: no critic, so no answer to read."""
+    """Genevay et al. 2018, arXiv:1706.00292; it has no critic, so it reads no answer."""
     return Objective(
         lambda real, fake: fake.sum(), sinkhorn_divergence, head=None, read=lambda answer, x: x.flatten(1), paired=True
     )
@@ -131,20 +131,20 @@ def sinkhorn() -> Objective:
 
 
 def pulling_away(play: Any) -> Tensor:
-    """The mean of cos^2 over pairs i != j of embedded fakes (arXiv:1609.03126, equation 4)."""
-    along = normalize(play.answers_fake["embedding"].flatten(1), dim=1)
-    n = len(along)
-    return ((along @ along.T).square().sum() - n) / (n * (n - 1))
+    """Return the mean of cos^2 over pairs i != j of embedded generated samples (arXiv:1609.03126, equation 4)."""
+    directions = normalize(play.answers_fake["embedding"].flatten(1), dim=1)
+    n = len(directions)
+    return ((directions @ directions.T).square().sum() - n) / (n * (n - 1))
 
 
 def infogan(classes: int = 3) -> Input:
-    """Chen et al. 2016, arXiv:1606.03657: a category and a tilt in [0, 1] are told from the sample; std fixed at 1."""
+    """Chen et al. 2016, arXiv:1606.03657: a category, and a tilt in [0, 1] with a standard deviation fixed at 1."""
 
     def term(play: Any, state: State) -> tuple[Tensor, State]:
         answer, codes = play.answers_fake["code"], play.codes
-        of_category = (codes["category"] * log_softmax(answer[:, :classes], 1)).sum(1).mean() + math.log(classes)
-        of_tilt = -((answer[:, classes:] - codes["tilt"]).square() / 2).sum(1).mean() - math.log(2 * math.pi) / 2
-        return -(of_category + of_tilt), {"category": of_category, "tilt": of_tilt}
+        category = (codes["category"] * log_softmax(answer[:, :classes], 1)).sum(1).mean() + math.log(classes)
+        tilt = -((answer[:, classes:] - codes["tilt"]).square() / 2).sum(1).mean() - math.log(2 * math.pi) / 2
+        return -(category + tilt), {"category": category, "tilt": tilt}
 
     return Input(
         latent={"category": Draw("onehot", (classes,)), "tilt": Draw("uniform", (1,))},
@@ -159,8 +159,8 @@ def path_length(decay: float = 0.25, every: int = 4) -> Constraint:
     """Karras et al. 2019, arXiv:1912.04958, equation 4."""
 
     def term(play: Any, state: State) -> tuple[Tensor, State]:
-        pulled = grad(lambda z: (play.generator(z) * play.draws["y"]).sum())(play.latent)
-        lengths = (pulled.square().sum(1) + 1e-12).sqrt()
+        gradient = grad(lambda z: (play.generator(z) * play.draws["y"]).sum())(play.latent)
+        lengths = (gradient.square().sum(1) + 1e-12).sqrt()
         mean = state["mean"] + decay * (lengths.mean().detach() - state["mean"])
         return (lengths - mean).square().mean(), {"mean": mean}
 
@@ -177,7 +177,7 @@ def gradient_normalisation() -> Constraint:
 
     def wrap(critic: Any) -> Any:
         def normalised(x: Tensor) -> Tensor:
-            slope = (grad(lambda at: critic(at).sum())(x).flatten(1).square().sum(1) + 1e-12).sqrt()
+            slope = (grad(lambda point: critic(point).sum())(x).flatten(1).square().sum(1) + 1e-12).sqrt()
             score = critic(x)
             return score / (slope + score.abs())
 
@@ -190,18 +190,21 @@ def gradient_normalisation() -> Constraint:
 
 
 class VirtualNorm(nn.Module):
-    """Normalises each row by the reference rows and itself (Salimans et al. 2016, arXiv:1606.03498, section 3.5)."""
+    """Normalises each row by the reference rows and itself (Salimans et al. 2016, arXiv:1606.03498, section 3.5).
+
+    It returns the normalised reference rows and the normalised rows.
+    """
 
     def forward(self, reference: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         m = len(reference)
         mean, square = reference.mean(0), reference.square().mean(0)
-        whole, whole_square = (m * mean + x) / (m + 1), (m * square + x.square()) / (m + 1)
-        own = (x - whole) / (whole_square - whole.square() + 1e-5).sqrt()
-        return (reference - mean) / (square - mean.square() + 1e-5).sqrt(), own
+        joint_mean, joint_square = (m * mean + x) / (m + 1), (m * square + x.square()) / (m + 1)
+        rows = (x - joint_mean) / (joint_square - joint_mean.square() + 1e-5).sqrt()
+        return (reference - mean) / (square - mean.square() + 1e-5).sqrt(), rows
 
 
-class Virtual(nn.Module):
-    """A generator with virtual batch norm: its reference latents are a constant buffer."""
+class VirtualNormGenerator(nn.Module):
+    """A generator with virtual batch norm; its reference latents are a constant buffer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,22 +215,22 @@ class Virtual(nn.Module):
         return self.last(self.norm(self.first(self.reference), self.first(z))[1].tanh())
 
 
-class Small(nn.Module):
+class SmallGenerator(nn.Module):
     """The generator of the first stage: 2 x 2 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seed, self.to_small = nn.Linear(LATENT, 16), nn.Conv2d(4, 1, 1)
+        self.first, self.to_small = nn.Linear(LATENT, 16), nn.Conv2d(4, 1, 1)
 
     def hidden(self, z: Tensor) -> Tensor:
-        return self.seed(z).view(-1, 4, 2, 2).tanh()
+        return self.first(z).view(-1, 4, 2, 2).tanh()
 
     def forward(self, z: Tensor) -> Tensor:
         return self.to_small(self.hidden(z))
 
 
-class Grown(Small):
-    """The generator of the second stage: 4 x 4 pixels, fading in."""
+class GrownGenerator(SmallGenerator):
+    """The generator of the second stage: 4 x 4 pixels, with new layers that fade in."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -236,8 +239,8 @@ class Grown(Small):
 
     def forward(self, z: Tensor) -> Tensor:
         hidden = self.hidden(z)
-        fresh = self.to_large(self.block(interpolate(hidden, scale_factor=2)).tanh())
-        return torch.lerp(interpolate(self.to_small(hidden), scale_factor=2), fresh, self.progress)
+        large = self.to_large(self.block(interpolate(hidden, scale_factor=2)).tanh())
+        return torch.lerp(interpolate(self.to_small(hidden), scale_factor=2), large, self.progress)
 
 
 class SmallCritic(nn.Module):
@@ -246,9 +249,9 @@ class SmallCritic(nn.Module):
         self.from_small, self.score = nn.Conv2d(1, 4, 1), nn.Linear(16, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.judge(self.from_small(x))
+        return self.score_hidden(self.from_small(x))
 
-    def judge(self, hidden: Tensor) -> Tensor:
+    def score_hidden(self, hidden: Tensor) -> Tensor:
         return self.score(hidden.tanh().flatten(1)).squeeze(1)
 
 
@@ -259,24 +262,27 @@ class GrownCritic(SmallCritic):
         self.register_buffer("progress", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        fresh = avg_pool2d(self.from_large(x).tanh(), 2)
-        return self.judge(torch.lerp(self.from_small(avg_pool2d(x, 2)), fresh, self.progress))
+        hidden = avg_pool2d(self.from_large(x).tanh(), 2)
+        return self.score_hidden(torch.lerp(self.from_small(avg_pool2d(x, 2)), hidden, self.progress))
 
 
 def crossfade(x: Tensor, progress: Tensor) -> Tensor:
-    """Real images fade in as the generator's new layers do."""
+    """Return real images that fade from low to full resolution, as the generator's new layers do."""
     return torch.lerp(interpolate(avg_pool2d(x, 2), scale_factor=2), x, progress)
 
 
-def growing() -> Space:
-    """Karras et al. 2017, arXiv:1710.10196, section 2, in two stages."""
+def make_growing_space() -> Space:
+    """Karras et al. 2017, arXiv:1710.10196, section 2: a growing network with two stages."""
 
     def networks(spec: Any, ask: Ask) -> tuple[Networks, ...]:
         return (
             Networks(
-                generator=Small(), critic=SmallCritic(), latent=LATENT, prepare=lambda x, progress: avg_pool2d(x, 2)
+                generator=SmallGenerator(),
+                critic=SmallCritic(),
+                latent=LATENT,
+                prepare=lambda x, progress: avg_pool2d(x, 2),
             ),
-            Networks(generator=Grown(), critic=GrownCritic(), latent=LATENT, prepare=crossfade),
+            Networks(generator=GrownGenerator(), critic=GrownCritic(), latent=LATENT, prepare=crossfade),
         )
 
     return Space(sample=lambda rng: {}, networks=networks)
