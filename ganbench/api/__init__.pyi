@@ -9,6 +9,7 @@ from .training import Constraint, Draw, Dynamics, Input, Losses, Objective, Para
 from .trials import Batch, Budget, Measurement, Part, Recipe, Trial
 
 __all__ = [
+    "KINDS",
     "Ask",
     "Batch",
     "Budget",
@@ -24,7 +25,6 @@ __all__ = [
     "Extractor",
     "Finished",
     "Input",
-    "KINDS",
     "Losses",
     "Lost",
     "Measurement",

@@ -1,4 +1,4 @@
-"""What is to be done: the trials of a suite, in batches, less those that are stored."""
+"""Plans: the trials of a suite in batches, and which of them are still to be trained."""
 
 import lazy_loader
 

@@ -1,13 +1,13 @@
 from .budget import resolve_budget
-from .plan import Plan, Todo, missing
+from .plan import Plan, Todo, find_missing
 from .planner import make, sample, seeds_per_batch
 from .selection import select
 
 __all__ = [
     "Plan",
     "Todo",
+    "find_missing",
     "make",
-    "missing",
     "resolve_budget",
     "sample",
     "seeds_per_batch",

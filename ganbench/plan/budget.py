@@ -21,39 +21,44 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
 UNKNOWN = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
-"""The budget of a trial whose price is still to be found."""
+"""A placeholder for the budget of a trial while its generator steps are not known."""
 
 
 def resolve_budget(suite: Suite, trial: Trial, registry: Registry) -> Budget:
-    """Give the most generator steps of this trial that a suite's budget pays for, and its snapshots."""
+    """Return the budget of a trial: the most generator steps that the suite's budget pays for, and the snapshots.
+
+    Raise GanbenchError if the budget does not pay for one step.
+    """
     table, recipe = suite.budget, trial.recipe
     dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
     critic, generator = price_updates(table.unit, table.batch_size, trial, registry)
-    steps_of = canonical_json(recipe.critic_steps)
-    steps = affordable_steps(table.amount, critic, generator, steps_of, dynamics.together)
+    critic_steps = canonical_json(recipe.critic_steps)
+    steps = count_affordable_steps(table.amount, critic, generator, critic_steps, dynamics.together)
     if steps < 1:
         place = locations.locate(suite, "budget", table.unit)
-        of = f"critic_steps = {steps_of}, batch_size = {table.batch_size}"
-        raise GanbenchError(f"{place} = {table.amount:g} is less than one generator step takes ({of}). Give more.")
+        settings = f"critic_steps = {critic_steps}, batch_size = {table.batch_size}"
+        raise GanbenchError(
+            f"{place} = {table.amount:g} is less than one generator step takes ({settings}). Write a larger number."
+        )
     snapshots = {max(1, round(steps * (i + 1) / table.snapshots)) for i in range(table.snapshots)}
     return Budget(generator_steps=steps, batch_size=table.batch_size, snapshots=tuple(sorted(snapshots)))
 
 
 def price_updates(unit: str, batch_size: int, trial: Trial, registry: Registry) -> tuple[float, float]:
-    """Give what one update of the critic and one of the generator cost in this unit.
+    """Return the cost of one update of the critic and of one update of the generator, in this unit.
 
-    An update is one optimizer step of one player; a sample is one real row shown to the critic; FLOPs are counted on
-    one step of the trial itself (engine.flops), for which its dataset and networks are built.
+    An update is one optimizer step of one player; a sample is one real sample shown to the critic; FLOPs are counted on
+    one step of the trial itself (engine.cost), for which its dataset and networks are built.
     """
     price = BUDGET_UNITS[unit].price
     if price is not None:
         return price(batch_size)
-    counted = count_flops(replace(trial, budget=replace(UNKNOWN, batch_size=batch_size)), registry)
-    return counted["critic"], counted["generator"]
+    flops = count_flops(replace(trial, budget=replace(UNKNOWN, batch_size=batch_size)), registry)
+    return flops["critic"], flops["generator"]
 
 
 def count_flops(trial: Trial, registry: Registry) -> Mapping[str, float]:
-    """Count the floating-point operations of each player's update."""
+    """Return the floating-point operations of one update of each player, "critic" and "generator"."""
     import torch
 
     from ganbench.engine.cost import count_update_flops
@@ -64,18 +69,19 @@ def count_flops(trial: Trial, registry: Registry) -> Mapping[str, float]:
 
 
 @cache
-def affordable_steps(amount: float, critic: float, generator: float, critic_steps: str, together: bool) -> int:
-    """Give the most generator steps that `amount` pays for, at these prices of an update of either player.
+def count_affordable_steps(amount: float, critic: float, generator: float, critic_steps: str, together: bool) -> int:
+    """Return the most generator steps that `amount` pays for, at these prices of an update of the critic and generator.
 
-    `critic_steps` is canonical JSON, so that this is cached.
+    `critic_steps` is canonical JSON, so that the result can be cached. With `together`, the players take equally many
+    steps.
     """
-    course = schedules.parse_critic_steps(1 if together else json.loads(critic_steps))
+    schedule = schedules.parse_critic_steps(1 if together else json.loads(critic_steps))
 
-    def spent(steps: int) -> float:
-        return course.total(steps) * critic + steps * generator
+    def price(steps: int) -> float:
+        return schedule.total(steps) * critic + steps * generator
 
-    limit = math.inf if generator else course.idle  # steps that cost nothing would never end
+    limit = math.inf if generator else schedule.idle  # steps that cost nothing would never end
     least, most = 0, 1
-    while spent(most) <= amount and most < limit:
+    while price(most) <= amount and most < limit:
         least, most = most, 2 * most
-    return int(min(limit, least + bisect_right(range(least, most + 1), amount, key=spent) - 1))
+    return int(min(limit, least + bisect_right(range(least, most + 1), amount, key=price) - 1))

@@ -1,27 +1,23 @@
-"""A plan, and what of it is still to be trained."""
+"""Plans, and the batches of a plan that are still to be trained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Batch, Mode, Trial
 
-if TYPE_CHECKING:
-    pass
-
 STACK_FROM = 3
-"""Seeds from which stacking beats the loop form."""
+"""The number of seeds from which on a stacked batch is faster than a loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a suite asks for.
+    """The trials of a suite, in batches.
 
-    `directions` says which way each measured value is better; `cautions` are the warnings of the literature, each
-    with the methods that it is about; `unruled` are the datasets that no success rule is about.
+    `directions` has the better direction of each measured value; `cautions` are the warnings of papers, each with the
+    methods that it concerns; `unruled` are the datasets without a success rule.
     """
 
     trials: tuple[Trial, ...]
@@ -32,10 +28,10 @@ class Plan:
 
     @property
     def warnings(self) -> list[str]:
-        """What a person should know before the suite runs, a line each."""
-        said = [f"caution ({', '.join(methods)}): {sentence}" for sentence, methods in self.cautions.items()]
-        return said + [
-            f"caution: dataset {name!r} has no success rule, so nothing says who succeeds. Add [[success]] with "
+        """The warnings to print before the suite runs, one line each."""
+        lines = [f"caution ({', '.join(methods)}): {sentence}" for sentence, methods in self.cautions.items()]
+        return lines + [
+            f"caution: dataset {name!r} has no success rule, so its tables have no success rates. Add [[success]] with "
             f'dataset = "{name}".'
             for name in self.unruled
         ]
@@ -43,35 +39,36 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Todo:
-    """What is left of a plan: batches to train, and the keys of records whose code has changed since."""
+    """The rest of a plan: batches to train, and the keys of stale records, whose code has changed since."""
 
     batches: tuple[Batch, ...]
     stale: frozenset[str] = field(default_factory=frozenset)
 
 
-def missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[str] = ()) -> Todo:
-    """Take off what the store holds: `known` maps a key to (code, status); statuses in `retry` are trained again.
+def find_missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequence[str] = ()) -> Todo:
+    """Return the batches of a plan that have to be trained, and the keys of the stale records.
 
-    A record answers a trial if key and code match. What is left of a partly stored batch trains as a batch of its own.
+    `known` maps the key of each stored record to its (code, status). A record answers a trial if key and code are
+    equal, unless `retry` has its status. The rest of a partly stored batch becomes a batch of its own.
     """
-    left: list[Batch] = []
+    batches: list[Batch] = []
     stale: set[str] = set()
     for batch in plan.batches:
-        open_: list[Trial] = []
+        trials: list[Trial] = []
         for trial in batch.trials:
             code, status = known.get(trial.key, ("", ""))
             if trial.key in known and code != trial.code:
                 stale.add(trial.key)
             if code != trial.code or status in retry:
-                open_.append(trial)
-        if len(open_) == len(batch.trials):
-            left.append(batch)
-        elif open_:
-            left.append(take_portion(batch, open_))
-    return Todo(batches=tuple(left), stale=frozenset(stale))
+                trials.append(trial)
+        if len(trials) == len(batch.trials):
+            batches.append(batch)
+        elif trials:
+            batches.append(take_portion(batch, trials))
+    return Todo(batches=tuple(batches), stale=frozenset(stale))
 
 
 def take_portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
-    """Give some of a batch's trials as a batch of their own."""
+    """Return some of a batch's trials as a batch of their own, stacked if `batch` is and if they are enough."""
     mode: Mode = "stack" if batch.mode == "stack" and len(trials) >= STACK_FROM else "loop"
     return replace(batch, trials=tuple(trials), mode=mode)

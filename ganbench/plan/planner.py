@@ -1,4 +1,4 @@
-"""From a question to the work it takes: Suite x Registry -> Trials -> Batches, minus what the store holds."""
+"""The plan of a suite: its names are resolved in the registry, and its trials are put into batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
 from ganbench.engine.numerics import ENGINE_NUMERICS
-from ganbench.errors import GanbenchError, WrongOption, unknown
+from ganbench.errors import GanbenchError, WrongOption, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.budget import UNKNOWN, resolve_budget
 from ganbench.plan.plan import STACK_FROM, Plan
@@ -26,21 +26,26 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
 MOST_MEMBERS = 32
-"""Seeds of one batch at the most."""
+"""The largest number of seeds in a batch."""
 
 FEW_BATCHES, CUT_TO = 8, 8
-"""A plan of fewer batches is cut into smaller ones, down to so many seeds, lest cores idle: whatever the machine, for a
-seed's company must not hang on it. Eight seeds 3 x 64 cost a quarter more each than sixteen, 3 x 256 nothing."""
+"""A plan of fewer than FEW_BATCHES batches is cut into smaller ones, of at least CUT_TO seeds, so that no core is idle.
+This is the same on every machine, because the composition of a batch must not depend on the machine. With
+networks of 3 x 64, a seed takes a quarter longer in a batch of eight than in one of sixteen; with 3 x 256, no longer.
+"""
 
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
-"""Kinds whose offers are built while planning, so that their own complaints come before anything trains."""
+"""The kinds of offers that are built while planning, so that their errors appear before anything trains."""
 
 FRUITLESS_DRAWS = 10_000
-"""Draws in a row without a new spec after which a space is taken to be exhausted."""
+"""A space counts as exhausted after this many draws in a row without a new spec."""
 
 
 def make(suite: Suite, registry: Registry) -> Plan:
-    """Plan a suite: every dataset x architecture x method x seed, in batches of seeds."""
+    """Return the plan of a suite: every dataset x architecture x method x seed, in batches of seeds.
+
+    Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
+    """
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches())
@@ -50,48 +55,46 @@ def make(suite: Suite, registry: Registry) -> Plan:
         batches=batches,
         directions=directions,
         cautions=planner.collect_cautions(batches),
-        unruled=planner.datasets_without_rule(),
+        unruled=planner.find_unruled_datasets(),
     )
 
 
 def seeds_per_batch(seeds: int, groups: int) -> int:
-    """Give how many of `seeds` train together, where they do so for `groups` of method, dataset and architecture."""
+    """Return how many of the `seeds` train together; `groups` is the number of methods x datasets x architectures."""
     parts = max(ceil(seeds / MOST_MEMBERS), min(ceil(FEW_BATCHES / groups), seeds // CUT_TO))
     return ceil(seeds / parts)
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Resolves the names of a suite against what is installed; every complaint says where in the suite it arose."""
+    """Resolves the names of a suite in a registry; every error message begins with the place in the suite."""
 
     suite: Suite
     registry: Registry
 
     @cached_property
     def fitted_recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
-        """Each method's resolved recipes with the constraints that fitted: a few, for however many architectures."""
+        """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
         return {}
 
     @cached_property
     def source_hash(self) -> Callable[[str, str], str]:
-        """The hash of the sources behind an offer, read once for a plan."""
+        """The hash of the sources behind an offer, computed once per plan."""
         return cache(self.registry.code)
 
     def make_batches(self) -> Iterator[Batch]:
-        """Give the batches in the order of the suite: datasets, architectures, methods."""
+        """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
         most = seeds_per_batch(len(self.suite.seed_list), len(self.suite.dataset) * len(specs) * len(methods))
         for table in self.suite.dataset:
-            dataset, measurement = (
-                self.resolve_part("datasets", Use(table.name, options=table.options)),
-                self.resolve_measurement(table),
-            )
+            dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
+            measurement = self.resolve_measurement(table)
             for spec in specs:
                 for label, method in methods.items():
                     recipe = self.fit_recipe(label, method, spec)
                     code = self.hash_code(recipe, architecture, dataset)
-                    named = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
+                    title = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
                     first = Trial(
                         dataset=dataset,
                         architecture=architecture,
@@ -100,7 +103,7 @@ class Planner:
                         seed=self.suite.seed_list[0],
                         budget=UNKNOWN,
                         code=code,
-                        labels={"method": label, "dataset": table.title, "architecture": named},
+                        labels={"method": label, "dataset": table.title, "architecture": title},
                     )
                     first = replace(first, budget=resolve_budget(self.suite, first, self.registry))
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
@@ -110,10 +113,10 @@ class Planner:
                         mode: Mode = "stack" if stackable and len(members) >= STACK_FROM else "loop"
                         yield Batch(trials=members, mode=mode, measurement=measurement)
 
-    # names to parts
+    # from names to parts
 
     def resolve_part(self, kind: str, use: Use, *, method: str = "", term: bool = False) -> Part:
-        """Resolve one use of an offer: its version, and the options that differ from the defaults."""
+        """Return the part that uses an offer, with its version and the options that differ from the defaults."""
         try:
             offered = self.registry.get(kind, use.name)
             options = self.registry.options(kind, use.name, use.options)
@@ -126,110 +129,112 @@ class Planner:
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
     def draw_architectures(self) -> tuple[Part, list[Spec]]:
-        """Give the architecture space and the specs drawn from it, without replacement."""
+        """Return the architecture space and the specs drawn from it, without replacement."""
         table = self.suite.architectures
-        part = self.resolve_part("architectures", Use(table.space, options=table.options))
-        space: Space = self.registry.build("architectures", part.name, part.options)
         place = locations.locate(self.suite, "architectures")
+        part = self.resolve_part("architectures", Use(table.space, options=table.options))
+        space: Space = self.registry.build("architectures", part.name, part.options, where=place)
         return part, sample(space, table.sample, table.seed, place)
 
     def resolve_method(self, label: str) -> Method:
-        """Give the recipe a suite calls by this label: a named one, one of its own, or one that starts from another."""
+        """Return the method with this label: a recipe, or the suite's own, which may start from another method."""
         table, recipes = self.suite.method_table(label), self.registry.names("methods")
         if table is not None and table.from_ is None and table.loss is not None and label not in recipes:
-            return table.applied(Method(loss=table.loss.use()))
+            return table.apply(Method(loss=table.loss.use()))
         start = (table.from_ if table is not None else None) or label
         if start != label and self.suite.method_table(start) is not None:
             base = self.resolve_method(start)
         else:
             if start not in recipes:
-                raise unknown(
+                raise unknown_name(
                     "method", start, {*recipes, *self.suite.method_names} - {start}, self.locate_method(label, start)
                 )
             base = self.registry.build("methods", start, {})
-        return base if table is None else table.applied(base)
+        return base if table is None else table.apply(base)
 
     def locate_method(self, label: str, start: str) -> str:
-        """Give the place where a method's start is named: in its table, if it is not the label itself."""
+        """Return the place where a method's start is named: in its table, if the start is not the label itself."""
         tables = [table.name for table in self.suite.method]
         if start != label:
             return locations.locate(self.suite, "method", tables.index(label), "from")
         return locations.locate_method(self.suite, label)
 
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
-        """Resolve a method for one architecture: constraints whose `where` does not fit it fall away."""
+        """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
         for use in method.constraints:
-            strange = next((key for key in use.where if key not in spec), None)
-            if strange is not None:
+            unknown_key = next((key for key in use.where if key not in spec), None)
+            if unknown_key is not None:
                 place = f"{locations.locate_use(self.suite, 'constraints', use, label)}.where"
-                raise unknown("property of this architecture", strange, spec, place)
+                raise unknown_name("architecture property", unknown_key, spec, place)
         fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
-        known = [recipe for uses, recipe in self.fitted_recipes.setdefault(label, []) if uses == fitting]
-        if not known:
-            known = [self.resolve_recipe(label, method, fitting)]
-            self.fitted_recipes[label].append((fitting, known[0]))
-        return known[0]
+        resolved = self.fitted_recipes.setdefault(label, [])
+        recipe = next((recipe for constraints, recipe in resolved if constraints == fitting), None)
+        if recipe is None:
+            recipe = self.resolve_recipe(label, method, fitting)
+            resolved.append((fitting, recipe))
+        return recipe
 
     def resolve_recipe(self, label: str, method: Method, fitting: Sequence[Use]) -> Recipe:
-        """Resolve every name in a method, with those of its constraints that fit."""
-        both, part = method.optimizer or Use(DEFAULTS["optimizer"]), partial(self.resolve_part, method=label)
+        """Return the recipe of a method, with the `fitting` ones of its constraints."""
+        optimizer, part = method.optimizer or Use(DEFAULTS["optimizer"]), partial(self.resolve_part, method=label)
         return Recipe(
             loss=part("losses", method.loss),
             constraints=tuple(part("constraints", use, term=True) for use in fitting),
             inputs=tuple(part("inputs", use, term=True) for use in method.inputs),
             dynamics=part("dynamics", method.dynamics or Use(DEFAULTS["dynamics"])),
-            critic_optimizer=part("optimizers", method.critic_optimizer or both),
-            generator_optimizer=part("optimizers", method.generator_optimizer or both),
+            critic_optimizer=part("optimizers", method.critic_optimizer or optimizer),
+            generator_optimizer=part("optimizers", method.generator_optimizer or optimizer),
             critic_steps=schedules.normalise_critic_steps(method.critic_steps),
             order=method.order,
             critic_norm=method.critic_norm,
             ema=method.ema,
         )
 
-    # what goes with a trial
+    # what belongs to a trial or to the plan
 
-    def datasets_without_rule(self) -> tuple[str, ...]:
-        """Give the datasets that no success rule is about."""
-        ruled = {rule.dataset for rule in self.suite.success}
-        return tuple(table.title for table in self.suite.dataset if table.title not in ruled)
+    def find_unruled_datasets(self) -> tuple[str, ...]:
+        """Return the datasets without a success rule."""
+        with_rule = {rule.dataset for rule in self.suite.success}
+        return tuple(table.title for table in self.suite.dataset if table.title not in with_rule)
 
     def collect_cautions(self, batches: Sequence[Batch]) -> dict[str, list[str]]:
-        """Give what the offers in use warn of, with the methods concerned."""
-        found: dict[str, list[str]] = {}
+        """Return the warnings of the offers in use, each with the methods that it concerns."""
+        cautions: dict[str, list[str]] = {}
         for trial in (batch.trials[0] for batch in batches):
             for kind, name in list_offers(trial.recipe, trial.architecture):
                 caution = self.registry.get(kind, name).offer.caution
                 for sentence in caution(trial.recipe, trial.spec) if caution else ():
-                    methods = found.setdefault(sentence, [])
+                    methods = cautions.setdefault(sentence, [])
                     if trial.labels["method"] not in methods:
                         methods.append(trial.labels["method"])
-        return found
+        return cautions
 
     def hash_code(self, recipe: Recipe, architecture: Part, dataset: Part) -> str:
-        """Give the hash of the code that answers a trial: its providers' sources and the engine's numerics."""
-        used = sorted({*list_offers(recipe, architecture), ("datasets", dataset.name)})
-        return digest([ENGINE_NUMERICS, [[kind, name, self.source_hash(kind, name)] for kind, name in used]])
+        """Return the hash of the code behind a trial: the sources of its offers, and the version of the numerics."""
+        offers = sorted({*list_offers(recipe, architecture), ("datasets", dataset.name)})
+        return digest([ENGINE_NUMERICS, [[kind, name, self.source_hash(kind, name)] for kind, name in offers]])
 
     def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
-        """Tell whether every offer of a trial can be mapped over seeds."""
+        """Return whether every offer of a trial can train a stack of seeds."""
         return all(self.registry.get(kind, name).offer.stackable for kind, name in list_offers(recipe, architecture))
 
     def resolve_measurement(self, table: DatasetTable) -> Measurement:
-        """Give the metrics of a dataset: the suite's, or else the dataset's own."""
-        asked = self.suite.measurement
+        """Return the metrics of a dataset: those of its table, else of [measurement], else of its offer."""
+        settings = self.suite.measurement
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
-        own = self.registry.get("datasets", table.name, where=place).offer.metrics
-        named = table.metrics or asked.metrics
-        uses = [each.use() for each in named] if named else [Use(name) for name in own]
-        return Measurement(metrics=tuple(self.resolve_part("metrics", use) for use in uses), samples=asked.samples)
+        defaults = self.registry.get("datasets", table.name, where=place).offer.metrics
+        tables = table.metrics or settings.metrics
+        uses = [each.use() for each in tables] if tables else [Use(name) for name in defaults]
+        return Measurement(metrics=tuple(self.resolve_part("metrics", use) for use in uses), samples=settings.samples)
 
     def check_success(self) -> dict[str, Direction]:
-        """Check every success rule against what its dataset is measured by; give the direction of every value."""
+        """Return the direction of every value; raise GanbenchError for a rule that the metrics cannot answer."""
         directions: dict[str, Direction] = {}
         for table in self.suite.dataset:
+            place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
             built = [
-                self.registry.build("metrics", each.name, each.options)
-                for each in self.resolve_measurement(table).metrics
+                self.registry.build("metrics", part.name, part.options, where=place)
+                for part in self.resolve_measurement(table).metrics
             ]
             metrics: dict[str, Metric] = {name: metric for metric in built for name in metric.values}
             directions |= {name: metric.values[name] for name, metric in metrics.items()}
@@ -241,18 +246,18 @@ class Planner:
 
 
 def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
-    """Draw distinct specs; the first n of a larger sample are the same.
+    """Draw distinct specs; the first n of a larger sample are the sample of n.
 
-    Raises GanbenchError where the space has fewer.
+    Raise GanbenchError, which begins with `place`, if the space has fewer.
     """
-    rng, seen, fruitless = random.Random(seed), dict[str, Spec](), 0
-    while len(seen) < count:
-        if fruitless >= FRUITLESS_DRAWS or (space.size is not None and len(seen) >= space.size):
+    rng, specs, fruitless = random.Random(seed), dict[str, Spec](), 0
+    while len(specs) < count:
+        if fruitless >= FRUITLESS_DRAWS or (space.size is not None and len(specs) >= space.size):
             raise GanbenchError(
-                f"{place}: sample = {count}, but this space has only {len(seen)} architectures. Ask for so many."
+                f"{place}: sample = {count} is more than this space has. Write sample = {len(specs)}, or less."
             )
-        before = len(seen)
+        before = len(specs)
         spec = space.sample(rng)
-        seen.setdefault(canonical_json(spec), spec)
-        fruitless = 0 if len(seen) > before else fruitless + 1
-    return list(seen.values())
+        specs.setdefault(canonical_json(spec), spec)
+        fruitless = 0 if len(specs) > before else fruitless + 1
+    return list(specs.values())

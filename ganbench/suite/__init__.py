@@ -1,4 +1,4 @@
-"""What is asked: a suite, and where in its file each part stands."""
+"""Suites: reading and checking them, and finding the line of each key in the file."""
 
 import lazy_loader
 

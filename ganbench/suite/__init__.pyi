@@ -6,9 +6,9 @@ from .success import SuccessRule, SuccessTable
 from .suite import DEFAULTS, Suite
 
 __all__ = [
+    "DEFAULTS",
     "Comparison",
     "Condition",
-    "DEFAULTS",
     "MethodTable",
     "OfferTable",
     "SuccessRule",

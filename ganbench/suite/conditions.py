@@ -1,4 +1,4 @@
-"""Conditions that join in a success rule, as in "modes >= 8 and high-quality > .8": read, evaluated, written back."""
+"""The conditions of success rules, such as "modes >= 8 and high-quality > .8": parsing, evaluating and writing them."""
 
 from __future__ import annotations
 
@@ -28,76 +28,80 @@ JOINT = "and"
 
 
 class ConditionError(GanbenchError, ValueError):
-    """A text that is no condition; a ValueError, so that pydantic passes it on."""
+    """A text that is not a condition; a ValueError, because pydantic collects those."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of a metric's value with a number."""
+    """A comparison of a metric's value with a number."""
 
     name: str
     sign: str
     bound: float
 
     def __call__(self, value: Any) -> Any:
-        """Say whether a value, or each of an array, lies beyond the bound; NaN never does."""
+        """Return whether the comparison is true of a value, or of each value of an array; it is false for NaN."""
         return SIGNS[self.sign](value, self.bound)
 
     def __str__(self) -> str:
-        """Write it as it was read; an integer without its point."""
+        """Return the comparison as a suite writes it; a whole number has no decimal point."""
         bound = self.bound
         return f"{self.name} {self.sign} {int(bound) if bound.is_integer() and abs(bound) < 1e15 else repr(bound)}"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Comparisons all of which must hold."""
+    """One or more comparisons; the condition is true if all of them are."""
 
     comparisons: tuple[Comparison, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The values that it names, each once, in its order."""
+        """The names of the values that it compares, each once, in order."""
         return tuple(dict.fromkeys(each.name for each in self.comparisons))
 
     def holds(self, values: Mapping[str, Any]) -> Any:
-        """Return whether every comparison holds of these values: floats, or arrays of one length.
+        """Return whether every comparison is true of these values: floats, or arrays of equal length.
 
-        A value that is missing or NaN meets no comparison.
+        A comparison is false if its value is missing or NaN.
         """
         return reduce(and_, (each(values[each.name]) if each.name in values else False for each in self.comparisons))
 
     def __str__(self) -> str:
-        """Write it so that `parse` reads the same."""
+        """Return the condition as text that `parse` turns into an equal condition."""
         return f" {JOINT} ".join(map(str, self.comparisons))
 
 
 def parse(text: str) -> Condition:
-    """Read a condition: NAME SIGN NUMBER, joined by `and`.
+    """Return the condition that a text states: NAME SIGN NUMBER, or several of these joined by `and`.
 
-    Names are letters, digits, `_`, `-` and `.`; signs > >= < <=; numbers finite. Raises ConditionError with the text,
-    the place (characters from 1) and what should stand there.
+    A name has letters, digits, `_`, `-` and `.`; a sign is >, >=, < or <=; a number is finite. Raise ConditionError
+    with the text, the position (the first character is 1) and what is expected there.
     """
     comparisons: list[Comparison] = []
-    place = 0
+    position = 0
     while True:
-        found: dict[str, str] = {}
-        for kind, wanted in GRAMMAR:
-            found[kind], place = take(text, place, kind, wanted)
-        comparisons.append(Comparison(found["name"], found["sign"], float(found["number"])))
-        if not text[place:].strip():
+        tokens: dict[str, str] = {}
+        for kind, expected in GRAMMAR:
+            tokens[kind], position = read_token(text, position, kind, expected)
+        comparisons.append(Comparison(tokens["name"], tokens["sign"], float(tokens["number"])))
+        if not text[position:].strip():
             return Condition(tuple(comparisons))
-        _, place = take(text, place, "name", f"{JOINT!r} or the end", word=JOINT)
+        _, position = read_token(text, position, "name", f"{JOINT!r} or the end", word=JOINT)
 
 
-def take(text: str, place: int, kind: str, wanted: str, word: str = "") -> tuple[str, int]:
-    """Read the next token of this kind (or just this word); give it with the place after it."""
-    place += len(text[place:]) - len(text[place:].lstrip())
-    token = TOKEN.match(text, place)
+def read_token(text: str, position: int, kind: str, expected: str, word: str = "") -> tuple[str, int]:
+    """Return the next token and the position after it; raise ConditionError unless it is of this kind (or this word).
+
+    `expected` describes the token in the error message.
+    """
+    position += len(text[position:]) - len(text[position:].lstrip())
+    token = TOKEN.match(text, position)
+    place = f"{text[:80]!a}: at character {position + 1}"
     if token is None or token.lastgroup != kind or (token[0] != word if word else token[0] == JOINT):
-        rest = text[place:].split()
-        seen = ascii(rest[0][:40]) if rest else "the end"
-        raise ConditionError(f"{text[:80]!a}: at character {place + 1} stands {seen}, not {wanted}; {EXAMPLE}")
+        rest = text[position:].split()
+        actual = ascii(rest[0][:40]) if rest else "the end"
+        raise ConditionError(f"{place}: expected {expected}, found {actual}; {EXAMPLE}")
     if kind == "number" and not isfinite(float(token[0])):
-        raise ConditionError(f"{text[:80]!a}: at character {place + 1} stands {token[0][:40]!r}, too large; {EXAMPLE}")
+        raise ConditionError(f"{place}: {token[0][:40]!r} is too large; {EXAMPLE}")
     return token[0], token.end()

@@ -1,4 +1,4 @@
-"""The JSON Schema of suites: what editors complete and check them by, from the tables' models and what is installed."""
+"""The JSON Schema of suites, with which editors complete and check them: from the tables' models and the registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ABOUT = (
     "One question for ganbench: methods x datasets x architectures x seeds, a budget, and what counts as success. "
-    "What a schema cannot say, `ganbench plan` does."
+    "`ganbench plan SUITE` also checks what a schema cannot express."
 )
 TERMS = ("constraints", "inputs")
 
@@ -27,13 +27,13 @@ PHASE: Schema = {"type": "array", "prefixItems": [NUMBER, COUNT], "minItems": 2,
 
 
 def ramp_schema(shape: str) -> Schema:
-    """Give the schema of a scalar's schedule."""
+    """Return the schema of a schedule of this shape, "linear" or "cosine"."""
     share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     return table_schema({shape: PAIR, "over": share}, shape)
 
 
 def table_schema(properties: Schema, *required: str, **others: Any) -> Schema:
-    """Give the schema of a table in which no other key may stand."""
+    """Return the schema of a table with these keys and no others; `others` are further keywords of the schema."""
     return {
         "type": "object",
         **others,
@@ -44,7 +44,7 @@ def table_schema(properties: Schema, *required: str, **others: Any) -> Schema:
 
 
 SCALAR: Schema = {
-    "description": "A number, or a schedule over the run.",
+    "description": "A number, or a schedule over the training.",
     "anyOf": [NUMBER, ramp_schema("linear"), ramp_schema("cosine")],
 }
 STEPS: Schema = {
@@ -54,92 +54,93 @@ STEPS: Schema = {
 
 
 def make_json_schema(registry: Registry) -> Schema:
-    """Give the JSON Schema (draft 2020-12) of suites that name what this registry offers."""
-    made = drop_null(Suite.model_json_schema(by_alias=True))
-    parts, whole = made["$defs"], made["properties"]
-    named = {*locations.KINDS.values(), "metrics"}
-    kinds = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in named}
+    """Return the JSON Schema (draft 2020-12) of the suites that this registry's offers allow."""
+    base = drop_null(Suite.model_json_schema(by_alias=True))
+    tables, keys = base["$defs"], base["properties"]
+    method, measurement = tables["MethodTable"]["properties"], tables["MeasurementTable"]["properties"]
+    in_use = {*locations.KINDS.values(), "metrics"}
+    offers = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in in_use}
     for key, kind in locations.KINDS.items():
-        hold_offers(parts["MethodTable"]["properties"][key], kind)
-    hold_offers(parts["MeasurementTable"]["properties"]["metrics"], "metrics")
-    recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, parts["MethodTable"]["properties"]["name"]]}
-    parts["MethodTable"]["properties"]["from"] |= recipes
-    parts["MethodTable"]["properties"]["critic_steps"] |= {"$ref": "#/$defs/critic_steps"}
-    whole["methods"]["items"] = recipes
-    whole["dataset"] |= {"minItems": 1, "items": {"$ref": "#/$defs/datasets"}}
-    label, metrics = parts["SuccessTable"]["properties"]["dataset"], parts["MeasurementTable"]["properties"]["metrics"]
-    kinds["datasets"] = {"anyOf": [*offer_tables(registry, "datasets", label=label, metrics=metrics)]}
-    parts["ArchitecturesTable"] |= space_options(registry)
-    parts["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
-    parts["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
-    parts |= {**kinds, "scalar": SCALAR, "critic_steps": STEPS}
-    for spare in ("OfferTable", "TermTable", "DatasetTable"):
-        parts.pop(spare, None)
-    return {"$schema": DRAFT, **made, "title": "A ganbench suite", "description": ABOUT, "$defs": parts}
+        refer_to_offers(method[key], kind)
+    refer_to_offers(measurement["metrics"], "metrics")
+    dataset = {key: tables["DatasetTable"]["anyOf"][1]["properties"][key] for key in ("label", "metrics")}
+    refer_to_offers(dataset["metrics"], "metrics")
+    offers["datasets"] = {"anyOf": [*offer_tables(registry, "datasets", **dataset)]}
+    recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, method["name"]]}
+    method["from"] |= recipes
+    method["critic_steps"] |= {"$ref": "#/$defs/critic_steps"}
+    keys["methods"]["items"] = recipes
+    keys["dataset"] |= {"minItems": 1, "items": {"$ref": "#/$defs/datasets"}}
+    tables["ArchitecturesTable"] |= space_option_rules(registry)
+    tables["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
+    tables["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
+    tables |= {**offers, "scalar": SCALAR, "critic_steps": STEPS}
+    for replaced in ("OfferTable", "TermTable", "DatasetTable"):
+        tables.pop(replaced, None)
+    return {"$schema": DRAFT, **base, "title": "A ganbench suite", "description": ABOUT, "$defs": tables}
 
 
 def offer_schema(registry: Registry, kind: str) -> Schema:
-    """Give the schema of an offer in use: its bare name, or a table of its name and its options."""
+    """Return the schema of an offer in use: its bare name, or a table with its name and its options."""
     names: Schema = {"title": KINDS[kind], "enum": list(registry.names(kind))}
     term: Schema = {"weight": {"$ref": "#/$defs/scalar"}, "every": {"type": "integer", "minimum": 1}}
-    own = term | {"where": {"type": "object"}} if kind in TERMS else {}
-    return {"anyOf": [names, *offer_tables(registry, kind, **own)]}
+    table_keys = term | {"where": {"type": "object"}} if kind in TERMS else {}
+    return {"anyOf": [names, *offer_tables(registry, kind, **table_keys)]}
 
 
-def offer_tables(registry: Registry, kind: str, **own: Schema) -> Iterator[Schema]:
-    """Give the schema of a table for each offer of a kind; `own` are keys that stand beside its options."""
+def offer_tables(registry: Registry, kind: str, **table_keys: Schema) -> Iterator[Schema]:
+    """Yield the schema of a table for each offer of a kind; `table_keys` are its keys that are not options."""
     for offered in registry.offers(kind):
-        properties = {"name": {"const": offered.offer.name}, **option_schemas(offered), **own}
-        needed = [name for name, one in offered.options.parameters.items() if one.default is one.empty]
-        about = f"{offered.offer.summary} Options: {offered.options}."
-        yield table_schema(properties, "name", *needed, title=str(offered), description=about)
+        properties = {"name": {"const": offered.offer.name}, **option_schemas(offered), **table_keys}
+        required = [name for name, option in offered.options.parameters.items() if option.default is option.empty]
+        description = f"{offered.offer.summary} Options: {offered.options}."
+        yield table_schema(properties, "name", *required, title=str(offered), description=description)
 
 
-def space_options(registry: Registry) -> Schema:
-    """Give what holds of [architectures.options] where its space is named, or the default."""
+def space_option_rules(registry: Registry) -> Schema:
+    """Return the rules that tie [architectures.options] to the named space, or else to the default space."""
     rules = []
     for offered in registry.offers("architectures"):
-        named: Schema = {"properties": {"space": {"const": offered.offer.name}}}
+        is_named: Schema = {"properties": {"space": {"const": offered.offer.name}}}
         if offered.offer.name != DEFAULTS["architecture"]:
-            named["required"] = ["space"]
+            is_named["required"] = ["space"]
         options = table_schema(option_schemas(offered), description=offered.offer.summary)
-        rules.append({"if": named, "then": {"properties": {"options": options}}})
+        rules.append({"if": is_named, "then": {"properties": {"options": options}}})
     return {"allOf": rules}
 
 
 def option_schemas(offered: Offered) -> Schema:
-    """Give the schema of each option; anything goes where its type has none in JSON."""
-    found: Schema = {}
-    for name, one in offered.options.parameters.items():
+    """Return the schema of each option; it allows any value if the option's type has no JSON form."""
+    schemas: Schema = {}
+    for name, option in offered.options.parameters.items():
         if name in offered.options.scalars:
-            found[name] = {"$ref": "#/$defs/scalar"}
+            schemas[name] = {"$ref": "#/$defs/scalar"}
         else:
-            found[name] = offered.options.schema(name)
-        if one.default is not one.empty and isinstance(one.default, bool | int | float | str):
-            found[name] = {**found[name], "default": one.default}
-    return found
+            schemas[name] = offered.options.schema(name)
+        if option.default is not option.empty and isinstance(option.default, bool | int | float | str):
+            schemas[name] = {**schemas[name], "default": option.default}
+    return schemas
 
 
-def hold_offers(where: Schema, kind: str) -> None:
-    """Let a key of a table hold offers of a kind: one, or a list of them."""
-    several = where.get("type") == "array"
-    if several:
-        where["items"] = {"$ref": f"#/$defs/{kind}"}
+def refer_to_offers(key: Schema, kind: str) -> None:
+    """Change the schema of a key in place, so that it refers to the offers of a kind: to one, or to a list of them."""
+    if key.get("type") == "array":
+        key["items"] = {"$ref": f"#/$defs/{kind}"}
     else:
-        where.pop("anyOf", None)
-        where["$ref"] = f"#/$defs/{kind}"
+        key.pop("anyOf", None)
+        key["$ref"] = f"#/$defs/{kind}"
 
 
 def drop_null(part: Any) -> Any:
-    """Give a schema without null, which TOML does not have: what may be None may be left out."""
+    """Return a schema without null, which TOML does not have: a key that may be None may be left out."""
     if isinstance(part, list):
         return [drop_null(each) for each in part]
     if not isinstance(part, dict):
         return part
-    kept = {key: drop_null(value) for key, value in part.items() if not (key == "default" and value is None)}
-    choices = [each for each in kept.get("anyOf", ()) if each != {"type": "null"}]
-    if "anyOf" in kept:
-        kept["anyOf"] = choices
+    schema = {key: drop_null(value) for key, value in part.items() if not (key == "default" and value is None)}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if "anyOf" in schema:
+        schema["anyOf"] = choices
         if len(choices) == 1:
-            kept = {**choices[0], **{key: value for key, value in kept.items() if key != "anyOf"}}
-    return kept
+            schema = {**choices[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
+    return schema

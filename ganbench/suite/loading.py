@@ -1,4 +1,4 @@
-"""Reading a suite: from a file, from TOML text, from a table in Python, or as a results folder keeps it."""
+"""Reading suites: from a file, from TOML text, from a table in Python, or from the text in a results folder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ganbench.errors import GanbenchError, unknown
+from ganbench.errors import GanbenchError, unknown_name
 from ganbench.suite.suite import TABLES, Suite
 from ganbench.suite.validation import translate_error
 
 FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
-"""Where our own suites lie: in an installed wheel, in a checkout."""
+"""The folders of ganbench's own suites: in an installed wheel, and in a checkout."""
 
 
 def load(suite: str | Path) -> Suite:
-    """Read a suite from a file, or by its bare name: `suites/NAME.toml` here, else one of ganbench's own.
+    """Return a suite by its path, or by its bare name: `suites/NAME.toml` here, or else one of ganbench's own suites.
 
-    Raises GanbenchError for what cannot be found, read or understood.
+    Raise GanbenchError if it cannot be found or read, or if something in it is wrong.
     """
     path = Path(suite)
     if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
-        known = list_suites()
-        if str(suite) not in known:
-            raise unknown("suite", suite, known)
-        path = known[str(suite)]
+        suites = list_suites()
+        if str(suite) not in suites:
+            raise unknown_name("suite", suite, suites)
+        path = suites[str(suite)]
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -37,47 +37,49 @@ def load(suite: str | Path) -> Suite:
     except IsADirectoryError:
         raise GanbenchError(f"{path}: a folder, not a suite. Give a .toml file.") from None
     except FileNotFoundError:
-        known_names = ", ".join(list_suites()) or "none"
-        raise GanbenchError(
-            f"{path}: no such file. Give a .toml file, or the name of a suite: {known_names}."
-        ) from None
+        names = ", ".join(list_suites()) or "none"
+        raise GanbenchError(f"{path}: no such file. Give a .toml file, or the name of a suite: {names}.") from None
     except OSError as error:
         raise GanbenchError(f"{path}: cannot be read: {error.strerror}.") from None
     return parse(text, str(path))
 
 
 def list_suites() -> dict[str, Path]:
-    """Give the suites that can be called by their bare names; those of the working folder come first."""
-    found: dict[str, Path] = {}
+    """Return the files of the suites that have a bare name, by name; those in the working folder take precedence."""
+    files: dict[str, Path] = {}
     for folder in (Path("suites"), *FOLDERS):
         for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
+            files.setdefault(path.stem, path)
+    return dict(sorted(files.items()))
 
 
 def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
-    """Make a suite from TOML text, or from a table given in Python; `where` opens every complaint.
+    """Return the suite that TOML text, or a table in Python, describes; `where` opens the lines of error messages.
 
-    Raises GanbenchError with a line for each thing that is wrong.
+    Raise GanbenchError with a line for each mistake.
     """
     text = suite if isinstance(suite, str) else ""
     try:
         data = tomllib.loads(suite) if isinstance(suite, str) else suite
-    except (ValueError, RecursionError) as error:  # ValueError also for integers of thousands of digits
+    except tomllib.TOMLDecodeError as error:
         raise GanbenchError(f"{where}: not TOML: {error}.") from None
+    except ValueError:
+        raise GanbenchError(f"{where}: not TOML: a number has thousands of digits. Write a shorter one.") from None
+    except RecursionError:
+        raise GanbenchError(f"{where}: not TOML: its lists or tables are nested too deeply. Nest fewer.") from None
     try:
-        made = Suite.model_validate(data)
+        model = Suite.model_validate(data)
     except ValidationError as error:
         raise translate_error(error, TABLES, where, text) from None
-    made._text, made._where = text, where
-    return made
+    model._text, model._where = text, where
+    return model
 
 
 @lru_cache(maxsize=8)
 def restore(text: str) -> Suite:
-    """Return the suite whose `Suite.text` this is, as a results folder stores it."""
+    """Return the suite of a `Suite.text` that a results folder stores; raise GanbenchError like `parse`."""
     where = "the stored suite"
     try:
         return parse(json.loads(text) if text.startswith("{") else text, where)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError also for an integer with thousands of digits
         raise GanbenchError(f"{where}: not JSON: {error}. Run the suite again.") from None

@@ -1,4 +1,4 @@
-"""Where in a suite something stands: what opens every complaint about it."""
+"""The places of a suite's parts, as error messages name them: file, line and key."""
 
 from __future__ import annotations
 
@@ -24,47 +24,50 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "generator_optimizer": "optimizers",
     }
 )
-"""The kind of the offers that stand under a key of a [[method]] table."""
+"""The kind of the offers that a key of a [[method]] table holds."""
 
 
 def locate(suite: Suite, *path: str | int, option: str = "") -> str:
-    """Give the place of a path as complaints write it: `suites/ring.toml:27: method[0].loss`.
+    """Return the place of a path as error messages write it, such as `suites/ring.toml:27: method[0].loss`.
 
-    The line is that of an `option` of what stands there, where it has one of its own.
+    With `option`, the line is that of the option if the option has a line of its own.
     """
-    index = line_numbers(suite._text)
-    nearest = [(*path, option), (*path[:1], "options", option), *(path[:end] for end in range(len(path), 0, -1))]
-    numbers = [index[each] for each in nearest if each in index]
-    where = f"{suite.where}:{numbers[0]}" if numbers else suite.where
+    lines = line_numbers(suite._text)
+    candidates = [(*path, option), (*path[:1], "options", option), *(path[:end] for end in range(len(path), 0, -1))]
+    line = next((lines[candidate] for candidate in candidates if candidate in lines), None)
+    where = f"{suite.where}:{line}" if line else suite.where
     return f"{where}: {spell_path(path)}"
 
 
 def locate_use(suite: Suite, kind: str, use: Use, method: str = "", option: str = "") -> str:
-    """Give the place where a suite asks for this; what only a recipe asks for stands where its `method` does."""
-    found = next((path for path, its_kind, its_use in uses(suite) if (its_kind, its_use) == (kind, use)), None)
-    return locate(suite, *found, option=option) if found else locate_method(suite, method)
+    """Return the place where a suite uses an offer; if only a recipe uses it, the place of the `method`."""
+    path = next((path for path, *offer in list_uses(suite) if offer == [kind, use]), None)
+    return locate(suite, *path, option=option) if path else locate_method(suite, method)
 
 
 def locate_method(suite: Suite, name: str) -> str:
-    """Give the place where a suite asks for a method: in its list, else as a table."""
+    """Return the place of a method: in the list `methods`, or else its [[method]] table."""
     if name in suite.methods:
         return locate(suite, "methods", suite.methods.index(name))
     tables = [table.name for table in suite.method]
     return locate(suite, "method", tables.index(name)) if name in tables else suite.where
 
 
-def uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
-    """Give every offer that a suite itself asks for: where, of which kind, and how."""
+def list_uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
+    """Yield the path, the kind and the use of every offer that the suite itself names."""
     space = suite.architectures
     yield ("architectures", "space"), "architectures", Use(space.space, options=space.options)
     for i, dataset in enumerate(suite.dataset):
         yield ("dataset", i), "datasets", Use(dataset.name, options=dataset.options)
+        yield from (
+            (("dataset", i, "metrics", k), "metrics", each.use()) for k, each in enumerate(dataset.metrics or ())
+        )
     for i, metric in enumerate(suite.measurement.metrics or ()):
         yield ("measurement", "metrics", i), "metrics", metric.use()
     for i, method in enumerate(suite.method):
         for key, kind in KINDS.items():
-            asked = getattr(method, key)
-            if isinstance(asked, tuple):
-                yield from ((("method", i, key, k), kind, each.use()) for k, each in enumerate(asked))
-            elif asked is not None:
-                yield ("method", i, key), kind, asked.use()
+            part = getattr(method, key)
+            if isinstance(part, tuple):
+                yield from ((("method", i, key, k), kind, term.use()) for k, term in enumerate(part))
+            elif part is not None:
+                yield ("method", i, key), kind, part.use()

@@ -1,4 +1,4 @@
-"""The tables [[success]] and [outcomes]: what counts as success, and when an outcome holds."""
+"""The tables [[success]] and [outcomes]: what counts as success, and the thresholds of outcomes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pydantic import (
 )
 
 from ganbench.suite.conditions import parse
-from ganbench.suite.fields import Name, Number, Some, Table
+from ganbench.suite.fields import Name, NotEmpty, Number, Table
 from ganbench.suite.validation import Complaint, Complaints
 
 At = Literal["final", "best"]
-"""At which snapshot success is decided: the last one, or the one with the best value."""
+"""The snapshot that decides success: the last one, or the one with the best value."""
 
 
 class SuccessRule(Protocol):
     """What counts as success on a dataset: a metric value beyond a threshold, a condition, or both.
 
-    `SuccessTable` is the rule as a suite declares it; the sensitivity analysis reads the same results by other rules.
+    A suite declares its rules as `SuccessTable`; the sensitivity analysis evaluates the same results by other rules.
     """
 
     @property
@@ -42,83 +42,90 @@ class SuccessRule(Protocol):
     def compare(self) -> tuple[tuple[str, str], ...]: ...
 
 
-def _condition(text: str) -> str:
+def _normalise_condition(text: str) -> str:
     return str(parse(text))
 
 
 class SuccessTable(Table):
-    """When a trial of a dataset is a success: a metric value beyond a threshold, a condition, or both."""
+    """A suite's rule for success on a dataset: a metric value beyond a threshold, a condition, or both."""
 
     dataset: Name = Field(description="The name (or label) of a [[dataset]].")
     metric: Name | None = Field(default=None, description='The name of a metric\'s value, such as "fid".')
-    at: At = "final"
-    thresholds: Annotated[tuple[Number, ...], Some] = Field(
-        default=(), description="Of rising difficulty, as in [90, 60, 40]."
+    at: At = Field(
+        default="final", description="The snapshot that decides: the last one, or the one with the best value."
     )
-    primary: Number | None = Field(default=None, description="The one threshold that tests of significance are about.")
-    condition: Annotated[str, Field(strict=True), AfterValidator(_condition)] | None = Field(
+    thresholds: Annotated[tuple[Number, ...], NotEmpty] = Field(
+        default=(), description="The thresholds in the order of rising difficulty, as in [90, 60, 40]."
+    )
+    primary: Number | None = Field(default=None, description="The threshold that the significance tests use.")
+    condition: Annotated[str, Field(strict=True), AfterValidator(_normalise_condition)] | None = Field(
         default=None,
-        description='What must hold beside every threshold, or alone, as in "modes >= 8 and high-quality > 0.8".',
+        description='Must be true, in addition to a threshold or alone, as in "modes >= 8 and high-quality > 0.8".',
     )
-    compare: tuple[tuple[Name, Name], ...] = Field(default=(), description='Pairs of methods, as in [["a", "b"]].')
+    compare: tuple[tuple[Name, Name], ...] = Field(
+        default=(), description='Pairs of methods to compare, as in [["a", "b"]].'
+    )
     allow_trivial: bool = Field(
-        default=False, strict=True, description="Go on although a sampler that nobody trained passes a threshold."
+        default=False, strict=True, description="Run the suite even if an untrained baseline passes a threshold."
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _only_threshold(cls, given: Any) -> Any:
-        thresholds = given.get("thresholds") if isinstance(given, Mapping) else None
+    def _fill_primary(cls, table: Any) -> Any:
+        thresholds = table.get("thresholds") if isinstance(table, Mapping) else None
         if isinstance(thresholds, list | tuple) and len(thresholds) == 1:
-            return {"primary": thresholds[0]} | dict(given)
-        return given
+            return {"primary": thresholds[0]} | dict(table)
+        return table
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if found := list(self._gaps()):
-            raise Complaints(found)
+    def _check_completeness(self) -> Self:
+        if complaints := list(self._find_gaps()):
+            raise Complaints(complaints)
         return self
 
-    def _gaps(self) -> Iterator[Complaint]:
-        """Find what is missing of a rule, and thresholds that are no ladder."""
+    def _find_gaps(self) -> Iterator[Complaint]:
+        """Yield a complaint for each missing part of the rule, and for thresholds that neither rise nor fall."""
         if self.metric is None and self.condition is None:
             reason = "missing. Name a metric's value, or write a condition in place of metric and thresholds."
             yield Complaint(("metric",), None, reason)
         elif self.metric is None:
             for key in ("thresholds", "primary"):
                 if value := getattr(self, key):
-                    yield Complaint((key,), value, "of what? Name a metric, or leave it out: a condition needs none.")
+                    shown = list(value) if isinstance(value, tuple) else value
+                    yield Complaint(
+                        (key,), shown, "it needs a metric. Name one, or leave it out: a condition needs none."
+                    )
         elif not self.thresholds:
-            yield Complaint(("thresholds",), None, "missing. Of rising difficulty, as in [90, 60, 40].")
+            yield Complaint(("thresholds",), None, "missing. Write them in rising difficulty, as in [90, 60, 40].")
         elif self.primary is None:
-            yield Complaint(("primary",), None, "missing. The one threshold that tests of significance are about.")
+            yield Complaint(("primary",), None, "missing. Choose the threshold that the significance tests use.")
         elif self.primary not in self.thresholds:
-            reason = f"not among the thresholds. Choose one of {list(self.thresholds)}, or add it."
+            reason = f"it is not one of the thresholds. Choose one of {list(self.thresholds)}, or add it to them."
             yield Complaint(("primary",), self.primary, reason)
         steps = [later - earlier for earlier, later in pairwise(self.thresholds)]
         if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-            reason = "they must all rise or all fall. Put them in the order of rising difficulty."
+            reason = "they must all rise or all fall. Write them in the order of rising difficulty."
             yield Complaint(("thresholds",), list(self.thresholds), reason)
 
 
 class OutcomesTable(Table):
-    """From where on an outcome holds, in place of the usual thresholds."""
+    """The thresholds of the outcomes, where a suite changes the defaults."""
 
     exploded: Annotated[Number, Field(gt=1)] | None = Field(
-        default=None, description="Times its start that a loss or the weights reach. Usually 1e4."
+        default=None, description="A loss or the weights exceed their start by this factor. Default 1e4."
     )
     collapsed: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Share of the data's mean pairwise distance. Usually 0.05."
+        default=None, description="The mean distance of samples is below this share of the data's. Default 0.05."
     )
     degraded: Annotated[Number, Field(gt=1)] | None = Field(
-        default=None, description="Factor by which the final score is worse than the best. Usually 1.5."
+        default=None, description="The final score is worse than the best by more than this factor. Default 1.5."
     )
     critic_dead: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Norm of the generator's gradient. Usually 1e-8."
+        default=None, description="The norm of the generator's gradient is below this. Default 1e-8."
     )
     oscillating: Annotated[Number, Field(gt=0, le=1)] | None = Field(
-        default=None, description="Autocorrelation at the period. Usually 0.5."
+        default=None, description="The autocorrelation at the period is above this. Default 0.5."
     )
     periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
-        default=None, description="Periods that an oscillation lasts at the least. Usually 3."
+        default=None, description="The smallest number of periods of an oscillation. Default 3."
     )

@@ -1,4 +1,4 @@
-"""Where the keys of a suite stand in its TOML text, by line."""
+"""The lines of the keys in the TOML text of a suite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from ganbench.errors import shorten
 
 Path = tuple[str | int, ...]
-"""Where something stands in a suite: keys, and the numbers of tables and items from 0."""
+"""A path into a suite: keys, and the indices of tables and items, from 0."""
 
 KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
 DOTTED = rf"{KEY}(?:\s*\.\s*{KEY})*"
@@ -19,44 +19,44 @@ ASSIGNMENT = re.compile(rf"\s*({DOTTED})\s*=")
 
 
 def spell_path(path: Path) -> str:
-    """Give a path as in `method[0].constraints[1].weight`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
+    """Return a path as text, such as `method[0].constraints[1].weight`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_spell_key(part)}" for part in path).removeprefix(".")
 
 
-def _key(name: str) -> str:
-    """Give a key as it is, or quoted and shortened where it is longer than any key of ours or does not print."""
+def _spell_key(name: str) -> str:
+    """Return a key unchanged, or quoted and shortened if it is long or has characters that do not print."""
     return name if name.isprintable() and len(name) <= LONGEST_KEY else shorten(name)
 
 
 @lru_cache(maxsize=8)
 def line_numbers(text: str) -> Mapping[Path, int]:
-    """Give the line, from 1, on which each table and each key of a TOML text stands; not the items of arrays."""
-    index: dict[Path, int] = {}
+    """Return the line (the first is 1) of each table and key of a TOML text; the items of arrays have none."""
+    lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
-    inside = ""
+    quotes = ""  # the quotes of the multi-line string that is open
     for number, line in enumerate(text.splitlines(), 1):
         fences = re.findall(r'"""|\'\'\'', line)
-        if inside:
-            inside = "" if inside in fences else inside
+        if quotes:
+            quotes = "" if quotes in fences else quotes
             continue
-        inside = fences[0] if len(fences) == 1 else ""
+        quotes = fences[0] if len(fences) == 1 else ""
         header, assignment = HEADER.match(line), ASSIGNMENT.match(line)
         if header:
-            table = _keys(header[2], (), counts)
+            table = _resolve_key(header[2], (), counts)
             if header[1] == "[[":
                 table = table[:-1] if isinstance(table[-1], int) else table
                 counts[table] = counts.get(table, -1) + 1
-                index.setdefault(table, number)
+                lines.setdefault(table, number)
                 table = (*table, counts[table])
-            index.setdefault(table, number)
+            lines.setdefault(table, number)
         elif assignment:
-            index.setdefault(_keys(assignment[1], table, counts), number)
-    return index
+            lines.setdefault(_resolve_key(assignment[1], table, counts), number)
+    return lines
 
 
-def _keys(dotted: str, table: Path, counts: Mapping[Path, int]) -> Path:
-    """Give the path that a dotted key means inside a table; in an array of tables it is the latest one's."""
+def _resolve_key(dotted: str, table: Path, counts: Mapping[Path, int]) -> Path:
+    """Return the path of a dotted key inside a table; in an array of tables, that of the last table so far."""
     for key in re.findall(KEY, dotted):
         table = (*table, key.strip("\"'"))
         table = (*table, counts[table]) if table in counts else table

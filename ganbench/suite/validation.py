@@ -1,7 +1,8 @@
-"""What is wrong with a suite, so that its writer can mend it: file, line, key, value, way out."""
+"""The error messages of suites: for each mistake the file, line, key, value, reason and way out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,17 +11,18 @@ from pydantic import BaseModel, ValidationError
 from ganbench.errors import GanbenchError, shorten, suggest
 from ganbench.suite.toml_lines import Path, line_numbers, spell_path
 
-OURS = {
+TOML_REASONS = {
     "model_type": "it should be a table",
     "dict_type": "it should be a table",
     "tuple_type": "it should be a list",
     "list_type": "it should be a list",
+    "string_type": "it should be a string",
 }
-"""Pydantic's complaints that speak of Python's types, as TOML has it."""
+"""Reasons in TOML's words, for pydantic's errors that name Python types."""
 
 
 class Complaint(NamedTuple):
-    """One thing that is wrong: where in the suite, the value (None: it is missing), why and the way out."""
+    """A mistake in a suite: its path, the value (None if it is missing), and the reason with the way out."""
 
     path: Path
     value: Any
@@ -28,7 +30,7 @@ class Complaint(NamedTuple):
 
 
 class Complaints(ValueError):
-    """What a check over a whole suite found; a ValueError, so that pydantic passes it on."""
+    """The mistakes that a check found; a ValueError, because pydantic collects those."""
 
     def __init__(self, complaints: Sequence[Complaint]) -> None:
         super().__init__(*complaints)
@@ -38,57 +40,67 @@ class Complaints(ValueError):
 def translate_error(
     error: ValidationError, tables: Mapping[str, type[BaseModel]], where: str, text: str
 ) -> GanbenchError:
-    """Give pydantic's error as ours, one line for each complaint.
+    """Return pydantic's error as a GanbenchError with a line for each mistake.
 
-    `tables` are the models by the key under which they stand, "" for the whole suite; `text` is searched for lines.
+    `tables` are the models of the suite's tables by key, with "" for the suite itself; `text` is the suite's TOML text.
     """
-    index = line_numbers(text)
-    rows = []
-    for path, value, reason in _complaints(error, tables):
-        numbers = [index[path[:end]] for end in range(len(path), 0, -1) if path[:end] in index]
-        place = f"{where}:{numbers[0]}" if numbers else where
-        shown = "" if value is None else f" = {shorten(value)}"
-        rows.append(f"{place}: {spell_path(path)}{shown}: {reason}" if path else f"{place}: {reason}")
-    return GanbenchError("\n".join(rows))
+    lines = line_numbers(text)
+    messages = []
+    for path, value, reason in _translate_complaints(error, tables):
+        line = next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+        place = f"{where}:{line}" if line else where
+        assignment = "" if value is None else f" = {shorten(value)}"
+        messages.append(f"{place}: {spell_path(path)}{assignment}: {reason}" if path else f"{place}: {reason}")
+    return GanbenchError("\n".join(messages))
 
 
-def _complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> Iterator[Complaint]:
-    """Give pydantic's complaints in our words."""
-    for one in error.errors(include_url=False):
-        path: Path = one["loc"]
-        cause = one.get("ctx", {}).get("error")
+def _translate_complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> Iterator[Complaint]:
+    """Yield pydantic's errors as complaints in the words of suites."""
+    for item in error.errors(include_url=False):
+        path, value, cause = item["loc"], item["input"], item.get("ctx", {}).get("error")
+        meaning = _describe_key(path, tables)
         if isinstance(cause, Complaints):
             yield from (Complaint(path + each.path, each.value, each.reason) for each in cause.complaints)
-        elif one["type"] == "missing":
-            yield Complaint(path, None, f"missing. {_description(path, tables) or f'Write {path[-1]} = ...'}")
-        elif one["type"] == "extra_forbidden":
-            yield Complaint(path, one["input"], _unknown(path, tables))
+        elif item["type"] == "missing" and isinstance(path[-1], int):
+            yield Complaint(path[:-1], value, f"item {path[-1] + 1} is missing. {meaning}".rstrip())
+        elif item["type"] == "missing":
+            yield Complaint(path, None, f"missing. {meaning or f'Write {path[-1]} = ...'}")
+        elif item["type"] == "extra_forbidden":
+            yield Complaint(path, value, _explain_unknown_key(path, tables))
+        elif item["type"] in TOML_REASONS:
+            yield Complaint(path, value, f"{TOML_REASONS[item['type']]}. {meaning}".rstrip())
         else:
-            own = OURS.get(one["type"]) or one["msg"].replace("Input should", "it should")
-            reason = str(cause or own.replace("String should", "it should"))
-            yield Complaint(path, one["input"], f"{reason}.")
+            yield Complaint(path, value, f"{cause or _reword(item['msg'])}.")
 
 
-def _model(path: Path, tables: Mapping[str, type[BaseModel]]) -> type[BaseModel] | None:
-    """Give the model whose key is the last of a path, where we know it."""
+def _reword(message: str) -> str:
+    """Return pydantic's message about a value without its words for Python types."""
+    return re.sub(r"^(Input|String|Tuple|List) should", "it should", message).replace(" after validation", "")
+
+
+def _find_model(path: Path, tables: Mapping[str, type[BaseModel]]) -> type[BaseModel] | None:
+    """Return the model that has the last key of a path, or None inside of offers, whose keys are options."""
     names = [part for part in path if isinstance(part, str)]
     return tables.get("" if len(names) == 1 else names[0]) if len(names) in (1, 2) else None
 
 
-def _known(model: type[BaseModel]) -> dict[str, str]:
-    """Give the keys of a table and what each means."""
+def _describe_keys(model: type[BaseModel]) -> dict[str, str]:
+    """Return the keys of a table and what each means."""
     return {field.alias or name: field.description or "" for name, field in model.model_fields.items()}
 
 
-def _description(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
-    """Give what a key means."""
-    model = _model(path, tables)
-    return _known(model).get(str(path[-1]), "") if model and path else ""
+def _describe_key(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
+    """Return what the last key of a path means, "" if it is unknown."""
+    model = _find_model(path, tables)
+    names = [part for part in path if isinstance(part, str)]
+    return _describe_keys(model).get(names[-1], "") if model else ""
 
 
-def _unknown(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
-    """Give the nearest right key and all the right ones."""
-    model = _model(path, tables)
-    known = sorted(_known(model)) if model else []
-    own = f" {_known(model).get('options', '')}" if model else ""
-    return f"no such key.{suggest(path[-1], known)} Known: {', '.join(known)}.{own}".rstrip()
+def _explain_unknown_key(path: Path, tables: Mapping[str, type[BaseModel]]) -> str:
+    """Return the reason for an unknown key: the nearest known key, all known keys, and other tables with this key."""
+    key, model = str(path[-1]), _find_model(path, tables)
+    keys = _describe_keys(model) if model else {}
+    homes = [name or "the suite itself" for name, table in tables.items() if key in _describe_keys(table)]
+    elsewhere = f"{shorten(key)} is a key of {' and '.join(homes)}." if homes else ""
+    parts = (f"no such key.{suggest(key, keys)} Known: {', '.join(sorted(keys))}.", elsewhere, keys.get("options", ""))
+    return " ".join(filter(None, parts))

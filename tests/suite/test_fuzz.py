@@ -1,4 +1,4 @@
-"""Whatever a suite says, reading and planning it ends well or in a GanbenchError; never in anything else."""
+"""Reading and planning any suite succeeds or raises a GanbenchError; no other error occurs."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ VALUES = st.one_of(
 Spot = tuple[Any, Any]
 
 
-def spots(part: Any) -> Iterator[Spot]:
-    """Give every (container, key or index) of a suite."""
+def list_spots(part: Any) -> Iterator[Spot]:
+    """Yield every (container, key or index) of a suite."""
     for key in list(part) if isinstance(part, dict) else range(len(part)):
         yield part, key
         if isinstance(part[key], dict | list):
-            yield from spots(part[key])
+            yield from list_spots(part[key])
 
 
-def small(suite: dict[str, Any]) -> dict[str, Any]:
-    """Make a suite of ours small enough to be planned often."""
+def shrink(suite: dict[str, Any]) -> dict[str, Any]:
+    """Return one of our suites, small enough to be planned often."""
     suite["architectures"]["sample"] = 1
     suite["seeds"] = 1
     suite["method"] = suite.get("method", [])[:3]
@@ -85,11 +85,11 @@ def small(suite: dict[str, Any]) -> dict[str, Any]:
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw one of our suites with up to four things changed."""
-    suite = small(copy.deepcopy(tomllib.loads(draw(st.sampled_from(SEEDS)))))
+def mutated_suites(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw one of our suites with up to four changes."""
+    suite = shrink(copy.deepcopy(tomllib.loads(draw(st.sampled_from(SEEDS)))))
     for _ in range(draw(st.integers(1, 4))):
-        places = list(spots(suite))
+        places = list(list_spots(suite))
         if not places:
             break
         part, key = draw(st.sampled_from(places))
@@ -98,7 +98,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
-    """Drop, rename, retype, nest, duplicate or replace what stands at a spot."""
+    """Drop, rename, retype, nest, duplicate or replace the value at a spot."""
     kind = draw(st.sampled_from(["drop", "rename", "value", "nest", "list", "twice", "text", "elsewhere"]))
     if kind == "drop":
         del part[key]
@@ -113,15 +113,15 @@ def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
     elif kind == "text":
         part[key] = str(part[key])[:200]
     elif kind == "elsewhere":
-        other, place = draw(st.sampled_from(list(spots(suite))))
-        part[key] = copy.deepcopy(other[place])
+        source, place = draw(st.sampled_from(list(list_spots(suite))))
+        part[key] = copy.deepcopy(source[place])
     else:
-        part[key] = copy.deepcopy(draw(VALUES))  # a value changed in place would be another the next time
+        part[key] = copy.deepcopy(draw(VALUES))  # a copy, because later changes would alter the shared value
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> bytes:
-    """Draw the bytes of a suite of ours with some cut out, doubled, or replaced."""
+def mangled_texts(draw: st.DrawFn) -> bytes:
+    """Draw the bytes of one of our suites with some cut out, doubled or replaced."""
     content = bytearray(draw(st.sampled_from(SEEDS)).encode())
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(content)))
@@ -135,43 +135,45 @@ def texts(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-def plan_it(read: Any, known: Registry) -> None:
-    """Read and plan; a GanbenchError is a good end."""
+def read_and_plan(read: Any, plugins: Registry) -> None:
+    """Read a suite and plan it, unless it is large; accept a GanbenchError."""
     try:
         suite = read()
         if suite.architectures.sample * len(suite.method_names) * len(suite.seed_list) * len(suite.dataset) <= 300:
-            plan.make(suite, known)
+            plan.make(suite, plugins)
     except GanbenchError:
         return
 
 
-@given(mutated())
+@given(mutated_suites())
 @CI
-def test_a_mutated_suite_ends_in_a_plan_or_a_complaint(suite: dict[str, Any]) -> None:
-    plan_it(lambda: parse(suite, "fuzzed"), INSTALLED)
+def test_a_mutated_suite_gives_a_plan_or_an_error_message(suite: dict[str, Any]) -> None:
+    read_and_plan(lambda: parse(suite, "fuzzed"), INSTALLED)
 
 
-@given(texts())
+@given(mangled_texts())
 @CI
-def test_a_mangled_file_ends_in_a_plan_or_a_complaint(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_a_mangled_file_gives_a_plan_or_an_error_message(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     file = tmp_path_factory.getbasetemp() / "fuzzed.toml"
     file.write_bytes(content)
-    plan_it(lambda: load(file), INSTALLED)
+    read_and_plan(lambda: load(file), INSTALLED)
 
 
 @pytest.mark.fuzz
-@given(mutated())
+@given(mutated_suites())
 @LONG
-def test_ever_more_mutated_suites_end_in_a_plan_or_a_complaint(suite: dict[str, Any]) -> None:
-    plan_it(lambda: parse(suite, "fuzzed"), INSTALLED)
+def test_many_mutated_suites_give_a_plan_or_an_error_message(suite: dict[str, Any]) -> None:
+    read_and_plan(lambda: parse(suite, "fuzzed"), INSTALLED)
 
 
 @pytest.mark.fuzz
-@given(texts())
+@given(mangled_texts())
 @LONG
-def test_ever_more_mangled_files_end_in_a_plan_or_a_complaint(
+def test_many_mangled_files_give_a_plan_or_an_error_message(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "fuzzed-long.toml"
     file.write_bytes(content)
-    plan_it(lambda: load(file), INSTALLED)
+    read_and_plan(lambda: load(file), INSTALLED)

@@ -1,4 +1,4 @@
-"""The JSON Schema of suites: ours fit it, and of bad ones those do not that a schema can tell."""
+"""The JSON Schema of suites accepts ours, and refuses the bad ones with a mistake that a schema can find."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ OURS = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
-    """The schema as `ganbench schema` prints it."""
-    made = json.loads(json.dumps(json_schema.make_json_schema(registry.load()), allow_nan=False))
-    Draft202012Validator.check_schema(made)
-    return Draft202012Validator(made)
+    """Return a validator of the schema that `ganbench schema` prints."""
+    schema = json.loads(json.dumps(json_schema.make_json_schema(registry.load()), allow_nan=False))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
-def test_our_suites_fit_the_schema(validator: Draft202012Validator, path: Path) -> None:
+def test_the_schema_accepts_our_suites(validator: Draft202012Validator, path: Path) -> None:
     error = best_match(validator.iter_errors(tomllib.loads(path.read_text())))
     assert error is None, f"{error.json_path}: {error.message}"
 
 
 @pytest.mark.parametrize("case", SUITES, ids=lambda case: case.new[:40])
-def test_of_bad_suites_those_do_not_fit_that_a_schema_can_tell(validator: Draft202012Validator, case: Case) -> None:
+def test_the_schema_refuses_the_bad_suites_whose_mistake_it_can_find(
+    validator: Draft202012Validator, case: Case
+) -> None:
     suite = tomllib.loads(TEXT.replace(case.old, case.new, 1))
     assert validator.is_valid(suite) is not case.schema
 
 
-def test_the_schema_says_what_it_is_and_what_every_key_and_offer_means(validator: Draft202012Validator) -> None:
-    made = validator.schema
-    assert isinstance(made, dict)
-    assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert made["title"] == "A ganbench suite"
-    assert "description" in made
-    penalties = {one["title"]: one for one in made["$defs"]["constraints"]["anyOf"] if "properties" in one}
+def test_the_schema_describes_itself_its_keys_and_its_offers(validator: Draft202012Validator) -> None:
+    schema = validator.schema
+    assert isinstance(schema, dict)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "A ganbench suite"
+    assert "description" in schema
+    penalties = {table["title"]: table for table in schema["$defs"]["constraints"]["anyOf"] if "properties" in table}
     penalty = penalties["constraint 'gradient-penalty'"]
     assert penalty["properties"]["sides"] == {
         "enum": ["two", "one"],
@@ -55,29 +57,29 @@ def test_the_schema_says_what_it_is_and_what_every_key_and_offer_means(validator
     assert "Options: target" in penalty["description"]
 
 
-def test_every_installed_name_that_a_suite_may_say_stands_in_the_schema(validator: Draft202012Validator) -> None:
+def test_the_schema_has_every_installed_name_that_a_suite_can_use(validator: Draft202012Validator) -> None:
     text = json.dumps(validator.schema)
-    known = registry.load()
-    for kind in set(known.kinds) - {"executors", "reports"}:
-        for name in known.names(kind):
+    plugins = registry.load()
+    for kind in set(plugins.kinds) - {"executors", "reports"}:
+        for name in plugins.names(kind):
             assert json.dumps(name) in text, (kind, name)
 
 
-def test_a_strangers_offer_stands_in_the_schema_with_its_options() -> None:
+def test_the_schema_has_the_offers_of_third_parties_with_their_options() -> None:
     class Mine:
         @hookimpl
         def ganbench_losses(self) -> Any:
             yield Offer("mine", lambda slope=0.5, depth=3: None, "Mine.")
 
-    made = Draft202012Validator(json_schema.make_json_schema(registry.load(plugins=[Mine()])))
+    validator = Draft202012Validator(json_schema.make_json_schema(registry.load(plugins=[Mine()])))
 
-    def fits(loss: Any) -> bool:
+    def is_valid(loss: Any) -> bool:
         suite = tomllib.loads(TEXT)
         suite["method"][0]["loss"] = loss
-        return made.is_valid(suite)
+        return validator.is_valid(suite)
 
-    assert fits("mine")
-    assert fits({"name": "mine", "slope": 2.0})
-    assert not fits({"name": "mine", "slop": 2.0})
-    assert not fits({"name": "mine", "slope": "steep"})
-    assert not fits("yours")
+    assert is_valid("mine")
+    assert is_valid({"name": "mine", "slope": 2.0})
+    assert not is_valid({"name": "mine", "slop": 2.0})
+    assert not is_valid({"name": "mine", "slope": "steep"})
+    assert not is_valid("yours")

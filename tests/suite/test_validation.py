@@ -1,4 +1,4 @@
-"""What a person can get wrong is answered with value, place and way out, exit code 2 and no traceback."""
+"""Every mistake of a user ends with value, place and way out, exit code 2 and no traceback."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from tests.support.terminal import ganbench, process
 from tests.support.trials_by_hand import record, results, trial
 
 
-def harmless(text: str) -> bool:
-    """Say whether a terminal would show the text as it is, whatever stands in it."""
+def is_harmless(text: str) -> bool:
+    """Return whether a text has no characters that a terminal would act on."""
     return all(character.isprintable() or character == "\n" for character in text)
 
 
-def refused(answer: subprocess.CompletedProcess[str], *said: str) -> None:
-    """Hold an answer to the rules: exit code 2, these words, no traceback, nothing that a terminal acts on."""
+def check_refusal(answer: subprocess.CompletedProcess[str], *fragments: str) -> None:
+    """Assert the rules of error messages: exit code 2, these fragments, no traceback, nothing a terminal acts on."""
     code, out, err = answer.returncode, answer.stdout, answer.stderr
     assert code == 2, (code, err)
     assert not out
-    assert all(fragment in err for fragment in said), err
+    assert all(fragment in err for fragment in fragments), err
     assert "Traceback" not in err
-    assert harmless(err), ascii(err)
+    assert is_harmless(err), ascii(err)
     assert max(map(len, err.splitlines())) < 1000
 
 
 @pytest.mark.parametrize("case", [*SUITES, *SYNTAX], ids=lambda case: case.new[:40])
-def test_a_wrong_suite_is_answered_with_value_place_and_way_out(tmp_path: Path, case: Case) -> None:
+def test_a_wrong_suite_is_an_error_with_value_place_and_way_out(tmp_path: Path, case: Case) -> None:
     assert case.old in TEXT
     (tmp_path / "s.toml").write_text(TEXT.replace(case.old, case.new, 1))
-    refused(ganbench("plan", "s.toml", cwd=tmp_path), *case.said)
+    check_refusal(ganbench("plan", "s.toml", cwd=tmp_path), *case.fragments)
     assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
 
 
-def test_there_are_fifty_cases_and_more() -> None:
+def test_there_are_at_least_fifty_cases() -> None:
     assert len({case.new for case in [*SUITES, *SYNTAX]}) >= 50
 
 
-def test_the_suite_that_they_are_made_from_is_right(tmp_path: Path) -> None:
+def test_the_suite_that_the_cases_change_is_correct(tmp_path: Path) -> None:
     for content in (TEXT, "\ufeff" + TEXT, TEXT.replace("\n", "\r\n")):
         (tmp_path / "s.toml").write_bytes(content.encode())
         planned = ganbench("plan", "s.toml", cwd=tmp_path)
         assert (planned.returncode, "6 trials in 3 batches" in planned.stdout) == (0, True)
 
 
-def test_a_question_with_escapes_and_markup_is_shown_harmless(tmp_path: Path) -> None:
+def test_a_question_with_escapes_and_markup_is_printed_as_text(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("Does it run?", "\\u001b[31m[bold]Really?[/bold]"))
     planned = ganbench("plan", "s.toml", cwd=tmp_path)
     assert planned.returncode == 0
     assert "[bold]Really?[/bold]" in planned.stdout
-    assert harmless(planned.stdout)
+    assert is_harmless(planned.stdout)
 
 
-def test_a_method_may_be_called_what_no_file_may(tmp_path: Path) -> None:
+def test_a_method_name_may_be_one_that_no_file_can_have(tmp_path: Path) -> None:
     for name in ("../../x", "con", "[bold]x[/bold]", "n" * 100):
         (tmp_path / "s.toml").write_text(TEXT.replace('"mine"', f'"{name}"'))
         planned = ganbench("plan", "s.toml", cwd=tmp_path)
@@ -67,7 +67,7 @@ def test_a_method_may_be_called_what_no_file_may(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "fragments"),
     [
         ("gone.toml", None, ["gone.toml: no such file", "Give a .toml file, or the name of a suite"]),
         ("smoek", None, ["no suite 'smoek'. Did you mean 'smoke'?"]),
@@ -81,23 +81,27 @@ def test_a_method_may_be_called_what_no_file_may(tmp_path: Path) -> None:
         ("zero.toml", b"a = \x00", ["zero.toml: not TOML", "line 1, column 5"]),
         ("empty.toml", b"", ["empty.toml: question: missing", "empty.toml: budget: missing"]),
         ("\x1b[31m.toml", b"a = = 1", [" [31m.toml: not TOML", "line 1, column 5"]),
-        ("...toml", TEXT.encode(), ["...toml: '..' can name no folder. Rename the suite, or give --out"]),
+        (
+            "...toml",
+            TEXT.encode(),
+            ["...toml: '..' cannot be a folder's name. Rename the suite, or name a folder by --results"],
+        ),
         ("n" * 300 + ".toml", None, ["cannot be read: File name too long"]),
         ("../../../x", None, ["x: no such file. Give a .toml file"]),
     ],
 )
-def test_a_file_that_is_no_suite_is_named(
-    tmp_path: Path, name: str, content: bytes | str | None, said: list[str]
+def test_a_file_that_is_not_a_suite_is_an_error(
+    tmp_path: Path, name: str, content: bytes | str | None, fragments: list[str]
 ) -> None:
     if content == "":
         (tmp_path / name).mkdir()
     elif isinstance(content, bytes):
         (tmp_path / name).write_bytes(content)
-    refused(ganbench("plan", name, cwd=tmp_path), *said)
+    check_refusal(ganbench("plan", name, cwd=tmp_path), *fragments)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "fragments"),
     [
         (["--jobs", "-1"], ["--jobs"]),
         (["--jobs", "many"], ["--jobs", "valid integer"]),
@@ -120,7 +124,7 @@ def test_a_file_that_is_no_suite_is_named(
         (["--nonsense"], ["--nonsense"]),
     ],
 )
-def test_a_wrong_word_on_the_command_line_is_answered(tmp_path: Path, words: list[str], said: list[str]) -> None:
+def test_a_wrong_option_on_the_command_line_is_an_error(tmp_path: Path, words: list[str], fragments: list[str]) -> None:
     (tmp_path / "s.toml").write_text(TEXT)
     (tmp_path / "folder").mkdir()
     (tmp_path / "raises.py").write_text("import ganbench\nraise ValueError('no \\x1b[31m[red]')\n")
@@ -131,20 +135,20 @@ def test_a_wrong_word_on_the_command_line_is_answered(tmp_path: Path, words: lis
     )
     answer = ganbench("run", "s.toml", *words, cwd=tmp_path)
     answer.stderr = answer.stderr.replace("\u2500", "-")
-    refused(answer, *said)
+    check_refusal(answer, *fragments)
     assert not (tmp_path / "results" / "s" / "results.sqlite").exists()
 
 
-def test_a_dataset_that_cannot_be_built_as_asked_is_refused_before_any_training(tmp_path: Path) -> None:
+def test_a_dataset_with_a_wrong_option_is_an_error_before_anything_trains(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("modes = 8", "modes = 0"))
-    said = ("s.toml:", "dataset[0]: dataset 'ring'", "modes = 0", "give modes >= 1")
+    fragments = ("s.toml:", "dataset[0]: dataset 'ring'", "modes = 0", "give modes >= 1")
     answer = ganbench("run", "s.toml", "--jobs", "0", cwd=tmp_path)
     answer.stderr = "".join(line for line in answer.stderr.splitlines(keepends=True) if "ganbench: " in line)
-    refused(answer, *said)
+    check_refusal(answer, *fragments)
     assert read(tmp_path / "results" / "s").trials.empty
 
 
-def test_results_that_are_none_are_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_folder_without_readable_results_is_an_error_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("x")
     (tmp_path / "empty").mkdir()
     results(tmp_path / "good", [record(trial(), [1.0])])
@@ -154,24 +158,24 @@ def test_results_that_are_none_are_told_with_the_way_out(tmp_path: Path) -> None
         link.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
     link.close()
     (tmp_path / "damaged" / "results.sqlite").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
-    for name, said in {
+    for name, message in {
         "gone": "gone: no results here. `ganbench run SUITE` makes them",
         "empty": "empty: no results here. `ganbench run SUITE` makes them",
-        "file.txt": "file.txt: a file, not a results folder. Give the folder",
+        "file.txt": "file.txt: a file, not a results folder. Name the folder",
         "other": "its schema version is 99",
         "damaged": "The file is damaged: move it away",
     }.items():
-        refused(ganbench("table", name, cwd=tmp_path), name, said)
+        check_refusal(ganbench("table", name, cwd=tmp_path), name, message)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["plan", "s.toml"], "Did you mean 'modes'?"),
         (["table", "nowhere"], "no results here"),
         (["run", "s.toml", "--plugin", "gone.py"], "no such plugin file"),
     ],
 )
-def test_a_real_process_ends_with_code_2_and_no_traceback(tmp_path: Path, words: list[str], said: str) -> None:
+def test_a_real_process_ends_with_code_2_and_no_traceback(tmp_path: Path, words: list[str], message: str) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("modes = 8", "mode = 8"))
-    refused(process(*words, cwd=tmp_path), said)
+    check_refusal(process(*words, cwd=tmp_path), message)

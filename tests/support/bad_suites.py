@@ -1,4 +1,4 @@
-"""Suites with one thing wrong: what a writer may get wrong, and what the answer must say."""
+"""Suites with one mistake each, and what the error message must contain."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ compare = [["ns-gan", "wgan-gp"]]
 
 
 class Case(NamedTuple):
-    """What is written in place of what, what the answer says, and whether a schema can tell."""
+    """A mistake: `new` in place of `old`, fragments of the message, and whether the schema finds it, too."""
 
     old: str
     new: str
-    said: tuple[str, ...]
+    fragments: tuple[str, ...]
     schema: bool = True
 
 
-def case(old: str, new: str, *said: str, schema: bool = True) -> Case:
-    """Make a case; `said` stands in the answer."""
-    return Case(old, new, said, schema)
+def case(old: str, new: str, *fragments: str, schema: bool = True) -> Case:
+    """Return the case of a mistake; the message must contain all `fragments`."""
+    return Case(old, new, fragments, schema)
 
 
 ESCAPE = "\\u001b[31m"
@@ -67,7 +67,11 @@ NAMES = [
     case('"mine"]', '"mine", "ns-gna"]', "s.toml:3: methods[3]: no method", "mean 'ns-gan'?", schema=False),
     case("modes = 8", "mode = 8", "s.toml:22: dataset[0]: dataset 'ring': no option 'mode' (given 8)", "'modes'?"),
     case("batch_size", "batchsize", "s.toml:7: budget.batchsize = 16", "Did you mean 'batch_size'?"),
-    case('name = "ring"', 'name = "rign"', "no dataset 'ring'. Did you mean 'rign'?"),
+    case(
+        'name = "ring"',
+        'name = "rign"',
+        "s.toml:32: success[0].dataset = 'ring': no [[dataset]] called 'ring'. Did you mean 'rign'?",
+    ),
     case('space = "mlp"', 'space = "mpl"', "s.toml:11: architectures.space: no architecture 'mpl'", "'mlp'?"),
     case("generator_width", "generator_widht", "s.toml:15: architectures.space", "'generator_widht' (given 8)", "h'?"),
     case("samples = 50", 'samples = 50\nmetrics = ["fdi"]', "s.toml:19: measurement.metrics[0]: no metric", "'fid'?"),
@@ -87,7 +91,7 @@ NAMES = [
     case(
         "weight = 10.0",
         "where = { critic_dpth = 3 }",
-        "method[0].constraints[0].where",
+        "s.toml:27: method[0].constraints[0].where: no architecture property 'critic_dpth'.",
         "'critic_depth'?",
         schema=False,
     ),
@@ -95,6 +99,39 @@ NAMES = [
     case('"wgan-gp"]]', '"wgan-pg"]]', "s.toml:36: success[0].compare[0]", "Did you mean 'wgan-gp'?", schema=False),
     case(
         "[measurement]", "[outcomes]\ncolapsed = 1\n[measurement]", "s.toml:18: outcomes.colapsed = 1", "'collapsed'?"
+    ),
+]
+OTHER_SPELLINGS = [
+    case(
+        "samples = 50",
+        'samples = 50\nmetrics = ["FID"]',
+        "s.toml:19: measurement.metrics[0]: no metric 'FID'",
+        "'fid'?",
+    ),
+    case(
+        'name = "ring"\nmodes = 8',
+        'name = "ring"\nmetrics = ["W1"]',
+        "s.toml:22: dataset[0].metrics[0]: no metric",
+        "'w1'?",
+    ),
+    case('space = "mlp"', 'space = "MLP"', "s.toml:11: architectures.space: no architecture 'MLP'", "'mlp'?"),
+    case(
+        'from = "wgan-gp"',
+        'from = "WGAN_GP"',
+        "s.toml:26: method[0].from: no method 'WGAN_GP'",
+        "'wgan-gp'?",
+        schema=False,
+    ),
+    case("batch_size", "BATCH-SIZE", "s.toml:7: budget.BATCH-SIZE = 16: no such key", "Did you mean 'batch_size'?"),
+    case(
+        "generator_steps = 4", "steps = 4", "s.toml:6: budget.steps = 4: no such key", "Did you mean 'generator_steps'?"
+    ),
+    case("seeds = 2", "snapshots = 3", "s.toml:2: snapshots = 3: no such key", "'snapshots' is a key of budget."),
+    case(
+        "seeds = 2",
+        'metrics = ["fid"]',
+        "s.toml:2: metrics = ['fid']",
+        "'metrics' is a key of dataset and measurement.",
     ),
 ]
 STRANGE_NAMES = [
@@ -118,8 +155,21 @@ VALUES = [
     case("seeds = 2", f"seeds = [{2**63}]", "s.toml:2: seeds = [9223372036854775808]", "from 1 to", schema=False),
     case("seeds = 2", "seeds = 10000\n[a]", "s.toml:3: a = {", "no such key"),
     case("sample = 1", "sample = 0", "s.toml:12: architectures.sample = 0", "greater than or equal to 1"),
-    case("sample = 1", "sample = 2", "s.toml:10: architectures: sample = 2", "only 1 architectures", schema=False),
-    case("sample = 1", "sample = 99999", "s.toml:2: seeds: 1 datasets x 99999", "Ask for fewer", schema=False),
+    case(
+        "sample = 1",
+        "sample = 2",
+        "s.toml:10: architectures: sample = 2",
+        "more than this space has. Write sample = 1",
+        schema=False,
+    ),
+    case(
+        "sample = 1",
+        "sample = 99999",
+        "s.toml:2: seeds: datasets x ",
+        "= 1 x 99999 x 3 x 2 = 599994 trials",
+        "Ask for fewer",
+        schema=False,
+    ),
     case(
         '["ns-gan", "wgan-gp", "mine"]', '["ns-gan", "ns-gan"]', "methods[1] = 'ns-gan'", "leave one out", schema=False
     ),
@@ -128,11 +178,23 @@ VALUES = [
     case("modes = 8", "modes = 8.5", "dataset 'ring': option 'modes' = 8.5", "Options: modes: int = 8"),
     case("modes = 8", "std = nan", "dataset[0]: dataset 'ring': option 'std' = nan", "(no NaN)", schema=False),
     case("modes = 8", "modes = 2020-01-01", "option 'modes' = datetime.date(2020, 1, 1)", "an option is a number"),
-    case("generator_width = 8", "generator_width = 0", "generator_width = 0", "an integer of 1 or more", schema=False),
+    case(
+        "generator_width = 8",
+        "generator_width = 0",
+        "s.toml:10: architectures: architecture 'mlp': generator_width = 0",
+        "an integer of 1 or more",
+        schema=False,
+    ),
     case("generator_steps = 4", "generator_steps = -4", "s.toml:6: budget.generator_steps = -4", "equal to 1"),
     case("generator_steps = 4", f"generator_steps = {2**70}", "s.toml:6: budget.generator_steps = 1180", "less than"),
     case("generator_steps = 4", "generator_steps = inf", "budget.generator_steps = inf", "valid integer"),
-    case("generator_steps = 4", "updates = 1", "s.toml:6: budget.updates = 1 is less", "Give more", schema=False),
+    case(
+        "generator_steps = 4",
+        "updates = 1",
+        "s.toml:6: budget.updates = 1 is less",
+        "Write a larger number",
+        schema=False,
+    ),
     case("generator_steps = 4", "", "s.toml:5: budget", "exactly one of generator_steps, updates, samples"),
     case("snapshots = 2", "snapshots = 1000000000", "s.toml:8: budget.snapshots = 1000000000", "to 10000"),
     case("samples = 50", "samples = 1", "s.toml:18: measurement.samples = 1", "equal to 2"),
@@ -165,38 +227,40 @@ SCHEDULES = [
     case(STEPS, "critic_steps = { steps = [[25, 9], [10, 5]] }", "s.toml:29: ", "ends before it starts", schema=False),
     case(STEPS, "critic_steps = { steps = [[25, 9]] }", "s.toml:29: ", "end `steps` with [inf, n]", schema=False),
     case(STEPS, "critic_steps = -2", "s.toml:29: method[0].critic_steps = -2", "critic_steps is an integer >= 0, or"),
-    case(STEPS, f"critic_steps = {2**64}", "method[0].critic_steps = 1844", "is over 1000000000", schema=False),
+    case(STEPS, f"critic_steps = {2**64}", "method[0].critic_steps = 1844", "is more than 1000000000", schema=False),
     case(RATE, "lr = { linear = [1e-3, 0], over = -0.5 }", "option 'lr' = {", "0 < over <= 1", "28: method[0].opt"),
-    case(RATE, "lr = { linear = [1e-3] }", "option 'lr' = {", "[0.001] is no pair of numbers"),
+    case(RATE, "lr = { linear = [1e-3] }", "option 'lr' = {", "[0.001] is not a pair of numbers"),
     case(
         "weight = 10.0",
         f"weight = 1{'0' * 400}",
-        "is beyond every float; write inf",
+        "is too large for a float; write inf",
         "27: method[0].constraints[0]",
         schema=False,
     ),
-    case(RATE, "lr = { liner = [1e-3, 0] }", "option 'lr' = {", "is no schedule; a scalar is a number, or"),
+    case(RATE, "lr = { liner = [1e-3, 0] }", "option 'lr' = {", "is not a schedule; a scalar is a number, or"),
 ]
 SUCCESS = [
     case("[1, 4, 7]", "[7, 4, 1]", "s.toml:31: success[0] for 'ring': thresholds", "so write [1.0, 4.0", schema=False),
     case("[1, 4, 7]", "[1, 7, 4]", "s.toml:34: success[0].thresholds", "all rise or all fall", schema=False),
     case("[1, 4, 7]", "[1, 4, 1e400]", "s.toml:34: success[0].thresholds[2] = inf", "finite", schema=False),
-    case("[1, 4, 7]", "[]", "s.toml:34: success[0].thresholds = []", "empty", schema=False),
+    case("[1, 4, 7]", "[]", "s.toml:34: success[0].thresholds = []", "the list is empty", schema=False),
     case("primary = 4", "primary = 5", "s.toml:35: success[0].primary = 5.0", "Choose one of", schema=False),
     case(
         '"modes"\nthr', '"fid"\nthr', "s.toml:31: success[0] for 'ring': no metric value 'fid'", "modes", schema=False
     ),
     case(
-        '[["ns-gan", "wgan-gp"]]', '["ns-gan", "wgan-gp"]', "36: success[0].compare[0] = 'ns-gan': it should be a list"
+        '[["ns-gan", "wgan-gp"]]',
+        '["ns-gan", "wgan-gp"]',
+        "36: success[0].compare[0] = 'ns-gan': it should be a list. Pairs of methods",
     ),
 ]
 SYNTAX = [
-    case("weight = 10.0", f"weight = 1{'0' * 5000}", "not TOML"),
+    case("weight = 10.0", f"weight = 1{'0' * 5000}", "not TOML: a number has thousands of digits"),
     case("seeds = 2", "seeds = = 2", "s.toml: not TOML", "line 2, column 9"),
     case("seeds = 2", 'seeds = "2', "s.toml: not TOML", "line 2, column 11"),
     case("[budget]", "[budget", "s.toml: not TOML", "line 5, column 8"),
     case("[measurement]", "[budget]", "s.toml: not TOML", "line 17, column 8", "twice"),
     case("seeds = 2", "seeds = \x1b[31m", "s.toml: not TOML", "line 2, column 9"),
-    case("seeds = 2", f"seeds = {'[' * 5000}", "s.toml: not TOML"),
+    case("seeds = 2", f"seeds = {'[' * 5000}", "s.toml: not TOML: its lists or tables are nested too deeply"),
 ]
-SUITES = [*NAMES, *STRANGE_NAMES, *VALUES, *SCHEDULES, *SUCCESS]
+SUITES = [*NAMES, *OTHER_SPELLINGS, *STRANGE_NAMES, *VALUES, *SCHEDULES, *SUCCESS]

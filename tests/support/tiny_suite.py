@@ -6,8 +6,8 @@ from typing import Any
 
 
 def suite(**changes: Any) -> dict[str, Any]:
-    """Give the small suite with some of its keys replaced, those that are None left out."""
-    whole = {
+    """Return the small suite with some keys replaced, and without those that are None."""
+    table = {
         "question": "Does it run?",
         "seeds": 3,
         "methods": ["ns-gan", "wgan-gp"],
@@ -27,4 +27,4 @@ def suite(**changes: Any) -> dict[str, Any]:
         ],
         **changes,
     }
-    return {key: value for key, value in whole.items() if value is not None}
+    return {key: value for key, value in table.items() if value is not None}
