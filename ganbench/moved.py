@@ -52,7 +52,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
         "summary": "statistics.score_summary",
         "tables": "suite.methods and ganbench.suite.success",
         "text": "escaping",
-        "trials": "api, and what executors need is in `ganbench`: from ganbench import Batch, Record, Finished, Lost, ...",
+        "trials": "api, and executors find its names in `ganbench`: from ganbench import Batch, Finished, Lost",
         "trivial": "evaluation.trivial_thresholds",
         "variation": "statistics.variance",
         "worker": "runner.worker",

@@ -17,7 +17,7 @@ from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import figures, history, migrate, samples, table
 from ganbench.cli.training import plan, run, watch
 from ganbench.errors import GanbenchError
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 
 __all__ = ["app", "main"]
 
@@ -60,11 +60,11 @@ def main(words: list[str] | None = None) -> None:
     try:
         app(words, prog_name="ganbench")
     except GanbenchError as error:
-        typer.echo(f"ganbench: {printable(str(error), keep=chr(10))}", err=True)
+        typer.echo(f"ganbench: {replace_unprintable(str(error), keep=chr(10))}", err=True)
         sys.exit(2)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        where = f"{replace_unprintable(str(error.filename))}: " if error.filename else ""
         typer.echo(f"ganbench: {where}no space is left to write to. Make room, and run the command again.", err=True)
         sys.exit(2)

@@ -8,7 +8,7 @@ import typer
 
 from ganbench.cli.arguments import Plugins, Results, results_folder
 from ganbench.cli.printing import progress_bar
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 
 
 def rerun(
@@ -27,7 +27,7 @@ def rerun(
     with progress_bar("training") as tell:
         comparison = rerun_trial(results_folder(results), key, plugins, tell)
     for line in comparison.lines:
-        typer.echo(printable(line))
+        typer.echo(replace_unprintable(line))
     if comparison.verdict == "different":
         raise typer.Exit(1)
 
@@ -45,10 +45,10 @@ def evaluate(
     Nothing is trained; the tables show the old scores and the new ones.
     """
     from ganbench import registry
-    from ganbench.runner.rescore import rescore
+    from ganbench.runner.rescore import rescore_trials
 
     plugins = registry.load(files=plugin or ())
     with progress_bar("scoring") as tell:
-        rescored = rescore(results_folder(results), metric, plugins, samples, tell)
+        rescored = rescore_trials(results_folder(results), metric, plugins, samples, tell)
     for line in rescored.lines:
-        typer.echo(printable(line))
+        typer.echo(replace_unprintable(line))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganbench.cli.arguments import Plugins, complete_kinds
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Offered
@@ -21,32 +21,34 @@ def list_(
 ) -> None:
     """List what is installed, and which package provides it."""
     from ganbench import registry
-    from ganbench.errors import unknown
+    from ganbench.errors import unknown_name
 
     plugins = registry.load(files=plugin or ())
     if kind and kind not in plugins.kinds:
-        raise unknown("kind", kind, plugins.kinds)
+        raise unknown_name("kind", kind, plugins.kinds)
     for each in [kind] if kind else plugins.kinds:
         typer.echo(f"{each}:")
         offers = plugins.offers(each)
         width = max((len(offered.offer.name) for offered in offers), default=0)
         for offered in offers:
-            typer.echo(printable(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]"))
+            typer.echo(
+                replace_unprintable(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]")
+            )
     for problem in plugins.problems:
-        typer.echo(printable(f"not loaded: {problem}"), err=True)
+        typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
 
 
 def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
     """Show one component: formula, paper, options, provider."""
     from ganbench import registry
-    from ganbench.errors import unknown
+    from ganbench.errors import unknown_name
 
     plugins = registry.load(files=plugin or ())
     matches = [offered for kind in plugins.kinds for offered in plugins.offers(kind) if offered.offer.name == name]
     if not matches:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
-        raise unknown("component", name, names)
-    typer.echo(printable("\n\n".join(describe(offered) for offered in matches), keep="\n"))
+        raise unknown_name("component", name, names)
+    typer.echo(replace_unprintable("\n\n".join(describe(offered) for offered in matches), keep="\n"))
 
 
 def describe(offered: Offered) -> str:
@@ -97,10 +99,10 @@ def check(
 
     verdicts, problems = check(what or ())
     for verdict in verdicts:
-        typer.echo(printable(str(verdict), keep="\n"))
+        typer.echo(replace_unprintable(str(verdict), keep="\n"))
     problems = () if what else problems
     for problem in problems:
-        typer.echo(printable(f"not loaded: {problem}"), err=True)
+        typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
     broken = sum(bool(verdict.broken) for verdict in verdicts)
     typer.echo(f"{len(verdicts)} checked, {broken} with broken rules")
     if broken or problems:
@@ -124,6 +126,6 @@ def doctor(plugin: Plugins = None) -> None:
     counts = ", ".join(f"{len(plugins.offers(kind))} {kind}" for kind in plugins.kinds)
     typer.echo(f"plugins: {counts}")
     for problem in plugins.problems:
-        typer.echo(printable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
+        typer.echo(replace_unprintable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
     if plugins.problems:
         raise typer.Exit(1)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import typer
 
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 
 
 def print_paths(files: Iterable[Path]) -> None:
     """Print the paths of files as they are written."""
     for file in files:
-        typer.echo(printable(str(file)))
+        typer.echo(replace_unprintable(str(file)))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import typer
 from ganbench.cli.arguments import Format, Out, OutOfFigures, Plugins, Results, renamed, results_folder
 from ganbench.cli.printing import print_paths
 from ganbench.errors import GanbenchError
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
@@ -93,7 +93,7 @@ def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY
     from ganbench.results.schema import SCHEMA
 
     version = migrate(results_folder(results), copy)
-    typer.echo(printable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
+    typer.echo(replace_unprintable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
 
 
 def restore_suite(results: Path, frames: Frames) -> Suite:

@@ -14,7 +14,7 @@ from ganbench.cli.arguments import Device, Format, OutOfRun, Plugins, Results, R
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import build_tables
 from ganbench.errors import GanbenchError
-from ganbench.escaping import printable
+from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
                 workers = count_workers(session)
                 display.on_plan(session) if event is None else display.on_event(session, event)
     except Stopped as stopped:
-        folder = printable(str(results_folder(suite, settings)))
+        folder = replace_unprintable(str(results_folder(suite, settings)))
         typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
         raise typer.Exit(stopped.code) from None
     return workers
@@ -118,18 +118,18 @@ def plan(
     """Print what a run would train, without training it."""
     from ganbench.results.files import database_path
     from ganbench.results.store import Store
-    from ganbench.runner.driver import make_plan, missing, read_suite, results_folder
+    from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
 
     asked_suite, settings = read_suite(suite), make_settings(out=results, files=plugin)
     plugins, whole = make_plan(asked_suite, settings)
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
-        typer.echo(printable(sentence), err=True)
+        typer.echo(replace_unprintable(sentence), err=True)
     stored, frames = {}, None
     if database_path(folder).exists():
         with Store(folder, readonly=True) as store:
             stored, frames = store.known(), store.frames(signals=False)
-    todo = missing(whole, stored, settings)
+    todo = find_remaining(whole, stored, settings)
     print_plan(asked_suite, whole, todo, folder)
     if estimate:
         from ganbench.progress import estimate_cost
@@ -137,20 +137,20 @@ def plan(
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell)
-        typer.echo(printable(cost.line))
+        typer.echo(replace_unprintable(cost.line))
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:
     """Print the question, the batches that are still to be trained, and the counts."""
-    typer.echo(printable(suite.question))
+    typer.echo(replace_unprintable(suite.question))
     for batch in todo.batches:
         trial = batch.trials[0]
         about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"
-        typer.echo(printable(f"{trial.key[:8]}  {batch.label}: {about}"))
+        typer.echo(replace_unprintable(f"{trial.key[:8]}  {batch.label}: {about}"))
     remaining = sum(len(batch.trials) for batch in todo.batches)
     counts = f"{len(whole.trials)} trials in {len(whole.batches)} batches; {remaining} to train"
     stored = len(whole.trials) - remaining
-    typer.echo(printable(f"{counts}, {len(todo.stale)} of them stale, {stored} stored in {folder}"))
+    typer.echo(replace_unprintable(f"{counts}, {len(todo.stale)} of them stale, {stored} stored in {folder}"))
 
 
 def watch(
@@ -181,7 +181,8 @@ def confirm(folder: Path) -> bool:
 
     if not is_sound(database_path(folder)) or not sys.stdin.isatty():
         return False  # opening the store then raises an error that names --yes
-    question = f"{printable(str(folder))} holds sound results. Keep them under another name, and train everything anew?"
+    shown = replace_unprintable(str(folder))
+    question = f"{shown} holds sound results. Keep them under another name, and train everything anew?"
     if not typer.confirm(question, err=True):
         raise GanbenchError("nothing was changed.")
     return True

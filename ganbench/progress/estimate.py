@@ -13,6 +13,7 @@ from ganbench.api.records import TRAINED
 from ganbench.api.trials import Batch
 from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
 from ganbench.progress.status import format_bytes, format_seconds
+from ganbench.results.files import list_networks
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -118,7 +119,7 @@ def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[Observati
         seconds, updates = float(train) + float(evaluate), float(critic) + float(generator)
         if seconds > 0 and updates > 0:
             observations.append(Observation(WorkItem(dataset, method, updates), 1.0, seconds))
-    return observations, [file.stat().st_size for file in (folder / "networks").glob("*.safetensors")]
+    return observations, [file.stat().st_size for file in list_networks(folder)]
 
 
 class TimedEnough(Exception):

@@ -21,7 +21,7 @@ from ganbench.escaping import replace_unprintable
 from ganbench.evaluation import success
 from ganbench.progress.eta import Forecast, WorkItem
 from ganbench.progress.status import SHORTFALLS, Status, process_memory
-from ganbench.results.files import read_holder
+from ganbench.results.files import read_holder, worker_log
 from ganbench.results.store import read
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.outcome_counts import count_outcomes
@@ -151,7 +151,7 @@ def running_labels(holder: psutil.Process, folder: Path) -> list[str]:
         children = holder.children()
     except psutil.Error:
         return []
-    labels = (read_last_label(folder / "log" / f"worker-{child.pid}.log") for child in children)
+    labels = (read_last_label(worker_log(folder, child.pid)) for child in children)
     return [label for label in labels if label]
 
 

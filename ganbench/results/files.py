@@ -50,6 +50,11 @@ def list_networks(folder: Path) -> list[Path]:
     return [file for file in files if re.fullmatch("[0-9a-f]{64}", file.stem) and not file.is_symlink()]
 
 
+def worker_log(folder: Path, process: int | str = "{process}") -> Path:
+    """Return where a worker, by the number of its process, writes its log; without a number, the pattern of it."""
+    return folder / "log" / f"worker-{process}.log"
+
+
 def make_folders(folder: Path) -> None:
     """Create the results folder and the folders in it."""
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED, Calibration
 from ganbench.escaping import html_table
 from ganbench.results.history import Run, read_runs
@@ -42,8 +43,8 @@ class Frames:
     """The results of a suite.
 
     `trials`: one row per planned trial (`TRIAL_COLUMNS`). `status` is completed, diverged, failed, timed-out, or
-    missing where nothing is recorded yet. `diverged_at` is the update (of either player) at which a loss or a weight became
-    non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples shown to
+    missing where nothing is recorded yet. `diverged_at` is the update (of either player) at which a loss or a weight
+    became non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples shown to
     the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its members.
     `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
     are not part of a trial's series: they score its best snapshots on samples that did not choose them (`series` is
@@ -95,9 +96,10 @@ class Frames:
         columns = ["trials", *statuses]
         table = shown.groupby(["dataset", "method"], sort=False)[columns].sum().reset_index().astype("str")
         units = f"{self.trials['architecture'].nunique()} architectures, {self.trials['seed'].nunique()} seeds"
-        scores = ", ".join(self.scores["name"].drop_duplicates())
+        scores = metric_title(", ".join(self.scores["name"].drop_duplicates()))
+        head = [name.replace("-", " ") for name in table.columns]
         notes = (f"{units}. Scores: {scores or 'none yet'}.", FRAMES)
-        return html_table("ganbench results", list(table.columns), table.to_numpy().tolist(), notes)
+        return html_table("ganbench results", head, table.to_numpy().tolist(), notes)
 
 
 def build_frames(connection: Connection, *, everything: bool, signals: bool) -> Frames:

@@ -253,5 +253,5 @@ def read(path: str | Path, *, everything: bool = False, signals: bool = True) ->
 
 
 def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:
-    """Number every trial that has no number yet."""
+    """Add the trials that have no number yet, each under a new one."""
     execute(connection, insert(TRIALS).prefix_with("OR IGNORE"), [trial_row(trial) for trial in trials])

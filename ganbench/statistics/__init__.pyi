@@ -2,7 +2,7 @@ from .bootstrap import bootstrap_median
 from .costs import cost_table, success_cost_table
 from .final_scores import trial_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
-from .outcome_counts import failure_counts, outcome_counts
+from .outcome_counts import count_failures, count_outcomes
 from .outcome_table import trial_outcomes
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .score_summary import seed_share_table, summary_table
@@ -14,14 +14,14 @@ __all__ = [
     "Interval",
     "bootstrap_median",
     "cost_table",
+    "count_failures",
+    "count_outcomes",
     "curve_half_width",
     "effective_size",
-    "failure_counts",
     "holm",
     "mcnemar_exact",
     "median_differences",
     "median_interval",
-    "outcome_counts",
     "paired_difference",
     "quantile",
     "rate_table",

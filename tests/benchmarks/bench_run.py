@@ -71,7 +71,7 @@ def test_a_whole_run(benchmark, tmp_path: Path, width: int, rows: int, steps: in
 
     def run() -> None:
         began = time.perf_counter()
-        words = [sys.executable, "-m", "ganbench.cli", "run", str(suite), "--out", next(folders)]
+        words = [sys.executable, "-m", "ganbench", "run", str(suite), "--results", next(folders)]
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         taken["c"].append(seconds([process], began))
 

@@ -135,6 +135,15 @@ def test_a_failed_trial_makes_exit_code_1_and_its_message_is_shown(tmp_path):
     assert "\x1b" not in ended.stderr
 
 
+def test_a_full_output_is_answered_without_a_traceback(tmp_path):
+    command = [sys.executable, "-m", "ganbench", "list", "losses"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert "no space is left to write to" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_help_is_quick_and_light(tmp_path):
     def seconds() -> float:
         """The processor's time: the wall's would measure the neighbours."""
@@ -160,7 +169,7 @@ def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
     for session, event in run_events(read_suite(small()), Settings(out=tmp_path / "r", jobs=0), screen.on_progress):
         screen.on_plan(session) if event is None else screen.on_event(session, event)
     status = screen.refresh_status()
-    assert (status.share, status.left) == (pytest.approx(1.0), 0)
-    assert status.headline().startswith("6/6 trials")
-    assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in status.standing()
+    assert (status.share, status.seconds_left) == (pytest.approx(1.0), 0)
+    assert status.describe_progress().startswith("6/6 trials")
+    assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in status.describe_successes()
     assert screen.render().row_count == 2

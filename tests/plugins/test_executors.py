@@ -168,7 +168,8 @@ def test_a_worker_has_one_thread_and_the_driver_keeps_its_own(monkeypatch: pytes
 
 
 def test_the_log_folder_keeps_what_a_worker_wrote_under_its_batchs_name(tmp_path: Path) -> None:
-    list(local.build(jobs=1, log=str(tmp_path / "log"))(works.oversleep_if_bad, [make_batch("good")]))
+    run = local.build(jobs=1, log=str(tmp_path / "log" / "worker-{process}.log"))
+    list(run(works.oversleep_if_bad, [make_batch("good")]))
     [log] = (tmp_path / "log").iterdir()
     assert log.name.startswith("worker-")
     assert log.read_text().strip() == f"== {make_batch('good').label}"
@@ -185,7 +186,8 @@ def test_closing_the_events_stops_the_workers() -> None:
 
 
 def test_workers_start_when_the_executor_is_called_and_end_if_no_event_is_read(tmp_path: Path) -> None:
-    events = local.build(jobs=2, log=str(tmp_path))(works.sleep_for_a_minute, [make_batch("one")])
+    run = local.build(jobs=2, log=str(tmp_path / "worker-{process}.log"))
+    events = run(works.sleep_for_a_minute, [make_batch("one")])
     deadline = time.monotonic() + 30
     while len(logs := list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -32,7 +32,7 @@ def test_every_way_to_import_a_moved_module_is_answered() -> None:
 
 
 def test_a_module_that_never_was_is_an_ordinary_error() -> None:
-    with pytest.raises(ModuleNotFoundError, match="No module named 'ganbench.trails'"):
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'ganbench\.trails'"):
         exec("import ganbench.trails")
 
 

@@ -49,9 +49,10 @@ class Task:
 def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
     """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
-    Workers write what they and their libraries print to `worker-<pid>.log` in the folder `log`. They start when the
-    function is called, and stop when the events end or are closed. If a worker dies, its batch is given to another
-    worker, once; if that one dies too, the batch is lost. Raises GanbenchError for options out of range.
+    Workers write what they and their libraries print to the file `log`, in whose path "{process}" stands for the number
+    of the worker's process. They start when the function is called, and stop when the events end or are closed. If a
+    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. Raises
+    GanbenchError for options out of range.
     """
     if jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
@@ -60,9 +61,9 @@ def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callabl
 
     def run(work: Work, batches: Iterable[Batch]) -> Events:
         with ExitStack() as stack:
-            folder = log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-"))
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(jobs, timeout, folder, work))
+            file = Path(log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work))
             return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run

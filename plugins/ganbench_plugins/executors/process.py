@@ -77,7 +77,10 @@ def initialise_worker(driver: Connection, log: str, work: bytes) -> None:
     _driver = driver
     # Pebble's handler would run only after a long kernel returns to Python; the worker must stop at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    file = os.open(log_path(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    try:
+        file = os.open(log_path(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    except FileNotFoundError:
+        os._exit(1)  # the driver has ended meanwhile, and removed the folder of the logs
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
@@ -119,4 +122,4 @@ def run_task(number: int, task: bytes) -> bytes:
 
 def log_path(log: str, worker: int) -> Path:
     """Return the path of the log of a worker, by its process id."""
-    return Path(log) / f"worker-{worker}.log"
+    return Path(log.replace("{process}", str(worker)))
