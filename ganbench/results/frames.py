@@ -44,8 +44,9 @@ class Frames:
 
     `trials`: one row per planned trial (`TRIAL_COLUMNS`). `status` is completed, diverged, failed, timed-out, or
     missing where nothing is recorded yet. `diverged_at` is the update (of either player) at which a loss or a weight
-    became non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples shown to
-    the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its members.
+    became non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples
+    shown to the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its
+    members.
     `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
     are not part of a trial's series: they score its best snapshots on samples that did not choose them (`series` is
     without them).
