@@ -65,7 +65,7 @@ def notes(frames: Any) -> str:
     return " ".join(make_tables(frames)[0].notes)
 
 
-def test_a_sample_extended_after_results_is_told_in_the_first_table(tmp_path: Path) -> None:
+def test_a_sample_extended_after_results_is_reported_in_the_first_table(tmp_path: Path) -> None:
     plan = [trial(seed=seed) for seed in range(6)]
     results(tmp_path, [record(each, [1.0]) for each in plan[:3]], plan=plan[:4])
     assert "Extended" not in notes(read(tmp_path))
@@ -78,20 +78,20 @@ def test_a_sample_extended_after_results_is_told_in_the_first_table(tmp_path: Pa
     assert "Extended" not in notes(results(tmp_path, [], plan=plan[:4])), "what was planned first is as it was"
 
 
-def test_a_plan_that_grew_before_any_result_is_no_extension(tmp_path: Path) -> None:
+def test_a_plan_that_grew_before_any_result_is_not_an_extension(tmp_path: Path) -> None:
     results(tmp_path, [], plan=[trial(seed=0)])
     assert "Extended" not in notes(
         results(tmp_path, [record(trial(seed=1), [1.0])], plan=[trial(seed=0), trial(seed=1)])
     )
 
 
-def test_another_budget_in_the_same_folder_is_no_extension(tmp_path: Path) -> None:
+def test_another_budget_in_the_same_folder_is_not_an_extension(tmp_path: Path) -> None:
     train(tmp_path)
     train(tmp_path, budget={"generator_steps": 6, "batch_size": 16, "snapshots": 2})
     assert describe_extensions(read(tmp_path).runs) == []
 
 
-def test_a_method_changed_after_its_results_is_told_by_name(tmp_path: Path) -> None:
+def test_a_method_changed_after_its_results_is_named(tmp_path: Path) -> None:
     def asked(lr: float) -> dict[str, Any]:
         return {"method": [{"name": "wild", "from": "ns-gan", "optimizer": {"name": "sgd", "lr": lr}}]}
 
@@ -102,7 +102,7 @@ def test_a_method_changed_after_its_results_is_told_by_name(tmp_path: Path) -> N
     assert "3 trials (method wild with other settings)" in said
 
 
-def test_the_history_tells_every_run(tmp_path: Path) -> None:
+def test_the_history_lists_every_run(tmp_path: Path) -> None:
     ganbench.run(small(seeds=2), out=tmp_path / "r", jobs=0)
     ganbench.run(small(seeds=2), out=tmp_path / "r", jobs=0)
     ganbench.run(small(question="Another?"), out=tmp_path / "r", jobs=0)

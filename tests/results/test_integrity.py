@@ -1,4 +1,4 @@
-"""A results folder of a stranger is data: shown escaped or refused by name, never run, never a reason to write."""
+"""The results folder of a third party is data: shown escaped or refused by name, never executed, never written to."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def everything_in(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_labels_and_errors_of_strangers_are_shown_escaped_and_nothing_is_written(tmp_path: Path, payload: str) -> None:
+def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_written(tmp_path: Path, payload: str) -> None:
     labels = {"method": payload, "dataset": payload, "architecture": payload}
     asked = replace(trial(), labels=labels)
     with Store(tmp_path / "r") as store:
@@ -137,7 +137,7 @@ def test_cells_that_ganbench_never_writes_are_refused_by_name(tmp_path: Path, sa
 @pytest.mark.parametrize(
     "suite", ["not = = TOML", "{not JSON", "x = 1", "[]", "outcomes = 3", '{"success": 3}', "\x1b[31m"]
 )
-def test_a_stored_suite_that_is_none_is_refused_with_its_place(tmp_path: Path, suite: str) -> None:
+def test_an_invalid_stored_suite_is_refused_with_its_place(tmp_path: Path, suite: str) -> None:
     folder = hostile(tmp_path / "r")
     with sqlite3.connect(folder / "results.sqlite") as link:
         link.execute("UPDATE runs SET suite = ?", (suite,))
@@ -158,7 +158,7 @@ def test_a_database_in_write_ahead_mode_is_refused_before_anything_is_made_besid
     assert everything_in(folder) == before
 
 
-def test_a_generator_that_is_no_safetensors_is_never_taken_for_one(tmp_path: Path) -> None:
+def test_a_generator_that_is_not_a_safetensors_file_is_refused(tmp_path: Path) -> None:
     key = trial().key
     folder = hostile(tmp_path / "r")
     (folder / "networks" / f"{key}.safetensors").write_bytes(b"\x80\x04cos\nsystem\n(S'touch hacked'\ntR.")
@@ -167,7 +167,7 @@ def test_a_generator_that_is_no_safetensors_is_never_taken_for_one(tmp_path: Pat
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "abc", "%", "_" * 8, "G" * 64, "a" * 65])
-def test_what_is_no_key_is_never_looked_up(tmp_path: Path, key: str) -> None:
+def test_what_is_not_a_key_is_never_looked_up(tmp_path: Path, key: str) -> None:
     with Store(hostile(tmp_path / "r"), readonly=True) as store:
         for look in (store.detail, store.generator):
             with pytest.raises(GanbenchError, match="is not a key: give 4 to 64 hexadecimal digits"):
@@ -199,7 +199,7 @@ def test_a_link_where_a_half_written_file_would_be_is_replaced_not_followed(tmp_
     assert (folder / "suite.toml").read_text() == SUITE
 
 
-def test_frames_of_strangers_render_whatever_they_are_called(tmp_path: Path) -> None:
+def test_frames_of_third_parties_render_under_any_name(tmp_path: Path) -> None:
     from ganbench.report import make_tables
 
     frames = results(tmp_path, [record(replace(trial(), labels={"method": PAYLOADS["escapes"]}), [1.0])])

@@ -195,14 +195,14 @@ def test_a_record_can_be_looked_up_by_the_beginning_of_its_key(tmp_path: Path) -
             store.detail("../..")
 
 
-def test_a_key_that_is_no_hash_never_becomes_a_path(tmp_path: Path) -> None:
+def test_a_key_that_is_not_a_hash_never_becomes_a_path(tmp_path: Path) -> None:
     evil = trial()
     vars(evil)["key"] = "../../evil"
     with Store(tmp_path) as store, pytest.raises(GanbenchError, match=r"'../../evil' is no trial's key"):
         store.append([record(evil, generator=b"x")])
 
 
-def test_a_second_writer_is_told_who_holds_the_folder(tmp_path: Path) -> None:
+def test_a_second_writer_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
     with Store(tmp_path), pytest.raises(GanbenchError, match=r"process \d+ on .+ writes here"):
         Store(tmp_path).open()
     Store(tmp_path).open().close()
@@ -228,7 +228,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         Store(tmp_path).open()  # and the lock was given back
 
 
-def test_a_strangers_database_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "results.sqlite") as link:
         link.execute("CREATE TABLE other (x)")
     link.close()
