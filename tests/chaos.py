@@ -1,10 +1,10 @@
-"""Kills a run again and again at random, and starts it anew each time: nothing may be lost, and nothing may differ.
+"""Kill a run at random moments and start it again each time: no trial may be lost, and no result may differ.
 
     python tests/chaos.py --kills 200 --seed 0
 
-Each round starts `ganbench run` on a small suite and, after a random while, kills its driver, one of its workers, or
+Each round starts `ganbench run` on a small suite and, after a random time, kills its driver, one of its workers, or
 the whole process group by SIGKILL. When a run comes to its end, its tables must be those of an undisturbed run; then
-the folder is thrown away and the next begins. Not collected by pytest; `make chaos` runs it.
+the results folder is deleted and the next run begins. Not collected by pytest; `make chaos` runs it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ganbench.results.store import read
 from ganbench.suite.loading import restore
 
 SUITE = """
-question = "What survives?"
+question = "Does a killed run lose anything?"
 seeds = 3
 methods = ["ns-gan", "wgan-gp"]
 
@@ -64,8 +64,8 @@ VICTIMS = ("driver", "worker", "group")
 
 
 def start(suite: Path, out: Path) -> subprocess.Popen[str]:
-    """Start a run in a process group of its own, keeping every batch at every snapshot."""
-    words = [sys.executable, "-m", "ganbench.cli", "run", str(suite), "--out", str(out), "--jobs", "2"]
+    """Start a run in a process group of its own that writes a checkpoint of every batch at every snapshot."""
+    words = [sys.executable, "-m", "ganbench", "run", str(suite), "--results", str(out), "--jobs", "2"]
     return subprocess.Popen(
         [*words, "--checkpoint", "0", "--retry", "failed"],
         stdout=subprocess.PIPE,
@@ -76,7 +76,7 @@ def start(suite: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def kill(run: subprocess.Popen[str], victim: str, out: Path, rng: random.Random) -> bool:
-    """Kill the driver, one worker, or the group; say whether there was anybody to kill."""
+    """Kill the driver, one worker, or the group; return whether there was a process to kill."""
     try:
         if victim == "worker":
             logs = out.glob("log/worker-*.log")
@@ -92,87 +92,96 @@ def kill(run: subprocess.Popen[str], victim: str, out: Path, rng: random.Random)
     return True
 
 
-def differences(found: Frames, wanted: Frames) -> list[str]:
-    """Say in what two results differ, but for wall times and the history of how they came about."""
-    said = []
-    if (statuses := Counter(found.trials["status"])) != (all_ok := Counter(wanted.trials["status"])):
-        said.append(f"statuses {dict(statuses)}, not {dict(all_ok)}")
+def find_differences(actual: Frames, expected: Frames) -> list[str]:
+    """Return the differences of two results, wall times and the history of runs left out."""
+    differences = []
+    statuses, expected_statuses = (Counter(frames.trials["status"]) for frames in (actual, expected))
+    if statuses != expected_statuses:
+        differences.append(f"statuses {dict(statuses)}, not {dict(expected_statuses)}")
     for name, by in (("scores", ["key", "name", "step", "fresh"]), ("signals", ["key", "name", "step"])):
-        one, other = (getattr(each, name).sort_values(by, ignore_index=True) for each in (found, wanted))
+        left, right = (getattr(frames, name).sort_values(by, ignore_index=True) for frames in (actual, expected))
         try:
-            pd.testing.assert_frame_equal(one, other, check_exact=True)
+            pd.testing.assert_frame_equal(left, right, check_exact=True)
         except AssertionError as error:
-            said.append(f"{name}: {str(error).splitlines()[0]}")
-    if page(found) != page(wanted):
-        said.append(f"tables:\n{page(found)}")
-    return said
+            differences.append(f"{name}: {str(error).splitlines()[0]}")
+    if write_page(actual) != write_page(expected):
+        differences.append(f"tables:\n{write_page(actual)}")
+    return differences
 
 
-def page(frames: Frames) -> str:
-    """Give all tables as text, as if nothing had taken any time."""
+def write_page(frames: Frames) -> str:
+    """Return all tables as text, with the same wall time for every trial."""
     timeless = frames.trials.assign(seconds_train=1.0, seconds_evaluate=1.0)
     tables = make_tables(replace(frames, trials=timeless), restore(frames.suite).success)
     return str(choose_writer("md").page(tables))
 
 
-def chaos(kills: int, seed: int, folder: Path) -> int:
-    """Kill so many times; give how many runs ended otherwise than an undisturbed one."""
-    rng, counts, wrong, ends = random.Random(seed), Counter[str](), 0, 0
-    suite = folder / "chaos.toml"
+def run_undisturbed(suite: Path, out: Path) -> tuple[Frames, float]:
+    """Run the suite without kills; return its results and its seconds of wall time. Raises SystemExit if it fails."""
+    began = time.monotonic()
+    run = start(suite, out)
+    output = run.communicate()[0]
+    if run.returncode:
+        raise SystemExit(f"the undisturbed run failed:\n{output}")
+    return read(out), time.monotonic() - began
+
+
+def kill_runs(kills: int, seed: int, folder: Path) -> int:
+    """Kill runs `kills` times; return how many completed runs differ from an undisturbed one, plus the lost trials."""
+    rng, counts, differing, completed = random.Random(seed), Counter[str](), 0, 0
+    suite, out = folder / "chaos.toml", folder / "killed"
     suite.write_text(SUITE)
     began = time.monotonic()
-    calm = start(suite, folder / "calm")
-    said = calm.communicate()[0]
-    if calm.returncode:
-        raise SystemExit(f"the undisturbed run failed:\n{said}")
-    whole, wanted, out = time.monotonic() - began, read(folder / "calm"), folder / "shaken"
-    say(f"undisturbed: {len(wanted.trials)} trials in {whole:.1f} s; now {kills} kills, seed {seed}")
+    expected, seconds = run_undisturbed(suite, folder / "undisturbed")
+    print_line(f"undisturbed: {len(expected.trials)} trials in {seconds:.1f} s; now {kills} kills, seed {seed}")
     while True:
         run, last = start(suite, out), counts.total() >= kills
         while not last and run.poll() is None:
-            after, victim = rng.uniform(0, whole), rng.choice(VICTIMS)
+            delay, victim = rng.uniform(0, seconds), rng.choice(VICTIMS)
             try:
-                run.wait(after)
+                run.wait(delay)
             except subprocess.TimeoutExpired:
                 if kill(run, victim, out, rng):
                     counts[victim] += 1
-                    say(f"  {counts.total()}: {victim} killed after {after:.1f} s")
+                    print_line(f"  {counts.total()}: {victim} killed after {delay:.1f} s")
                 last = counts.total() >= kills
-        said = run.communicate()[0]
-        if run.returncode < 0 or (run.returncode == 1 and "--retry" in said):
-            continue  # killed; or both workers of a batch were, and then it is a failed row that is trained again
-        ends += 1
-        found = differences(read(out), wanted) if run.returncode == 0 else [f"exit code {run.returncode}:\n{said}"]
-        wrong += bool(found)
-        say(f"{counts.total()} kills ({told(counts)}), end {ends}: {'; '.join(found) or 'the same tables'}")
+        output = run.communicate()[0]
+        if run.returncode < 0 or (run.returncode == 1 and "--retry" in output):
+            continue  # killed; or two workers of a batch were, so its trials are failed and the next run retries them
+        completed += 1
+        failure = [f"exit code {run.returncode}:\n{output}"]
+        differences = find_differences(read(out), expected) if run.returncode == 0 else failure
+        differing += bool(differences)
+        outcome = "; ".join(differences) or "the same tables"
+        print_line(f"{counts.total()} kills ({list_victims(counts)}), completed run {completed}: {outcome}")
         if counts.total() >= kills:
             break
         shutil.rmtree(out)
-    lost = len(wanted.trials) - int((read(out).trials["status"] == "completed").sum())
-    say(f"{counts.total()} kills ({told(counts)}) in {time.monotonic() - began:.0f} s: {ends} runs came to an end, ")
-    say(f"{wrong} of them with other tables than the undisturbed one; {lost} trials lost at the last")
-    return wrong + lost
+    lost = len(expected.trials) - int((read(out).trials["status"] == "completed").sum())
+    print_line(f"{counts.total()} kills ({list_victims(counts)}) in {time.monotonic() - began:.0f} s")
+    print_line(f"{completed} completed runs, {differing} of them differ from the undisturbed run; {lost} trials lost")
+    return differing + lost
 
 
-def told(counts: Counter[str]) -> str:
-    """Say how often each was killed."""
+def list_victims(counts: Counter[str]) -> str:
+    """Return how often each kind of process was killed, as text."""
     return ", ".join(f"{victim} {counts[victim]}" for victim in VICTIMS)
 
 
-def say(text: str) -> None:
-    """Print at once."""
+def print_line(text: str) -> None:
+    """Print a line at once, not when the buffer is full."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Read the command line, kill, and clean up."""
-    options = argparse.ArgumentParser(description="Kill runs at random; nothing may be lost.")
-    options.add_argument("--kills", type=int, default=200)
-    options.add_argument("--seed", type=int, default=0)
-    asked = options.parse_args()
+    """Read the command line and kill runs in a temporary folder; return the exit code, 0 if nothing differs."""
+    parser = argparse.ArgumentParser(description="Kill runs at random moments; no trial may be lost.")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ganbench-chaos-") as folder:
-        return int(chaos(asked.kills, asked.seed, Path(folder)) > 0)
+        return int(kill_runs(options.kills, options.seed, Path(folder)) > 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processes: a run from its plan to stored records, and recorded trials built, trained or scored again."""
+"""Running a suite from its plan to stored records, and rebuilding, rerunning and rescoring recorded trials."""
 
 import lazy_loader
 

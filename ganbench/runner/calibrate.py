@@ -1,4 +1,4 @@
-"""Scoring the untrained baselines before training, and refusing rules that they pass."""
+"""Scoring untrained baselines before training, and refusing success rules that they pass."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    asked: Suite, judged: Mapping[str, MeasurementProtocol], plugins: Registry, store: Store
+    suite: Suite, protocols: Mapping[str, MeasurementProtocol], plugins: Registry, store: Store
 ) -> Generator[Calibrating, None, None]:
-    """Score the untrained samplers of every protocol that is not stored yet, telling each before its turn.
+    """Score and store the untrained baselines of every protocol that is not stored yet.
 
-    Raises GanbenchError where a dataset or a metric has one: every trial would fail with it. Another exception is told,
-    and left to the trials.
+    `protocols` maps a dataset's label to its protocol. Yields an event before each baseline is scored. Raises
+    GanbenchError where building a dataset or a metric does, because every trial would fail with the same error. Any
+    other exception is reported as an event with `error`, and the run goes on: the trials may still succeed.
     """
     from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
     with single_thread():
-        for label, protocol in judged.items():
+        for label, protocol in protocols.items():
             if store.calibrations(protocol.key):
                 continue
             rows: list[Calibration] = []
             try:
-                bench = BaselineScorer(protocol, plugins)
-                for sampler in bench.samplers:
+                scorer = BaselineScorer(protocol, plugins)
+                for sampler in scorer.samplers:
                     yield Calibrating(label, sampler.name)
-                    rows += bench.score(sampler)
+                    rows += scorer.score(sampler)
             except GanbenchError as error:
-                place = locations.locate(asked, "dataset", [table.title for table in asked.dataset].index(label))
+                place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)
@@ -46,11 +47,14 @@ def calibrate(
                 store.calibrate(protocol.key, rows)
 
 
-def refuse_trivial(asked: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule that an untrained sampler passes, unless that is allowed."""
+def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
+    """Raise GanbenchError for the first success rule that an untrained baseline passes, unless the rule allows it.
+
+    `rows` maps a dataset's label to the scores of its baselines.
+    """
     from ganbench.evaluation.trivial_thresholds import explain_refusal, find_passing
 
-    for rule in asked.success:
-        passes = [] if rule.allow_trivial else find_passing(rule, rows.get(rule.dataset, ()))
-        if passes:
-            raise GanbenchError(f"{asked.where}: [[success]] for {rule.dataset!r}: {explain_refusal(rule, passes)}")
+    for rule in suite.success:
+        passing = [] if rule.allow_trivial else find_passing(rule, rows.get(rule.dataset, ()))
+        if passing:
+            raise GanbenchError(f"{suite.where}: [[success]] for {rule.dataset!r}: {explain_refusal(rule, passing)}")

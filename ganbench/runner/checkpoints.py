@@ -1,8 +1,10 @@
-"""Checkpoints of long batches: one safetensors file each, whole or not there, of use to the same work alone.
+"""Checkpoints of long batches: one safetensors file for each, written whole or not at all.
 
-    checkpoints/<the batch's key>.safetensors    tensors by name; in the header, as JSON, numbers and what it is of
+    checkpoints/<the batch's key>.safetensors    tensors by name; the header holds JSON: plain numbers and the work
 
-Nothing in it is unpickled. A file that is damaged, or of other code, another torch or another device, is ignored.
+The work says what the checkpoint belongs to: the batch, its code, its measurement and its environment. Only the same
+work resumes from it. A file that is damaged, or of other code, another torch or another device, is ignored. Nothing in
+the file is unpickled.
 """
 
 from __future__ import annotations
@@ -23,22 +25,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-"""Raised when what a checkpoint holds changes."""
+"""Version of the checkpoint's content; raise it when the content changes."""
 
-EVERY = 30.0
-"""At the first snapshot after so many seconds of work a batch is kept: shorter ones never are."""
+CHECKPOINT_SECONDS = 30.0
+"""Seconds of work after which the next snapshot of a batch writes a checkpoint. Shorter batches never write one."""
 
-Kept = tuple[dict[str, "Tensor"], dict[str, Any]]
-"""Tensors by name, and plain numbers."""
+CheckpointState = tuple[dict[str, "Tensor"], dict[str, Any]]
+"""The content of a checkpoint: tensors by name, and numbers that JSON can hold."""
 
 
 class Checkpoint:
-    """The checkpoint of one batch in a results folder (None: kept nowhere), due every so many seconds of work.
+    """The checkpoint of one batch in a results folder (None: no checkpoint is written), due `every` seconds of work.
 
-    `company` says what the training's bits hang on beside the batch: device, threads, torch.
+    `environment` holds what the exact numbers of the training depend on besides the batch: device, threads, torch.
     """
 
-    def __init__(self, folder: str | None, batch: Batch, company: Mapping[str, Any], every: float = EVERY) -> None:
+    def __init__(
+        self, folder: str | None, batch: Batch, environment: Mapping[str, Any], every: float = CHECKPOINT_SECONDS
+    ) -> None:
         self.path = checkpoint_path(Path(folder), batch.key) if folder is not None else None
         self.every, self.last, self.label = every, perf_counter(), batch.label
         self.work = canonical_json(
@@ -47,12 +51,12 @@ class Checkpoint:
                 "batch": batch.key,
                 "code": sorted({trial.code for trial in batch.trials}),
                 "measurement": asdict(batch.measurement),
-                "company": dict(company),
+                "company": dict(environment),  # the stored name of the environment
             }
         )
 
-    def keep(self, gather: Callable[[], Kept]) -> None:
-        """Write what `gather` gives if it is due. What cannot be kept or written is logged, and training goes on."""
+    def write_if_due(self, gather: Callable[[], CheckpointState]) -> None:
+        """Write the state that `gather` returns if a checkpoint is due; an error is logged and training goes on."""
         if self.path is None or perf_counter() - self.last < self.every:
             return
         from safetensors.torch import save
@@ -63,12 +67,12 @@ class Checkpoint:
             header = {"work": self.work, "numbers": text, "digest": hash_tensors(tensors, text)}
             self.path.parent.mkdir(exist_ok=True)
             write_file(self.path, save(tensors, header))
-        except Exception as error:  # an optimizer's odd memory, a full disk: nothing that a trial should die of
-            logging.getLogger("ganbench").warning("%s: no checkpoint: %s", self.label, error)
+        except Exception as error:  # an optimizer's state that cannot be saved, a full disk: no reason to fail a trial
+            logging.getLogger("ganbench").warning("%s: the checkpoint could not be written: %s", self.label, error)
         self.last = perf_counter()
 
-    def read(self) -> Kept | None:
-        """Give what was kept of this very work; None, and a line in the log, for anything else."""
+    def read(self) -> CheckpointState | None:
+        """Return the stored state of exactly this work, None where there is no file; log why a file is ignored."""
         if self.path is None or not self.path.is_file():
             return None
         from safetensors import SafetensorError, safe_open
@@ -78,32 +82,32 @@ class Checkpoint:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            self.ignore(f"damaged ({error})")
+            self.warn_ignored(f"damaged ({error})")
             return None
         if header.get("work") != self.work:
-            self.ignore("of other code, another torch or another device")
+            self.warn_ignored("of other code, another torch or another device")
         elif header.get("digest") != hash_tensors(tensors, header.get("numbers", "")):
-            self.ignore("damaged (what it holds is not what was written)")
+            self.warn_ignored("damaged (its content is not what was written)")
         else:
             return tensors, json.loads(header["numbers"])
         return None
 
-    def ignore(self, why: str) -> None:
-        """Say why a checkpoint is not gone on from."""
-        logging.getLogger("ganbench").warning("%s: its checkpoint is ignored: %s", self.label, why)
+    def warn_ignored(self, reason: str) -> None:
+        """Log why training does not resume from the checkpoint."""
+        logging.getLogger("ganbench").warning("%s: its checkpoint is ignored: %s", self.label, reason)
 
 
 def hash_tensors(tensors: Mapping[str, Tensor], text: str) -> str:
-    """Give the SHA-256 over a text and all tensors on the CPU, with their names, types and shapes."""
+    """Return the SHA-256, in hexadecimal, of a text and of all tensors (on the CPU) with names, types and shapes."""
     import torch
 
-    found = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
-        found.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
-def select_branch(kept: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Give the tensors whose names begin with `name/`, without it."""
-    return {full.removeprefix(f"{name}/"): tensor for full, tensor in kept.items() if full.startswith(f"{name}/")}
+def select_branch(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `name/`, named without this prefix."""
+    return {full.removeprefix(f"{name}/"): tensor for full, tensor in tensors.items() if full.startswith(f"{name}/")}

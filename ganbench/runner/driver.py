@@ -1,4 +1,4 @@
-"""The driver: from a suite to its results. It alone writes the store; clocks, failures and progress are here."""
+"""The driver: run a suite and store its results. Only the driver writes to the store while a suite runs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry, suite
+from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import Record
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError
 from ganbench.plan import selection
-from ganbench.results.files import forget_checkpoint, list_checkpoints
+from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrate, refuse_trivial
+from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
 from ganbench.runner.environment import collect_facts
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
+from ganbench.suite import loading
 from ganbench.suite.suite import DEFAULTS, Suite
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A suite, planned, with what is left of it to do; `later` counts trials that are left for another run."""
+    """A planned suite and the work of this run.
+
+    `todo` are the batches to train in this run; `later` is the number of trials left for another run. `aside` is where
+    `fresh` moved an old database, None if it did not.
+    """
 
     suite: Suite
     settings: Settings
@@ -43,8 +48,11 @@ class Session:
     later: int = 0
 
 
-News = Event | Calibrating
-Watch = Callable[[Session, News], None]
+RunEvent = Event | Calibrating
+"""What a run reports: events of the executor, and baselines that are scored before training."""
+
+Watch = Callable[[Session, RunEvent], None]
+"""A function that is called with every event of a run."""
 
 
 def run(
@@ -54,16 +62,16 @@ def run(
     watch: Watch | None = None,
     **settings: Any,
 ) -> Frames:
-    """Train what is missing of a suite and give its results as frames.
+    """Train the missing trials of a suite and return its results as frames.
 
-    `question` is a suite's path, name, or content; `offers` are plugins given in Python (modules, objects, or bare
-    functions marked with `hookimpl`), which run in this process. The rest is as in `Settings`. Raises GanbenchError
-    for whatever the user can mend.
+    `question` is a suite's path, name, or content. `offers` are plugins defined in Python (modules, objects, or
+    functions marked with `hookimpl`); with them the default is to train in this process. `watch` is called with the
+    session and every event. The other settings are those of `Settings`. Raises GanbenchError for errors that the user
+    can correct.
     """
     if offers:
         settings = {"jobs": 0, **settings}
-    chosen = Settings(offers=tuple(offers), **settings)
-    for session, event in run_events(read_suite(question), chosen):
+    for session, event in run_events(read_suite(question), Settings(offers=tuple(offers), **settings)):
         if watch is not None and event is not None:
             watch(session, event)
     from ganbench.results.store import read
@@ -72,156 +80,198 @@ def run(
 
 
 def read_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
-    """Give the suite that a path, a name, or a mapping stands for."""
+    """Return the suite that a path, a name, or a mapping stands for; a `Suite` is returned as it is."""
     if isinstance(question, Suite):
         return question
-    return suite.parse(question) if isinstance(question, Mapping) else suite.load(question)
+    return loading.parse(question) if isinstance(question, Mapping) else loading.load(question)
 
 
-def results_folder(asked: Suite, settings: Settings) -> Path:
-    """Give the results folder: the one asked for, else results/<the suite's name>."""
-    if not settings.out and asked.name in ("", ".", ".."):
-        raise GanbenchError(f"{asked.where}: {asked.name!r} can name no folder. Rename the suite, or give --out.")
-    return Path(settings.out) if settings.out else Path("results") / asked.name
+def results_folder(suite: Suite, settings: Settings) -> Path:
+    """Return the results folder of a suite: the one in the settings, else results/<the suite's name>."""
+    if not settings.out and suite.name in ("", ".", ".."):
+        raise GanbenchError(
+            f"{suite.where}: {suite.name!r} cannot be a folder's name. Rename the suite, or name a folder by --results."
+        )
+    return Path(settings.out) if settings.out else Path("results") / suite.name
 
 
-def make_plan(asked: Suite, settings: Settings) -> tuple[Registry, Plan]:
-    """Load the plugins and plan the suite."""
+def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
+    """Load the plugins and plan the suite; return the registry and the plan."""
     from ganbench import plan
     from ganbench.engine import device
 
     device.choose(settings.device)
     plugins = registry.load(files=settings.files, plugins=settings.offers)
-    return plugins, plan.make(asked, plugins)
+    return plugins, plan.make(suite, plugins)
 
 
-def missing(made: Plan, known: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
-    """Take off what is stored."""
+def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
+    """Return what of a plan is still to be trained.
+
+    `stored` maps the key of every stored trial to its code and status. With `keep_stale`, a record of changed code
+    counts as stored.
+    """
     from ganbench import plan
 
     if settings.keep_stale:
-        now = {trial.key: trial.code for trial in made.trials}
-        known = {key: (now.get(key, code), status) for key, (code, status) in known.items()}
-    return plan.missing(made, known, settings.retry)
+        codes = {trial.key: trial.code for trial in suite_plan.trials}
+        stored = {key: (codes.get(key, code), status) for key, (code, status) in stored.items()}
+    return plan.find_missing(suite_plan, stored, settings.retry)
 
 
-def select_now(todo: Todo, made: Plan, settings: Settings) -> tuple[Todo, int]:
-    """Give what of the work that is left is done in this run, and how many trials are left for another."""
-    chosen = selection.select(todo.batches, made, settings.only, settings.limit)
-    left = sum(len(batch.trials) for batch in todo.batches) - sum(len(batch.trials) for batch in chosen)
-    return replace(todo, batches=chosen), left
+def select_for_run(remaining: Todo, plan: Plan, settings: Settings) -> tuple[Todo, int]:
+    """Return the part of the remaining work that `only` and `limit` select, and how many trials are left out."""
+    batches = selection.select(remaining.batches, plan, settings.only, settings.limit)
+    return replace(remaining, batches=batches), count_trials(remaining.batches) - count_trials(batches)
+
+
+def count_trials(batches: Sequence[Batch]) -> int:
+    """Return the number of trials in all of the batches."""
+    return sum(len(batch.trials) for batch in batches)
 
 
 def run_events(
-    asked: Suite, settings: Settings, tell: Callable[[Progress], None] | None = None, clock: PhaseTimer | None = None
-) -> Iterator[tuple[Session, News | None]]:
-    """Run a suite, telling every event after it is stored. The first item has no event: planned, nothing done yet.
+    suite: Suite,
+    settings: Settings,
+    on_progress: Callable[[Progress], None] | None = None,
+    timer: PhaseTimer | None = None,
+) -> Iterator[tuple[Session, RunEvent | None]]:
+    """Run a suite and yield every event after its records are stored.
 
-    A batch that trains in this process cannot be told of by what it interrupts: `tell` hears its progress at once.
-    `clock` counts where the time goes.
+    The first item has no event: the suite is planned, and nothing is done yet. Then the untrained baselines are scored
+    under every protocol that is not stored, and then the batches train. A dataset that cannot be built, or a success
+    rule that a baseline passes, raises GanbenchError before anything of the run is stored or trained.
 
-    Then come untrained samplers that were never scored by this protocol. A dataset that cannot be had, and a success
-    rule that one of the samplers passes, are a GanbenchError before anything of the run is stored or trained.
+    A batch that trains in this process blocks this iterator, so its progress goes to `on_progress` instead. `timer`
+    counts where the time goes.
     """
-    from ganbench.evaluation.calibration import collect_protocols
-
-    folder, clock = results_folder(asked, settings), clock or PhaseTimer()
-    with clock.phase("plan"):
-        plugins, made = make_plan(asked, settings)
+    timer = timer or PhaseTimer()
+    folder = results_folder(suite, settings)
+    with timer.phase("plan"):
+        plugins, plan = make_plan(suite, settings)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
-        left = missing(made, store.known(), settings)
-        todo, later = select_now(left, made, settings)
+        remaining = find_remaining(plan, store.known(), settings)
+        todo, later = select_for_run(remaining, plan, settings)
         session = Session(
-            suite=asked,
+            suite=suite,
             settings=settings,
             registry=plugins,
-            plan=made,
+            plan=plan,
             todo=todo,
             folder=folder,
             aside=store.aside,
             later=later,
         )
         yield session, None
-        with clock.phase("calibrate"):
-            judged = collect_protocols(made.batches, plugins)
-        with execute(session, tell) as told:  # workers start while the samplers are scored
-            with closing(calibrate(asked, judged, plugins, store)) as scored:
-                for news in clock.each("calibrate", scored):
-                    yield session, news
-            refuse_trivial(asked, {label: store.calibrations(each.key) for label, each in judged.items()})
-            here = collect_facts()
-            with clock.phase("store"):
-                keys = {name: each.key for name, each in judged.items()}
-                here["run"] = store.begin_run(asked.text, made.trials, here, keys)
-                forget_checkpoints(folder, made, left)
-            for event in clock.each("wait", told):
-                if isinstance(event, Lost):
-                    event = Finished(event.batch, tuple(records_of_lost(event)), attempts=event.attempts)
-                if isinstance(event, Finished):
-                    own = {**here, "attempts": event.attempts}
-                    clock.work(event.records)
-                    with clock.phase("store"):
-                        store.append([replace(each, facts={**own, **each.facts}) for each in event.records])
-                    forget_checkpoint(folder, event.batch.key)
-                yield session, event
+        yield from train_and_store(session, store, remaining, on_progress, timer)
 
 
-def forget_checkpoints(folder: Path, made: Plan, left: Todo) -> None:
-    """Remove checkpoints of batches that are stored whole: a kill came between the two. Those of no batch here stay."""
-    if kept := list_checkpoints(folder):
-        for key in (kept & {batch.key for batch in made.batches}) - {batch.key for batch in left.batches}:
+def train_and_store(
+    session: Session, store: Store, remaining: Todo, on_progress: Callable[[Progress], None] | None, timer: PhaseTimer
+) -> Iterator[tuple[Session, RunEvent]]:
+    """Score the baselines, check the success rules, train and store the batches; yield the events as `run_events`."""
+    from ganbench.evaluation.calibration import collect_protocols
+
+    suite, plan, plugins = session.suite, session.plan, session.registry
+    with timer.phase("calibrate"):
+        protocols = collect_protocols(plan.batches, plugins)
+    with execute(session, on_progress) as events:  # workers start while the baselines are scored
+        with closing(calibrate(suite, protocols, plugins, store)) as calibration_events:
+            for calibrating in timer.iterate("calibrate", calibration_events):
+                yield session, calibrating
+        keys = {label: protocol.key for label, protocol in protocols.items()}
+        refuse_trivial_rules(suite, {label: store.calibrations(key) for label, key in keys.items()})
+        facts = collect_facts()
+        with timer.phase("store"):
+            facts["run"] = store.begin_run(suite.text, plan.trials, facts, keys)
+            forget_checkpoints(session.folder, plan, remaining)
+        for event in timer.iterate("wait", events):
+            if isinstance(event, Lost):
+                event = Finished(event.batch, tuple(make_lost_records(event)), attempts=event.attempts)
+            if isinstance(event, Finished):
+                timer.add_work(event.records)
+                with timer.phase("store"):
+                    store.append(add_facts(event, facts))
+                forget_checkpoint(session.folder, event.batch.key)
+            yield session, event
+
+
+def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
+    """Return the records of a batch with the facts of the run; a record's own facts override them."""
+    batch_facts = {**facts, "attempts": event.attempts}
+    return [replace(record, facts={**batch_facts, **record.facts}) for record in event.records]
+
+
+def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
+    """Remove checkpoints of this plan's batches that are already stored: an earlier run was killed before it did.
+
+    Checkpoints of batches that are not in this plan stay, since an edited suite may be changed back.
+    """
+    if checkpoints := list_checkpoints(folder):
+        stored = {batch.key for batch in plan.batches} - {batch.key for batch in remaining.batches}
+        for key in checkpoints & stored:
             forget_checkpoint(folder, key)
 
 
 @contextmanager
-def execute(session: Session, tell: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
-    """Hand what is left to the executor, which gives what happens; whatever ends this ends it too."""
+def execute(session: Session, on_progress: Callable[[Progress], None] | None = None) -> Iterator[Iterator[Event]]:
+    """Start the executor on the session's batches; the context is its events, and leaving it stops the executor."""
     if not session.todo.batches:
         yield iter(())
         return
     from ganbench.runner.worker import run_batch
 
     settings, plugins = session.settings, session.registry
-    here = settings.jobs == 0
-    name = DEFAULTS["executor here" if here else "executor"]
-    options: dict[str, Any] = {} if here else {"log": str(session.folder / "log"), "jobs": count_workers(session)}
-    if not here and settings.timeout is not None:
-        options["timeout"] = settings.timeout
-    if settings.offers and not here:
-        raise GanbenchError("offers given in Python cannot travel to workers: use jobs=0, or files=[...] for a file.")
+    in_process = settings.jobs == 0
+    if settings.offers and not in_process:
+        raise GanbenchError(
+            "offers defined in Python cannot be sent to workers. Use jobs=0, or put them in a file and use files=[...]."
+        )
     work = partial(
         run_batch,
         files=settings.files,
         device=settings.device,
-        plugins=plugins if here else None,
+        plugins=plugins if in_process else None,
         folder=str(session.folder),
         every=settings.checkpoint,
     )
-    execute = plugins.build("executors", name, plugins.options("executors", name, options))
-    told = iter(execute(partial(run_telling, work, tell) if here and tell else work, session.todo.batches))
+    name, options = choose_executor(session)
+    executor = plugins.build("executors", name, plugins.options("executors", name, options))
+    reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work
+    events = iter(executor(reporting, session.todo.batches))
     try:
-        yield told
+        yield events
     finally:
-        if (close := getattr(told, "close", None)) is not None:
+        if (close := getattr(events, "close", None)) is not None:
             close()
 
 
+def choose_executor(session: Session) -> tuple[str, dict[str, Any]]:
+    """Return the name of the executor for the session's settings, and its options."""
+    if session.settings.jobs == 0:
+        return DEFAULTS["executor here"], {}
+    options: dict[str, Any] = {"log": str(worker_log(session.folder)), "jobs": count_workers(session)}
+    if session.settings.timeout is not None:
+        options["timeout"] = session.settings.timeout
+    return DEFAULTS["executor"], options
+
+
 def count_workers(session: Session) -> int:
-    """Give the number of workers that a run starts: as many as asked for, or cores, but none that finds no work."""
+    """Return how many workers a run starts: `jobs`, by default one per core, and never more than there are batches."""
     jobs = available_cores() if session.settings.jobs is None else session.settings.jobs
     return min(jobs, len(session.todo.batches))
 
 
-def run_telling(
+def run_with_progress(
     work: Callable[[Batch, Callable[[int, int], None]], list[Record]],
-    tell: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
     batch: Batch,
     _: Callable[[int, int], None],
 ) -> list[Record]:
-    """Do the work of a batch, telling its progress directly and not through the executor."""
-    return work(batch, lambda step, steps: tell(Progress(batch, step, steps)))
+    """Do the work of a batch and report its progress directly, not through the executor."""
+    return work(batch, lambda step, steps: on_progress(Progress(batch, step, steps)))
 
 
-def records_of_lost(event: Lost) -> list[Record]:
-    """Give the records of a batch that came to no end."""
+def make_lost_records(event: Lost) -> list[Record]:
+    """Return the records of a batch that ended without records: one for each trial, with the status and the error."""
     return [Record(trial=trial, status=event.status, error=event.error) for trial in event.batch.trials]

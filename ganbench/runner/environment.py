@@ -1,23 +1,23 @@
-"""The machine and the versions that a record is made on."""
+"""The machine and the package versions that the records of a run are made with."""
 
 from __future__ import annotations
 
 import os
 import platform
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
-REPORTED = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
-"""Distributions whose versions every run's facts name."""
+DISTRIBUTIONS = ("ganbench", "torch", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn")
+"""Distributions whose versions are stored among the facts of every run."""
 
 
 def collect_facts() -> dict[str, Any]:
-    """Give what a run keeps of the machine: nothing that names a person or a path."""
+    """Return the facts that a run stores about the machine; none of them names a person or a path.
+
+    A distribution that is not installed has the version "absent".
+    """
     versions = {}
-    for name in REPORTED:
+    for name in DISTRIBUTIONS:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Kept models brought back: a stored trial's batch rebuilt from what the store says of it, in its recorded company."""
+"""Rebuilding stored models: a trial's batch, restored from its record in its recorded composition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RebuiltBatch:
-    """A batch with its final snapshot; `files` are its members' generators by key, empty where there is none."""
+    """A batch with its final snapshot; `files` maps each member's key to its generator file, empty where it has none.
+
+    A member is one trial of the batch: the trials of a batch differ only in their seeds.
+    """
 
     batch: Batch
     training: Training
@@ -26,26 +29,37 @@ class RebuiltBatch:
     files: Mapping[str, bytes]
 
 
-def recorded_batch(detail: dict[str, Any]) -> tuple[Trial, ...]:
-    """Give the trials of a record's batch, itself among them: they differ in their seeds alone.
+def restore_members(detail: dict[str, Any]) -> tuple[Trial, ...]:
+    """Return all trials of the batch that a recorded trial was trained in; they differ only in their seeds.
 
-    Raises GanbenchError for a record that came to no training, so that it had no company.
+    `detail` is `Store.detail` of the trial. Raises GanbenchError for a trial that did not complete training: its record
+    has no batch composition.
     """
     labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
     trial = restore_trial(detail["content"], labels)
     if "members" not in detail["composition"]:
-        reason = detail["error"].strip().rpartition("\n")[2]
-        raise GanbenchError(f"trial {detail['key'][:12]} never trained to an end ({detail['status']}: {reason}).")
+        raise GanbenchError(
+            f"trial {detail['key'][:12]} did not complete its training ({detail['status']}: {last_line(detail)}). "
+            f"`ganbench run SUITE --retry {detail['status']}` trains it again."
+        )
     return tuple(replace(trial, seed=seed) for seed in detail["composition"]["members"])
 
 
-def recorded_device(detail: dict[str, Any]) -> str:
-    """Give where a recorded trial is to be rebuilt: on CUDA if it was there and there is any, else on the CPU."""
+def last_line(detail: dict[str, Any]) -> str:
+    """Return the last line of a record's error, "" where it has none."""
+    return detail["error"].strip().rpartition("\n")[2]
+
+
+def choose_device(detail: dict[str, Any]) -> str:
+    """Return the device on which to rebuild a recorded trial.
+
+    "auto", which is CUDA where there is a GPU, if the trial was trained on CUDA; else "cpu".
+    """
     return "auto" if detail["composition"].get("device") == "cuda" else "cpu"
 
 
-def stored_generator(store: Store, key: str) -> bytes:
-    """Give a trial's generator, nothing where there is none."""
+def read_generator(store: Store, key: str) -> bytes:
+    """Return the generator file of a trial, empty where it is missing or not the file that was stored."""
     try:
         return store.generator(key)
     except GanbenchError:
@@ -53,23 +67,22 @@ def stored_generator(store: Store, key: str) -> bytes:
 
 
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> RebuiltBatch:
-    """Rebuild the batch that a trial was trained in, to draw so many samples of each member.
+    """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
 
-    Raises GanbenchError where the trial left no generator.
+    Raises GanbenchError where the trial has no generator.
     """
     from ganbench.engine import device as devices
     from ganbench.engine.restore import restore_snapshot
     from ganbench.engine.train import prepare
 
     detail = store.detail(key)
-    members = recorded_batch(detail)
-    files = {member.key: stored_generator(store, member.key) for member in members}
+    members = restore_members(detail)
+    files = {member.key: read_generator(store, member.key) for member in members}
     if not files.get(key):
-        told = detail["error"].strip().rpartition("\n")[2]
-        raise GanbenchError(told or "its generator is missing, or is not the file that was stored.")
+        raise GanbenchError(last_line(detail) or "its generator is missing, or is not the file that was stored.")
     measurement = Measurement(metrics=(), samples=samples)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
-    training = prepare(batch, plugins, devices.configure(recorded_device(detail)))
+    training = prepare(batch, plugins, devices.configure(choose_device(detail)))
     return RebuiltBatch(
         batch=batch, training=training, snapshot=restore_snapshot(training, list(files.values())), files=files
     )

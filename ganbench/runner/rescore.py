@@ -1,4 +1,4 @@
-"""The kept final generators of a results folder, scored by another protocol without training anything."""
+"""Scoring the stored final generators of a results folder by another protocol, without training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
+from ganbench.results.files import database_path
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
 
@@ -20,87 +21,93 @@ if TYPE_CHECKING:
     from ganbench.api.metrics import Metric
     from ganbench.registry.registry import Registry
 
-Tell = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
+"""A function that is called with the number of trials that are done and the number of all trials."""
 
 
 @dataclass(kw_only=True)
-class Rescored:
-    """What came of it: scores by trial, and for how many trials there are none, by the reason."""
+class RescoreResult:
+    """The result of rescoring: the scores by trial key, and how many trials were skipped, by the reason."""
 
     scores: dict[str, Sequence[Score]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
     @property
     def lines(self) -> Iterator[str]:
-        """Say it all."""
-        every = [score for own in self.scores.values() for score in own]
-        ways = dict.fromkeys((s.name, s.measurement[:8], s.samples) for s in every)
-        for name, measurement, samples in ways:
-            count = sum((s.name, s.measurement[:8], s.samples) == (name, measurement, samples) for s in every)
+        """The result as the lines that `ganbench evaluate` prints."""
+        every = (score for scores in self.scores.values() for score in scores)
+        counts = Counter((score.name, score.measurement[:8], score.samples) for score in every)
+        for (name, measurement, samples), count in counts.items():
             yield f"{name} of {count} trials on {samples} samples, measurement {measurement}"
         for reason, count in self.skipped.items():
             yield f"{count} trials not scored: {reason}"
 
 
-def rescore(
-    folder: Path, metric: str, plugins: Registry, samples: int | None = None, tell: Tell = lambda done, trials: None
-) -> Rescored:
-    """Score every kept final generator by a metric, on so many samples (None: as many as it was judged on), and store.
+def rescore_trials(
+    folder: Path,
+    metric: str,
+    plugins: Registry,
+    samples: int | None = None,
+    on_progress: OnProgress = lambda done, trials: None,
+) -> RescoreResult:
+    """Score every stored final generator by a metric and store the scores; return them.
 
-    All of it is stored in one transaction, beside what there was. A trial whose dataset the metric cannot judge is
-    skipped with the reason; GanbenchError where that is all of them, where the metric needs what is not kept, or for a
-    wrong number of samples. `tell(done, trials)` is called on the way.
+    `samples` is the number of samples of each generator (None: as many as it was scored on before). All scores are
+    stored in one transaction, beside the old ones. A trial that the metric cannot score is skipped with the reason.
+    Raises GanbenchError where every trial is skipped, where the metric needs the critic, which is not stored, or for
+    fewer than two samples.
     """
     if samples is not None and samples < 2:
         raise GanbenchError(f"--samples = {samples}: give 2 or more, or leave it out.")
     offered = plugins.get("metrics", metric)
     part, built = Part(metric, offered.offer.version), plugins.build("metrics", metric)
     if built.needs == "networks":
-        raise GanbenchError(f"metric {metric!r} looks at the critic, and only generators are kept.")
-    if not (folder / "results.sqlite").is_file():
+        raise GanbenchError(f"metric {metric!r} needs the critic, but only generators are stored. Use another metric.")
+    if not database_path(folder).is_file():
         raise GanbenchError(f"{folder}: no results here. `ganbench run SUITE` makes them.")
-    found = Rescored()
+    result = RescoreResult()
     with Store(folder) as store:
         frames = store.frames(everything=True, signals=False)
         counts = frames.scores.groupby("key")["samples"].max()
         trials: pd.DataFrame = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
         for key in trials["key"]:
-            if key not in found.scores:
-                _score(store, key, plugins, (part, built), samples or int(counts.get(key, 0)), found)
-            tell(len(found.scores) + found.skipped.total(), len(trials))
-        if not found.scores:
-            raise GanbenchError(f"{folder}: nothing to score by {metric!r}: {'; '.join(found.skipped) or 'no trials'}.")
-        store.add_scores(found.scores)
-    return found
+            if key not in result.scores:
+                _score_batch(store, key, plugins, (part, built), samples or int(counts.get(key, 0)), result)
+            on_progress(len(result.scores) + result.skipped.total(), len(trials))
+        if not result.scores:
+            reasons = "; ".join(result.skipped) or "no trials"
+            raise GanbenchError(f"{folder}: no generator could be scored by {metric!r}: {reasons}.")
+        store.add_scores(result.scores)
+    return result
 
 
-def _score(
-    store: Store, key: str, plugins: Registry, metric: tuple[Part, Metric], samples: int, found: Rescored
+def _score_batch(
+    store: Store, key: str, plugins: Registry, metric: tuple[Part, Metric], samples: int, result: RescoreResult
 ) -> None:
-    """Score a trial, and its company with it; the reason where it cannot be."""
+    """Score a trial and the other members of its batch into `result`; count the reason where that fails."""
     try:
-        kept = rebuild_batch(store, key, plugins, samples)
-        found.scores.update(_judged(kept, plugins, metric))
-    except Exception as error:  # a stranger's metric or network may raise whatever it likes
+        rebuilt = rebuild_batch(store, key, plugins, samples)
+        result.scores.update(_score_members(rebuilt, plugins, metric))
+    except Exception as error:  # a third party's metric or network may raise anything
         reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
-        found.skipped[reason.partition("\n")[0]] += 1
+        result.skipped[reason.partition("\n")[0]] += 1
 
 
-def _judged(kept: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
-    """Score every member of a batch that left a generator, on the latents that members are judged on."""
+def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
+    """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation."""
     from ganbench.evaluation import scoring
     from ganbench.runner.worker import load_reference
 
-    training, snapshot = kept.training, kept.snapshot
-    reference = load_reference(plugins, kept.batch.trials[0].dataset, training.source, kept.batch)
-    drawn = training.draw_samples(snapshot, kept.batch.measurement.samples)
-    scored: dict[str, Any] = {}
-    for i, (key, file) in enumerate(kept.files.items()):
+    training, snapshot, batch = rebuilt.training, rebuilt.snapshot, rebuilt.batch
+    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch)
+    samples = training.draw_samples(snapshot, batch.measurement.samples)
+    scores: dict[str, Any] = {}
+    for i, (key, file) in enumerate(rebuilt.files.items()):
         if file:
-            own = {name: tensor[i].cpu() for name, tensor in snapshot.generators.items()}
+            parameters = {name: tensor[i].cpu() for name, tensor in snapshot.generators.items()}
             networks = snapshot.ensemble.networks
-            sight = scoring.ModelEvidence(
-                drawn[i], reference, networks=networks, generator_parameters=own, critic_parameters={}
+            evidence = scoring.ModelEvidence(
+                samples[i], reference, networks=networks, generator_parameters=parameters, critic_parameters={}
             )
-            scored[key] = scoring.score_model([metric], sight, step=snapshot.step, final=True)
-    return scored
+            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True)
+    return scores

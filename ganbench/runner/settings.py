@@ -1,4 +1,4 @@
-"""How to run a suite, never what: none of it is in a trial's key."""
+"""The settings of a run: how to run a suite, never what it asks. No setting is part of a trial's key."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from math import inf
 from pathlib import Path
 
 from ganbench.api.records import UNTRAINED
-from ganbench.errors import GanbenchError, unknown
+from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
-from ganbench.runner.checkpoints import EVERY
+from ganbench.runner.checkpoints import CHECKPOINT_SECONDS
 
 MOST_JOBS = 1024
+"""The largest number of workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to run.
+    """The settings of a run. Raises GanbenchError for a value that makes no sense.
 
-    `out` is the results folder itself (default: results/<suite>). `jobs` workers, 0 for this process, None for one
-    per core. `timeout` seconds a batch. `retry` names statuses to train again. `keep_stale` leaves records of changed
-    code as they are. `fresh` renames a database that cannot be used, and starts another; with `yes` also a sound one.
-    `checkpoint` seconds of work of a batch are kept at its next snapshot (inf: never).
-    `only` (as in "method=wgan-gp") and `limit` narrow what is trained now, never the plan. Raises GanbenchError for
-    what makes no sense.
+    `out` is the results folder (default: results/<suite>). `device` is "auto", "cpu" or "cuda". `jobs` is the number of
+    workers: 0 trains in this process, None starts one per core. `timeout` is the longest time of a batch, in seconds.
+    `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
+    `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
+    one; with `yes` it also renames a sound one. `checkpoint` is the time, in seconds of work, after which the next
+    snapshot of a batch writes a checkpoint (inf: never). `only` (such as "method=wgan-gp") and `limit` (a number of
+    trials) restrict what is trained now, never the plan.
     """
 
     out: str | Path | None = None
@@ -38,23 +40,25 @@ class Settings:
     yes: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
-    checkpoint: float = EVERY
+    checkpoint: float = CHECKPOINT_SECONDS
 
     def __post_init__(self) -> None:
-        """Refuse what no run could keep to."""
+        """Raise GanbenchError for a value that makes no sense."""
         if self.jobs is not None and not 0 <= self.jobs <= MOST_JOBS:
             raise GanbenchError(
-                f"--jobs = {self.jobs}: give 0 for this process, up to {MOST_JOBS} workers, or leave it out."
+                f"--jobs = {self.jobs}: give 0 to train in this process, up to {MOST_JOBS} workers, or leave it out."
             )
         if self.timeout is not None and not 0 < self.timeout < inf:
             raise GanbenchError(f"--timeout = {self.timeout:g}: give seconds above 0, or leave it out.")
         if not self.checkpoint >= 0:
-            raise GanbenchError(f"checkpoint = {self.checkpoint:g}: give seconds, 0 or more.")
+            raise GanbenchError(f"--checkpoint = {self.checkpoint:g}: give seconds, 0 or more.")
         if self.timeout is not None and self.jobs == 0:
-            raise GanbenchError(f"--timeout = {self.timeout:g}: this process cannot stop itself. Use --jobs 1 or more.")
+            raise GanbenchError(
+                f"--timeout = {self.timeout:g}: a time limit needs workers, and --jobs is 0. Use --jobs 1 or more."
+            )
         for status in self.retry:
             if status not in UNTRAINED:
-                raise unknown("status", status, UNTRAINED, "--retry")
+                raise unknown_name("status", status, UNTRAINED, "--retry")
         if self.fresh and self.only:
-            raise GanbenchError("--fresh starts everything anew, --only would leave the rest out. Give one of them.")
+            raise GanbenchError("--fresh trains everything again and --only trains a part. Give one of them.")
         selection.check(self.only, self.limit)

@@ -1,4 +1,4 @@
-"""Losses and architectures that go wrong in every way a run must outlive; a plugin file as a user would write one."""
+"""Losses and architectures that fail in every way that a run must handle, as a plugin file that a user could write."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 STEPS = 8
+"""The generator steps of a trial in the tests of these plugins."""
 
 
-def farewell() -> None:
-    """Die as the kernel kills who takes too much memory, with a last word."""
-    os.write(2, b"the loss says farewell\n")
+def kill_worker() -> None:
+    """Write a line to stderr, then kill this process as the kernel does when memory runs out."""
+    os.write(2, b"the loss kills its worker\n")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def give_up() -> None:
-    raise ArithmeticError("the loss gives up")
+def raise_error() -> None:
+    raise ArithmeticError("the loss raises")
 
 
-def late(act: Callable[[], None], after: int = 0) -> Callable[[], Objective]:
-    """Make a loss that does something terrible at the critic's call after so many."""
+def failing_loss(fail: Callable[[], None], after: int = 0) -> Callable[[], Objective]:
+    """Build the non-saturating loss; from the critic's call number `after` + 1 on it calls `fail`."""
 
     def build() -> Objective:
         calls: list[int] = []
@@ -35,7 +36,7 @@ def late(act: Callable[[], None], after: int = 0) -> Callable[[], Objective]:
         def critic(real: Tensor, fake: Tensor) -> Tensor:
             calls.append(1)
             if len(calls) > after:
-                act()
+                fail()
             return softplus(-real).mean() + softplus(fake).mean()
 
         return Objective(critic, lambda real, fake: softplus(-fake).mean())
@@ -44,44 +45,44 @@ def late(act: Callable[[], None], after: int = 0) -> Callable[[], Objective]:
 
 
 def hang() -> None:
-    """Wait for what never comes."""
+    """Sleep without end."""
     while True:
         time.sleep(1)
 
 
-class Bent(nn.Module):
-    """A generator whose samples are bent by a function of them."""
+class TransformedGenerator(nn.Module):
+    """A linear generator whose samples go through a function."""
 
-    def __init__(self, ask: Ask, bend: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, ask: Ask, transform: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.layer, self.bend = nn.Linear(2 + ask.latent, ask.shape[0]), bend
+        self.layer, self.transform = nn.Linear(2 + ask.latent, ask.shape[0]), transform
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.bend(self.layer(z))
+        return self.transform(self.layer(z))
 
 
-def bent(bend: Callable[[Tensor], Tensor]) -> Callable[[], Space]:
-    """Make a space of one generator, bent, against an ordinary critic."""
+def transformed_space(transform: Callable[[Tensor], Tensor]) -> Callable[[], Space]:
+    """Build a space with one architecture: a transformed generator and an ordinary critic."""
 
     def networks(spec: Any, ask: Ask) -> Networks:
         critic = nn.Sequential(nn.Linear(ask.shape[0], 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
-        return Networks(generator=Bent(ask, bend), critic=critic, latent=2)
+        return Networks(generator=TransformedGenerator(ask, transform), critic=critic, latent=2)
 
     return lambda: Space(sample=lambda rng: {}, networks=networks)
 
 
-def hungry(eat: Callable[[], object], most: int) -> Callable[[], Space]:
-    """Make a space that takes more memory than there is for more than so many members."""
+def memory_filling_space(allocate: Callable[[], object], fitting_members: int) -> Callable[[], Space]:
+    """Build a space that calls `allocate`, which runs out of memory, for batches of more than `fitting_members`."""
 
     def build() -> Space:
         members: list[int] = []
 
-        def bend(x: Tensor) -> Tensor:
-            if len(members) > most:
-                eat()
+        def transform(x: Tensor) -> Tensor:
+            if len(members) > fitting_members:
+                allocate()
             return x
 
-        inner = bent(bend)()
+        inner = transformed_space(transform)()
 
         def networks(spec: Any, ask: Ask) -> Networks:
             members.append(1)
@@ -94,17 +95,20 @@ def hungry(eat: Callable[[], object], most: int) -> Callable[[], Space]:
 
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
-    """Offer losses that end their worker, hang, or raise."""
-    yield Offer("farewell", late(farewell), "Kills its process.")
-    yield Offer("hangs", late(hang), "Never answers.")
-    yield Offer("gives-up", late(give_up, after=STEPS // 2 + 1), "Raises in the middle.")
+    """Offer losses that kill their worker, hang, or raise."""
+    yield Offer("kills-worker", failing_loss(kill_worker), "Kills its process.")
+    yield Offer("hangs", failing_loss(hang), "Never returns.")
+    yield Offer("raises", failing_loss(raise_error, after=STEPS // 2 + 1), "Raises in the middle of training.")
 
 
 @hookimpl
 def ganbench_architectures() -> Iterator[Offer]:
-    """Offer generators that give no numbers, one sample, or too much work for the memory."""
-    yield Offer("not-a-number", bent(lambda x: x * torch.nan), "Makes NaN.")
-    yield Offer("constant", bent(lambda x: 0 * x + 0.5), "Makes one sample.")
-    yield Offer("hungry-torch", hungry(lambda: torch.empty(1 << 60), most=2), "Asks torch for an exabyte.")
-    yield Offer("hungry-python", hungry(lambda: bytearray(1 << 60), most=2), "Asks Python for an exabyte.")
-    yield Offer("insatiable", hungry(lambda: torch.empty(1 << 60), most=0), "Asks for an exabyte, even alone.")
+    """Offer generators that return NaN, return a single sample, or run out of memory."""
+    yield Offer("not-a-number", transformed_space(lambda x: x * torch.nan), "Returns NaN.")
+    yield Offer("constant", transformed_space(lambda x: 0 * x + 0.5), "Returns a single sample.")
+    for name, allocate, fitting_members, summary in (
+        ("fills-memory-torch", lambda: torch.empty(1 << 60), 2, "Requests an exabyte from torch."),
+        ("fills-memory-python", lambda: bytearray(1 << 60), 2, "Requests an exabyte from Python."),
+        ("fills-memory-alone", lambda: torch.empty(1 << 60), 0, "Requests an exabyte even for one member."),
+    ):
+        yield Offer(name, memory_filling_space(allocate, fitting_members), summary)

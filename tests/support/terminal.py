@@ -1,4 +1,4 @@
-"""ganbench as a user types it: in this process, or in one of its own."""
+"""ganbench as a user runs it from a terminal: in this process, or in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ganbench import cli
 
 
 def process(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run ganbench in a process of its own: dear, since it imports torch anew."""
-    command = [sys.executable, "-m", "ganbench.cli", *words]
+    """Run ganbench in a process of its own; slow, since it imports torch again."""
+    command = [sys.executable, "-m", "ganbench", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def ganbench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run ganbench in this process, from `main()` on."""
+    """Run ganbench in this process by calling `main()`; return its exit code and what it printed."""
     out, err, code = StringIO(), StringIO(), 0
     with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
         try:
             cli.main(list(words))
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
+        except SystemExit as exit_request:
+            code = exit_request.code if isinstance(exit_request.code, int) else 1
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
