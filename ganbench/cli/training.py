@@ -56,7 +56,7 @@ def run(
 
     timer = PhaseTimer(process_age())
     settings = make_settings(
-        out=results,
+        results=results,
         device=device.value,
         jobs=jobs,
         timeout=timeout,
@@ -120,7 +120,7 @@ def plan(
     from ganbench.results.store import Store
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
 
-    asked_suite, settings = read_suite(suite), make_settings(out=results, files=plugin)
+    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin)
     plugins, whole = make_plan(asked_suite, settings)
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:

@@ -69,6 +69,8 @@ def run(
     session and every event. The other settings are those of `Settings`. Raises GanbenchError for errors that the user
     can correct.
     """
+    if "out" in settings:
+        raise GanbenchError("out is now results, as in ganbench.run(suite, results='folder').")
     if offers:
         settings = {"jobs": 0, **settings}
     for session, event in run_events(read_suite(question), Settings(offers=tuple(offers), **settings)):
@@ -88,11 +90,11 @@ def read_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
 
 def results_folder(suite: Suite, settings: Settings) -> Path:
     """Return the results folder of a suite: the one in the settings, else results/<the suite's name>."""
-    if not settings.out and suite.name in ("", ".", ".."):
+    if not settings.results and suite.name in ("", ".", ".."):
         raise GanbenchError(
             f"{suite.where}: {suite.name!r} cannot be a folder's name. Rename the suite, or name a folder by --results."
         )
-    return Path(settings.out) if settings.out else Path("results") / suite.name
+    return Path(settings.results) if settings.results else Path("results") / suite.name
 
 
 def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:

@@ -19,7 +19,7 @@ MOST_JOBS = 1024
 class Settings:
     """The settings of a run. Raises GanbenchError for a value that makes no sense.
 
-    `out` is the results folder (default: results/<suite>). `device` is "auto", "cpu" or "cuda". `jobs` is the number of
+    `results` is the results folder (default: results/<suite>). `device` is "auto", "cpu" or "cuda". `jobs` is the number of
     workers: 0 trains in this process, None starts one per core. `timeout` is the longest time of a batch, in seconds.
     `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
@@ -28,7 +28,7 @@ class Settings:
     trials) restrict what is trained now, never the plan.
     """
 
-    out: str | Path | None = None
+    results: str | Path | None = None
     device: str = "auto"
     jobs: int | None = None
     timeout: float | None = None

@@ -166,7 +166,7 @@ def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
 
     heard = StringIO()
     screen = LiveDisplay(Console(file=heard, width=200))
-    for session, event in run_events(read_suite(small()), Settings(out=tmp_path / "r", jobs=0), screen.on_progress):
+    for session, event in run_events(read_suite(small()), Settings(results=tmp_path / "r", jobs=0), screen.on_progress):
         screen.on_plan(session) if event is None else screen.on_event(session, event)
     status = screen.refresh_status()
     assert (status.share, status.seconds_left) == (pytest.approx(1.0), 0)

@@ -182,18 +182,18 @@ def test_a_stored_batch_leaves_no_checkpoint_behind(tmp_path: Path) -> None:
     def watch(session: Any, event: Any) -> None:
         counts.append(len(list(tmp_path.rglob("checkpoints/*.safetensors"))))
 
-    ganbench.run(small.suite(), out=tmp_path / "r", jobs=0, checkpoint=0.0, watch=watch)
+    ganbench.run(small.suite(), results=tmp_path / "r", jobs=0, checkpoint=0.0, watch=watch)
     assert (tmp_path / "r" / "checkpoints").is_dir(), "checkpoints must have been written"
     assert counts[-1] == 0
 
 
 def test_the_next_run_deletes_a_checkpoint_whose_batch_is_already_stored(tmp_path: Path) -> None:
     """A kill between the storing of a batch and the deletion of its checkpoint leaves such a file."""
-    ganbench.run(small.suite(), out=tmp_path, jobs=0, checkpoint=0.0)
+    ganbench.run(small.suite(), results=tmp_path, jobs=0, checkpoint=0.0)
     [stored, unknown] = [checkpoint_path(tmp_path, key) for key in (batch_keys(small.suite())[0], "0" * 64)]
     for path in (stored, unknown):
         path.write_bytes(b"")
-    ganbench.run(small.suite(), out=tmp_path, jobs=0)
+    ganbench.run(small.suite(), results=tmp_path, jobs=0)
     assert not stored.exists()
     assert unknown.exists(), "a suite that was edited may be changed back and need its checkpoint"
 

@@ -18,7 +18,7 @@ from tests.support.tiny_suite import suite as small
 
 def run_small(folder: Path, **settings: Any) -> list[str]:
     """Run the small suite; return the methods and seeds that were trained."""
-    session, *rest = run_events(read_suite(small()), Settings(out=folder, jobs=0, **settings))
+    session, *rest = run_events(read_suite(small()), Settings(results=folder, jobs=0, **settings))
     assert rest
     assert len(session[0].plan.trials) == 6
     return [f"{t.labels['method']} {t.seed}" for batch in session[0].todo.batches for t in batch.trials]
@@ -33,12 +33,12 @@ def test_only_narrows_what_is_trained_and_keeps_the_plan(tmp_path: Path) -> None
 
 def test_values_of_one_trait_are_alternatives_and_batches_stay_whole(tmp_path: Path) -> None:
     def count_selected(*only: str, **more: Any) -> int:
-        todo = next(iter(run_events(read_suite(small()), Settings(out=tmp_path, jobs=0, only=only, **more))))[0].todo
+        todo = next(iter(run_events(read_suite(small()), Settings(results=tmp_path, jobs=0, only=only, **more))))[0].todo
         return sum(len(batch.trials) for batch in todo.batches)
 
     assert count_selected("method=ns-gan", "method=wgan-gp") == 6
     assert count_selected("seed=1", "method=ns-gan", "dataset=ring") == 3
-    key = next(iter(run_events(read_suite(small()), Settings(out=tmp_path, jobs=0))))[0].plan.trials[4].key
+    key = next(iter(run_events(read_suite(small()), Settings(results=tmp_path, jobs=0))))[0].plan.trials[4].key
     assert count_selected(f"key={key[:9]}") == 3
     assert count_selected(limit=5) == 3
     assert count_selected(limit=6) == 6
@@ -61,7 +61,7 @@ def test_an_empty_selection_is_an_error_and_nothing_is_stored(
     settings: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(GanbenchError) as error:
-        ganbench.run(small(), out=tmp_path, jobs=0, **settings)
+        ganbench.run(small(), results=tmp_path, jobs=0, **settings)
     assert message in str(error.value)
     if (tmp_path / "results.sqlite").exists():
         with Store(tmp_path, readonly=True) as store:
@@ -70,7 +70,7 @@ def test_an_empty_selection_is_an_error_and_nothing_is_stored(
 
 
 def test_fresh_keeps_complete_results_with_their_generators_under_another_name(tmp_path: Path) -> None:
-    before = ganbench.run(small(), out=tmp_path, jobs=0)
+    before = ganbench.run(small(), results=tmp_path, jobs=0)
     with pytest.raises(GanbenchError, match=r"a sound database, which --fresh would put aside.*add --yes"):
         run_small(tmp_path, fresh=True)
     assert run_small(tmp_path, fresh=True, yes=True) == ["ns-gan 0", "ns-gan 1", "ns-gan 2"] + [
@@ -88,7 +88,7 @@ def test_fresh_keeps_complete_results_with_their_generators_under_another_name(t
 def test_fresh_asks_first_and_does_nothing_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganbench.cli import training
 
-    ganbench.run(small(), out=tmp_path / "r", jobs=0)
+    ganbench.run(small(), results=tmp_path / "r", jobs=0)
     process = command(
         "run", str(Path(__file__).parents[2] / "suites" / "smoke.toml"), "--results", "r", "--fresh", cwd=tmp_path
     )

@@ -27,7 +27,7 @@ def batches(**changes: Any) -> tuple[Batch, ...]:
 
 
 def test_records_of_the_folder_give_the_time_and_disk_of_the_remaining_trials(tmp_path: Path) -> None:
-    frames = ganbench.run(small(seeds=2), out=tmp_path, jobs=0)
+    frames = ganbench.run(small(seeds=2), results=tmp_path, jobs=0)
     with Store(tmp_path, readonly=True) as store:
         remaining = plan.find_missing(plan.make(parse(small(seeds=6)), PLUGINS), store.known()).batches
     estimate = estimate_cost(remaining, frames, tmp_path, PLUGINS, 1)

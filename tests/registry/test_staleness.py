@@ -29,7 +29,7 @@ MINE: dict[str, Any] = {"methods": ["ns-gan"], "method": [{"name": "m", "from": 
 def train_remaining(folder: Path, **settings: Any) -> tuple[list[str], int]:
     """Run a suite with a third-party loss; return the methods that were trained, and the number of stale trials."""
     suite = read_suite(small(**MINE, success=None))
-    (session, _), *_ = run_events(suite, Settings(out=folder, jobs=0, **settings))
+    (session, _), *_ = run_events(suite, Settings(results=folder, jobs=0, **settings))
     return [batch.trials[0].labels["method"] for batch in session.todo.batches], len(session.todo.stale)
 
 
@@ -91,7 +91,7 @@ def test_a_change_of_the_engines_numerics_makes_every_record_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def methods() -> list[str]:
-        (session, _), *_ = run_events(read_suite(small()), Settings(out=tmp_path, jobs=0))
+        (session, _), *_ = run_events(read_suite(small()), Settings(results=tmp_path, jobs=0))
         return [batch.trials[0].labels["method"] for batch in session.todo.batches]
 
     assert methods() == ["ns-gan", "wgan-gp"]

@@ -44,7 +44,7 @@ PLUGINS = registry.load()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of every kind of trial: points and images, averaged weights, batch statistics, spectral norm."""
     out = tmp_path_factory.mktemp("sheets") / "results"
-    driver.run(SUITE, out=out, jobs=0, device="cpu")
+    driver.run(SUITE, results=out, jobs=0, device="cpu")
     return out
 
 

@@ -23,7 +23,7 @@ SPACE = {"space": "random-mlp", "seed": 1, "options": {"depths": [2], "widths": 
 
 def train(folder: Path, **changes: Any) -> list[tuple[str, str, int]]:
     """Run the small suite with these changes; name what was trained."""
-    (session, _), *_ = run_events(read_suite(small(**changes)), Settings(out=folder, jobs=0))
+    (session, _), *_ = run_events(read_suite(small(**changes)), Settings(results=folder, jobs=0))
     return [
         (t.labels["method"], t.labels["architecture"], t.seed) for batch in session.todo.batches for t in batch.trials
     ]
@@ -103,9 +103,9 @@ def test_a_method_changed_after_its_results_is_named(tmp_path: Path) -> None:
 
 
 def test_the_history_lists_every_run(tmp_path: Path) -> None:
-    ganbench.run(small(seeds=2), out=tmp_path / "r", jobs=0)
-    ganbench.run(small(seeds=2), out=tmp_path / "r", jobs=0)
-    ganbench.run(small(question="Another?"), out=tmp_path / "r", jobs=0)
+    ganbench.run(small(seeds=2), results=tmp_path / "r", jobs=0)
+    ganbench.run(small(seeds=2), results=tmp_path / "r", jobs=0)
+    ganbench.run(small(question="Another?"), results=tmp_path / "r", jobs=0)
     with Store(tmp_path / "r", readonly=True) as store:
         runs = store.history()
         detail = store.detail(read(tmp_path / "r").trials["key"].iloc[0])

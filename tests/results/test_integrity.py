@@ -14,7 +14,7 @@ from ganbench.report.writers import render
 from ganbench.results.integrity import OURS
 from ganbench.results.store import Store, read
 
-from tests.suite.test_validation import harmless
+from tests.suite.test_validation import is_harmless
 from tests.support.terminal import ganbench
 from tests.support.tiny_suite import suite as small
 from tests.support.trials_by_hand import record, results, trial
@@ -66,7 +66,7 @@ def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_wri
         ended = ganbench("table", "r", "--format", form, cwd=tmp_path)
         code, out, err = ended.returncode, ended.stdout, ended.stderr
         assert code == 0, err
-        assert harmless(out + err)
+        assert is_harmless(out + err)
         assert "<script" not in out or form in ("csv", "latex")  # those are no HTML
         assert not any(line.startswith(("=", "+", "@")) for line in out.splitlines() if form == "csv")
     assert everything_in(tmp_path) == before
@@ -130,7 +130,7 @@ def test_cells_that_ganbench_never_writes_are_refused_by_name(tmp_path: Path, sa
     assert "r/results.sqlite: " in err
     assert said in err
     assert "Traceback" not in err
-    assert harmless(err)
+    assert is_harmless(err)
     assert everything_in(folder) == before
 
 
@@ -146,7 +146,7 @@ def test_an_invalid_stored_suite_is_refused_with_its_place(tmp_path: Path, suite
     code, err = ended.returncode, ended.stderr
     assert code == 2
     assert "ganbench: r: the stored suite: " in err
-    assert harmless(err)
+    assert is_harmless(err)
     assert "Traceback" not in err
 
 
@@ -203,5 +203,5 @@ def test_frames_of_third_parties_render_under_any_name(tmp_path: Path) -> None:
     from ganbench.report import make_tables
 
     frames = results(tmp_path, [record(replace(trial(), labels={"method": PAYLOADS["escapes"]}), [1.0])])
-    assert all(harmless(render(make_tables(frames), form)) for form in ("md", "csv", "json"))
+    assert all(is_harmless(render(make_tables(frames), form)) for form in ("md", "csv", "json"))
     assert small()["question"]  # the folder's suite.toml is never read back: what was asked stands in the database

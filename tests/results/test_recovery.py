@@ -93,7 +93,7 @@ def test_a_holder_is_named_and_its_kill_frees_the_folder_at_once(tmp_path: Path)
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(GanbenchError, match=rf"process {holder.pid} on .+ writes here"):
-            ganbench.run(small(), out=tmp_path, jobs=0)
+            ganbench.run(small(), results=tmp_path, jobs=0)
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         with Store(tmp_path) as store:

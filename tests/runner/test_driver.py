@@ -47,7 +47,7 @@ def ganbench_losses():
 
 
 def train(tmp_path, question=None, **settings):
-    return ganbench.run(question or tiny_suite(), out=tmp_path / "results", jobs=0, **settings)
+    return ganbench.run(question or tiny_suite(), results=tmp_path / "results", jobs=0, **settings)
 
 
 def final_values(frames, name):
@@ -74,7 +74,7 @@ def test_a_run_stores_a_record_scores_signals_and_a_generator_of_every_trial(tmp
 
 def test_a_second_run_trains_nothing_and_a_new_seed_trains_alone(tmp_path):
     three_seeds = train(tmp_path)
-    suite, settings = read_suite(tiny_suite()), Settings(out=tmp_path / "results", jobs=0)
+    suite, settings = read_suite(tiny_suite()), Settings(results=tmp_path / "results", jobs=0)
     assert [event for _, event in run_events(suite, settings)] == [None]
     pd.testing.assert_frame_equal(read(tmp_path / "results").scores, three_seeds.scores)
     four_seeds = train(tmp_path, tiny_suite(seeds=4))
@@ -89,7 +89,7 @@ def test_a_second_run_trains_nothing_and_a_new_seed_trains_alone(tmp_path):
 
 def test_workers_return_the_same_scores_as_this_process(tmp_path):
     in_process = train(tmp_path / "a")
-    in_workers = ganbench.run(tiny_suite(), out=tmp_path / "b" / "results", jobs=2)
+    in_workers = ganbench.run(tiny_suite(), results=tmp_path / "b" / "results", jobs=2)
     pd.testing.assert_frame_equal(in_process.scores, in_workers.scores)
     assert (tmp_path / "b" / "results" / "log").is_dir()
 
@@ -99,7 +99,7 @@ def test_a_loss_from_a_file_runs_and_an_edit_makes_its_trials_stale(tmp_path):
     question = tiny_suite(methods=["ns-gan"], method=[{"name": "m", "from": "ns-gan", "loss": "mine"}], success=None)
 
     def run() -> list[object]:
-        settings = Settings(out=tmp_path / "results", jobs=0, files=(str(file),))
+        settings = Settings(results=tmp_path / "results", jobs=0, files=(str(file),))
         todo = next(iter([session.todo for session, _ in run_events(read_suite(question), settings)]))
         return [*(batch.trials[0].labels["method"] for batch in todo.batches), len(todo.stale)]
 
@@ -126,11 +126,11 @@ def test_a_loss_defined_in_python_trains_like_the_loss_that_it_copies(tmp_path):
         yield Offer("copied", build, "Another copy of the -log D loss.")
 
     question = tiny_suite(methods=["ns-gan"], method=[{"name": "c", "from": "ns-gan", "loss": "copied"}], success=None)
-    frames = ganbench.run(question, out=tmp_path / "results", offers=[ganbench_losses])
+    frames = ganbench.run(question, results=tmp_path / "results", offers=[ganbench_losses])
     values = final_values(frames, "high-quality")
     assert list(values["c"]) == list(values["ns-gan"])
     with pytest.raises(GanbenchError, match="cannot be sent to workers"):
-        ganbench.run(question, out=tmp_path / "other", offers=[ganbench_losses], jobs=2)
+        ganbench.run(question, results=tmp_path / "other", offers=[ganbench_losses], jobs=2)
 
 
 def test_a_trial_that_raises_is_a_failed_row_and_the_other_trials_train(tmp_path):
@@ -143,7 +143,7 @@ def test_a_trial_that_raises_is_a_failed_row_and_the_other_trials_train(tmp_path
 
     broken = {"name": "broken-gan", "from": "ns-gan", "constraints": ["broken"]}
     frames = ganbench.run(
-        tiny_suite(methods=["ns-gan"], method=[broken], success=None), out=tmp_path / "r", offers=[ganbench_constraints]
+        tiny_suite(methods=["ns-gan"], method=[broken], success=None), results=tmp_path / "r", offers=[ganbench_constraints]
     )
     status = frames.trials.set_index("method")["status"]
     assert set(status["ns-gan"]) == {"completed"}
@@ -168,7 +168,7 @@ def test_a_run_killed_between_batches_resumes_to_the_scores_of_an_undisturbed_ru
     question = tiny_suite(architectures=space, budget={"generator_steps": 40, "snapshots": 2})
     suite = tmp_path / "suite.json"
     suite.write_text(json.dumps(question))
-    script = "import json, ganbench; ganbench.run(json.load(open('suite.json')), out='results', jobs=1)"
+    script = "import json, ganbench; ganbench.run(json.load(open('suite.json')), results='results', jobs=1)"
     driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, start_new_session=True)
     database, deadline = tmp_path / "results" / "results.sqlite", time.monotonic() + 300
     done = 0
@@ -183,7 +183,7 @@ def test_a_run_killed_between_batches_resumes_to_the_scores_of_an_undisturbed_ru
     driver.wait()
     assert 2 <= done < 30
     before = read(tmp_path / "results").scores
-    events = list(run_events(read_suite(question), Settings(out=tmp_path / "results", jobs=0)))
+    events = list(run_events(read_suite(question), Settings(results=tmp_path / "results", jobs=0)))
     remaining = sum(len(batch.trials) for batch in events[0][0].todo.batches)
     assert remaining <= 30 - done
     after = read(tmp_path / "results")
@@ -193,7 +193,7 @@ def test_a_run_killed_between_batches_resumes_to_the_scores_of_an_undisturbed_ru
         stored_before.sort_values(["key", "name", "step"], ignore_index=True),
         before.sort_values(["key", "name", "step"], ignore_index=True),
     )
-    undisturbed = ganbench.run(question, out=Path(tmp_path) / "again", jobs=0)
+    undisturbed = ganbench.run(question, results=Path(tmp_path) / "again", jobs=0)
     pd.testing.assert_frame_equal(
         after.scores.sort_values(["key", "name", "step"], ignore_index=True),
         undisturbed.scores.sort_values(["key", "name", "step"], ignore_index=True),
@@ -207,8 +207,13 @@ def test_progress_in_this_process_is_reported_before_its_batch_ends(tmp_path):
         steps.append((event.step, event.steps))
         order.append("progress")
 
-    for _, event in run_events(read_suite(tiny_suite()), Settings(out=tmp_path / "r", jobs=0), on_progress):
+    for _, event in run_events(read_suite(tiny_suite()), Settings(results=tmp_path / "r", jobs=0), on_progress):
         order.append(type(event).__name__)
     assert steps == [(step, 4) for step in (1, 2, 3, 4)] * 2
     assert "Progress" not in order, "progress is not reported twice"
     assert order.index("progress") < order.index("Finished")
+
+
+def test_the_results_folder_under_its_old_keyword_is_answered_with_the_new_one(tmp_path):
+    with pytest.raises(GanbenchError, match="out is now results"):
+        ganbench.run(tiny_suite(), out=tmp_path)

@@ -36,7 +36,7 @@ def facts(folder: Path, key: str) -> dict[str, Any]:
 
 
 def run(folder: Path, question: dict[str, Any], **settings: Any) -> Frames:
-    return ganbench.run(question, out=folder, files=(PLUGIN,), **settings)
+    return ganbench.run(question, results=folder, files=(PLUGIN,), **settings)
 
 
 def statuses(frames: Frames) -> dict[str, set[str]]:

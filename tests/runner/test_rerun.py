@@ -27,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rerun") / "r"
     divergent = {"name": "divergent", "from": "ns-gan", "optimizer": {"name": "sgd", "lr": 1e30}}
     suite = tiny_suite(methods=["ns-gan"], budget=BUDGET, method=[divergent], success=None)
-    ganbench.run(suite, out=out, jobs=1)
-    ganbench.run({**suite, "seeds": 4}, out=out, jobs=0)
+    ganbench.run(suite, results=out, jobs=1)
+    ganbench.run({**suite, "seeds": 4}, results=out, jobs=0)
     return out
 
 

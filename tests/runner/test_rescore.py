@@ -20,7 +20,7 @@ PLUGINS = registry.load()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    ganbench.run(tiny_suite(), out=tmp_path / "r", jobs=0)
+    ganbench.run(tiny_suite(), results=tmp_path / "r", jobs=0)
     return tmp_path / "r"
 
 
@@ -31,7 +31,7 @@ def final_values(frames, name, samples):
 
 def test_rescoring_gives_the_scores_that_training_would_have_given(folder: Path, tmp_path: Path) -> None:
     measurement = {"samples": 70, "metrics": ["modes", "sliced-w1"]}
-    trained = ganbench.run(tiny_suite(measurement=measurement), out=tmp_path / "trained", jobs=0)
+    trained = ganbench.run(tiny_suite(measurement=measurement), results=tmp_path / "trained", jobs=0)
     progress: list[tuple[int, int]] = []
     for metric in measurement["metrics"]:
         rescore_trials(folder, metric, PLUGINS, 70, lambda done, trials: progress.append((done, trials)))
@@ -63,7 +63,7 @@ def test_tables_show_the_protocols_separately_and_the_old_scores_stay(folder: Pa
 
 def test_a_condition_is_evaluated_under_the_protocol_of_the_suite(tmp_path: Path) -> None:
     rule = {"dataset": "ring", "condition": "modes >= 1 and high-quality >= 0", "allow_trivial": True}
-    frames = ganbench.run(tiny_suite(success=[rule]), out=tmp_path / "r", jobs=0)
+    frames = ganbench.run(tiny_suite(success=[rule]), results=tmp_path / "r", jobs=0)
     assert len(frames.trials) == 6
     before = command("table", "r", cwd=tmp_path)
     rescore_trials(tmp_path / "r", "modes", PLUGINS, 70)

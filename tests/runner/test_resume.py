@@ -61,7 +61,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(suite: Path) -> Frames:
-    return ganbench.run(suite, out=suite.parent / "undisturbed", jobs=0)
+    return ganbench.run(suite, results=suite.parent / "undisturbed", jobs=0)
 
 
 def assert_same(first: Frames, second: Frames) -> None:
@@ -138,7 +138,7 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_scores(
     run.wait()
     assert have_ended(children, 2), "every child ends at most 2 s after its driver"
     checkpoints = len(list_checkpoints(tmp_path / "r"))
-    frames = ganbench.run(suite, out=tmp_path / "r", jobs=jobs)
+    frames = ganbench.run(suite, results=tmp_path / "r", jobs=jobs)
     assert_same(frames, undisturbed)
     assert sum("resumed" in facts for facts in read_facts(tmp_path / "r")) == checkpoints
     assert not list_checkpoints(tmp_path / "r")
@@ -156,7 +156,7 @@ def test_a_worker_killed_during_a_batch_is_replaced_and_the_batch_resumes(
     folder, killed = tmp_path / "r", False
     attempts: dict[str, int] = {}
     first_steps: dict[tuple[str, int], int] = {}
-    for _, event in run_events(read_suite(suite), Settings(out=folder, jobs=1, checkpoint=0.0)):
+    for _, event in run_events(read_suite(suite), Settings(results=folder, jobs=1, checkpoint=0.0)):
         if isinstance(event, Started):
             attempts[event.batch.key] = attempts.get(event.batch.key, 0) + 1
         if isinstance(event, Progress):
