@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
-from ganbench.api.records import Record
+from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
@@ -275,5 +275,8 @@ def run_with_progress(
 
 
 def make_lost_records(event: Lost) -> list[Record]:
-    """Return the records of a batch that ended without records: one for each trial, with the status and the error."""
-    return [Record(trial=trial, status=event.status, error=event.error) for trial in event.batch.trials]
+    """Return the records of a batch that ended without any; a status that does not exist counts as a failure."""
+    status, error = event.status, event.error
+    if status not in UNTRAINED:
+        status, error = "failed", f"{error}\n{unknown_name('status', event.status, UNTRAINED, 'the executor')}"
+    return [Record(trial=trial, status=status, error=error) for trial in event.batch.trials]

@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
+from ganbench.api.events import Lost
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import read_suite, run_events
+from ganbench.runner.driver import make_lost_records, read_suite, run_events
 from ganbench.runner.settings import Settings
 from safetensors.torch import load
 
+from tests.support.executor_work import make_batch
 from tests.support.tiny_suite import suite as tiny_suite
 
 LOSS = '''
@@ -143,7 +145,9 @@ def test_a_trial_that_raises_is_a_failed_row_and_the_other_trials_train(tmp_path
 
     broken = {"name": "broken-gan", "from": "ns-gan", "constraints": ["broken"]}
     frames = ganbench.run(
-        tiny_suite(methods=["ns-gan"], method=[broken], success=None), results=tmp_path / "r", offers=[ganbench_constraints]
+        tiny_suite(methods=["ns-gan"], method=[broken], success=None),
+        results=tmp_path / "r",
+        offers=[ganbench_constraints],
     )
     status = frames.trials.set_index("method")["status"]
     assert set(status["ns-gan"]) == {"completed"}
@@ -217,3 +221,10 @@ def test_progress_in_this_process_is_reported_before_its_batch_ends(tmp_path):
 def test_the_results_folder_under_its_old_keyword_is_answered_with_the_new_one(tmp_path):
     with pytest.raises(GanbenchError, match="out is now results"):
         ganbench.run(tiny_suite(), out=tmp_path)
+
+
+def test_a_status_that_an_executor_invents_is_a_failure_that_names_the_right_one():
+    (record,) = make_lost_records(Lost(make_batch("one"), "timeout", "too slow"))  # type: ignore[arg-type]
+    assert record.status == "failed"
+    assert record.error.startswith("too slow\n")
+    assert "no status 'timeout'. Did you mean 'timed-out'?" in record.error
