@@ -7,11 +7,11 @@ from .success import beyond, meets, succeeds
 from .trivial_thresholds import find_passing
 
 __all__ = [
+    "OUTCOMES",
     "BaselineScorer",
     "BestSnapshots",
     "MeasurementProtocol",
     "ModelEvidence",
-    "OUTCOMES",
     "Reference",
     "Sampler",
     "Thresholds",

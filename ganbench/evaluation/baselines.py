@@ -1,4 +1,4 @@
-"""Untrained baselines: samplers that no method trained, from noise to a Gaussian fit, and the real data."""
+"""The data itself and untrained baselines: samplers that no method trained, from noise to a Gaussian fit."""
 
 from __future__ import annotations
 
@@ -16,131 +16,143 @@ from ganbench.api.models import Networks
 from ganbench.api.trials import digest
 from ganbench.errors import GanbenchError
 
-ROWS, ENTRIES = 10_000, 2**26
-"""Of how many rows, and of how many numbers altogether, statistics of the data are taken at the most."""
+MOST_SAMPLES, MOST_ENTRIES = 10_000, 2**26
+"""The most samples, and the most numbers altogether, that statistics of the data are computed from."""
 
 MEMORISED = 10
+"""The number of samples that the memorising baseline repeats."""
 
 NO_NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=1)
-"""The networks of who has none: metrics on networks never see it."""
+"""A placeholder for samplers, which have no networks; metrics on networks never see it."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """`sample(n, generator)` gives [n, *shape] without any training; not `trivial` is the ceiling alone."""
+    """A sampler that no method trained.
+
+    `sample(n, generator)` returns samples [n, *shape]. `trivial` is True for an untrained baseline, and False for real
+    data or the perfect sampler.
+    """
 
     name: str
     sample: Callable[[int, Generator], Tensor]
     trivial: bool = True
 
 
-def sampler_generator(name: str) -> Generator:
-    """Give a sampler's own random numbers, the same in every run."""
+def make_generator(name: str) -> Generator:
+    """Return a sampler's random number generator, seeded by its name, so every run draws the same samples."""
     return Generator().manual_seed(int(digest(name)[:12], 16))
 
 
 def baseline_samplers(source: Source, n: int) -> tuple[Sampler, ...]:
-    """Give a dataset's samplers, the ceiling first; `n` is how many samples of each will be asked for."""
-    generator, count = sampler_generator("rows"), max(n, min(ROWS, ENTRIES // math.prod(source.shape)))
+    """Return a dataset's samplers, the real data (or perfect sampler) first, then the untrained baselines.
+
+    `n` is the number of samples that each will draw. The baselines of images (a `shape` of three axes) differ
+    from those of all other data. Raise GanbenchError if the source has neither `draw` nor `take`.
+    """
+    generator, count = make_generator("rows"), max(n, min(MOST_SAMPLES, MOST_ENTRIES // math.prod(source.shape)))
     if source.draw is not None:
-        rows, ceiling = source.draw(generator, count), "perfect sampler"
-        few = rows[:MEMORISED]
+        real, name = source.draw(generator, count), "perfect sampler"
+        memorised = real[:MEMORISED]
     elif source.take is not None:
-        chosen = torch.randperm(source.size, generator=generator)[:count]
-        turns = chosen if source.labels is None else alternate_classes(chosen, source.labels(chosen))
-        rows, few, ceiling = source.take(chosen), source.take(turns[:MEMORISED]), "real data"
+        indices = torch.randperm(source.size, generator=generator)[:count]
+        ordered = indices if source.labels is None else alternate_classes(indices, source.labels(indices))
+        real, memorised, name = source.take(indices), source.take(ordered[:MEMORISED]), "real data"
     else:
-        raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Give it one of them.")
-    rows, few = rows.to("cpu", torch.float32), few.to("cpu", torch.float32)
-    trivial = (
-        image_samplers(rows, few) if len(source.shape) == 3 else point_samplers(rows, rows_of_one_mode(source, rows))
+        raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Provide one of them.")
+    real, memorised = real.to("cpu", torch.float32), memorised.to("cpu", torch.float32)
+    baselines = (
+        list_image_samplers(real, memorised)
+        if len(source.shape) == 3
+        else list_point_samplers(real, select_one_mode(source, real))
     )
     return (
-        Sampler(ceiling, partial(draw_rows, rows), trivial=False),
-        *(Sampler(name, partial(sample, some)) for name, sample, some in trivial),
+        Sampler(name, partial(resample, real), trivial=False),
+        *(Sampler(baseline, partial(draw, samples)) for baseline, draw, samples in baselines),
     )
 
 
-Trivial = tuple[str, Callable[[Tensor, int, Generator], Tensor], Tensor]
+Baseline = tuple[str, Callable[[Tensor, int, Generator], Tensor], Tensor]
+"""The name of a baseline, the function that draws from it, and the real samples that the function is given."""
 
 
-def image_samplers(rows: Tensor, few: Tensor) -> list[Trivial]:
-    """Name the samplers of images, each with the rows it knows."""
+def list_image_samplers(real: Tensor, memorised: Tensor) -> list[Baseline]:
+    """Return the untrained baselines for images, each with the real samples that it knows."""
     return [
-        ("noise", draw_noise, rows),
-        ("pixel-shuffled", shuffle_pixels, rows),
-        ("Gaussian fit", draw_gaussian, rows),
-        ("Gaussian fit, clamped", draw_clamped_gaussian, rows),
-        ("mean image", draw_rows, rows.mean(0, keepdim=True)),
-        ("ten memorised", draw_rows, few),
+        ("noise", draw_noise, real),
+        ("pixel-shuffled", shuffle_pixels, real),
+        ("Gaussian fit", draw_gaussian, real),
+        ("Gaussian fit, clamped", draw_clamped_gaussian, real),
+        ("mean image", resample, real.mean(0, keepdim=True)),
+        ("ten memorised", resample, memorised),
     ]
 
 
-def point_samplers(rows: Tensor, one: Tensor) -> list[Trivial]:
-    """Name the samplers of whatever is no image, each with the rows it knows."""
-    return [("uniform", draw_uniform, rows), ("Gaussian fit", draw_gaussian, rows), ("one mode", draw_rows, one)]
+def list_point_samplers(real: Tensor, mode: Tensor) -> list[Baseline]:
+    """Return the untrained baselines for data other than images, each with the real samples that it knows."""
+    return [("uniform", draw_uniform, real), ("Gaussian fit", draw_gaussian, real), ("one mode", resample, mode)]
 
 
-def draw_rows(rows: Tensor, n: int, generator: Generator) -> Tensor:
-    """Draw n of the rows, each as often as any other (give or take one)."""
-    turns = [torch.randperm(len(rows), generator=generator) for _ in range(math.ceil(n / len(rows)))]
-    return rows[torch.cat(turns)[:n]]
+def resample(real: Tensor, n: int, generator: Generator) -> Tensor:
+    """Draw n of the samples, each equally often; the counts of two samples differ by one at most."""
+    orders = [torch.randperm(len(real), generator=generator) for _ in range(math.ceil(n / len(real)))]
+    return real[torch.cat(orders)[:n]]
 
 
-def draw_noise(rows: Tensor, n: int, generator: Generator) -> Tensor:
-    """Draw every number uniformly between the least and the greatest of the data."""
-    low, high = rows.aminmax()
-    return low + (high - low) * torch.rand(n, *rows.shape[1:], generator=generator)
+def draw_noise(real: Tensor, n: int, generator: Generator) -> Tensor:
+    """Draw every number uniformly between the smallest and the largest number of the data."""
+    low, high = real.aminmax()
+    return low + (high - low) * torch.rand(n, *real.shape[1:], generator=generator)
 
 
-def draw_uniform(rows: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_uniform(real: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw uniformly from the data's bounding box."""
-    low, high = rows.amin(0), rows.amax(0)
-    return low + (high - low) * torch.rand(n, *rows.shape[1:], generator=generator)
+    low, high = real.amin(0), real.amax(0)
+    return low + (high - low) * torch.rand(n, *real.shape[1:], generator=generator)
 
 
-def shuffle_pixels(rows: Tensor, n: int, generator: Generator) -> Tensor:
-    """Permute the pixels of each of n images [c, h, w], its channels together."""
-    pixels = draw_rows(rows, n, generator).flatten(2)
+def shuffle_pixels(real: Tensor, n: int, generator: Generator) -> Tensor:
+    """Draw n real images [c, h, w] and permute the pixels of each; a pixel keeps its channels."""
+    pixels = resample(real, n, generator).flatten(2)
     order = torch.rand(n, 1, pixels.shape[2], generator=generator).argsort(2)
-    return pixels.gather(2, order.expand_as(pixels)).reshape(n, *rows.shape[1:])
+    return pixels.gather(2, order.expand_as(pixels)).reshape(n, *real.shape[1:])
 
 
-def draw_gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
-    """Draw from the Gaussian that has the rows' mean and covariance.
+def draw_gaussian(real: Tensor, n: int, generator: Generator) -> Tensor:
+    """Draw from the Gaussian that has the mean and the covariance of the real samples.
 
-    sum_i e_i (x_i - mean) / sqrt(m) with e ~ N(0, I_m) has exactly the covariance of m rows, however many columns they
-    have and whether it is singular or not; nothing is factorised.
+    sum_i e_i (x_i - mean) / sqrt(m) with e ~ N(0, I_m) has exactly the covariance of m samples, in any dimension and
+    also if it is singular. No matrix is factorised.
     """
-    flat = rows[:ROWS].flatten(1)
+    flat = real[:MOST_SAMPLES].flatten(1)
     mean = flat.mean(0)
     roots = (flat - mean) / math.sqrt(len(flat))
     parts = [torch.randn(len(part), len(flat), generator=generator) @ roots for part in torch.empty(n, 0).split(1000)]
-    return (mean + torch.cat(parts)).reshape(n, *rows.shape[1:])
+    return (mean + torch.cat(parts)).reshape(n, *real.shape[1:])
 
 
-def draw_clamped_gaussian(rows: Tensor, n: int, generator: Generator) -> Tensor:
-    """Hold that Gaussian to the data's range, as a tanh holds a generator."""
-    return draw_gaussian(rows, n, generator).clamp(*rows.aminmax())
+def draw_clamped_gaussian(real: Tensor, n: int, generator: Generator) -> Tensor:
+    """Draw from that Gaussian and clamp to the data's range, as a tanh bounds the output of a generator."""
+    return draw_gaussian(real, n, generator).clamp(*real.aminmax())
 
 
-def rows_of_one_mode(source: Source, rows: Tensor) -> Tensor:
-    """Give the rows nearest to one of the modes that the dataset's facts know of; without any, one row."""
+def select_one_mode(source: Source, real: Tensor) -> Tensor:
+    """Return the samples nearest to one of the modes in the dataset's facts; without known modes, a single sample."""
     centres = source.facts.get("centres")
-    if not isinstance(centres, Tensor) or centres.shape[1:] != rows.shape[1:]:
-        return rows[:1]
-    nearest = torch.cdist(rows.flatten(1), centres.to(rows).flatten(1)).argmin(1)
-    return rows[nearest == nearest[0]]
+    if not isinstance(centres, Tensor) or centres.shape[1:] != real.shape[1:]:
+        return real[:1]
+    nearest = torch.cdist(real.flatten(1), centres.to(real).flatten(1)).argmin(1)
+    return real[nearest == nearest[0]]
 
 
 def alternate_classes(indices: Tensor, labels: Tensor) -> Tensor:
-    """Order rows so that the classes take turns: the first few are of as many classes as they can be.
+    """Return the indices reordered so that the classes alternate; the first few then cover as many classes as possible.
 
-    So the ten memorised are one of each class where there are ten: what fools the Inception score.
+    Of ten classes, the ten memorised images are one of each: such a sampler fools the Inception score.
     """
-    seen: Counter[int] = Counter()
-    turns = []
+    counts: Counter[int] = Counter()
+    rounds = []
     for label in labels.tolist():
-        turns.append(seen[label])
-        seen[label] += 1
-    return indices[torch.tensor(turns).argsort(stable=True)]
+        rounds.append(counts[label])
+        counts[label] += 1
+    return indices[torch.tensor(rounds).argsort(stable=True)]

@@ -1,4 +1,4 @@
-"""Scores of a batch's snapshots during training; the best snapshots are scored again on samples that did not choose them.
+"""Scores of a batch's snapshots during training, and scores of the best ones on samples that did not choose them.
 
 The best of k noisy scores is biased: noise alone makes it as good as the best of k draws of the noise. So a snapshot is
 chosen on one set of samples and reported on another.
@@ -126,7 +126,7 @@ class BestSnapshots:
 
 
 def is_better(score: Score, best: Score | None) -> bool:
-    """Return whether a score is finite, has a better direction and is better than the best so far; an equal one is not."""
+    """Return whether a score is finite, has a better direction and is strictly better than the best so far, if any."""
     if score.direction == "neutral" or not math.isfinite(score.value):
         return False
     return best is None or (score.value > best.value if score.direction == "higher" else score.value < best.value)

@@ -1,10 +1,10 @@
-"""Samplers that no method trained, and what they score: the frame in which every other score is read.
+"""Scores of the data itself and of untrained baselines: the scale on which every other score is read.
 
     images       real data; noise, pixel-shuffled, Gaussian fit (also clamped), mean image, ten memorised
     other data   real data; uniform, Gaussian fit, one mode
 
-A law's own draws are called "perfect sampler" in place of "real data". These are the ceiling; the rest is trivial: it
-knows a few statistics, or a few rows, of the data. Every dataset gets them, whoever offers it.
+The draws of a distribution are called "perfect sampler" in place of "real data". All other samplers are trivial: they
+know a few statistics, or a few samples, of the data. Every dataset gets them, also those of third-party plugins.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ from ganbench.api.metrics import Metric
 from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError
-from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, sampler_generator
+from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
 from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model, score_spread
 from ganbench.registry.registry import Registry
 
-SAMPLERS = 1
-"""Raised when the numbers of a sampler change; part of every protocol's key."""
+SAMPLERS_VERSION = 1
+"""Increased when the numbers of a sampler change; part of the key of every protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementProtocol:
-    """What untrained samplers are scored by: a dataset and its measurement. `key` also knows the dataset's code."""
+    """A dataset and the measurement that its samplers are scored by.
+
+    `key` is a hash of both, of the dataset's code and of `SAMPLERS_VERSION`.
+    """
 
     dataset: Part
     measurement: Measurement
@@ -41,28 +44,29 @@ class MeasurementProtocol:
 
 
 def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, MeasurementProtocol]:
-    """Give the protocol of every dataset of a plan, by what tables call the dataset."""
-    found: dict[str, MeasurementProtocol] = {}
+    """Return the protocol of every dataset of a plan, by the label of the dataset in tables."""
+    protocols: dict[str, MeasurementProtocol] = {}
     for batch in batches:
         trial, measurement = batch.trials[0], batch.measurement
-        if (label := trial.labels["dataset"]) not in found:
+        if (label := trial.labels["dataset"]) not in protocols:
             code = plugins.code("datasets", trial.dataset.name)
-            key = digest([SAMPLERS, asdict(trial.dataset), code, asdict(measurement)])
-            found[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
-    return found
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement)])
+            protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
+    return protocols
 
 
 class BaselineScorer:
-    """Where the samplers of one protocol are judged, by the metrics of its trials on as many samples.
+    """The scorer of one protocol's samplers, by the metrics of its trials and on as many samples.
 
-    Metrics on networks are left out, and those on features where the dataset has no extractor; without any other there
-    are no `samplers`. A metric that fails on such samples gives NaN, but for a GanbenchError.
+    Metrics on networks are left out, and metrics on features if the dataset has no extractor. Without metrics on
+    samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
+    with a GanbenchError, which is raised.
     """
 
     def __init__(self, protocol: MeasurementProtocol, plugins: Registry) -> None:
         self.samples = protocol.measurement.samples
-        built = [(part, plugins.build("metrics", part.name, part.options)) for part in protocol.measurement.metrics]
-        self.metrics: list[tuple[Part, Metric]] = [each for each in built if each[1].needs != "networks"]
+        metrics = [(part, plugins.build("metrics", part.name, part.options)) for part in protocol.measurement.metrics]
+        self.metrics: list[tuple[Part, Metric]] = [each for each in metrics if each[1].needs != "networks"]
         self.samplers: tuple[Sampler, ...] = ()
         if self.metrics:
             source: Source = plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
@@ -73,26 +77,26 @@ class BaselineScorer:
 
     @torch.no_grad()
     def score(self, sampler: Sampler) -> list[Calibration]:
-        """Draw from a sampler and give all that it scores, its spread included."""
-        sight = self._sight(sampler.sample(self.samples, sampler_generator(sampler.name)))
-        found = [score for part, metric in self.metrics for score in self._judged(part, metric, sight)]
+        """Draw samples and return their scores by every metric, and their spread."""
+        evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
+        scores = [score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence)]
         return [
             Calibration(sampler.name, sampler.trivial, s.name, s.value, s.direction, s.measurement, s.samples)
-            for s in (*found, score_spread(sight, step=0))
+            for s in (*scores, score_spread(evidence, step=0))
         ]
 
-    def _judged(self, part: Part, metric: Metric, sight: ModelEvidence) -> Sequence[Score]:
+    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence) -> Sequence[Score]:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # metrics warn of what is singular, as a mean image is
-                return score_model([(part, metric)], sight, step=0, final=True)
-        except GanbenchError:  # what the user can mend, as weights that could not be downloaded
+                warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
+                return score_model([(part, metric)], evidence, step=0, final=True)
+        except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
             raise
         except Exception:
-            unknown = self._sight(torch.full_like(sight.samples, math.nan))
-            return score_model([(part, metric)], unknown, step=0, final=True)
+            undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
+            return score_model([(part, metric)], undefined, step=0, final=True)
 
-    def _sight(self, samples: Tensor) -> ModelEvidence:
+    def _make_evidence(self, samples: Tensor) -> ModelEvidence:
         return ModelEvidence(
             samples, self.reference, networks=NO_NETWORKS, generator_parameters={}, critic_parameters={}
         )
@@ -100,7 +104,7 @@ class BaselineScorer:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Compute as a worker does, then give the threads back."""
+    """Let torch compute on one thread, as in a worker, and restore the number of threads afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

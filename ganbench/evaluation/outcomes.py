@@ -1,7 +1,7 @@
-"""What became of a trial: each outcome a pure function of a series, which gives the generator step of its beginning.
+"""The outcomes of a trial: for each, a pure function of a series that returns the generator step at which it began.
 
-A series is (generator steps, values), both ascending in time. None means that the outcome never held. Diverged, in
-every table, is non-finite or exploded: both hold from their first step on, whatever comes later.
+A series is (generator steps, values), both in the order of time. None means that the outcome never occurred. In every
+table, diverged means non-finite or exploded: both last from their first step to the end, regardless of later values.
 """
 
 from __future__ import annotations
@@ -21,29 +21,34 @@ Series = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.f
 OUTCOMES = ("non-finite", "exploded", "collapsed", "degraded", "critic-dead", "oscillating")
 
 SPREAD = "spread"
-"""The score that collapse is read from: mean distance of two samples over that of two real ones (`evaluate.spread`)."""
+"""The score that shows collapse: mean distance of two samples over that of two real ones (`scoring.score_spread`)."""
 
 SPREAD_SAMPLES = 256
-"""Samples that the spread is measured on, at the most: 32,640 pairs, a standard error of a few percent."""
+"""The most samples that the spread is measured on: 32,640 pairs, so its standard error is a few percent."""
 
 SPREAD_VERSION = 1
-"""Raised when the way in which the spread is measured changes; part of its measurement's hash."""
+"""Increased when the measurement of the spread changes; part of the hash of its measurement."""
 
 LEAST_LOSS, LEAST_WEIGHT = 1.0, 0.01
-"""What an explosion's start counts as at the least: a loss may well start at 0 (Wasserstein's), a weight's RMS too."""
+"""The smallest initial values that an explosion is measured from: a Wasserstein loss, or weights, may start at 0."""
 
 LEAST_POINTS = 40
-"""Values that a series must have to be called oscillating: then of noise and of random walks about 1 in 100 is."""
+"""The fewest values of a series that can be called oscillating.
+
+With these, about 1 in 100 series of noise, or random walks, is called so by mistake.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """From where on an outcome holds; a suite's table [outcomes] may say otherwise.
+    """The thresholds of the outcomes; a suite's table [outcomes] may change them.
 
-    `exploded`: a loss or a player's weights at this many times their start. `collapsed`: the spread under this share
-    of the data's. `degraded`: the final value of the headline metric worse than the best by this factor.
-    `critic_dead`: the norm of the generator's gradient under this. `oscillating`: the autocorrelation at the period of
-    a loss or of the metric at least this, `periods` of them at least.
+    `exploded`: a loss or the RMS of a player's weights exceeds this many times its initial value.
+    `collapsed`: the spread is below this share of the data's.
+    `degraded`: the headline metric ends worse than its best value by more than this factor.
+    `critic_dead`: the norm of the generator's gradient is below this.
+    `oscillating`: the autocorrelation of a loss or of the headline metric at its period is at least this.
+    `periods`: the smallest number of periods of an oscillation.
     """
 
     exploded: float = 1e4
@@ -57,17 +62,20 @@ class Thresholds:
 DEFAULT = Thresholds()
 
 
-def non_finite(diverged_at: int, updates_per_step: float = 1.0) -> int | None:
-    """Give the generator step of the optimizer step at which a loss or a weight became non-finite (-1: never).
+def find_non_finite(diverged_at: int, updates_per_step: float = 1.0) -> int | None:
+    """Return the generator step of the optimizer step `diverged_at`, at which a loss or a weight became non-finite.
 
-    `updates_per_step` are the optimizer steps of both players per generator step: their mean where a schedule changes
-    them, and then so is the step given.
+    `diverged_at` is -1 if that never happened. `updates_per_step` is the number of optimizer steps of both players per
+    generator step. If a schedule changes it, it is the mean, and the returned step is approximate.
     """
     return None if diverged_at < 0 else max(1, ceil(diverged_at / updates_per_step))
 
 
-def exploded(series: Series, times: float = DEFAULT.exploded, least: float = LEAST_LOSS) -> int | None:
-    """Give the first step at which a size is over `times` its start, or `least` where it started below that."""
+def find_explosion(series: Series, times: float = DEFAULT.exploded, least: float = LEAST_LOSS) -> int | None:
+    """Return the first step at which the absolute value exceeds `times` its initial value.
+
+    An initial value below `least` counts as `least`. None also if the series is empty or begins with NaN.
+    """
     steps, values = series
     sizes = np.abs(np.asarray(values, float))
     if not len(sizes) or np.isnan(sizes[0]):
@@ -75,16 +83,17 @@ def exploded(series: Series, times: float = DEFAULT.exploded, least: float = LEA
     return first_step_where(steps, sizes > times * max(least, float(sizes[0])))
 
 
-def collapsed(spread: Series, share: float = DEFAULT.collapsed) -> int | None:
-    """Give the step from which to the end the samples lie closer than this share of the data's mean distance."""
+def find_collapse(spread: Series, share: float = DEFAULT.collapsed) -> int | None:
+    """Return the step from which on, to the end, the spread is below this share of the data's mean distance."""
     return step_from_which(spread[0], np.asarray(spread[1], float) < share)
 
 
-def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degraded) -> int | None:
-    """Give the step from which to the end a metric is worse than its best before by more than this factor.
+def find_degradation(metric: Series, direction: Direction, factor: float = DEFAULT.degraded) -> int | None:
+    """Return the step from which on, to the end, a metric is worse than its earlier best by more than this factor.
 
-    Where higher is better: less than the best over the factor. A value that is no number is worse than any. A best of
-    0 or less has no factor, so then None: of a neutral metric too.
+    If lower is better, worse means above factor * best; if higher is better, below best / factor. A value that is not
+    finite is worse than any other. None if the best is 0 or less, since no factor applies to it, and for a neutral
+    metric.
     """
     if direction == "neutral" or len(metric[1]) < 2:
         return None
@@ -98,20 +107,21 @@ def degraded(metric: Series, direction: Direction, factor: float = DEFAULT.degra
     return None if best <= 0 else step_from_which(metric[0], worse & (np.arange(len(values)) > at))
 
 
-def critic_dead(gradient: Series, under: float = DEFAULT.critic_dead) -> int | None:
-    """Give the step from which to the end the generator's gradient has a norm under this: nobody teaches it.
+def find_dead_critic(gradient: Series, under: float = DEFAULT.critic_dead) -> int | None:
+    """Return the step from which on, to the end, the generator's gradient has a norm below `under`: it learns nothing.
 
-    A game that has converged to a point has no gradient left either; there the metrics tell the two apart.
+    A game that has converged to a point has no gradient either; the metrics distinguish the two cases.
     """
     return step_from_which(gradient[0], np.asarray(gradient[1], float) < under)
 
 
-def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int = DEFAULT.periods) -> int | None:
-    """Give the step at which `periods` periods of an oscillation have passed.
+def find_oscillation(series: Series, peak: float = DEFAULT.oscillating, periods: int = DEFAULT.periods) -> int | None:
+    """Return the step at which `periods` periods of an oscillation have passed.
 
-    The period is the lag of the autocorrelation's highest peak, at most the length over `periods`, once a straight
-    line is taken off. It must reach `peak` there and -`peak`/2 in a trough before: a wandering level
-    has no such trough. None of a series that is shorter than `LEAST_POINTS` or not finite throughout.
+    A straight line is subtracted from the series first. The period is the lag of the highest peak of its
+    autocorrelation, at most the length over `periods`. The autocorrelation must reach `peak` there, and -`peak`/2 at a
+    smaller lag: a series whose level wanders has no such trough. None if the series has fewer than `LEAST_POINTS`
+    values or one that is not finite.
     """
     steps, values = series
     if len(values) < LEAST_POINTS:
@@ -131,16 +141,16 @@ def oscillating(series: Series, peak: float = DEFAULT.oscillating, periods: int 
 
 
 def detrend(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take the straight line of least squares off a series, and scale it to at most 1."""
+    """Return a series scaled to at most 1 in absolute value, less its least-squares straight line."""
     scaled = values / max(float(np.abs(values).max()), np.finfo(float).tiny)
     time = np.linspace(-1.0, 1.0, len(values))
     flat = scaled - scaled.mean()
-    rest = flat - time * (flat @ time) / (time @ time)
-    return np.where(np.abs(rest).max() > 1e-12, rest, 0.0)  # a straight line leaves rounding alone
+    residuals = flat - time * (flat @ time) / (time @ time)
+    return np.where(np.abs(residuals).max() > 1e-12, residuals, 0.0)  # the residuals of a line are rounding errors
 
 
 def autocorrelation(values: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
-    """Give the correlation of a centred series with itself at lags 0 to `lags`, over the part that overlaps."""
+    """Return the correlations [lags + 1] of a centred series with itself at lags 0 to `lags`, where the two overlap."""
     n = len(values)
     spectrum = np.fft.rfft(values, 2 * n)
     products = np.fft.irfft(spectrum * spectrum.conj(), 2 * n)[: lags + 1]
@@ -151,17 +161,17 @@ def autocorrelation(values: NDArray[np.float64], lags: int) -> NDArray[np.float6
 
 
 def spread_measurement(samples: int) -> str:
-    """Give the hash of how the spread is measured on so many samples."""
+    """Return the hash of the measurement of the spread on this number of samples."""
     return digest([SPREAD, SPREAD_VERSION, samples])
 
 
 def first_step_where(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
-    """Give the first step at which it holds."""
+    """Return the first step at which `holds` is true; None if it never is."""
     return int(steps[int(np.argmax(holds))]) if holds.any() else None
 
 
 def step_from_which(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
-    """Give the first step from which on it holds to the end."""
+    """Return the first step from which on `holds` is true to the end; None if it is false at the end."""
     if not len(holds) or not holds[-1]:
         return None
     misses = np.flatnonzero(~holds)
@@ -170,7 +180,10 @@ def step_from_which(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory:
-    """How a trial went: what outcomes are read from. `metric` is the headline's series, in its `direction`."""
+    """The series of a trial that its outcomes are computed from.
+
+    `metric` is the series of the headline metric, `direction` its better direction. None for what was not stored.
+    """
 
     diverged_at: int
     updates_per_step: float
@@ -180,36 +193,37 @@ class Trajectory:
     direction: Direction = "neutral"
 
 
-def outcome_steps(course: Trajectory, limits: Thresholds = DEFAULT) -> dict[str, float]:
-    """Give the step at which each of OUTCOMES first held: inf if it never did, NaN if the series it needs is not kept.
+def outcome_steps(trajectory: Trajectory, limits: Thresholds = DEFAULT) -> dict[str, float]:
+    """Return the generator step at which each of OUTCOMES began, by name.
 
-    Of several series that tell the same (both losses, both players' weights) the first to hold counts.
+    It is inf if the outcome never occurred, and NaN if the series that it needs was not stored. Of several series (both
+    losses, both players' weights) the earliest step counts.
     """
-    signals = course.signals
+    signals = trajectory.signals
     losses = [s for name, s in signals.items() if name.startswith("loss.")]
     weights = [s for name, s in signals.items() if name.startswith("weights.")]
     gradients = [signals["gradient.generator"]] if "gradient.generator" in signals else []
-    spreads = [course.spread] if course.spread and np.isfinite(course.spread[1]).any() else []
-    metrics = [course.metric] if course.metric and course.direction != "neutral" else []
-    found: dict[str, list[int | None]] = {
-        "non-finite": [non_finite(course.diverged_at, course.updates_per_step)],
-        "exploded": [exploded(s, limits.exploded) for s in losses]
-        + [exploded(s, limits.exploded, LEAST_WEIGHT) for s in weights],
-        "collapsed": [collapsed(s, limits.collapsed) for s in spreads],
-        "degraded": [degraded(s, course.direction, limits.degraded) for s in metrics],
-        "critic-dead": [critic_dead(s, limits.critic_dead) for s in gradients],
-        "oscillating": [oscillating(s, limits.oscillating, limits.periods) for s in losses + metrics],
+    spreads = [trajectory.spread] if trajectory.spread and np.isfinite(trajectory.spread[1]).any() else []
+    metrics = [trajectory.metric] if trajectory.metric and trajectory.direction != "neutral" else []
+    steps: dict[str, list[int | None]] = {
+        "non-finite": [find_non_finite(trajectory.diverged_at, trajectory.updates_per_step)],
+        "exploded": [find_explosion(s, limits.exploded) for s in losses]
+        + [find_explosion(s, limits.exploded, LEAST_WEIGHT) for s in weights],
+        "collapsed": [find_collapse(s, limits.collapsed) for s in spreads],
+        "degraded": [find_degradation(s, trajectory.direction, limits.degraded) for s in metrics],
+        "critic-dead": [find_dead_critic(s, limits.critic_dead) for s in gradients],
+        "oscillating": [find_oscillation(s, limits.oscillating, limits.periods) for s in losses + metrics],
     }
-    return {name: earliest(steps) for name, steps in found.items()}
+    return {name: earliest_step(series_steps) for name, series_steps in steps.items()}
 
 
-def earliest(steps: Sequence[int | None]) -> float:
-    """Give the smallest step; inf if all are None, NaN if there are none."""
-    told = [float(step) for step in steps if step is not None]
-    return min(told) if told else float("inf" if steps else "nan")
+def earliest_step(steps: Sequence[int | None]) -> float:
+    """Return the smallest step; inf if all are None, NaN if there are none."""
+    begun = [float(step) for step in steps if step is not None]
+    return min(begun) if begun else float("inf" if steps else "nan")
 
 
-def has_diverged(course: Trajectory, limits: Thresholds = DEFAULT) -> bool:
-    """Say whether a trial diverged, as every table means it: non-finite or exploded."""
-    found = outcome_steps(course, limits)
-    return bool(np.isfinite(found["non-finite"]) or np.isfinite(found["exploded"]))
+def has_diverged(trajectory: Trajectory, limits: Thresholds = DEFAULT) -> bool:
+    """Return whether a trial diverged, with the meaning of every table: non-finite or exploded."""
+    steps = outcome_steps(trajectory, limits)
+    return bool(np.isfinite(steps["non-finite"]) or np.isfinite(steps["exploded"]))

@@ -1,4 +1,4 @@
-"""A trained model in, scores out: what metrics see, and how they are asked."""
+"""Scores of a trained model: the evidence that metrics see, and the calls of the metrics."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurem
 
 
 class Reference:
-    """What a dataset's models are compared with: made once, shared by all of them.
+    """The real samples that a dataset's models are compared with: drawn once, shared by all models.
 
-    `samples` [m, *shape] on the CPU, where a set may have fewer than were asked for; their `features` are extracted
-    when first read.
+    `samples` [m, *shape] are on the CPU; a dataset that is a finite set may have fewer than requested. Their `features`
+    are extracted when they are first read.
     """
 
     def __init__(self, source: Source, samples: int) -> None:
@@ -32,32 +32,35 @@ class Reference:
 
     @cached_property
     def distance(self) -> float:
-        """The mean distance of a pair of reference samples: what a model's is compared with."""
+        """The mean distance of a pair of reference samples; the distance of a model's samples is divided by it."""
         return mean_pairwise_distance(self.samples)
 
     @property
     def extractor(self) -> Extractor:
-        """The dataset's extractor; GanbenchError where it has none."""
+        """The dataset's feature extractor; reading it raises GanbenchError if there is none."""
         if self.source.extractor is None:
             raise GanbenchError(
                 f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: "
-                "give its Source one, or judge it by metrics that need samples only."
+                "give its Source one, or use metrics that need samples only."
             )
         return self.source.extractor
 
-    def answers(self, samples: Tensor) -> Mapping[str, Tensor]:
-        """Give what the extractor says of samples: "features" [n, d] and "logits" [n, classes]."""
+    def extract(self, samples: Tensor) -> Mapping[str, Tensor]:
+        """Return what the extractor computes from samples: "features" [n, d] and "logits" [n, classes]."""
         with torch.no_grad():
             return self.extractor.extract(samples)
 
     @cached_property
     def features(self) -> Tensor:
         """The features [m, d] of the reference samples."""
-        return self.answers(self.samples)["features"]
+        return self.extract(self.samples)["features"]
 
 
 class ModelEvidence:
-    """What metrics see of one trained model: the Evidence, each part computed when first read."""
+    """The Evidence of one trained model, which metrics see; each part is computed when it is first read.
+
+    `samples` [n, *shape] are detached and moved to the CPU in float32.
+    """
 
     def __init__(
         self,
@@ -77,22 +80,22 @@ class ModelEvidence:
         self.critic_parameters = critic_parameters
 
     @cached_property
-    def _answers(self) -> Mapping[str, Tensor]:
-        return self._reference.answers(self.samples)
+    def _extracted(self) -> Mapping[str, Tensor]:
+        return self._reference.extract(self.samples)
 
     @property
     def features(self) -> Tensor:
-        """The extractor's features [m, d] of the samples."""
-        return self._answers["features"]
+        """The extractor's features [n, d] of the samples."""
+        return self._extracted["features"]
 
     @property
     def logits(self) -> Tensor:
-        """The extractor's logits [m, classes] of the samples."""
-        return self._answers["logits"]
+        """The extractor's logits [n, classes] of the samples."""
+        return self._extracted["logits"]
 
     @property
     def reference_features(self) -> Tensor:
-        """The extractor's features of the reference samples."""
+        """The extractor's features [m, d] of the reference samples."""
         return self._reference.features
 
     @property
@@ -107,46 +110,50 @@ class ModelEvidence:
 
     @cached_property
     def finite(self) -> bool:
-        """Whether every sample is a number."""
+        """Whether every number of every sample is finite."""
         return bool(self.samples.isfinite().all())
 
     @cached_property
     def finite_features(self) -> bool:
-        """Whether every sample, and all that the extractor says of it, is a number."""
-        return self.finite and all(bool(answer.isfinite().all()) for answer in self._answers.values())
+        """Whether every sample is finite, and everything that the extractor computes from it."""
+        return self.finite and all(bool(values.isfinite().all()) for values in self._extracted.values())
 
 
 def score_model(
-    metrics: Sequence[tuple[Part, Metric]], sight: ModelEvidence, *, step: int, final: bool
+    metrics: Sequence[tuple[Part, Metric]], evidence: ModelEvidence, *, step: int, final: bool
 ) -> tuple[Score, ...]:
-    """Give the scores of one model at one snapshot, in the metrics' order; `final` metrics only at the end.
+    """Return the scores of one model at one snapshot, in the metrics' order; `final` metrics only if `final` is true.
 
-    A model whose samples (or, for metrics on features, their features) are not all finite gets NaN for every value:
-    its row stays in the table, and no metric has to think of it.
+    A model whose samples are not all finite (or, for metrics on features, their features) has NaN for every value. So
+    its row stays in the table, and metrics need not handle this case. Raise GanbenchError like `score_metric`.
     """
     return tuple(
         score
         for part, metric in metrics
         if final or not metric.final
-        for score in score_metric(part, metric, sight, step=step)
+        for score in score_metric(part, metric, evidence, step=step)
     )
 
 
-def score_metric(part: Part, metric: Metric, sight: ModelEvidence, *, step: int) -> tuple[Score, ...]:
-    """Give one metric's scores; GanbenchError if it measures other values than it declares, or sees no features."""
+def score_metric(part: Part, metric: Metric, evidence: ModelEvidence, *, step: int) -> tuple[Score, ...]:
+    """Return one metric's scores of one model, a score for each of its values.
+
+    Raise GanbenchError if the metric returns other values than it declares, or if it needs features and the dataset has
+    no extractor; the message begins with the metric's name.
+    """
     on_features = metric.needs == "features"
     try:
-        finite = sight.finite_features if on_features else sight.finite
-        values = metric.measure(sight) if finite else dict.fromkeys(metric.values, math.nan)
-        extractor = sight.extractor.digest if on_features else ""
+        finite = evidence.finite_features if on_features else evidence.finite
+        values = metric.measure(evidence) if finite else dict.fromkeys(metric.values, math.nan)
+        extractor = evidence.extractor.digest if on_features else ""
     except GanbenchError as error:
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():
         raise GanbenchError(
             f"metric {part.name!r} measured {sorted(values)}, but declares {sorted(metric.values)}: "
-            "`measure` must give a float for each of `values`, and for nothing else."
+            "`measure` must return a float for each of `values`, and for nothing else."
         )
-    samples = len(sight.samples)
+    samples = len(evidence.samples)
     measurement = digest([part.name, part.version, dict(part.options), samples, extractor])
     return tuple(
         Score(step, name, float(values[name]), direction, measurement, samples)
@@ -154,27 +161,27 @@ def score_metric(part: Part, metric: Metric, sight: ModelEvidence, *, step: int)
     )
 
 
-def score_spread(sight: ModelEvidence, *, step: int) -> Score:
-    """Give how far apart a model's samples lie: their mean pairwise distance over that of the reference.
+def score_spread(evidence: ModelEvidence, *, step: int) -> Score:
+    """Return the spread of a model's samples: their mean pairwise distance over that of the reference samples.
 
-    1 for a model that is right, 0 for one that makes a single sample; with it collapse is told without any metric. On
-    at most `SPREAD_SAMPLES` of each, so it costs milliseconds. NaN where a sample is not finite, where there are fewer
-    than two, or where the data is a point.
+    It is 1 for a model of the right distribution and 0 for a model that generates a single sample, so it detects
+    collapse without any metric. It uses at most `SPREAD_SAMPLES` samples of each, so it costs milliseconds. The value
+    is NaN if a sample is not finite, if there are fewer than two samples, or if the data is a single point.
     """
     value = (
-        mean_pairwise_distance(sight.samples) / sight.reference_distance
-        if sight.finite and sight.reference_distance
+        mean_pairwise_distance(evidence.samples) / evidence.reference_distance
+        if evidence.finite and evidence.reference_distance
         else math.nan
     )
-    samples = min(len(sight.samples), SPREAD_SAMPLES)
+    samples = min(len(evidence.samples), SPREAD_SAMPLES)
     return Score(step, SPREAD, value, "neutral", spread_measurement(samples), samples)
 
 
 def mean_pairwise_distance(samples: Tensor) -> float:
-    """Give the mean Euclidean distance of the pairs among at most `SPREAD_SAMPLES`, evenly taken; NaN for no pair.
+    """Return the mean Euclidean distance of the pairs among at most `SPREAD_SAMPLES` of the samples [n, ...].
 
-    Evenly, because some sets lie in the order of their classes.
+    They are taken at even steps, because some datasets are sorted by class. NaN if there is no pair.
     """
     count = min(len(samples), SPREAD_SAMPLES)
-    kept = samples[torch.linspace(0, len(samples) - 1, count).long()].flatten(1).double()
-    return float(torch.pdist(kept).mean())
+    subset = samples[torch.linspace(0, len(samples) - 1, count).long()].flatten(1).double()
+    return float(torch.pdist(subset).mean())

@@ -1,4 +1,4 @@
-"""Success rules: checked against the metrics of their dataset, written in words, and decided."""
+"""Success rules: checks against the metrics of their dataset, descriptions in words, and decisions."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from ganbench.suite.success import SuccessRule, SuccessTable
 
 
 def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int, place: str) -> None:
-    """Refuse a rule that no trial of its dataset could answer; `metrics` holds, by value, what it is measured by.
+    """Raise GanbenchError if no trial of the dataset could be decided by the rule.
 
-    Raises GanbenchError that begins with `place`: unknown values, neutral ones with thresholds, thresholds against the
-    metric's direction, and a condition on a value that is not measured where the best is chosen.
+    `metrics` maps the name of a value to the metric that measures it; `snapshots` is the number of snapshots per trial.
+    The message begins with `place`. Errors are: an unknown value; a threshold for a value without a better direction;
+    thresholds in an order against that direction; and a condition on a value that is not measured at the best snapshot.
     """
     directions = {name: metric.values[name] for name, metric in metrics.items()}
     if rule.metric is not None:
         check_thresholds(rule, rule.metric, directions, place)
     if rule.condition is not None:
         names = conditions.parse(rule.condition).names
-        known: dict[str, Direction] = {**directions, SPREAD: "neutral"}
+        values: dict[str, Direction] = {**directions, SPREAD: "neutral"}
         for name in names:
-            if name not in known:
-                raise unknown_name("metric value", name, known, f"{place}, condition")
+            if name not in values:
+                raise unknown_name("metric value", name, values, f"{place}, condition")
         if rule.at == "best":
-            chooser = rule.metric or next((name for name in names if known[name] != "neutral"), None)
+            chooser = rule.metric or next((name for name in names if values[name] != "neutral"), None)
             check_choice(chooser, names, {name for name, metric in metrics.items() if metric.final}, snapshots, place)
 
 
 def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, Direction], place: str) -> None:
-    """Refuse a metric that the dataset does not yield, and thresholds against the metric's direction."""
+    """Raise GanbenchError if the dataset has no such metric value, or if the thresholds are against its direction."""
     if metric not in directions:
         raise unknown_name("metric value", metric, directions, place)
     direction = directions[metric]
     if direction == "neutral":
         raise GanbenchError(
-            f"{place}: {metric!r} has no better direction, so no threshold can be success. "
-            f'A condition may name it, as in condition = "{metric} > 1".'
+            f"{place}: {metric!r} has no better direction, so a threshold cannot define success. "
+            f'A condition can use it, as in condition = "{metric} > 1".'
         )
     ordered = sorted(rule.thresholds, reverse=direction == "lower")
     if list(rule.thresholds) != ordered:
@@ -53,38 +54,43 @@ def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, D
 
 
 def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], snapshots: int, place: str) -> None:
-    """Refuse at = "best" where no value says which is best, or where a condition's value may not be measured there."""
+    """Raise GanbenchError if at = "best" is undecidable.
+
+    `chooser` is the value that the best snapshot is chosen by, None if the rule has no value with a better direction.
+    `names` are the values of the condition, `late` the values that are measured at the end only.
+    """
     if chooser is None:
         raise GanbenchError(
-            f'{place}, condition: at = "best" needs a value that has a best, and {names[0]!r} has none. '
-            'Name one with a better direction, or write at = "final".'
+            f'{place}, condition: at = "best" needs a value with a better direction, and {names[0]!r} has none. '
+            'Name a value that has one, or write at = "final".'
         )
-    missed = next((name for name in names if name in late), None)
-    if missed is not None and chooser not in late and snapshots > 1:
+    late_name = next((name for name in names if name in late), None)
+    if late_name is not None and chooser not in late and snapshots > 1:
         raise GanbenchError(
-            f"{place}, condition: {missed!r} is measured at the end only, but the best {chooser!r} may come before. "
+            f"{place}, condition: {late_name!r} is measured at the end only, but the best {chooser!r} may come before. "
             'Write at = "final", or leave it out.'
         )
 
 
 def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
-    """Return a rule at its primary threshold in a reader's words, as in `FID < 40 and recall > 0.5`."""
+    """Return a rule at its primary threshold in words, as in `FID < 40 and recall > 0.5`."""
     sides = {"lower": "<", "higher": ">", "neutral": "?"}
     threshold = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
     return metric_title(" and ".join(part for part in (threshold, rule.condition) if part))
 
 
 def beyond(values: Any, threshold: float, direction: str) -> Any:
-    """Return whether values (a float, or an array) lie strictly beyond a threshold in a direction; NaN never does."""
+    """Return whether values (a float or an array) lie strictly beyond a threshold in this direction; NaN never does."""
     return values < threshold if direction == "lower" else values > threshold
 
 
 def meets(
     rule: SuccessRule, values: Mapping[str, float], threshold: float | None = None, direction: str = "neutral"
 ) -> bool:
-    """Return whether the values of one snapshot meet a rule: beyond the threshold, where every condition holds.
+    """Return whether the values of one snapshot meet a rule: strictly beyond the threshold, and the condition is true.
 
-    A value that is missing or NaN meets nothing. Without a threshold the condition decides alone.
+    `values` maps the name of a value to its score. A value that is missing or NaN meets nothing. Without a threshold,
+    the condition alone decides.
     """
     if threshold is not None and not beyond(values.get(rule.metric or "", nan), threshold, direction):
         return False
@@ -92,9 +98,9 @@ def meets(
 
 
 def succeeds(record: Record, rule: SuccessRule, directions: Mapping[str, Direction]) -> bool:
-    """Return whether a trial that just ended succeeds at the primary threshold.
+    """Return whether a trial that has just ended succeeds at the primary threshold.
 
-    Tables have the last word: they also know which trials exploded.
+    This is a first answer, for the display of a run. Tables may differ, because they also know which trials exploded.
     """
     names = (rule.metric,) if rule.metric else conditions.parse(rule.condition or "").names
     chooser = next((name for name in names if directions.get(name, "neutral") != "neutral"), "")

@@ -1,4 +1,4 @@
-"""Success rules that ask for nothing: which untrained samplers pass which thresholds."""
+"""Success rules that show no learning, because an untrained baseline passes them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation.success import meets
 from ganbench.suite.success import SuccessRule
 
 DIGITS = 3
+"""The significant digits of values and thresholds in messages."""
 
 
 @dataclass(frozen=True)
 class PassingBaseline:
-    """An untrained sampler that passes a rule: at these of its thresholds, with this value; none for a condition."""
+    """An untrained baseline that passes a rule.
+
+    `thresholds` are those of the rule that it passes, and `value` is its score; a rule that is a condition alone has
+    neither (() and NaN). `samples` is the number of samples that were scored.
+    """
 
     sampler: str
     thresholds: tuple[float, ...] = ()
@@ -25,58 +31,59 @@ class PassingBaseline:
 
 
 def find_passing(rule: SuccessRule, rows: Iterable[Calibration]) -> list[PassingBaseline]:
-    """Give the trivial samplers that pass a rule, by one of its thresholds or more, the strongest first.
+    """Return the untrained baselines that pass a rule at one or more of its thresholds, the best score first.
 
-    `rows` are what untrained samplers score on the rule's dataset. To pass is what it is for a trial: strictly beyond
-    the threshold in the metric's direction, and every joined condition holds. The ceiling may pass; NaN never does.
+    `rows` are the scores of the baselines on the rule's dataset. A baseline passes as a trial succeeds: strictly beyond
+    the threshold in the metric's direction, and with a true condition. Real data and the perfect sampler are ignored; a
+    NaN never passes.
     """
-    found: list[PassingBaseline] = []
+    passing: list[PassingBaseline] = []
     for sampler, scores in group_by_sampler(rows).items():
         values = {row.name: row.value for row in scores}
         row = next((row for row in scores if row.name == rule.metric), None)
         if rule.metric is None and meets(rule, values):
-            found.append(PassingBaseline(sampler, samples=scores[0].samples))
+            passing.append(PassingBaseline(sampler, samples=scores[0].samples))
         elif row is not None:
             passed = tuple(t for t in rule.thresholds if meets(rule, values, t, row.direction))
             if passed:
-                found.append(PassingBaseline(sampler, passed, row.value, row.direction, row.samples))
-    return sorted(found, key=lambda one: one.value if one.direction == "lower" else -one.value)
+                passing.append(PassingBaseline(sampler, passed, row.value, row.direction, row.samples))
+    return sorted(passing, key=lambda baseline: baseline.value if baseline.direction == "lower" else -baseline.value)
 
 
 def group_by_sampler(rows: Iterable[Calibration]) -> Mapping[str, list[Calibration]]:
-    """Gather what each trivial sampler scores."""
-    found: dict[str, list[Calibration]] = {}
+    """Return the scores of each untrained baseline by its name, without real data and perfect samplers."""
+    groups: dict[str, list[Calibration]] = {}
     for row in rows:
         if row.trivial:
-            found.setdefault(row.sampler, []).append(row)
-    return found
+            groups.setdefault(row.sampler, []).append(row)
+    return groups
 
 
-def explain_refusal(rule: SuccessRule, passes: Sequence[PassingBaseline]) -> str:
-    """Say why a rule that trivial samplers pass is refused, and what would do."""
-    first = passes[0]
-    others = ", ".join(describe_passing(one) for one in passes[1:])
-    also = f" So do {others}." if others else ""
-    how = f"{first.sampler!r}, a sampler that nobody trained, passes"
-    allow = "or set allow_trivial = true, and the tables will say who passes"
+def explain_refusal(rule: SuccessRule, passing: Sequence[PassingBaseline]) -> str:
+    """Return why a rule is refused that these baselines pass (at least one), and how to change it."""
+    first = passing[0]
+    rest = ", ".join(describe_baseline(baseline) for baseline in passing[1:])
+    also = f" So do {rest}." if rest else ""
+    subject = f"{first.sampler!r}, an untrained baseline, passes"
+    allow = "or set allow_trivial = true; the tables will then name the baselines that pass"
     if rule.metric is None:
-        return f"{how} {rule.condition!r}.{also} Ask for more, {allow}."
+        return f"{subject} {rule.condition!r}.{also} Make the condition harder, {allow}."
     sign, harder = ("<", "less") if first.direction == "lower" else (">", "more")
-    asked = " and ".join(f"{rule.metric} {sign} {threshold:g}" for threshold in first.thresholds)
+    passed = " and ".join(f"{rule.metric} {sign} {threshold:g}" for threshold in first.thresholds)
     limit = round_harder(first.value, first.direction)
     return (
-        f"{how} {asked}: it has {first.value:.{DIGITS}g} on {first.samples} samples.{also} "
-        f"Thresholds of {limit:g} or {harder} would do; or join a condition that it does not meet, {allow}."
+        f"{subject} {metric_title(passed)}: its score is {first.value:.{DIGITS}g} on {first.samples} samples.{also} "
+        f"Use thresholds of {limit:g} or {harder}, or add a condition that it does not meet, {allow}."
     )
 
 
-def describe_passing(one: PassingBaseline) -> str:
-    """Name a sampler and what it has."""
-    return f"{one.sampler!r}" + ("" if math.isnan(one.value) else f" ({one.value:.{DIGITS}g})")
+def describe_baseline(baseline: PassingBaseline) -> str:
+    """Return the name of a baseline with its score, if it has one, as in "'noise' (80)"."""
+    return f"{baseline.sampler!r}" + ("" if math.isnan(baseline.value) else f" ({baseline.value:.{DIGITS}g})")
 
 
 def round_harder(value: float, direction: str) -> float:
-    """Round a value to three digits, never to where it would pass."""
+    """Return a value rounded to three digits in the harder direction, so the value does not pass it as a threshold."""
     if value == 0:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - DIGITS + 1)
@@ -85,10 +92,10 @@ def round_harder(value: float, direction: str) -> float:
 
 
 def write_notes(rule: SuccessRule, rows: Iterable[Calibration]) -> tuple[str, ...]:
-    """Say for a table which untrained samplers pass a rule; nothing where none does."""
-    who = [
-        describe_passing(one)
-        + (f" passes {', '.join(f'{t:g}' for t in one.thresholds)}" if one.thresholds else " passes")
-        for one in find_passing(rule, rows)
+    """Return a table's note on the untrained baselines that pass a rule; no note if none does."""
+    parts = [
+        describe_baseline(baseline)
+        + (f" passes {', '.join(f'{t:g}' for t in baseline.thresholds)}" if baseline.thresholds else " passes")
+        for baseline in find_passing(rule, rows)
     ]
-    return (f"Thresholds that show no learning: of the samplers that nobody trained, {'; '.join(who)}.",) if who else ()
+    return (f"Thresholds that untrained baselines pass show no learning: {'; '.join(parts)}.",) if parts else ()

@@ -15,7 +15,7 @@ from ganbench.report.output import file_names, make_folder
 from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
 from ganbench.report.table import format_value
 from ganbench.results.files import write_file
-from ganbench.statistics.final_scores import headline, measurements, with_success
+from ganbench.statistics.final_scores import headline, measurements, rule_scores
 from ganbench.statistics.intervals import quantile
 from ganbench.statistics.success_rates import success_curve
 from ganbench.suite.success import SuccessRule
@@ -46,7 +46,7 @@ def list_figures(frames: Frames, rules: Sequence[SuccessRule]) -> list[Picture]:
     titled: list[tuple[str, Callable[[], bytes]]] = []
     for rule in rules:
         for measurement in measurements(frames, rule):
-            scores = with_success(frames, rule, measurement)
+            scores = rule_scores(frames, rule, measurement)
             if scores.empty:
                 continue
             name = f"{rule.dataset} {headline(frames, rule)}"

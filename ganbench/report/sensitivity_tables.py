@@ -111,7 +111,7 @@ def write_notes(readings: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
     )
     if (readings["budget"] != DECLARED).any() and ((readings["varied"] == "budget") & ~readings["counted"]).any():
         yield "as declared: both methods had this budget anyway, so nothing is varied and the reading is not counted."
-    chosen = readings[(readings["budget"] == DECLARED) & (readings["at"] == rule.at) & readings["wanted"].notna()]
+    chosen = readings[(readings["budget"] == DECLARED) & (readings["at"] == rule.at) & readings["target_share"].notna()]
     if (chosen["varied"] == "metric").any():
         yield (
             "The threshold of another metric is that of its own success rule; without such a rule it is the value "
@@ -123,8 +123,8 @@ def write_notes(readings: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
             "of all trials lie."
         )
     for row in chosen.to_dict("records"):
-        if abs(row["share"] - row["wanted"]) > 1e-9:
-            share, target = f"{row['share']:.3g}", f"{row['wanted']:.3g}"
+        if abs(row["share"] - row["target_share"]) > 1e-9:
+            share, target = f"{row['share']:.3g}", f"{row['target_share']:.3g}"
             yield f"{describe_change(row)}: because of ties, the share of trials beyond it is {share}, not {target}."
 
 

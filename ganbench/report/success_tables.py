@@ -11,7 +11,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
 from ganbench.report.table import Table, size_note, stale_note
-from ganbench.statistics.final_scores import measurements, with_success
+from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
 from ganbench.suite.success import SuccessRule
@@ -54,7 +54,7 @@ def rate_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> I
     """Yield the success rates of every method by one rule, if any trial was counted."""
     frame = rate_table(frames, rule, measurement)
     if len(frame):
-        scores = with_success(frames, rule, measurement)
+        scores = rule_scores(frames, rule, measurement)
         yield Table(
             title=f"Success rates on {rule.dataset}: {describe_criterion(rule, scores)}",
             frame=with_thresholds(rule, frame),
@@ -74,7 +74,7 @@ def comparison_table(
 ) -> Table:
     """Return the comparison of two methods on equal architectures and seeds; `family`: the number of comparisons."""
     a, b = pair
-    scores = with_success(frames, rule, measurement)
+    scores = rule_scores(frames, rule, measurement)
     scores = scores[scores["method"].isin(pair)]
     primary = frame[frame["primary"]].iloc[0]
     clustered = bool((frame["n"] != frame["units"]).any())

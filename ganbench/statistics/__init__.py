@@ -1,6 +1,6 @@
-"""What the scores say: functions from results, or from plain numbers, to tables and intervals.
+"""Statistics of results: functions of frames, or of plain numbers, that return tables, intervals and p-values.
 
-docs/statistics.md says which method is used when, and its source.
+docs/statistics.md explains which method is used when, and names its source.
 """
 
 import lazy_loader

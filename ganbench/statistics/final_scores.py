@@ -1,4 +1,4 @@
-"""Where every trial of a dataset stands: its final and best value, whether it lived, and whether it succeeded."""
+"""The final and the best value of every trial of a dataset, whether it was scored, and whether it succeeded."""
 
 from __future__ import annotations
 
@@ -21,33 +21,43 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}
-"""What a trial that did not live to its end scores; of a neutral value nothing is worst, so it is unknown."""
+"""The score of a trial without a finite score, by direction; NaN for a neutral value, which has no worst."""
 
 NEVER = -1
-"""The step of a snapshot that there is not."""
+"""The step of a snapshot that does not exist."""
 
 
-def final_scores(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
-    """Give final and best value of every trial of a dataset that was measured, or that never will be.
+def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
+    """Return the final and the best value of every trial of a dataset by one metric, a row per trial.
 
-    Columns beside those of `frames.trials`: final, best (WORST if the trial did not live); final_step, best_step (NEVER
-    where there is none); fresh (whether best is of fresh samples); direction; diverged (by its outcomes); scored
-    (completed, with a finite final value); undefined (completed, without one); holds (no condition yet: True); unit. `best` is chosen on the series and is
-    the value of fresh samples at that step, WORST where none were drawn; of a metric measured at one snapshot it is the
-    final value. Missing trials, and living ones that this metric was never measured on, are left out. `measurement` may
-    be left out where there is one: protocols never mix.
+    Columns, in addition to those of `frames.trials`:
+
+    final, best: the values; the worst possible value (`WORST`) unless the trial was scored.
+    final_step, best_step: the generator steps of their snapshots; `NEVER` (-1) without a snapshot.
+    fresh: whether `best` is the value of fresh samples.
+    direction: "lower", "higher" or "neutral".
+    diverged: non-finite or exploded (`trial_outcomes`).
+    scored: the trial completed with a finite final value.
+    undefined: the trial completed without one.
+    holds: True; `rule_scores` replaces it by the truth of a condition.
+    unit: the architecture; if the dataset's trials have only one, the seed.
+
+    The best snapshot is chosen on the series. `best` is the value of fresh samples there, and the worst if none were
+    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, and
+    completed trials that this metric never measured. `measurement` is the hash of a way of measuring; it may be left
+    out if there is only one. Raise GanbenchError if there are several, because their scores are never mixed.
     """
-    return _final_scores(frames, dataset, metric, measurement).copy()
+    return _trial_scores(frames, dataset, metric, measurement).copy()
 
 
 @lru_cache(maxsize=32)
-def _final_scores(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
-    """Give `standings`, found once for all the tables that ask: nobody may change it."""
+def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
+    """Return the table of `trial_scores`, computed once for all tables; callers must not change it."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
-    rows = protocol(frames, trials["key"], dataset, metric, measurement)
+    rows = select_measurement(frames, trials["key"], dataset, metric, measurement)
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
-    found = extremes(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
-    table = trials.join(found).assign(direction=direction, holds=True)
+    values = find_final_and_best(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
+    table = trials.join(values).assign(direction=direction, holds=True)
     table = table.assign(
         diverged=table["key"].map(trial_outcomes(frames)["diverged"]).astype("bool"),
         fresh=table["fresh"].eq(True),
@@ -66,29 +76,42 @@ def _final_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
     )
 
 
-def by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
-    """Give these trials' scores of one value by the way in which it was measured, in the ways' order."""
-    asked = np.zeros(len(frames.keys) + 1, bool)  # the last place is that of -1, of no trial
-    asked[frames.numbers(keys)] = True
-    asked[-1] = False
-    found = {way: rows[asked[rows["number"]]] for (known, way), rows in frames.measured.items() if known == name}
-    return {way: found[way] for way in sorted(found) if len(found[way])}
+def split_by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
+    """Return these trials' scores of one value by measurement, in the order of the measurements' hashes.
+
+    Rows are those of `frames.measured`; measurements without any score of these trials are left out.
+    """
+    selected = np.zeros(len(frames.keys) + 1, bool)  # the last place is for -1, the number of no trial
+    selected[frames.numbers(keys)] = True
+    selected[-1] = False
+    groups = {
+        measurement: rows[selected[rows["number"]]]
+        for (value, measurement), rows in frames.measured.items()
+        if value == name
+    }
+    return {measurement: groups[measurement] for measurement in sorted(groups) if len(groups[measurement])}
 
 
-def protocol(
+def select_measurement(
     frames: Frames, keys: pd.Series[str], dataset: str, name: str, measurement: str | None = None
 ) -> pd.DataFrame:
-    """Give these trials' scores measured in this way or in the only one; GanbenchError where there are several."""
-    found = by_measurement(frames, name, keys)
-    if measurement is None and len(found) > 1:
-        raise GanbenchError(f"{name!r} on {dataset!r} was measured in {len(found)} ways: name one: {list(found)}.")
-    return found.get(measurement or "".join(found), frames.scores[:0].assign(number=-1))
+    """Return these trials' scores of one value by one measurement, or by the only one; no rows if there is none.
+
+    Raise GanbenchError if no measurement is named and there are several.
+    """
+    groups = split_by_measurement(frames, name, keys)
+    if measurement is None and len(groups) > 1:
+        raise GanbenchError(
+            f"{name!r} on {dataset!r} was measured in {len(groups)} ways. Name one measurement: {list(groups)}."
+        )
+    return groups.get(measurement or "".join(groups), frames.scores[:0].assign(number=-1))
 
 
-def extremes(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Give the ends of each trial's series by number: final, best, their steps, and whether best is of fresh samples.
+def find_final_and_best(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Return the final and the best value of each trial's series, indexed by the trial's number.
 
-    It is where there was anything to choose from: not of a metric that was measured at one snapshot only.
+    Columns: final, final_step, fresh, best_step, best. `fresh` is whether `best` is a value of fresh samples: it is
+    unless the metric was measured at one snapshot only, because then nothing was chosen.
     """
     series = rows[~rows["fresh"]].sort_values("step", kind="stable")
     table = series.drop_duplicates("number", keep="last").set_index("number")[["value", "step"]]
@@ -97,47 +120,56 @@ def extremes(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
     first = ranked.drop_duplicates("number").set_index("number")["step"]
     table["fresh"] = series.groupby("number").size() > 1
     table["best_step"] = first.reindex(table.index).fillna(NEVER).astype("int64")
-    best = values_at(rows, table.index.to_numpy(), table, "best")
+    best = read_values(rows, table.index.to_numpy(), table, "best")
     return table.assign(best=np.nan if direction == "neutral" else best)
 
 
-def values_at(rows: pd.DataFrame, numbers: NDArray[np.intp], standing: pd.DataFrame, at: At) -> NDArray[np.float64]:
-    """Give one value's scores at the final or the best snapshot of each trial, NaN where there is none."""
-    fresh = standing["fresh"] if at == "best" else np.zeros(len(standing), bool)
-    asked = pd.DataFrame({"number": numbers, "step": standing[f"{at}_step"].to_numpy(), "fresh": np.asarray(fresh)})
-    return asked.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
+def read_values(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame, at: At) -> NDArray[np.float64]:
+    """Return one value's scores [n] at the final or the best snapshot of each trial, NaN where there is none.
 
-
-def with_success(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
-    """Give the standings by a rule's metric, with `holds`: whether the rule's condition holds at the same snapshot.
-
-    Of a condition alone, the first of its values with a better direction takes the metric's place. Each value has a
-    measurement of its own; of several that all trials have, the one that they have most of; GanbenchError where some
-    trials have one, and others another.
+    `rows` are the value's scores, `numbers` [n] the trials' numbers, `scores` [n] the steps of their snapshots.
     """
-    standing = final_scores(frames, rule.dataset, headline(frames, rule), measurement)
+    fresh = scores["fresh"] if at == "best" else np.zeros(len(scores), bool)
+    places = pd.DataFrame({"number": numbers, "step": scores[f"{at}_step"].to_numpy(), "fresh": np.asarray(fresh)})
+    return places.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
+
+
+def rule_scores(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
+    """Return `trial_scores` by a rule's metric, with `holds`: whether the rule's condition is true at that snapshot.
+
+    If the rule is a condition alone, the first of its values with a better direction replaces the metric. `measurement`
+    is that of the metric. For every other value of the condition it is the measurement that all trials have; of several
+    such, the one with the most scores. Raise GanbenchError if some trials have one measurement, and others another.
+    """
+    scores = trial_scores(frames, rule.dataset, headline(frames, rule), measurement)
     if rule.condition is None:
-        return standing
-    counted = standing.loc[standing["final_step"] != NEVER, "key"]
-    numbers = frames.numbers(standing["key"])
+        return scores
+    counted = scores.loc[scores["final_step"] != NEVER, "key"]
+    numbers = frames.numbers(scores["key"])
     condition = conditions.parse(rule.condition)
     values: dict[str, NDArray[np.float64]] = {}
     for name in condition.names:
         declared = measurement if name == headline(frames, rule) else None
-        chosen = declared or usual_measurement(by_measurement(frames, name, counted), len(counted))
-        rows = protocol(frames, counted, rule.dataset, name, chosen)
-        values[name] = values_at(rows, numbers, standing, rule.at)
-    return standing.assign(holds=condition.holds(values))
+        value_measurement = declared or shared_measurement(split_by_measurement(frames, name, counted), len(counted))
+        rows = select_measurement(frames, counted, rule.dataset, name, value_measurement)
+        values[name] = read_values(rows, numbers, scores, rule.at)
+    return scores.assign(holds=condition.holds(values))
 
 
-def usual_measurement(found: Mapping[str, pd.DataFrame], trials: int) -> str | None:
-    """Give the way of measuring that all of so many trials have, with the most scores; None where there is none."""
-    whole = [way for way, rows in found.items() if rows["number"].nunique() == trials]
-    return max(whole, key=lambda way: len(found[way]), default=None)
+def shared_measurement(groups: Mapping[str, pd.DataFrame], trials: int) -> str | None:
+    """Return the measurement that all trials have; of several, the one with the most scores; None without any.
+
+    `groups` maps a measurement to its scores, `trials` is the number of trials.
+    """
+    complete = [measurement for measurement, rows in groups.items() if rows["number"].nunique() == trials]
+    return max(complete, key=lambda measurement: len(groups[measurement]), default=None)
 
 
 def headline(frames: Frames, rule: SuccessRule) -> str:
-    """Give the value that best is chosen by: a rule's metric, or its condition's first with a better direction."""
+    """Return the name of the value that chooses the best snapshot.
+
+    It is the rule's metric; for a condition alone, its first value with a better direction, or else its first value.
+    """
     if rule.metric is not None:
         return rule.metric
     names = conditions.parse(rule.condition or "").names
@@ -146,27 +178,31 @@ def headline(frames: Frames, rule: SuccessRule) -> str:
 
 
 def directed_measurements(frames: Frames, name: str, keys: pd.Series[str]) -> list[str]:
-    """Give the ways in which a value with a better direction was measured on these trials."""
-    return [way for way, rows in by_measurement(frames, name, keys).items() if (rows["direction"] != "neutral").any()]
+    """Return the measurements of a value on these trials, if it has a better direction; else an empty list."""
+    groups = split_by_measurement(frames, name, keys)
+    return [measurement for measurement, rows in groups.items() if (rows["direction"] != "neutral").any()]
 
 
-def threshold_ladder(rule: SuccessRule) -> tuple[float | None, ...]:
-    """Give a rule's thresholds from the easiest on; for a condition alone, one step without."""
+def list_thresholds(rule: SuccessRule) -> tuple[float | None, ...]:
+    """Return a rule's thresholds, the easiest first; (None,) for a condition alone."""
     return rule.thresholds or (None,)
 
 
-def successes(standing: pd.DataFrame, at: At, threshold: float | None) -> NDArray[np.bool_]:
-    """Return which trials succeed: scored, beyond the threshold (strictly, if any), and meeting the rule's condition."""
-    fit = standing["scored"].to_numpy(bool) & standing["holds"].to_numpy(bool)
+def successes(scores: pd.DataFrame, at: At, threshold: float | None) -> NDArray[np.bool_]:
+    """Return which trials [n] succeed: scored, strictly beyond the threshold (if any), and with a true condition.
+
+    `scores` are the rows [n] of `rule_scores`. Raise GanbenchError for a threshold of a neutral value.
+    """
+    eligible = scores["scored"].to_numpy(bool) & scores["holds"].to_numpy(bool)
     if threshold is None:
-        return fit
-    if (standing["direction"] == "neutral").any() and standing["scored"].any():
+        return eligible
+    if (scores["direction"] == "neutral").any() and scores["scored"].any():
         raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
-    direction = standing["direction"].iloc[0] if len(standing) else "neutral"
-    return fit & np.asarray(beyond(standing[at].to_numpy(float), threshold, direction), bool)
+    direction = scores["direction"].iloc[0] if len(scores) else "neutral"
+    return eligible & np.asarray(beyond(scores[at].to_numpy(float), threshold, direction), bool)
 
 
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:
-    """The ways in which a rule's metric (or its condition's) was measured on its dataset; [None] if not at all."""
+    """Return the measurements of a rule's metric (or its condition's headline) on its dataset; [None] without any."""
     keys = frames.trials.loc[frames.trials["dataset"] == rule.dataset, "key"]
-    return [*by_measurement(frames, headline(frames, rule), keys)] or [None]
+    return [*split_by_measurement(frames, headline(frames, rule), keys)] or [None]

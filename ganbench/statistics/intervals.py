@@ -1,4 +1,4 @@
-"""Inference: intervals, exact paired tests, and quantiles that know infinity. Functions of numbers, not of frames."""
+"""Intervals, effective sample sizes, and quantiles of values that may be infinite: functions of plain numbers."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Interval(NamedTuple):
-    """A lower and an upper end; NaN where there is none."""
+    """The lower and the upper end of an interval; both are NaN if there is none."""
 
     low: float
     high: float
 
 
-NOTHING = Interval(np.nan, np.nan)
+NO_INTERVAL = Interval(np.nan, np.nan)
 FEWEST_UNITS = 6
-"""From how many units on a median has a 95% interval: even the whole range of five covers it with 93.75%."""
+"""The fewest units for which a median has a 95% interval: even the whole range of five covers it with 93.75% only."""
 
 
-THRESHOLDS = 200
-"""At so many, spread over the sample, a curve's design effect is taken: enough, and as fast for 100,000 trials."""
+MOST_THRESHOLDS = 200
+"""The most thresholds, spread evenly over the sample, that a curve's design effect is computed at, for speed."""
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
-    """Give Wilson's score interval of a success rate (E. B. Wilson, JASA 22, 1927); NaN without trials.
+    """Return Wilson's score interval of the success rate successes / n (E. B. Wilson, JASA 22, 1927).
 
-    Both numbers may be fractional: an effective sample size.
+    `successes` and `n` may be fractional, as with an effective sample size; `level` is the confidence. NaN if n is 0.
     """
     from scipy.special import ndtri
 
     if n <= 0:
-        return NOTHING
+        return NO_INTERVAL
     z, rate = float(ndtri((1 + level) / 2)), successes / n
     centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
     low, high = float(centre - half), float(centre + half)
-    return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high)  # exactly, whatever the rounding
+    return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high)  # exact in spite of rounding
 
 
 def effective_size(outcomes: ArrayLike, units: ArrayLike) -> float:
-    """Give the number of independent trials that would tell as much as these, of which a unit's resemble each other.
+    """Return the number of independent trials with as much information as these, whose units are clusters.
 
-    n over Kish's design effect, at least 1 (L. Kish, Survey Sampling, 1965, ch. 8): the variance of the rate between
-    units over that of independent trials. If all outcomes are equal the data cannot tell, and the units are counted.
+    `outcomes` [n] are 0 or 1; `units` [n] names the unit of each. The result is n over Kish's design effect, which is
+    at least 1 (L. Kish, Survey Sampling, 1965, ch. 8): the variance of the rate between units over that of independent
+    trials. If all outcomes are equal, the data cannot show the effect, and the result is the number of units.
     """
     residuals, n, rate = deviations(outcomes, units)
     k = len(residuals)
@@ -57,23 +58,26 @@ def effective_size(outcomes: ArrayLike, units: ArrayLike) -> float:
 
 
 def deviations(outcomes: ArrayLike, units: ArrayLike) -> tuple[NDArray[np.float64], int, float]:
-    """Give each unit's sum of deviations from the rate, the number of trials, and the rate."""
+    """Return each unit's sum of deviations from the rate, the number of trials, and the rate."""
     values, codes = np.asarray(outcomes, float), pd.factorize(np.asarray(units))[0]
     rate = float(values.mean()) if len(values) else np.nan
     return np.bincount(codes, values - rate).astype(np.float64), len(values), rate
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, units: ArrayLike, level: float = 0.95) -> Interval:
-    """Give the interval of the difference of two success rates, A's less B's, on pairs; NaN without pairs.
+    """Return the interval of the difference of two success rates on pairs, A's minus B's; NaN without pairs.
 
-    R. G. Newcombe, Statistics in Medicine 17 (1998) 2635-2650, method 10: the ends of both rates' Wilson intervals,
-    squared and added, less what their correlation phi takes away; a positive phi is corrected for continuity. Where a
-    unit holds several pairs, Wilson's at the effective sample size and the correlation of the units' sums: with one
-    pair to a unit these are n and phi.
+    `a` and `b` [n] are the outcomes of each pair, 0 or 1; `units` [n] names the unit of each pair; `level` is the
+    confidence.
+
+    R. G. Newcombe, Statistics in Medicine 17 (1998) 2635-2650, method 10: the distances to the ends of both rates'
+    Wilson intervals, squared and added, less a term for their correlation phi; a positive phi is corrected for
+    continuity. If a unit has several pairs, Wilson's intervals are at the effective sample size, and phi is the
+    correlation of the units' sums; with one pair per unit these are n and phi itself.
     """
     (part_a, n, rate_a), (part_b, _, rate_b) = deviations(a, units), deviations(b, units)
     if not n:
-        return NOTHING
+        return NO_INTERVAL
     size_a, size_b = effective_size(a, units), effective_size(b, units)
     (low_a, high_a), (low_b, high_b) = wilson(rate_a * size_a, size_a, level), wilson(rate_b * size_b, size_b, level)
     scale = float(np.sqrt((part_a @ part_a) * (part_b @ part_b)))
@@ -89,7 +93,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike, units: ArrayLike, level: float
 
 
 def quantile(values: ArrayLike, q: float) -> float:
-    """Give the quantile by linear interpolation, infinities allowed: between a finite value and inf lies inf."""
+    """Return the q-quantile of the values, from 0 to 1, by linear interpolation; values may be infinite.
+
+    Between a finite value and an infinity the quantile is that infinity. NaN without values, or if one is NaN.
+    """
     ordered = np.sort(np.asarray(values, float))
     if not len(ordered) or np.isnan(ordered[-1]):
         return np.nan
@@ -99,14 +106,16 @@ def quantile(values: ArrayLike, q: float) -> float:
 
 
 def median_interval(values: ArrayLike, units: ArrayLike, level: float = 0.95) -> Interval:
-    """Give the interval of a median: the values at the ends of the interval of the share below it.
+    """Return the interval of a median: the values at the two ends of the interval of the share below it.
 
-    R. S. Woodruff, JASA 47 (1952), with Wilson's interval at the effective sample size. NaN under six units: even the
-    whole range then covers the median with less than 95%.
+    `values` [n] may be infinite; `units` [n] names the unit of each value; `level` is the confidence.
+
+    R. S. Woodruff, JASA 47 (1952), with Wilson's interval at the effective sample size. NaN for fewer than six units,
+    because even the whole range then covers the median with less than 95%; NaN also if a value is NaN.
     """
     ordered = np.sort(np.asarray(values, float))
     if len(pd.unique(np.asarray(units))) < FEWEST_UNITS or np.isnan(ordered).any():
-        return NOTHING
+        return NO_INTERVAL
     size = effective_size(np.asarray(values, float) <= quantile(ordered, 0.5), units)
     share, n = wilson(size / 2, size, level), len(ordered)
     low, high = max(0, int(np.floor(n * share.low)) - 1), min(n - 1, int(np.ceil(n * share.high)))
@@ -114,39 +123,42 @@ def median_interval(values: ArrayLike, units: ArrayLike, level: float = 0.95) ->
 
 
 def curve_half_width(values: ArrayLike, units: ArrayLike, level: float = 0.95) -> float:
-    """Give how far a curve of shares beyond a threshold may lie off at any threshold, all at once.
+    """Return the half-width of a band around the whole curve of success rates, over all thresholds at once.
 
-    The exact quantile of Kolmogorov's statistic, distribution-free (A. N. Kolmogorov, 1933; Z. W. Birnbaum, JASA 47,
-    1952), at the effective sample size: n over the design effect of the whole curve, the variance between units summed
-    over the thresholds over that of independent trials. With one value to a unit it is Kolmogorov's own band, which
-    covers with `level` or, where values tie (all the dead tie), with more. NaN without units or if a value is NaN.
+    `values` [n] may be infinite; `units` [n] names the unit of each value; `level` is the confidence.
+
+    The exact quantile of Kolmogorov's statistic, which is distribution-free (A. N. Kolmogorov, 1933; Z. W. Birnbaum,
+    JASA 47, 1952), at the effective sample size of the whole curve: n over its design effect, which is the variance
+    between units, summed over the thresholds, over that of independent trials. With one value per unit the band is
+    Kolmogorov's. It covers with `level`, or with more if values are equal, such as those of failed trials. NaN without
+    units, or if a value is NaN.
     """
     sample, codes = np.asarray(values, float), pd.factorize(np.asarray(units))[0]
     n, k = len(sample), int(codes.max(initial=-1)) + 1
     if not k or np.isnan(sample).any():
         return np.nan
-    return kolmogorov(level, max(1, int(curve_size(sample, codes, n, k) + 1e-9)))
+    return kolmogorov_quantile(level, max(1, int(effective_curve_size(sample, codes, n, k) + 1e-9)))
 
 
 @lru_cache(maxsize=1024)
-def kolmogorov(level: float, n: int) -> float:
-    """Give the quantile of Kolmogorov's two-sided statistic for n values; it takes milliseconds, so it is kept."""
+def kolmogorov_quantile(level: float, n: int) -> float:
+    """Return the quantile of Kolmogorov's two-sided statistic for n values; cached, because it takes milliseconds."""
     from scipy.stats import kstwo
 
     return float(kstwo.ppf(level, n))
 
 
-def curve_size(sample: NDArray[np.float64], codes: NDArray[np.intp], n: int, k: int) -> float:
-    """Give the effective size of a sample of which units hold several values, for its whole curve."""
+def effective_curve_size(sample: NDArray[np.float64], codes: NDArray[np.intp], n: int, k: int) -> float:
+    """Return the effective size of a sample [n] in k units, for its whole curve; `codes` [n] are the values' units."""
     if k in (1, n):
         return float(k)
-    thresholds = np.unique(np.sort(sample)[np.linspace(0, n - 1, min(n, THRESHOLDS)).astype(int)])
-    bins = np.searchsorted(thresholds, sample)  # the first threshold that the value is not above
+    thresholds = np.unique(np.sort(sample)[np.linspace(0, n - 1, min(n, MOST_THRESHOLDS)).astype(int)])
+    bins = np.searchsorted(thresholds, sample)  # the first threshold that the value does not exceed
     width = len(thresholds) + 1
     counts = np.bincount(codes * width + bins, minlength=k * width).reshape(k, width).cumsum(axis=1)[:, :-1]
     shares = counts.sum(axis=0) / n
     residuals = counts - np.bincount(codes)[:, None] * shares
-    alone = float((shares * (1 - shares)).sum()) / n
-    if not alone:
+    independent = float((shares * (1 - shares)).sum()) / n
+    if not independent:
         return float(k)
-    return n / max(1.0, k / (k - 1) * float((residuals**2).sum()) / n**2 / alone)
+    return n / max(1.0, k / (k - 1) * float((residuals**2).sum()) / n**2 / independent)

@@ -1,4 +1,4 @@
-"""From stored results to outcomes: how every trial of some frames went, by its suite's thresholds."""
+"""The outcomes of every stored trial, by the thresholds of its suite."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ NO_METRIC: tuple[None, Direction] = (None, "neutral")
 
 @lru_cache(maxsize=4)
 def trial_outcomes(frames: Frames) -> pd.DataFrame:
-    """Give every trial's outcomes, by key: a column for each of OUTCOMES (as in `steps_of`), and `diverged`.
+    """Return every recorded trial's outcomes, indexed by key: a column for each of OUTCOMES, and `diverged`.
 
-    Thresholds are those of the suite that the frames carry. Frames that were read without signals, and trials recorded
-    before a signal was kept, know less: NaN. A trial that is not known to have diverged has not.
+    A value is the generator step at which the outcome began, as in `outcome_steps`: inf if it never did, NaN if the
+    series that it needs is not there (frames read without signals, or trials recorded before a signal was stored). The
+    thresholds are those of the frames' suite. `diverged` is False if divergence is not known.
     """
     suite = restore(frames.suite) if frames.suite else None
     limits = outcome_thresholds(suite)
-    courses = trajectories(frames, headline_metrics(suite))
-    found = pd.DataFrame.from_dict(
-        {key: outcome_steps(course, limits) for key, course in courses.items()}, orient="index", columns=list(OUTCOMES)
-    ).astype("float64")
-    found["diverged"] = np.isfinite(found["non-finite"]) | np.isfinite(found["exploded"])
-    return found
+    steps = {
+        key: outcome_steps(trajectory, limits)
+        for key, trajectory in read_trajectories(frames, headline_metrics(suite)).items()
+    }
+    outcomes = pd.DataFrame.from_dict(steps, orient="index", columns=list(OUTCOMES)).astype("float64")
+    outcomes["diverged"] = np.isfinite(outcomes["non-finite"]) | np.isfinite(outcomes["exploded"])
+    return outcomes
 
 
 def outcome_thresholds(suite: Suite | None) -> Thresholds:
@@ -60,24 +62,24 @@ def headline_metrics(suite: Suite | None) -> dict[str, str]:
     return {rule.dataset: rule.metric for rule in reversed(rules) if rule.metric is not None}
 
 
-def trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Trajectory]:
-    """Give how every recorded trial went, by key; `headlines` names the metric of a dataset."""
+def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Trajectory]:
+    """Return the trajectory of every recorded trial, by key; `headlines` maps a dataset to its headline metric."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
     names = frames.signals["name"]
     needed = names.str.startswith(("loss.", "weights.")) | (names == "gradient.generator")
     signals: dict[str, dict[str, Series]] = {}
-    for (key, name), series in split(frames.signals[needed], ["key", "name"]):
+    for (key, name), series in split_series(frames.signals[needed], ["key", "name"]):
         signals.setdefault(key, {})[name] = series
-    spreads = {key: series for (key,), series in split(spread_rows(frames.series), ["key"])}
+    spreads = {key: series for (key,), series in split_series(select_spread(frames.series), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
-    told = (
+    columns = (
         column.to_numpy() for column in (trials["key"], trials["diverged_at"], ratio.where(np.isfinite(ratio), 1.0))
     )
-    courses: dict[str, Trajectory] = {}
-    for key, diverged_at, updates in zip(*told, strict=True):
+    trajectories: dict[str, Trajectory] = {}
+    for key, diverged_at, updates in zip(*columns, strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
-        courses[key] = Trajectory(
+        trajectories[key] = Trajectory(
             diverged_at=int(diverged_at),
             updates_per_step=float(updates),
             signals=signals.get(key, {}),
@@ -85,34 +87,35 @@ def trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Traj
             metric=metric,
             direction=direction,
         )
-    return courses
+    return trajectories
 
 
-def spread_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Give the spread's scores; a stranger's metric may use the name, but measures in another way."""
+def select_spread(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of the spread, without those of a third-party metric that has the same name."""
     rows = scores[scores["name"] == SPREAD]
     hashes = {samples: spread_measurement(int(samples)) for samples in rows["samples"].unique()}
     return rows[rows["measurement"] == rows["samples"].map(hashes)]
 
 
 def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, tuple[Series, Direction]]:
-    """Give every trial's headline metric with its direction, by key.
+    """Return the series and the direction of every trial's headline metric, by key.
 
-    It is the metric of the dataset's first success rule; without one, the first by name that has a better direction.
+    The headline is the metric in `headlines` (that of the dataset's first success rule); without one, the first by name
+    that has a better direction.
     """
     dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
     rows = frames.series[frames.series["direction"] != "neutral"]
-    of = rows["key"].map(dataset)
-    named: dict[Any, Any] = rows.groupby(of)["name"].min().to_dict()
-    rows = rows[rows["name"] == of.map({**named, **headlines})]
-    found: dict[str, tuple[Series, Direction]] = {}
-    for (key, direction, _), series in split(rows, ["key", "direction", "measurement"]):
-        found.setdefault(key, (series, direction))
-    return found
+    row_dataset = rows["key"].map(dataset)
+    first_names: dict[Any, Any] = rows.groupby(row_dataset)["name"].min().to_dict()
+    rows = rows[rows["name"] == row_dataset.map({**first_names, **headlines})]
+    series_by_key: dict[str, tuple[Series, Direction]] = {}
+    for (key, direction, _), series in split_series(rows, ["key", "direction", "measurement"]):
+        series_by_key.setdefault(key, (series, direction))
+    return series_by_key
 
 
-def split(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], Series]]:
-    """Give the series of a tidy frame with columns step and value, by the values of these columns."""
+def split_series(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], Series]]:
+    """Yield the series of a tidy frame with columns step and value, with their values in the columns `by`."""
     if rows.empty:
         return
     group = rows.groupby(by, sort=False).ngroup().to_numpy()

@@ -1,4 +1,4 @@
-"""Exact paired tests, and the correction for testing several pairs."""
+"""Exact paired tests of two methods, and Holm's correction for several tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Give the two-sided p of McNemar's exact test: the discordant pairs as tosses of a fair coin.
+    """Return the two-sided p-value of McNemar's exact test, which is the sign test on the discordant pairs.
 
-    The sign test is the same sum. NaN where no pair is discordant: then it is undefined.
+    `only_a` and `only_b` are the numbers of pairs in which only A, or only B, succeeds (Q. McNemar, Psychometrika 12,
+    1947). NaN if no pair is discordant: the test is then undefined.
     """
     from scipy.stats import binomtest
 
@@ -20,10 +21,12 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 
 def sign_flip_exact(differences: Sequence[int]) -> float:
-    """Give the two-sided p of the exact sign-flip permutation test on the sum of the units' differences.
+    """Return the two-sided p-value of the exact sign-flip permutation test on the sum of the units' differences.
 
-    Under the null hypothesis a unit's difference is as likely to have either sign (Fisher, 1935); the sum's law is
-    convolved over all signs. With differences of -1, 0 and 1 it is McNemar's exact test. NaN if all are 0.
+    `differences` has a whole number for each unit: A's successes minus B's. Under the null hypothesis, a difference has
+    either sign with equal probability (R. A. Fisher, The Design of Experiments, 1935, section 21). The distribution of
+    the sum is the convolution over all signs. With differences of -1, 0 and 1 it is McNemar's exact test. NaN if all
+    are 0.
     """
     from scipy.stats import binom
 
@@ -31,17 +34,21 @@ def sign_flip_exact(differences: Sequence[int]) -> float:
     sizes = sizes[sizes > 0]
     if not len(sizes):
         return np.nan
-    law = np.ones(1)  # of the sum, on -total .. total
+    probabilities = np.ones(1)  # of each sum from -total to total
     for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
-        together = np.zeros(2 * size * count + 1)
-        together[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
-        law = np.convolve(law, together)
+        part = np.zeros(2 * size * count + 1)
+        part[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        probabilities = np.convolve(probabilities, part)
     sums = np.arange(-sizes.sum(), sizes.sum() + 1)
-    return min(1.0, float(law[np.abs(sums) >= abs(int(np.sum(differences)))].sum()))
+    return min(1.0, float(probabilities[np.abs(sums) >= abs(int(np.sum(differences)))].sum()))
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Adjust the p-values of one family (S. Holm, 1979); an undefined one stays NaN and counts as a test of p = 1."""
+    """Return the p-values of one family of tests, adjusted by Holm's method, in the given order.
+
+    S. Holm, Scandinavian Journal of Statistics 6 (1979). An undefined p-value (NaN) stays NaN, and counts in the family
+    as a test with p = 1.
+    """
     raw = np.asarray(values, float)
     p = np.where(np.isnan(raw), 1.0, raw)
     order = np.argsort(p, kind="stable")

@@ -1,4 +1,4 @@
-"""The summary of a suite: where every method's scores lie, how many trials lived, and what they cost."""
+"""The summary of a suite: every method's scores, counts of its trials, and the between-seed share of variance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ganbench.api.records import TRAINED
-from ganbench.statistics.final_scores import by_measurement, final_scores
+from ganbench.statistics.final_scores import split_by_measurement, trial_scores
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.variance import share_within
 
@@ -18,69 +18,75 @@ if TYPE_CHECKING:
 
 
 class MedianInterval(Protocol):
-    """How the interval of a median is found: `inference.median_interval` or `bootstrap.bootstrap_median`."""
+    """A function that returns the interval of a median: `median_interval` or `bootstrap_median`."""
 
     def __call__(self, values: ArrayLike, units: ArrayLike) -> Interval: ...
 
 
 def summary_table(frames: Frames, interval: MedianInterval = median_interval) -> pd.DataFrame:
-    """Summarise every metric of every method on every dataset, one row per way of measuring.
+    """Summarise every metric of every method on every dataset, a row per measurement.
 
-    `final` and `best` are medians over all trials, with those that did not live counted as worst (+inf if lower is
-    better), each with the 95% interval of the median (`_low`, `_high`); `q25` and `q75` the quartiles of final;
-    `completed_median` the median final of those with a finite score, to be read beside `finite` of `n`. No neutral value has a best. The
-    interval is Woodruff's (`inference.median_interval`), which covers better at few units than the BCa bootstrap over
-    architectures (docs/statistics.md); `interval=bootstrap_median` gives that one.
+    `final` and `best` are medians over all n trials, each with the 95% interval of the median (`_low`, `_high`). Trials
+    without a finite score count as the worst (inf if lower is better, -inf if higher is). `q25` and `q75` are the
+    quartiles of final. `completed_median` is the median of the finite final scores alone, of which there are `finite`.
+    A neutral value has no best. The other columns count architectures, seeds and trials.
+
+    The interval is Woodruff's (`median_interval`). With few units it covers better than the BCa bootstrap over
+    architectures (docs/statistics.md), which `interval=bootstrap_median` selects.
     """
-    return pd.DataFrame([names | summarise(group, interval) for names, group in measured_groups(frames)])
+    return pd.DataFrame([names | summarise(group, interval) for names, group in iterate_groups(frames)])
 
 
-def measured_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Give the standings of every method by every metric that was measured on its dataset, with the names of it all."""
+def iterate_groups(frames: Frames) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yield the trial scores of every method by every metric that was measured on its dataset.
+
+    Before each come its names: dataset, method, metric, measurement and the number of samples.
+    """
     measured = measurements_by_dataset(frames)
     for dataset in frames.trials["dataset"].drop_duplicates():
         for (metric, measurement), rows in frames.measured.items():
             if (dataset, metric, measurement) not in measured:
                 continue
             samples = int(rows["samples"].iloc[0])
-            standing = final_scores(frames, dataset, metric, measurement)
-            for method, group in standing.groupby("method", sort=False):
+            scores = trial_scores(frames, dataset, metric, measurement)
+            for method, group in scores.groupby("method", sort=False):
                 names = {"dataset": dataset, "method": method, "metric": metric}
                 yield names | {"measurement": measurement, "samples_measured": samples}, group
 
 
 def seed_share_table(frames: Frames) -> pd.DataFrame:
-    """Give how much of the spread of final scores is luck of the seed, not the architecture, for each method.
+    """Return the between-seed share of the variance of final scores, for each method and metric.
 
-    `between_seed_share`, from 0 to 1, is the share of the variation of their ranks that lies between seeds of one architecture, with
-    its 95% interval `between_seed_share_low`, `between_seed_share_high` (an analysis of variance and its jackknife over architectures: `variation.
-    share_within`); the dead rank last. Columns besides: dataset, method, metric, measurement, architectures, seeds, n,
-    finite. One row per metric with a better direction, where there are several architectures and seeds.
+    `between_seed_share`, from 0 to 1, is the share of the variance of their ranks that lies between seeds of one
+    architecture, with its 95% interval `between_seed_share_low`, `between_seed_share_high` (an analysis of variance and
+    its jackknife over architectures: `share_within`). Trials without a finite score rank last. Other columns: dataset,
+    method, metric, measurement, architectures, seeds, n, finite. There is a row for each metric with a better direction
+    if there are several architectures and several seeds; without any, the frame is empty.
     """
     rows: list[dict[str, Any]] = []
-    for names, group in measured_groups(frames):
+    for names, group in iterate_groups(frames):
         architectures, seeds = group["architecture"].nunique(), group["seed"].nunique()
         if group["direction"].iloc[0] != "neutral" and architectures > 1 and seeds > 1:
             share, (low, high) = share_within(group["final"], group["architecture"])
-            found = {"between_seed_share": share, "between_seed_share_low": low, "between_seed_share_high": high}
-            found |= {"architectures": architectures, "seeds": seeds}
-            rows.append({**names, **found, "n": len(group), "finite": int(group["scored"].sum())})
+            shares = {"between_seed_share": share, "between_seed_share_low": low, "between_seed_share_high": high}
+            counts = {"architectures": architectures, "seeds": seeds}
+            rows.append({**names, **shares, **counts, "n": len(group), "finite": int(group["scored"].sum())})
     return pd.DataFrame(rows).drop(columns="samples_measured") if rows else pd.DataFrame()
 
 
 def measurements_by_dataset(frames: Frames) -> set[tuple[str, str, str]]:
-    """Give what was measured of a recorded trial of each dataset: dataset, metric, measurement."""
+    """Return the measurements of the recorded trials of each dataset, as (dataset, metric, measurement)."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
     return {
-        (str(dataset), name, way)
+        (str(dataset), name, measurement)
         for dataset, keys in trials.groupby("dataset")["key"]
         for name in {name for name, _ in frames.measured}
-        for way in by_measurement(frames, name, keys)
+        for measurement in split_by_measurement(frames, name, keys)
     }
 
 
 def summarise(group: pd.DataFrame, interval: MedianInterval) -> dict[str, Any]:
-    """Summarise the standings of one method."""
+    """Return the summary of one method's trial scores by one metric, by the name of its column."""
     final, best = interval(group["final"], group["unit"]), interval(group["best"], group["unit"])
     return {
         "direction": group["direction"].iloc[0],

@@ -1,7 +1,7 @@
-"""Does a conclusion survive another reading of the same results: another budget, final or best, metric, threshold?
+"""The sensitivity of a conclusion to how the same results are read: budget, final or best, metric and threshold.
 
-Every reading goes the way of the primary one, through the standings and the paired test of the comparison tables, on
-frames and rules that differ in what is varied. All but the primary describe: nothing is corrected for their number.
+Every reading uses the scores and the paired test of the comparison tables, on frames and rules that differ in what is
+varied. Only the primary reading tests; all others describe, and nothing is corrected for their number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ganbench.api.metrics import Direction
 from ganbench.api.records import TRAINED
-from ganbench.statistics.final_scores import NEVER, headline, successes, with_success
+from ganbench.statistics.final_scores import NEVER, headline, rule_scores, successes
 from ganbench.statistics.success_rates import contingency, pair_trials
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.success import At, SuccessRule
@@ -25,27 +25,28 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 LEVEL = 0.05
-"""From which p on no difference is said to be shown."""
+"""The significance level: with a p-value from here on, no difference is shown."""
 
-PARTS = (0.25, 0.5, 0.75)
-"""Shares of all trials that succeed at the thresholds tried where a rule has one threshold only."""
+QUARTERS = (0.25, 0.5, 0.75)
+"""The shares of all trials that lie beyond the additional thresholds, for a rule that has one threshold only."""
 
 DECLARED = "as declared"
-ENDS: tuple[At, ...] = ("final", "best")
+AT_VALUES: tuple[At, ...] = ("final", "best")
 COST_COLUMNS: Mapping[str, tuple[str, ...]] = {
     **{unit.title: unit.columns for unit in BUDGET_UNITS.values()},
     "training seconds": ("seconds_train",),
 }
-"""The columns whose sum is what a trial cost, by the unit in which two methods may have had the same."""
+"""The columns whose sum is the cost of a trial, by the unit in which the budgets of two methods may be equal."""
 
 Verdict = Literal["a", "b", "none", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A success rule of one threshold, or of a condition alone.
+    """A success rule with one threshold, or a condition alone, by which the results are read.
 
-    `share` is the share of all trials beyond the threshold, where it was chosen for that share.
+    `varied` names what differs from the primary reading: "", "metric" or "threshold". If the threshold was chosen for
+    the share of all trials beyond it, `target_share` is the share that was intended, and `share` the one it has.
     """
 
     varied: str
@@ -57,12 +58,12 @@ class Reading:
     condition: str | None = None
     at: At = "final"
     share: float = np.nan
-    wanted: float = np.nan
+    target_share: float = np.nan
     compare: tuple[tuple[str, str], ...] = ()
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The one, if any."""
+        """The primary threshold alone, or none."""
         return () if self.primary is None else (self.primary,)
 
 
@@ -75,27 +76,34 @@ def sensitivity_table(
     *,
     cross: bool = False,
 ) -> pd.DataFrame:
-    """Read one comparison in every way that differs from the primary in one thing; with `cross`, in all combinations.
+    """Return the comparison of two methods by every reading that differs from the primary one in one thing.
 
-    The first row is the primary. Columns: varied ("" there, else budget, at, metric, threshold, joined by +), budget,
-    at, metric, condition, direction, measurement, threshold, share and wanted (of all trials beyond a threshold that
-    was chosen for it), step_a and step_b (the median generator step at which the trials are read; _low and _high), n,
-    rate_a, rate_b, difference (a less b), p, verdict (a or b better at 5%, none, or unknown without pairs), counted
-    (it varies something and is known), holds. `rules` are the suite's: another metric's threshold is its own rule's
-    primary. A trial that is cut short and has no fresh score of its best snapshot until then keeps the one of the
-    series.
+    With `cross`, it has all combinations as well. The first row is the primary reading. Columns:
+
+    varied: "" for the primary reading, else budget, at, metric and threshold, those that differ, joined by " + ".
+    budget, at, metric, condition, direction, measurement, threshold: the reading.
+    share, target_share: if the threshold was chosen for the share of all trials beyond it, that share and its target.
+    step_a, step_b: the median generator step at which the trials are read, with the extremes `_low` and `_high`.
+    n, rate_a, rate_b, difference (A's rate minus B's), p: the paired comparison, as in `success_table`.
+    verdict: "a" or "b" is better at 5%; "none": no difference is shown; "unknown": there are no pairs.
+    counted: the reading varies something, and its verdict is known.
+    holds: the verdict is that of the primary reading.
+
+    `rules` are those of the suite: the threshold of another metric is the primary one of its own rule. With a smaller
+    budget, a best snapshot that has no fresh score keeps the score of the series. Raise GanbenchError for an unknown
+    method.
     """
-    own = select_pair(frames, rule.dataset, pair)
-    budgets = {DECLARED: own, **equal_budgets(own)}
-    measures = list(list_readings(own, rule, pair, measurement, rules))
+    pair_frames = select_pair(frames, rule.dataset, pair)
+    budgets = {DECLARED: pair_frames, **equal_budgets(pair_frames)}
+    readings = list(list_readings(pair_frames, rule, pair, measurement, rules))
     rows: list[dict[str, Any]] = []
-    for (budget, read), measure, at in product(budgets.items(), measures, ENDS):
+    for (budget, budget_frames), reading, at in product(budgets.items(), readings, AT_VALUES):
         varied = [name for name, differs in (("budget", budget != DECLARED), ("at", at != rule.at)) if differs]
-        varied += [measure.varied] if measure.varied else []
-        nothing_cut = budget != DECLARED and read is own
-        if len(varied) <= 1 or (cross and not nothing_cut):
-            row = compare_by(read, replace(measure, at=at), pair)
-            rows.append({"varied": " + ".join(varied), "budget": budget, "same": nothing_cut, **row})
+        varied += [reading.varied] if reading.varied else []
+        same = budget != DECLARED and budget_frames is pair_frames
+        if len(varied) <= 1 or (cross and not same):
+            row = compare_pair(budget_frames, replace(reading, at=at), pair)
+            rows.append({"varied": " + ".join(varied), "budget": budget, "same": same, **row})
     table = pd.DataFrame(rows)
     order = table["varied"].map({name: i for i, name in enumerate(("", "budget", "at", "metric", "threshold"))})
     table = table.iloc[order.fillna(len(order)).argsort(kind="stable")].reset_index(drop=True)
@@ -103,82 +111,83 @@ def sensitivity_table(
     return table.drop(columns="same").assign(counted=counted, holds=table["verdict"] == table["verdict"].iloc[0])
 
 
-def compare_by(frames: Frames, measure: Reading, pair: tuple[str, str]) -> dict[str, Any]:
-    """Compare two methods by one yardstick."""
-    a, b = pair_trials(with_success(frames, measure, measure.measurement), frames, pair)
-    won_a, won_b = (successes(side, measure.at, measure.primary) for side in (a, b))
-    found = contingency(won_a, won_b, a["unit"])
-    verdict: Verdict = "none" if found["n"] else "unknown"
-    if found["p"] < LEVEL:
-        verdict = "a" if found["difference"] > 0 else "b"
+def compare_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return the comparison of two methods by one reading, by column of `sensitivity_table`."""
+    a, b = pair_trials(rule_scores(frames, reading, reading.measurement), frames, pair)
+    success_a, success_b = (successes(side, reading.at, reading.primary) for side in (a, b))
+    comparison = contingency(success_a, success_b, a["unit"])
+    verdict: Verdict = "none" if comparison["n"] else "unknown"
+    if comparison["p"] < LEVEL:
+        verdict = "a" if comparison["difference"] > 0 else "b"
     return {
-        "at": measure.at,
-        "metric": measure.metric or "",
-        "condition": measure.condition or "",
-        "direction": measure.direction,
-        "measurement": measure.measurement,
-        "threshold": np.nan if measure.primary is None else measure.primary,
-        "share": measure.share,
-        "wanted": measure.wanted,
-        **snapshot_steps(a, "step_a", measure.at),
-        **snapshot_steps(b, "step_b", measure.at),
-        **{name: found[name] for name in ("n", "rate_a", "rate_b", "difference", "p")},
+        "at": reading.at,
+        "metric": reading.metric or "",
+        "condition": reading.condition or "",
+        "direction": reading.direction,
+        "measurement": reading.measurement,
+        "threshold": np.nan if reading.primary is None else reading.primary,
+        "share": reading.share,
+        "target_share": reading.target_share,
+        **snapshot_steps(a, "step_a", reading.at),
+        **snapshot_steps(b, "step_b", reading.at),
+        **{name: comparison[name] for name in ("n", "rate_a", "rate_b", "difference", "p")},
         "verdict": verdict,
     }
 
 
-def snapshot_steps(standing: pd.DataFrame, name: str, at: At) -> dict[str, float]:
-    """Give the generator steps of the snapshots that some trials are read at: median, least and greatest."""
-    steps = standing[f"{at}_step"]
-    read = steps[steps != NEVER]
-    return {name: read.median(), f"{name}_low": read.min(), f"{name}_high": read.max()}
+def snapshot_steps(scores: pd.DataFrame, name: str, at: At) -> dict[str, float]:
+    """Return the median, smallest and largest generator step at which trials are read: `name`, `_low` and `_high`."""
+    steps = scores[f"{at}_step"]
+    steps = steps[steps != NEVER]
+    return {name: steps.median(), f"{name}_low": steps.min(), f"{name}_high": steps.max()}
 
 
 # the budget
 
 
 def select_pair(frames: Frames, dataset: str, pair: tuple[str, str]) -> Frames:
-    """Give the frames of two methods on one dataset alone."""
+    """Return the frames of two methods on one dataset."""
     trials = frames.trials[(frames.trials["dataset"] == dataset) & frames.trials["method"].isin(pair)]
     scores, signals = (rows[rows["key"].isin(trials["key"])] for rows in (frames.scores, frames.signals))
     return replace(frames, trials=trials, scores=scores, signals=signals)
 
 
 def equal_budgets(frames: Frames) -> dict[str, Frames]:
-    """Give, for every unit that is known, the frames as if both methods had stopped when the cheaper was done.
+    """Return, for every known unit of cost, the frames as if both methods had the total budget of the cheaper one.
 
-    Where nothing has to be cut these are the frames themselves.
+    If nothing has to be cut, these are the same frames.
     """
     trials = frames.trials
-    found: dict[str, Frames] = {}
+    budgets: dict[str, Frames] = {}
     for unit, columns in COST_COLUMNS.items():
         if not set(columns) <= set(trials.columns):
             continue
         share = equal_cost_shares(trials, trials[list(columns)].astype("float64").sum(axis="columns", skipna=False))
         if share is not None:
-            found[f"equal {unit}"] = cut_runs(frames, share)
-    return found
+            budgets[f"equal {unit}"] = cut_runs(frames, share)
+    return budgets
 
 
-def equal_cost_shares(trials: pd.DataFrame, spent: pd.Series[float]) -> pd.Series[float] | None:
-    """Give the share of each trial's run at which its method had spent what the cheaper of the two spends in all.
+def equal_cost_shares(trials: pd.DataFrame, costs: pd.Series[float]) -> pd.Series[float] | None:
+    """Return the share of each trial's run at which its method had spent the total of the cheaper of the two methods.
 
-    Compared on each architecture, by the median of the trials that came to their end; 1 where one method has none
-    there. None if nowhere both have.
+    `costs` are the trials' costs. The methods are compared on each architecture, by the median of the trials that were
+    trained to their end. The share is 1 if one method has no such trial there. None if there is no architecture on
+    which both have one.
     """
-    ended = trials.assign(spent=spent)[trials["status"].isin(TRAINED)]
-    cost = ended.groupby(["architecture", "method"])["spent"].median().unstack("method")
-    least = cost.min(axis="columns", skipna=False)
-    if cost.shape[1] < 2 or least.isna().all():
+    ended = trials.assign(cost=costs)[trials["status"].isin(TRAINED)]
+    medians = ended.groupby(["architecture", "method"])["cost"].median().unstack("method")
+    smaller = medians.min(axis="columns", skipna=False)
+    if medians.shape[1] < 2 or smaller.isna().all():
         return None
-    shares = cost.rdiv(least, axis="index").stack()
+    shares = medians.rdiv(smaller, axis="index").stack()
     return trials.join(pd.Series(shares, name="share"), on=["architecture", "method"])["share"].fillna(1.0)
 
 
 def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
-    """Give the frames as they would be had each trial ended after this share of its generator steps.
+    """Return the frames as if each trial had ended after this share of its generator steps.
 
-    What came later is not known yet: neither scores nor signals nor a death. Cost is taken to be even over a run.
+    Everything later is removed: scores, signals and divergence. The cost is assumed to be spread evenly over a run.
     """
     trials = frames.trials
     last = np.floor(share * trials["generator_steps"] + 1e-6)  # 1e-6: shares are rounded
@@ -188,9 +197,9 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     diverged_later = trials["diverged_at"] > last * updates.fillna(1.0)
     until = last.set_axis(trials["key"]).groupby(level=0).max()
     scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
-    # The best snapshot until then may not be the one that was drawn afresh at the end.
-    drawn = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
-    fresh = pd.concat(drawn).drop_duplicates(["key", "name", "measurement", "step"])
+    # The best snapshot of the shorter run may have no fresh samples; then the score of the series counts.
+    candidates = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
+    fresh = pd.concat(candidates).drop_duplicates(["key", "name", "measurement", "step"])
     return replace(
         frames,
         trials=trials.assign(
@@ -208,60 +217,67 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
 def list_readings(
     frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None, rules: Sequence[SuccessRule]
 ) -> Iterator[Reading]:
-    """Give the primary yardstick, then those of every other metric, then those of other thresholds."""
+    """Yield the primary reading, then one for every other metric, then those with other thresholds."""
     rows = frames.series[frames.series["direction"] != "neutral"].drop_duplicates(["name", "measurement"])
-    ways = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
+    metrics = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
     chooser = headline(frames, rule)
-    mine = [way for way in ways if way[0] == chooser and measurement in (None, way[1])]
+    directions = [direction for name, way, direction in metrics if name == chooser and measurement in (None, way)]
     primary = Reading(
         varied="",
         dataset=rule.dataset,
         metric=rule.metric,
         measurement=measurement,
-        direction=mine[0][2] if mine else "neutral",
+        direction=directions[0] if directions else "neutral",
         condition=rule.condition,
         at=rule.at,
         primary=rule.primary,
     )
     yield primary
-    first = compare_by(frames, primary, pair)
-    share = (first["rate_a"] + first["rate_b"]) / 2  # of pairs: both methods have as many
-    bare = [each for each in rules if each.dataset == rule.dataset and each.condition is None]
-    declared = {each.metric: each.primary for each in reversed(bare)}
-    for metric, how, direction in ways:
+    first = compare_pair(frames, primary, pair)
+    share = (first["rate_a"] + first["rate_b"]) / 2  # both methods have the same number of trials: pairs
+    plain_rules = [each for each in rules if each.dataset == rule.dataset and each.condition is None]
+    declared = {each.metric: each.primary for each in reversed(plain_rules)}
+    for metric, way, direction in metrics:
         if metric != rule.metric:
             other = replace(
-                primary, varied="metric", metric=metric, condition=None, measurement=how, direction=direction
+                primary, varied="metric", metric=metric, condition=None, measurement=way, direction=direction
             )
-            own = declared.get(metric)
-            yield pooled_threshold(frames, other, share) if own is None else replace(other, primary=own)
+            own_threshold = declared.get(metric)
+            if own_threshold is None:
+                yield choose_threshold(frames, other, share)
+            else:
+                yield replace(other, primary=own_threshold)
     between = [(easier + harder) / 2 for easier, harder in pairwise(rule.thresholds)]
     for threshold in sorted({*rule.thresholds, *between} - {rule.primary}, reverse=primary.direction == "lower"):
         yield replace(primary, varied="threshold", primary=threshold)
-    tried = {share}
-    for part in PARTS if len(rule.thresholds) == 1 else ():
-        pooled = pooled_threshold(frames, replace(primary, varied="threshold"), part)
-        if pooled.share not in tried:  # ties may leave no other
-            tried.add(pooled.share)
-            yield pooled
+    shares = {share}
+    for quarter in QUARTERS if len(rule.thresholds) == 1 else ():
+        reading = choose_threshold(frames, replace(primary, varied="threshold"), quarter)
+        if reading.share not in shares:  # with ties, two targets may have the same threshold
+            shares.add(reading.share)
+            yield reading
 
 
-def pooled_threshold(frames: Frames, measure: Reading, share: float) -> Reading:
-    """Set a yardstick's threshold so that this share of both methods' trials together lies beyond it.
+def choose_threshold(frames: Frames, reading: Reading, share: float) -> Reading:
+    """Return a reading with the threshold beyond which this share of both methods' trials together lies.
 
-    Half-way between two neighbouring values; as near as ties allow, and as the dead do, which are never beyond. Neither
-    all nor none, unless that is the share asked for or the values allow nothing else.
+    The threshold lies half-way between two neighbouring values. The share is as near to the target as possible: values
+    may tie, and trials without a finite score are never beyond. It is neither 0 nor 1, unless the target is, or the
+    values allow nothing else.
     """
-    standing = with_success(frames, measure, measure.measurement)
-    sign = -1 if measure.direction == "higher" else 1
-    ordered = np.sort(sign * standing[measure.at].to_numpy("float64"))  # the best first, the dead last, at inf
+    scores = rule_scores(frames, reading, reading.measurement)
+    sign = -1 if reading.direction == "higher" else 1
+    ordered = np.sort(sign * scores[reading.at].to_numpy("float64"))  # the best first, those without a score last (inf)
     ends = np.append(ordered, np.inf)
     counts = [k for k in range(len(ordered) + 1) if k == 0 or (np.isfinite(ends[k - 1]) and ends[k - 1] < ends[k])]
     if not len(ordered) or np.isnan(share):
-        return measure
-    some = [k for k in counts if 0 < k < len(ordered)]
-    count = min(some if some and 0 < share < 1 else counts, key=lambda k: abs(k - share * len(ordered)))
-    best, next_ = (ordered[count - 1] if count else -np.inf), ends[count]
-    middle = (best + next_) / 2 if np.isfinite([best, next_]).all() else np.nextafter(best, np.inf) if count else next_
-    threshold = middle if middle > best else next_
-    return replace(measure, primary=float(sign * threshold), share=count / len(ordered), wanted=share)
+        return reading
+    inner = [k for k in counts if 0 < k < len(ordered)]
+    count = min(inner if inner and 0 < share < 1 else counts, key=lambda k: abs(k - share * len(ordered)))
+    last, following = (ordered[count - 1] if count else -np.inf), ends[count]
+    if np.isfinite([last, following]).all():
+        middle = (last + following) / 2
+    else:
+        middle = np.nextafter(last, np.inf) if count else following
+    threshold = middle if middle > last else following
+    return replace(reading, primary=float(sign * threshold), share=count / len(ordered), target_share=share)

@@ -1,4 +1,4 @@
-"""Each outcome holds on a series that is built for it, from the step at which it begins, and not on its near misses."""
+"""Each outcome is found in a series that is built for it, at the step where it begins, and not in near misses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ganbench.evaluation.outcomes import (
     OUTCOMES,
     Series,
     Trajectory,
-    collapsed,
-    critic_dead,
-    degraded,
-    exploded,
+    find_collapse,
+    find_dead_critic,
+    find_degradation,
+    find_explosion,
+    find_non_finite,
+    find_oscillation,
     has_diverged,
-    non_finite,
-    oscillating,
     outcome_steps,
 )
 from hypothesis import given
@@ -28,15 +28,18 @@ VALUES = st.floats(-1e9, 1e9) | st.sampled_from([NAN, INF, -INF])
 
 
 def series(*values: float) -> Series:
-    """Values at the steps 10, 20, ..."""
+    """Return the series of these values at the steps 10, 20, ..."""
     return [10 * (i + 1) for i in range(len(values))], list(values)
 
 
 @pytest.mark.parametrize(
-    ("diverged_at", "per_step", "step"), [(-1, 2.0, None), (1, 2.0, 1), (12, 2.0, 6), (13, 2.0, 7), (7, 6.0, 2), (3, 1.0, 3)]
+    ("diverged_at", "per_step", "step"),
+    [(-1, 2.0, None), (1, 2.0, 1), (12, 2.0, 6), (13, 2.0, 7), (7, 6.0, 2), (3, 1.0, 3)],
 )
-def test_the_optimizer_step_of_death_is_told_as_a_generator_step(diverged_at: int, per_step: float, step: int | None) -> None:
-    assert non_finite(diverged_at, per_step) == step
+def test_the_optimizer_step_of_divergence_is_converted_to_a_generator_step(
+    diverged_at: int, per_step: float, step: int | None
+) -> None:
+    assert find_non_finite(diverged_at, per_step) == step
 
 
 @pytest.mark.parametrize(
@@ -53,10 +56,10 @@ def test_the_optimizer_step_of_death_is_told_as_a_generator_step(diverged_at: in
         ([], None),
     ],
 )
-def test_exploded_is_over_ten_thousand_times_the_start_which_counts_as_one_at_the_least(
+def test_exploded_is_over_ten_thousand_times_the_initial_value_which_counts_as_at_least_one(
     values: list[float], step: int | None
 ) -> None:
-    assert exploded(series(*values)) == step
+    assert find_explosion(series(*values)) == step
 
 
 @pytest.mark.parametrize(
@@ -70,10 +73,10 @@ def test_exploded_is_over_ten_thousand_times_the_start_which_counts_as_one_at_th
         ([0.01], 10),
     ],
 )
-def test_collapsed_is_to_end_with_samples_under_a_twentieth_of_the_datas_distance(
+def test_collapsed_is_to_end_with_a_spread_below_a_twentieth_of_the_datas(
     values: list[float], step: int | None
 ) -> None:
-    assert collapsed(series(*values)) == step
+    assert find_collapse(series(*values)) == step
 
 
 @pytest.mark.parametrize(
@@ -97,35 +100,35 @@ def test_collapsed_is_to_end_with_samples_under_a_twentieth_of_the_datas_distanc
 def test_degraded_is_to_end_worse_than_the_best_by_more_than_half(
     values: list[float], direction: Any, step: int | None
 ) -> None:
-    assert degraded(series(*values), direction) == step
+    assert find_degradation(series(*values), direction) == step
 
 
 @pytest.mark.parametrize(
     ("values", "step"),
     [([1.0, 1e-9, 0.0], 20), ([1e-9, 1.0, 1e-9], 30), ([1.0, 0.0, 1e-8], None), ([1.0, NAN], None), ([0.0, 0.0], 10)],
 )
-def test_a_critic_is_dead_once_the_generators_gradient_never_comes_back(values: list[float], step: int | None) -> None:
-    assert critic_dead(series(*values)) == step
+def test_a_critic_is_dead_once_the_generators_gradient_stays_at_zero(values: list[float], step: int | None) -> None:
+    assert find_dead_critic(series(*values)) == step
 
 
 def wave(period: float, n: int, noise: float = 0.0, drift: float = 0.0, phase: float = 0.0) -> Series:
-    """A sine on a drifting level, at the steps 1 to n."""
+    """Return a sine on a drifting level, at the steps 1 to n."""
     steps = np.arange(1, n + 1)
-    chance = np.random.default_rng(0).normal(size=n)
-    return steps, np.sin(2 * np.pi * steps / period + phase) + noise * chance + drift * steps
+    normal = np.random.default_rng(0).normal(size=n)
+    return steps, np.sin(2 * np.pi * steps / period + phase) + noise * normal + drift * steps
 
 
 @pytest.mark.parametrize(("period", "n"), [(20, 60), (20, 200), (13, 40), (4, 100)])
 @pytest.mark.parametrize("drift", [0.0, 0.1, -3.0])
 def test_a_wave_oscillates_from_the_end_of_its_third_period(period: int, n: int, drift: float) -> None:
-    step = oscillating(wave(period, n, drift=drift))
+    step = find_oscillation(wave(period, n, drift=drift))
     assert step is not None
-    assert step % (3 * period) == 0, "three of the period or of a multiple that fits as well"
+    assert step % (3 * period) == 0, "three periods, or three of a multiple that fits as well"
     assert step <= n
 
 
-def test_a_wave_is_told_through_noise_of_half_its_height() -> None:
-    step = oscillating(wave(20, 200, noise=0.5))
+def test_a_wave_is_found_under_noise_of_half_its_height() -> None:
+    step = find_oscillation(wave(20, 200, noise=0.5))
     assert step is not None
     assert min(abs(step - 60 * k) for k in (1, 2, 3)) <= 6
 
@@ -144,22 +147,22 @@ def test_a_wave_is_told_through_noise_of_half_its_height() -> None:
         (np.arange(200), np.append(wave(20, 199)[1], NAN)),
         (np.arange(200), np.random.default_rng(1).normal(size=200)),
     ],
-    ids=["noise", "2.5 periods", "short", "decay", "growth", "line", "constant", "zero", "dies", "white"],
+    ids=["noise", "2.5 periods", "short", "decay", "growth", "line", "constant", "zero", "ends in NaN", "white noise"],
 )
-def test_what_only_moves_does_not_oscillate(near_miss: Series) -> None:
-    assert oscillating(near_miss) is None
+def test_a_series_that_moves_without_a_period_does_not_oscillate(near_miss: Series) -> None:
+    assert find_oscillation(near_miss) is None
 
 
-def test_of_random_walks_under_one_in_fifty_is_taken_for_an_oscillation() -> None:
-    chance = np.random.default_rng(2)
+def test_fewer_than_one_in_fifty_random_walks_is_a_false_alarm() -> None:
+    rng = np.random.default_rng(2)
     steps = np.arange(200)
-    taken = sum(oscillating((steps, np.cumsum(chance.normal(size=200)))) is not None for _ in range(400))
-    assert taken < 8
+    false_alarms = sum(find_oscillation((steps, np.cumsum(rng.normal(size=200)))) is not None for _ in range(400))
+    assert false_alarms < 8
 
 
 @given(st.lists(VALUES, min_size=1, max_size=9), st.lists(VALUES, max_size=9), st.integers(-1, 9))
-def test_a_longer_tail_never_undoes_a_divergence(values: list[float], tail: list[float], diverged_at: int) -> None:
-    before, after = exploded(series(*values)), exploded(series(*values, *tail))
+def test_later_values_never_undo_a_divergence(values: list[float], tail: list[float], diverged_at: int) -> None:
+    before, after = find_explosion(series(*values)), find_explosion(series(*values, *tail))
     assert after == before or before is None
     short, long = (
         Trajectory(diverged_at=diverged_at, updates_per_step=2.0, signals={"loss.critic": series(*v)})
@@ -170,22 +173,28 @@ def test_a_longer_tail_never_undoes_a_divergence(values: list[float], tail: list
 
 @given(st.lists(VALUES, max_size=50), st.sampled_from(["lower", "higher", "neutral"]))
 def test_an_outcome_begins_at_a_step_of_its_series_or_never(values: list[float], direction: Any) -> None:
-    given_ = series(*values)
-    found = [exploded(given_), collapsed(given_), degraded(given_, direction), critic_dead(given_), oscillating(given_)]
-    assert {step for step in found if step is not None} <= set(given_[0])
+    example = series(*values)
+    steps = [
+        find_explosion(example),
+        find_collapse(example),
+        find_degradation(example, direction),
+        find_dead_critic(example),
+        find_oscillation(example),
+    ]
+    assert {step for step in steps if step is not None} <= set(example[0])
 
 
 @given(st.lists(VALUES, min_size=2, max_size=9), st.floats(2, 1e6), st.floats(1, 10))
-def test_a_wider_threshold_holds_no_earlier(values: list[float], times: float, wider: float) -> None:
-    steps = [exploded(series(*values), limit) or INF for limit in (times, times * wider)]
+def test_with_a_larger_threshold_a_trial_explodes_no_earlier(values: list[float], times: float, wider: float) -> None:
+    steps = [find_explosion(series(*values), limit) or INF for limit in (times, times * wider)]
     assert steps[0] <= steps[1]
 
 
-def test_what_is_not_kept_is_not_known_and_what_never_held_is_infinitely_late() -> None:
-    bare = outcome_steps(Trajectory(diverged_at=-1, updates_per_step=2.0, signals={}))
-    assert [name for name, step in bare.items() if math.isnan(step)] == list(OUTCOMES[1:])
-    assert bare["non-finite"] == INF
-    full = outcome_steps(
+def test_without_its_series_an_outcome_is_nan_and_an_outcome_that_never_occurred_is_infinite() -> None:
+    without_series = outcome_steps(Trajectory(diverged_at=-1, updates_per_step=2.0, signals={}))
+    assert [name for name, step in without_series.items() if math.isnan(step)] == list(OUTCOMES[1:])
+    assert without_series["non-finite"] == INF
+    with_series = outcome_steps(
         Trajectory(
             diverged_at=12,
             updates_per_step=6.0,
@@ -199,7 +208,7 @@ def test_what_is_not_kept_is_not_known_and_what_never_held_is_infinitely_late() 
             direction="lower",
         )
     )
-    assert full == {
+    assert with_series == {
         "non-finite": 2,
         "exploded": 20,
         "collapsed": 20,

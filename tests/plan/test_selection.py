@@ -33,7 +33,9 @@ def test_only_narrows_what_is_trained_and_keeps_the_plan(tmp_path: Path) -> None
 
 def test_values_of_one_trait_are_alternatives_and_batches_stay_whole(tmp_path: Path) -> None:
     def count_selected(*only: str, **more: Any) -> int:
-        todo = next(iter(run_events(read_suite(small()), Settings(results=tmp_path, jobs=0, only=only, **more))))[0].todo
+        todo = next(iter(run_events(read_suite(small()), Settings(results=tmp_path, jobs=0, only=only, **more))))[
+            0
+        ].todo
         return sum(len(batch.trials) for batch in todo.batches)
 
     assert count_selected("method=ns-gan", "method=wgan-gp") == 6

@@ -13,7 +13,7 @@ import pytest
 from ganbench.report.figures import draw_curve, draw_scores, list_figures, write_pictures
 from ganbench.report.style import COLOURS, fit_text, known_glyphs, render_png, use_style
 from ganbench.results.frames import Frames
-from ganbench.statistics.final_scores import with_success
+from ganbench.statistics.final_scores import rule_scores
 from ganbench.statistics.success_rates import success_curve
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -77,7 +77,7 @@ def test_the_scores_of_baselines_are_lines_or_named_below_the_axis(frames: Frame
 
 
 def test_every_trial_is_a_point_or_counted_in_the_grey_band(frames: Frames) -> None:
-    scores = with_success(frames, RULE)
+    scores = rule_scores(frames, RULE)
     axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     for line, (_, rows) in zip(points, scores.groupby("method", sort=False), strict=True):
@@ -92,7 +92,7 @@ def test_every_trial_is_a_point_or_counted_in_the_grey_band(frames: Frames) -> N
 
 
 def test_where_higher_is_better_the_grey_band_lies_left(frames: Frames) -> None:
-    scores = with_success(frames, RULE)
+    scores = rule_scores(frames, RULE)
     negated = scores.assign(direction="higher", final=-scores["final"])
     rule = replace(RULE, primary=-10.0, thresholds=())
     axes = render_figure(lambda figure: draw_scores(rule, "x", negated, figure)).axes[0]
@@ -102,7 +102,7 @@ def test_where_higher_is_better_the_grey_band_lies_left(frames: Frames) -> None:
 def test_a_median_without_a_score_lies_in_the_grey_band(tmp_path: Path) -> None:
     records = [record(trial("a", i), [5.0]) for i in range(2)]
     records += [record(trial("a", i), status="failed") for i in (2, 3, 4)]
-    scores = with_success(results(tmp_path, records), RULE)
+    scores = rule_scores(results(tmp_path, records), RULE)
     axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
     (median,) = {x for line in axes.lines if line.get_linewidth() == 2.2 for x in line.get_xdata()}
     assert median == axes.texts[0].get_position()[0]

@@ -55,7 +55,9 @@ def everything_in(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_written(tmp_path: Path, payload: str) -> None:
+def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_written(
+    tmp_path: Path, payload: str
+) -> None:
     labels = {"method": payload, "dataset": payload, "architecture": payload}
     asked = replace(trial(), labels=labels)
     with Store(tmp_path / "r") as store:

@@ -24,8 +24,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 NAN, INF = math.nan, math.inf
 
 
-def test_the_sign_test_of_100_against_77_is_the_papers() -> None:
-    """One- against two-sided penalty: p = .098."""
+def test_the_sign_test_of_100_against_77_is_that_of_the_wgan_gp_paper() -> None:
+    """One-sided against two-sided penalty: p = .098."""
     assert mcnemar_exact(100, 77) == pytest.approx(0.098, abs=5e-4)
 
 
@@ -44,26 +44,28 @@ def test_wilson_agrees_with_statsmodels(counts: tuple[int, int]) -> None:
     assert wilson(*counts, level=0.8) == pytest.approx(proportion_confint(*counts, 0.2, method="wilson"), abs=1e-12)
 
 
-def test_no_trials_have_no_interval() -> None:
+def test_without_trials_there_is_no_interval() -> None:
     assert all(math.isnan(end) for end in wilson(0, 0))
 
 
 @settings(max_examples=20, deadline=None)  # statsmodels collects garbage at every call
 @given(st.lists(st.floats(0, 1) | st.just(NAN), min_size=1, max_size=8))
-def test_holm_agrees_with_statsmodels_and_keeps_the_undefined_in_the_family(values: list[float]) -> None:
+def test_holm_agrees_with_statsmodels_and_counts_undefined_tests_in_the_family(values: list[float]) -> None:
     expected = multipletests([1.0 if math.isnan(p) else p for p in values], method="holm")[1]
-    for adjusted, p, other in zip(holm(values), values, expected, strict=True):
-        assert math.isnan(adjusted) if math.isnan(p) else adjusted == pytest.approx(other, abs=1e-12)
+    for adjusted, p, expected_p in zip(holm(values), values, expected, strict=True):
+        assert math.isnan(adjusted) if math.isnan(p) else adjusted == pytest.approx(expected_p, abs=1e-12)
 
 
 @given(st.lists(st.integers(-1, 1), max_size=30))
-def test_sign_flips_of_single_pairs_are_mcnemars_test(differences: list[int]) -> None:
+def test_the_sign_flip_test_of_single_pairs_is_mcnemars(differences: list[int]) -> None:
     expected = mcnemar_exact(differences.count(1), differences.count(-1))
     assert sign_flip_exact(differences) == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
 
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=8))
-def test_sign_flips_are_the_share_of_all_sign_patterns_at_least_as_extreme(differences: list[int]) -> None:
+def test_the_sign_flip_test_is_the_share_of_sign_patterns_that_are_at_least_as_extreme(
+    differences: list[int],
+) -> None:
     sums = [
         sum(s * d for s, d in zip(signs, differences, strict=True))
         for signs in product((1, -1), repeat=len(differences))
@@ -76,7 +78,7 @@ def test_sign_flips_are_the_share_of_all_sign_patterns_at_least_as_extreme(diffe
 
 
 def test_trials_of_one_unit_that_always_agree_count_as_one() -> None:
-    """A design effect equal to the cluster's size (times k/(k-1) for estimating the mean)."""
+    """The design effect is the size of a unit, times k/(k-1) for estimating the mean."""
     units = np.repeat(np.arange(40), 5)
     outcomes = np.repeat(np.arange(40) % 2, 5)
     assert effective_size(outcomes, units) == pytest.approx(39, abs=1e-9)
@@ -84,15 +86,15 @@ def test_trials_of_one_unit_that_always_agree_count_as_one() -> None:
     assert effective_size(np.ones(200), units) == 40
 
 
-def test_trials_of_one_unit_that_differ_as_strangers_do_count_fully() -> None:
+def test_trials_of_one_unit_that_differ_like_independent_ones_count_fully() -> None:
     units = np.repeat(np.arange(50), 4)
     outcomes = np.tile([0, 1, 0, 1], 50)
     assert effective_size(outcomes, units) == 200
 
 
 @pytest.mark.parametrize("n", range(6, 80))
-def test_the_interval_of_a_median_covers_it_95_percent_of_the_time_and_hardly_more(n: int) -> None:
-    """The exact coverage of [x_(i), x_(j)] is P(i <= B < j), B ~ Binomial(n, 1/2); one rank narrower has less."""
+def test_the_interval_of_a_median_covers_it_with_95_percent_and_little_more(n: int) -> None:
+    """The exact coverage of [x_(i), x_(j)] is P(i <= B < j), B ~ Binomial(n, 1/2); one rank narrower it is less."""
     low, high = (int(end) for end in median_interval(np.arange(1, n + 1), np.arange(n)))
     assert low + high == n + 1
     assert binom.cdf(high - 1, n, 0.5) - binom.cdf(low - 1, n, 0.5) >= 0.95
@@ -105,11 +107,11 @@ def test_five_units_have_no_95_percent_interval_of_a_median() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 1))
-def test_quantiles_of_finite_values_are_numpys(values: list[float], q: float) -> None:
+def test_quantiles_of_finite_values_agree_with_numpy(values: list[float], q: float) -> None:
     assert quantile(values, q) == pytest.approx(float(np.quantile(values, q)), rel=1e-9, abs=1e-6)
 
 
-def test_quantiles_pass_through_infinity() -> None:
+def test_quantiles_may_be_infinite() -> None:
     assert quantile([1, 2, INF, INF], 0.5) == INF
     assert quantile([1, 2, INF], 0.5) == 2
     assert quantile([INF, INF], 0.5) == INF
@@ -118,7 +120,7 @@ def test_quantiles_pass_through_infinity() -> None:
     assert math.isnan(quantile([1, NAN, 2], 0.5))
 
 
-def pairs_of(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+def make_pairs(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
     counts = [both, only_a, only_b, neither]
     return np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
 
@@ -130,39 +132,41 @@ def pairs_of(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndar
         ((14, 5, 0, 22), 0.011, 0.226),  # Altman et al., Statistics with Confidence (2000), ch. 6
     ],
 )
-def test_paired_differences_are_newcombes(table: tuple[int, int, int, int], low: float, high: float) -> None:
-    a, b = pairs_of(*table)
-    found = paired_difference(a, b, np.arange(len(a)))
-    digits = 5e-5 if low == 0.0569 else 5e-4
-    assert found == pytest.approx((low, high), abs=digits)
+def test_intervals_of_paired_differences_are_published_ones(
+    table: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    a, b = make_pairs(*table)
+    interval = paired_difference(a, b, np.arange(len(a)))
+    rounding = 5e-5 if low == 0.0569 else 5e-4
+    assert interval == pytest.approx((low, high), abs=rounding)
 
 
 @given(st.integers(1, 8), st.integers(1, 8))
-def test_without_correlation_paired_differences_are_those_of_independent_rates(x: int, y: int) -> None:
-    """9 x 9 pairs that cross every outcome of A with every one of B: phi is 0, and statsmodels has that method."""
+def test_without_correlation_the_interval_of_a_paired_difference_is_that_of_independent_rates(x: int, y: int) -> None:
+    """9 x 9 pairs combine every outcome of A with every one of B, so phi is 0; statsmodels has this case."""
     a, b = np.repeat(np.arange(9) < x, 9), np.tile(np.arange(9) < y, 9)
     expected = confint_proportions_2indep(9 * x, 81, 9 * y, 81, method="newcomb", compare="diff")
     assert paired_difference(a, b, np.arange(81)) == pytest.approx(expected, abs=1e-9)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20), st.integers(1, 3))
-def test_a_paired_difference_lies_in_its_interval_and_turns_with_the_sides(
-    won: list[tuple[bool, bool]], seeds: int
+def test_a_paired_difference_lies_in_its_interval_and_changes_its_sign_with_the_order(
+    outcomes: list[tuple[bool, bool]], seeds: int
 ) -> None:
-    a, b = np.repeat(np.array(won), seeds, axis=0).T
-    units = np.repeat(np.arange(len(won)), seeds)
+    a, b = np.repeat(np.array(outcomes), seeds, axis=0).T
+    units = np.repeat(np.arange(len(outcomes)), seeds)
     low, high = paired_difference(a, b, units)
     assert -1 <= low <= a.mean() - b.mean() <= high <= 1
     assert paired_difference(b, a, units) == pytest.approx((-high, -low), abs=1e-12)
 
 
-def test_with_one_value_to_a_unit_the_band_is_kolmogorovs() -> None:
+def test_with_one_value_per_unit_the_band_is_kolmogorovs() -> None:
     """Critical values .294 at n = 20 and .409 at n = 10 (F. J. Massey, JASA 46, 1951: .29 and .41)."""
     assert curve_half_width(np.arange(20), np.arange(20)) == pytest.approx(0.294, abs=5e-4)
     assert curve_half_width(np.arange(10), np.arange(10)) == pytest.approx(0.409, abs=5e-4)
 
 
-def test_copies_of_a_unit_hardly_narrow_the_band() -> None:
+def test_copies_of_values_within_a_unit_hardly_narrow_the_band() -> None:
     """The effective size of 20 units of equal values is 19: one less for estimating the mean."""
     values, units = np.repeat(np.arange(20), 4), np.repeat(np.arange(20), 4)
     assert curve_half_width(values, units) == curve_half_width(np.arange(19), np.arange(19))

@@ -1,4 +1,4 @@
-"""Outcomes of stored trials: by the suite's thresholds, the same in every table, and unknown where nothing was kept."""
+"""Outcomes of stored trials: by the suite's thresholds, the same in every table, NaN where no series was stored."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ganbench.api.records import Score
 from ganbench.evaluation.outcomes import Thresholds, spread_measurement
 from ganbench.report import make_tables, render
 from ganbench.results.store import Store
-from ganbench.statistics.final_scores import final_scores
-from ganbench.statistics.outcome_counts import outcome_counts
+from ganbench.statistics.final_scores import trial_scores
+from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.statistics.score_summary import summary_table
 from ganbench.suite.loading import parse
@@ -28,86 +28,87 @@ CALM = ([1, 50, 100], [1.0, 1.0, 1.0])
 WILD = ([1, 50, 100], [1.0, 3e4, 1.0])
 
 
-def far_apart(*values: float) -> list[Score]:
-    """Spreads as the evaluation measures them, at the steps 50, 100, ..."""
+def spreads(*values: float) -> list[Score]:
+    """Return spreads as the evaluation measures them, at the steps 50, 100, ..."""
     return [Score(50 * (i + 1), "spread", v, "neutral", spread_measurement(256), 256) for i, v in enumerate(values)]
 
 
-def lives(fid: list[float], *others: Score, **more: Any) -> dict[str, Any]:
-    return {"scores": (*scores("fid", fid), *others), **more}
+def fields(fid: list[float], *more_scores: Score, **others: Any) -> dict[str, Any]:
+    """Return the fields of a record with these FIDs and these other scores."""
+    return {"scores": (*scores("fid", fid), *more_scores), **others}
 
 
 def test_diverged_is_non_finite_or_exploded_in_every_table(tmp_path: Path) -> None:
-    made = [
+    records = [
         record(trial(seed=0), [1, 1], signals={"loss.critic": CALM}),
         record(trial(seed=1), [1, 1], signals={"loss.critic": WILD}),
         record(trial(seed=2), [1, 1], signals={"loss.critic": CALM}, diverged_at=7),
         record(trial(seed=3), signals={"loss.critic": WILD}),
     ]
-    frames = results(tmp_path, made)
+    frames = results(tmp_path, records)
     assert trial_outcomes(frames)["diverged"].tolist() == [False, True, True, True]
-    assert final_scores(frames, "ring", "fid")["diverged"].tolist() == [False, True, True, True]
+    assert trial_scores(frames, "ring", "fid")["diverged"].tolist() == [False, True, True, True]
     (row,) = summary_table(frames).to_dict("records")
     assert (row["diverged"], row["finite"], row["n"], row["final"]) == (3, 1, 4, INF)
-    (row,) = outcome_counts(frames).to_dict("records")
+    (row,) = count_outcomes(frames).to_dict("records")
     assert (row["planned"], row["completed"], row["diverged"]) == (4, 1, 3)
     assert (row["non-finite"], row["non-finite_of"], row["non-finite_step"]) == (1, 4, 2)  # 600 updates in 100 steps
     assert (row["exploded"], row["exploded_of"], row["exploded_step"]) == (2, 4, 50)
 
 
-def test_fates_count_the_known_and_give_the_median_step(tmp_path: Path) -> None:
-    made = [
-        record(trial(seed=0), **lives([1, 1], *far_apart(0.0, 0.0))),
-        record(trial(seed=1), **lives([1, 9], *far_apart(1.0, 0.0))),
-        record(trial(seed=2), **lives([1, 1], *far_apart(0.0, 1.0))),
-        record(trial(seed=3), **lives([1, 9])),
-        record(trial(seed=4), **lives([1, 9], *far_apart(0.0, 0.0), status="failed")),
-        record(trial("old"), **lives([1, 1])),
+def test_outcomes_are_counted_where_they_are_known_with_their_median_step(tmp_path: Path) -> None:
+    records = [
+        record(trial(seed=0), **fields([1, 1], *spreads(0.0, 0.0))),
+        record(trial(seed=1), **fields([1, 9], *spreads(1.0, 0.0))),
+        record(trial(seed=2), **fields([1, 1], *spreads(0.0, 1.0))),
+        record(trial(seed=3), **fields([1, 9])),
+        record(trial(seed=4), **fields([1, 9], *spreads(0.0, 0.0), status="failed")),
+        record(trial("old"), **fields([1, 1])),
     ]
-    a, old = outcome_counts(results(tmp_path, made)).to_dict("records")
+    a, old = count_outcomes(results(tmp_path, records)).to_dict("records")
     assert (a["collapsed"], a["collapsed_of"], a["collapsed_step"]) == (2, 3, 75)
     assert (a["degraded"], a["degraded_of"], a["degraded_step"]) == (2, 4, 100)
     assert math.isnan(old["collapsed"])
     assert (old["collapsed_of"], old["degraded"], old["degraded_of"]) == (0, 0, 1)
 
 
-def test_a_strangers_metric_called_spread_says_nothing_about_collapse(tmp_path: Path) -> None:
-    made = [record(trial(), scores=tuple(scores("spread", [0.0, 0.0], "neutral")))]
-    assert trial_outcomes(results(tmp_path, made))["collapsed"].isna().all()
+def test_a_third_party_metric_named_spread_does_not_show_collapse(tmp_path: Path) -> None:
+    records = [record(trial(), scores=tuple(scores("spread", [0.0, 0.0], "neutral")))]
+    assert trial_outcomes(results(tmp_path, records))["collapsed"].isna().all()
 
 
 def test_a_suite_sets_thresholds_and_the_headline_is_its_success_rules_metric(tmp_path: Path) -> None:
-    both = (*scores("fid", [1.0, 1.9]), *scores("modes", [8.0, 7.0], "higher"))
+    two_metrics = (*scores("fid", [1.0, 1.9]), *scores("modes", [8.0, 7.0], "higher"))
     with Store(tmp_path) as store:
         store.begin_run(SUITE, [trial()], {})
-        store.append([record(trial(), scores=both, signals={"loss.critic": ([1, 2], [1.0, 50.0])})])
+        store.append([record(trial(), scores=two_metrics, signals={"loss.critic": ([1, 2], [1.0, 50.0])})])
         plain = store.frames()
     rule = {"dataset": "ring", "metric": "modes"}
-    held = {
+    variants = {
         "plain": plain,
         "lenient": replace(plain, suite=SUITE + "[outcomes]\ndegraded = 2\nexploded = 10"),
         "other headline": replace(plain, suite=parse(small(success=[rule | {"thresholds": [9]}])).text),
     }
-    found = {name: trial_outcomes(frames).iloc[0] for name, frames in held.items()}
-    assert [found[name]["degraded"] for name in held] == [100, INF, INF]
-    assert [found[name]["exploded"] for name in held] == [INF, 2, INF]
+    outcomes = {name: trial_outcomes(frames).iloc[0] for name, frames in variants.items()}
+    assert [outcomes[name]["degraded"] for name in variants] == [100, INF, INF]
+    assert [outcomes[name]["exploded"] for name in variants] == [INF, 2, INF]
 
 
-def test_the_table_of_fates_shows_counts_of_the_known_and_leaves_the_unknown_blank(tmp_path: Path) -> None:
-    made = [record(trial(seed=s), **lives([1, 9 if s else 1])) for s in range(3)]
-    fates, *_ = make_tables(results(tmp_path, made))
-    header, _, row = [line for line in render([fates], "md").splitlines() if line.startswith("|")]
+def test_the_table_of_outcomes_shows_counts_where_they_are_known_and_an_empty_cell_elsewhere(tmp_path: Path) -> None:
+    records = [record(trial(seed=s), **fields([1, 9 if s else 1])) for s in range(3)]
+    table, *_ = make_tables(results(tmp_path, records))
+    header, _, row = [line for line in render([table], "md").splitlines() if line.startswith("|")]
     cells = dict(zip(header.split(" | "), row.split(" | "), strict=True))
     assert cells["degraded"] == "2 of 3 (at 100)"
     assert cells["non-finite"] == "0 of 3"
     assert cells["collapsed"] == ""
-    assert "exploded: a loss or a player's weights over 10000 times their start" in " ".join(fates.notes)
+    assert "exploded: a loss or a player's weights exceed 10000 times their initial value" in " ".join(table.notes)
 
 
-def test_the_outcomes_of_a_suite_are_those_that_have_thresholds() -> None:
+def test_a_suite_can_set_every_threshold_and_no_other() -> None:
     assert OutcomesTable.model_fields.keys() == asdict(Thresholds()).keys()
     wrong = {"exploded": 1, "degraded": 0.5, "periods": 1, "oscillating": 2, "collapse": 0.1}
-    with pytest.raises(GanbenchError) as caught:
+    with pytest.raises(GanbenchError) as raised:
         parse(small(outcomes=wrong))
     for name in wrong:
-        assert name in str(caught.value)
+        assert name in str(raised.value)

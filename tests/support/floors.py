@@ -1,4 +1,4 @@
-"""The floor of each package of the core. Imports go down, never up and never sideways between packages."""
+"""The floor of each package of the core. A package imports only packages on lower floors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Print the keys of a few trials as JSON, with nothing but Python: run as a script, under whatever Python.
+"""Print the keys of a few trials as JSON. This script needs only the standard library, so any Python can run it.
 
-The packages themselves are not imported, for their doors need a library; the modules of trials need none.
+It does not import the packages themselves, because their `__init__` needs a library. The modules of trials need none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CORE = Path(__file__).parents[2] / "ganbench"
 
 
 def keys() -> dict[str, str]:
-    """Give keys of trials, of a batch and of a source text, by what is special about them."""
+    """Return the keys of trials, of a batch and of a source text, by what each of them tests."""
     from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial, digest
     from ganbench.registry.code_hash import normalise_source
 

@@ -16,7 +16,7 @@ from ganbench.results.store import Store
 
 @dataclass(frozen=True)
 class Success:
-    """What a suite's [[success]] says."""
+    """A success rule, as a suite's table [[success]] declares it."""
 
     dataset: str = "ring"
     metric: str | None = "fid"
@@ -37,7 +37,7 @@ dataset = [{ name = "ring" }]
 
 
 def trial(method: str = "a", architecture: int = 0, seed: int = 0, dataset: str = "ring", code: str = "c0") -> Trial:
-    """Make a trial that is named and keyed by these."""
+    """Make a trial whose key and labels depend on these."""
     return Trial(
         dataset=Part(dataset),
         architecture=Part("mlp"),
@@ -55,8 +55,8 @@ def scores(name: str, values: Iterable[float], direction: str = "lower", measure
     return [Score(50 * (i + 1), name, value, direction, measurement, 500) for i, value in enumerate(values)]
 
 
-def rejudged(series: list[Score], value: float | None = None) -> list[Score]:
-    """Add what a worker does: the best snapshot's score on fresh samples, of this value or the same."""
+def with_fresh_best(series: list[Score], value: float | None = None) -> list[Score]:
+    """Return a series with the fresh score of its best snapshot, as a worker adds it: `value`, or the same value."""
     finite = [score for score in series if math.isfinite(score.value)]
     if len(series) < 2 or not finite:
         return series
@@ -64,21 +64,21 @@ def rejudged(series: list[Score], value: float | None = None) -> list[Score]:
     return [*series, replace(best, value=best.value if value is None else value, fresh=True)]
 
 
-def record(asked: Trial, fid: Iterable[float] = (), **others: Any) -> Record:
-    """Make the record of a trial with these FIDs, one per snapshot, and of the best once more on fresh samples."""
-    known: Mapping[str, Any] = {
-        "scores": tuple(rejudged(scores("fid", fid))),
+def record(planned: Trial, fid: Iterable[float] = (), **fields: Any) -> Record:
+    """Make the record of a trial with these FIDs, one per snapshot, and the best one again on fresh samples."""
+    defaults: Mapping[str, Any] = {
+        "scores": tuple(with_fresh_best(scores("fid", fid))),
         "seconds": {"train": 2.0, "evaluate": 0.5},
         "updates": {"critic": 500, "generator": 100},
-        "composition": {"mode": "stack", "members": [asked.key], "device": "cpu"},
+        "composition": {"mode": "stack", "members": [planned.key], "device": "cpu"},
         "facts": {"torch": "2.15"},
-        "status": "diverged" if others.get("diverged_at", -1) >= 0 else "completed",
+        "status": "diverged" if fields.get("diverged_at", -1) >= 0 else "completed",
     }
-    return Record(trial=asked, **{**known, **others})
+    return Record(trial=planned, **{**defaults, **fields})
 
 
 def results(folder: Path, records: Iterable[Record], plan: Iterable[Trial] | None = None) -> Frames:
-    """Store these records under a plan of just them (or the given one) and read the frames back."""
+    """Store these records under a plan of their trials (or this plan), and return the frames that are read back."""
     records = list(records)
     with Store(folder) as store:
         store.begin_run(SUITE, [r.trial for r in records] if plan is None else list(plan), {})
