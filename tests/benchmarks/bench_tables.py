@@ -120,15 +120,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_tables_of_a_hundred_thousand_trials(benchmark, results) -> None:
-    told = []
+    measurements = []
 
     def table() -> None:
         run = subprocess.run([sys.executable, "-c", PROGRAM, str(results)], capture_output=True, text=True, check=True)
-        told.append(json.loads(run.stdout))
+        measurements.append(json.loads(run.stdout))
 
     benchmark.pedantic(table, rounds=3)
-    assert (told[0]["trials"], told[0]["scores"], told[0]["torch"]) == (100_000, 600_000, False)
-    seconds, gigabytes = (statistics.median(each[name] for each in told) for name in ("seconds", "bytes"))
-    benchmark.extra_info.update(cpu_seconds=[each["seconds"] for each in told], gigabytes=gigabytes / 2**30)
+    assert (measurements[0]["trials"], measurements[0]["scores"], measurements[0]["torch"]) == (100_000, 600_000, False)
+    seconds, gigabytes = (statistics.median(each[name] for each in measurements) for name in ("seconds", "bytes"))
+    benchmark.extra_info.update(cpu_seconds=[each["seconds"] for each in measurements], gigabytes=gigabytes / 2**30)
     assert seconds < SECONDS
     assert gigabytes / 2**30 < GIGABYTES
