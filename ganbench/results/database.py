@@ -40,9 +40,13 @@ def connect(file: Path, readonly: bool) -> Engine:
             return migrations.migrated_copy(file)
         mode = "ro" if readonly else "rwc"
         link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
-        link.execute("PRAGMA foreign_keys = ON")
-        if not readonly:
-            link.execute("PRAGMA journal_mode = DELETE")  # a single file, on any file system
+        try:
+            link.execute("PRAGMA foreign_keys = ON")
+            if not readonly:
+                link.execute("PRAGMA journal_mode = DELETE")  # a single file, on any file system
+        except sqlite3.Error:
+            link.close()
+            raise
         return link
 
     engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)

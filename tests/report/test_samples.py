@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_a_trial_without_a_generator_is_an_empty_frame_with_its_reason(folder: P
     lost, failed, missing = frames.trials["key"].iloc[[0, 2, 4]]
     (copy / "networks" / f"{lost}.safetensors").write_bytes(b"changed")
     (copy / "networks" / f"{failed}.safetensors").unlink()
-    with sqlite3.connect(copy / "results.sqlite") as link:
+    with closing(sqlite3.connect(copy / "results.sqlite")) as link, link:
         trial = "(SELECT id FROM trials WHERE key = ?)"
         link.execute(
             f"UPDATE records SET status = 'failed', error = 'boom', network = '' WHERE trial = {trial}", [failed]

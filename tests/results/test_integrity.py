@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def hostile(folder: Path, *statements: str) -> Path:
     with Store(folder) as store:
         store.begin_run(SUITE, [trial()], {})
         store.append([record(trial(), [3.0, 2.0], signals={"k": ([1], [1.0])}, generator=b"weights")])
-    with sqlite3.connect(folder / "results.sqlite", isolation_level=None) as link:
+    with closing(sqlite3.connect(folder / "results.sqlite", isolation_level=None)) as link, link:
         for statement in statements:
             link.execute(statement)
     link.close()
@@ -141,7 +142,7 @@ def test_cells_that_ganbench_never_writes_are_refused_by_name(tmp_path: Path, sa
 )
 def test_an_invalid_stored_suite_is_refused_with_its_place(tmp_path: Path, suite: str) -> None:
     folder = hostile(tmp_path / "r")
-    with sqlite3.connect(folder / "results.sqlite") as link:
+    with closing(sqlite3.connect(folder / "results.sqlite")) as link, link:
         link.execute("UPDATE runs SET suite = ?", (suite,))
     link.close()
     ended = ganbench("table", "r", cwd=tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_older_results_are_read_in_todays_words_and_stay_as_they_are(old: Path) 
     diverged = frames.trials[frames.trials["status"] == "diverged"]
     assert (diverged["diverged_at"] > 0).all()
     assert (frames.trials.drop(index=diverged.index)["diverged_at"] == -1).all()
-    with sqlite3.connect(old / "results.sqlite") as link:
+    with closing(sqlite3.connect(old / "results.sqlite")) as link, link:
         (scores,) = link.execute("SELECT count(*) FROM scores").fetchone()
     assert len(frames.scores) == scores > 0
 
@@ -111,7 +112,7 @@ def test_what_cannot_be_migrated_is_refused(old: Path, tmp_path: Path, words: li
 
 
 def test_a_database_that_acts_by_itself_is_refused_before_it_is_migrated(old: Path, tmp_path: Path) -> None:
-    with sqlite3.connect(old / "results.sqlite") as link:
+    with closing(sqlite3.connect(old / "results.sqlite")) as link, link:
         link.execute("CREATE TRIGGER t AFTER UPDATE ON records BEGIN DELETE FROM scores; END")
     for attempt in (lambda: read(old), lambda: migrate(old, tmp_path / "copy")):
         with pytest.raises(GanbenchError, match="holds a trigger 't'"):
@@ -119,7 +120,7 @@ def test_a_database_that_acts_by_itself_is_refused_before_it_is_migrated(old: Pa
 
 
 def test_tables_that_are_not_those_of_schema_2_are_refused(old: Path) -> None:
-    with sqlite3.connect(old / "results.sqlite") as link:
+    with closing(sqlite3.connect(old / "results.sqlite")) as link, link:
         link.execute("ALTER TABLE records RENAME COLUMN died TO perished")
     with pytest.raises(GanbenchError, match="cannot be migrated"):
         read(old)

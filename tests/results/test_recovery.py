@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import ganbench
@@ -126,7 +127,7 @@ def test_a_damaged_database_is_kept_aside_and_another_begun_only_when_asked(tmp_
 
 def test_results_of_another_schema_are_kept_aside_when_asked_and_refused_otherwise(tmp_path: Path) -> None:
     results(tmp_path, many(0, 1))
-    with sqlite3.connect(tmp_path / "results.sqlite") as link:
+    with closing(sqlite3.connect(tmp_path / "results.sqlite")) as link, link:
         link.execute("UPDATE meta SET value = '1' WHERE name = 'schema'")
     link.close()
     with pytest.raises(GanbenchError, match=r"schema version is 1, .*another folder.*--fresh"):

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,7 +219,7 @@ def test_readers_need_no_lock_and_cannot_write(tmp_path: Path) -> None:
 
 def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     results(tmp_path, [record(trial())])
-    with sqlite3.connect(tmp_path / "results.sqlite") as link:
+    with closing(sqlite3.connect(tmp_path / "results.sqlite")) as link, link:
         link.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
     link.close()
     for readonly in (True, False):
@@ -229,7 +230,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "results.sqlite") as link:
+    with closing(sqlite3.connect(tmp_path / "results.sqlite")) as link, link:
         link.execute("CREATE TABLE other (x)")
     link.close()
     with pytest.raises(GanbenchError, match="schema version is none"):

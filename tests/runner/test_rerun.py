@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import ganbench
@@ -49,10 +50,10 @@ def test_a_record_that_was_altered_differs_from_its_rerun(folder: Path, tmp_path
     copy = shutil.copytree(folder, tmp_path / "copy")
     key = read(folder).trials["key"][0]
     trial = f"(SELECT id FROM trials WHERE key = '{key}')"
-    with sqlite3.connect(copy / "results.sqlite") as link:
+    with closing(sqlite3.connect(copy / "results.sqlite")) as link, link:
         link.execute(f"UPDATE scores SET value = value + 1e-7 WHERE name = 'spread' AND trial = {trial}")
     assert rerun_trial(copy, key, PLUGINS).verdict == "within 1e-6"
-    with sqlite3.connect(copy / "results.sqlite") as link:
+    with closing(sqlite3.connect(copy / "results.sqlite")) as link, link:
         link.execute(f"UPDATE scores SET value = value + 0.5 WHERE name = 'spread' AND step = 40 AND trial = {trial}")
         link.execute("UPDATE batches SET composition = replace(composition, '\"threads\":1', '\"threads\":7')")
         link.execute('UPDATE batches SET facts = replace(facts, \'"python":"3.\', \'"python":"2.\')')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,7 @@ def test_a_folder_without_readable_results_is_an_error_with_the_way_out(tmp_path
     results(tmp_path / "good", [record(trial(), [1.0])])
     for name in ("other", "damaged"):
         shutil.copytree(tmp_path / "good", tmp_path / name)
-    with sqlite3.connect(tmp_path / "other" / "results.sqlite") as link:
+    with closing(sqlite3.connect(tmp_path / "other" / "results.sqlite")) as link, link:
         link.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
     link.close()
     (tmp_path / "damaged" / "results.sqlite").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
