@@ -27,8 +27,7 @@ from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import rebuild_batch
 from ganbench.statistics.final_scores import trial_scores
-from ganbench.statistics.outcome_table import headline_metrics
-from ganbench.suite.loading import restore
+from ganbench.statistics.outcome_table import headline_metrics, stored_suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +124,7 @@ def rank_trials(frames: Frames, trials: pd.DataFrame) -> list[tuple[str, str]]:
     order. Without a metric that has a better direction, all trials are in the plan's order.
     """
     dataset = str(trials["dataset"].iloc[0])
-    metric = headline_metrics(restore(frames.suite) if frames.suite else None).get(dataset, "")
+    metric = headline_metrics(stored_suite(frames)).get(dataset, "")
     ranks = rank_scores(frames, dataset, metric, set(trials["key"]))
     named: list[tuple[float, str, str]] = []
     columns = (trials[name].astype("str") for name in ("key", "architecture", "seed", "status"))

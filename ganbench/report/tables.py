@@ -16,7 +16,7 @@ from ganbench.report.table import Table, size_note
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
-from ganbench.statistics.outcome_table import outcome_thresholds
+from ganbench.statistics.outcome_table import outcome_thresholds, stored_suite
 from ganbench.suite.loading import restore
 from ganbench.suite.success import SuccessRule
 
@@ -48,7 +48,7 @@ def outcome_counts_table(frames: Frames) -> Table:
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials are stale: trained by other code than the plan's.")
     notes += describe_extensions(frames.runs)
-    limits = outcome_thresholds(restore(frames.suite) if frames.suite else None)
+    limits = outcome_thresholds(stored_suite(frames))
     notes += [
         "diverged: non-finite or exploded. Trials that diverged, failed or timed out never succeed.",
         explain_outcomes(limits),

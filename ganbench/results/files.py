@@ -47,7 +47,7 @@ def read_holder(folder: Path) -> tuple[int, str] | None:
 def list_networks(folder: Path) -> list[Path]:
     """Return the files of the generators that a results folder holds."""
     files = sorted((folder / "networks").glob("*.safetensors"))
-    return [file for file in files if re.fullmatch("[0-9a-f]{64}", file.stem) and not file.is_symlink()]
+    return [file for file in files if integrity.KEY.fullmatch(file.stem) and not file.is_symlink()]
 
 
 def worker_log(folder: Path, process: int | str = "{process}") -> Path:
@@ -90,7 +90,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 def network_path(folder: Path, key: str) -> Path:
     """Return where the generator of a trial lies; raise GanbenchError unless the key is 64 hexadecimal digits."""
-    if not re.fullmatch("[0-9a-f]{64}", key):
+    if not integrity.KEY.fullmatch(key):
         raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
     return folder / "networks" / f"{key}.safetensors"
 

@@ -32,6 +32,9 @@ CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
         "direction": frozenset({"higher", "lower", "neutral"}),
     }
 )
+KEY = re.compile("[0-9a-f]{64}")
+"""The key of a trial or a batch: only such a text becomes a file name."""
+
 OBJECTS = "SELECT type, name, coalesce(sql, '') FROM sqlite_master"
 """The query for everything that a database holds: its type, its name, and the text that made it."""
 
@@ -109,7 +112,7 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
             if odd:
                 raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
     for key in frames.trials["key"].unique():
-        if not re.fullmatch("[0-9a-f]{64}", key):
+        if not KEY.fullmatch(key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
     if not isinstance(frames.suite, str):
         raise GanbenchError(f"{file}: the stored suite is not a text. {NOT_OURS}")

@@ -67,13 +67,13 @@ def explain_version(version: object) -> str:
     )
 
 
-def migrated_copy(file: Path, target: str = "") -> sqlite3.Connection:
+def migrated_copy(file: Path) -> sqlite3.Connection:
     """Return a connection to a copy of an older database in today's schema; the file itself stays as it is.
 
-    Without a `target` the copy is private and temporary, and goes with the connection. Raises GanbenchError for a
-    database that ganbench did not write.
+    The copy is private and temporary, and goes with the connection. Raises GanbenchError for a database that ganbench
+    did not write.
     """
-    copy = sqlite3.connect(target, isolation_level=None)
+    copy = sqlite3.connect("", isolation_level=None)
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as link:
             link.backup(copy)
@@ -107,15 +107,21 @@ def migrate(folder: Path, copy: Path) -> str:
     integrity.refuse_write_ahead(file)
     version = stored_version(file)
     if not is_older(version):
-        reason = f"already of schema version {SCHEMA}" if version == str(SCHEMA) else explain_version(version)
-        raise GanbenchError(f"{file}: nothing to migrate: {reason}.".replace("..", "."))
+        reason = f"already of schema version {SCHEMA}." if version == str(SCHEMA) else explain_version(version)
+        raise GanbenchError(f"{file}: nothing to migrate: {reason}")
     if copy.exists() and any(copy.iterdir()):
         raise GanbenchError(f"{copy}: not empty. Name a folder that does not exist yet.")
-    make_folders(copy)
-    with hold_lock(copy):
+    with closing(migrated_copy(file)) as migrated:  # what cannot be migrated leaves no folder behind
+        make_folders(copy)
+        write_copy(folder, copy, migrated)
+    return version
+
+
+def write_copy(folder: Path, copy: Path, database: sqlite3.Connection) -> None:
+    """Write a migrated database, the suite and the generators of a results folder into a new one."""
+    with hold_lock(copy), closing(sqlite3.connect(database_path(copy))) as target:
         if suite_path(folder).is_file():
             write_file(suite_path(copy), suite_path(folder).read_bytes())
         for network in list_networks(folder):
             shutil.copyfile(network, network_path(copy, network.stem), follow_symlinks=False)
-        migrated_copy(file, str(database_path(copy))).close()
-    return version
+        database.backup(target)

@@ -39,7 +39,7 @@ def trial_outcomes(frames: Frames) -> pd.DataFrame:
     series that it needs is not there (frames read without signals, or trials recorded before a signal was stored). The
     thresholds are those of the frames' suite. `diverged` is False if divergence is not known.
     """
-    suite = restore(frames.suite) if frames.suite else None
+    suite = stored_suite(frames)
     limits = outcome_thresholds(suite)
     steps = {
         key: outcome_steps(trajectory, limits)
@@ -48,6 +48,11 @@ def trial_outcomes(frames: Frames) -> pd.DataFrame:
     outcomes = pd.DataFrame.from_dict(steps, orient="index", columns=list(OUTCOMES)).astype("float64")
     outcomes["diverged"] = np.isfinite(outcomes["non-finite"]) | np.isfinite(outcomes["exploded"])
     return outcomes
+
+
+def stored_suite(frames: Frames) -> Suite | None:
+    """Return the suite of the newest run of some results, None where there was no run."""
+    return restore(frames.suite) if frames.suite else None
 
 
 def outcome_thresholds(suite: Suite | None) -> Thresholds:

@@ -117,6 +117,7 @@ def test_a_database_that_acts_by_itself_is_refused_before_it_is_migrated(old: Pa
     for attempt in (lambda: read(old), lambda: migrate(old, tmp_path / "copy")):
         with pytest.raises(GanbenchError, match="holds a trigger 't'"):
             attempt()
+    assert not (tmp_path / "copy").exists()
 
 
 def test_tables_that_are_not_those_of_schema_2_are_refused(old: Path) -> None:
