@@ -17,7 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from ganbench.api.schedules import normalise_scalar, to_number, to_plain
 from ganbench.api.training import Scalar
 from ganbench.errors import GanbenchError, WrongOption, shorten, suggest
-from ganbench.registry.code_hash import unwrap_definition
+from ganbench.registry.source_text import unwrap_definition
 
 GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
 Number = Annotated[float, BeforeValidator(to_number)]

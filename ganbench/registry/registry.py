@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
 import tokenize
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from inspect import isroutine
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pluggy
@@ -25,6 +21,8 @@ from ganbench.api.schedules import parse_scalar
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.options import Options
+from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
+from ganbench.registry.source_text import find_source_file
 
 GROUP = "ganbench"
 PREFIX = "ganbench_"
@@ -46,13 +44,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Offered:
-    """An offer, its provider ("ganbench 0.1.0", "mine.py"), and the file that defines it ("" for a notebook)."""
+    """An offer, its provider ("ganbench 0.1.0", "mine.py"), and the file that defines it ("" for a notebook).
+
+    `in_memory` is whether its plugin was given as a Python object: then the values that it holds are part of its code.
+    """
 
     kind: str
     offer: Offer
     provider: str
     origin: str
     hook: Callable[..., Any] = field(repr=False)
+    in_memory: bool = False
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind]} {self.offer.name!r}"
@@ -64,17 +66,24 @@ class Offered:
 
 
 class Registry:
-    """All offers by kind and name. `hooks` are pluggy's hooks; `problems` are the plugins that failed to import."""
+    """All offers by kind and name.
+
+    `hooks` are pluggy's hooks; `problems` are the plugins that failed to import; `files` are the plugin files, as they
+    were read.
+    """
 
     def __init__(
         self,
         offered: Mapping[str, Mapping[str, Offered]],
         problems: Sequence[Problem] = (),
         hooks: pluggy.HookRelay | None = None,
+        files: tuple[PluginFile, ...] = (),
     ) -> None:
         self._offered = offered
         self.problems = tuple(problems)
         self.hooks = hooks
+        self.files = files
+        self._codes: dict[tuple[str, str], str] = {}
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -136,16 +145,27 @@ class Registry:
             ) from error
 
     def code(self, kind: str, name: str) -> str:
-        """Return the SHA-256 of the sources behind an offer, as `ganbench.registry.code_hash` defines it."""
+        """Return the SHA-256 of the code behind an offer, as `ganbench.registry.code_hash` defines it.
+
+        It is computed once for each registry: a later edit of a file does not change what is in memory. Raise
+        GanbenchError where the sources cannot be read, or hold a value that cannot be hashed.
+        """
         offered = self.get(kind, name)
-        try:
-            return code_hash.hash_code((offered.hook, offered.offer.build))
-        except (SyntaxError, tokenize.TokenError, OSError) as error:
-            raise GanbenchError(f"{offered} of {offered.provider}: cannot read its source: {error}.") from error
+        if (kind, name) not in self._codes:
+            try:
+                code = code_hash.hash_code((offered.hook, offered.offer.build), in_memory=offered.in_memory)
+            except GanbenchError as error:
+                raise GanbenchError(f"{offered} of {offered.provider}: {error}") from error
+            except (SyntaxError, tokenize.TokenError, OSError) as error:
+                raise GanbenchError(f"{offered} of {offered.provider}: cannot read its source: {error}.") from error
+            self._codes[kind, name] = code
+        return self._codes[kind, name]
 
 
-def load(files: Sequence[str | Path] = (), plugins: Sequence[object] = (), installed: bool = True) -> Registry:
-    """Load every plugin: the `installed` entry points, `files` by path, and `plugins` as objects.
+def load(
+    files: Sequence[str | Path | PluginFile] = (), plugins: Sequence[object] = (), installed: bool = True
+) -> Registry:
+    """Load every plugin: the `installed` entry points, `files` by path or as they were read, and `plugins` as objects.
 
     A plugin object is a module, an instance or class with hooks, or a function marked with `hookimpl`. Raise
     GanbenchError for a misspelt hook, a value that is not an offer, two offers with the same name, and a file that
@@ -160,15 +180,18 @@ def load(files: Sequence[str | Path] = (), plugins: Sequence[object] = (), insta
             raise
         except (Exception, SystemExit):
             collection.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
-    for path in dict.fromkeys(Path(file).resolve() for file in files):
-        collection.add(_import_file(path), path.name)
+    read = [file if isinstance(file, PluginFile) else read_plugin_file(Path(file).resolve()) for file in files]
+    plugin_files = tuple({file.path: file for file in read}.values())
+    for file in plugin_files:
+        collection.add(import_plugin_file(file), Path(file.path).name)
     for plugin in plugins:
         if isroutine(plugin):
-            collection.add(SimpleNamespace(**{plugin.__name__: plugin}), f"{plugin.__module__}.{plugin.__qualname__}")
+            name = f"{plugin.__module__}.{plugin.__qualname__}"
+            collection.add(SimpleNamespace(**{plugin.__name__: plugin}), name, in_memory=True)
         else:
             instance = plugin() if isinstance(plugin, type) else plugin
-            collection.add(instance, getattr(instance, "__name__", type(instance).__qualname__))
-    return Registry(collection.offered, collection.problems, collection.manager.hook)
+            collection.add(instance, getattr(instance, "__name__", type(instance).__qualname__), in_memory=True)
+    return Registry(collection.offered, collection.problems, collection.manager.hook, plugin_files)
 
 
 class _Collection:
@@ -180,7 +203,7 @@ class _Collection:
         self.offered: dict[str, dict[str, Offered]] = {kind: {} for kind in KINDS if PREFIX + kind in HOOKS}
         self.problems: list[Problem] = []
 
-    def add(self, plugin: Any, provider: str) -> None:
+    def add(self, plugin: Any, provider: str, in_memory: bool = False) -> None:
         """Register a plugin and add its offers."""
         if self.manager.is_registered(plugin):
             return
@@ -193,9 +216,8 @@ class _Collection:
         for kind in self.offered.keys() & {hook.removeprefix(PREFIX) for hook in implemented}:
             function = implemented[PREFIX + kind]
             for offer in _collect_offers(function, provider):
-                self._add_offer(
-                    Offered(kind, offer, provider, str(code_hash.find_source_file(function) or ""), function)
-                )
+                origin = str(find_source_file(function) or "")
+                self._add_offer(Offered(kind, offer, provider, origin, function, in_memory))
 
     def _find_hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Yield a plugin's hooks; raise GanbenchError for a hook that would never be called."""
@@ -244,27 +266,6 @@ def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Off
         if not callable(offer.build):
             raise GanbenchError(f"{provider}: {hook}: build of {name!r} is {offer.build!r}. It must be callable.")
         yield offer
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a plugin file under a name derived from its path, so that `inspect` and `pickle` can find it again."""
-    if not path.is_file():
-        raise GanbenchError(f"{path}: no such plugin file. Give the path of a Python file.")
-    name = f"ganbench_file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_loader(name, SourceFileLoader(name, str(path)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
-        reason = error.msg if isinstance(error, SyntaxError) else error
-        raise GanbenchError(f"{path}:{line}: {type(error).__name__}: {reason}") from error
-    return module
 
 
 def _may_offer(entry_point: str, kind: str) -> bool:

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from ganbench.registry.code_hash import find_source_file, hash_code, normalise_source, unwrap_definition
+from ganbench.registry.code_hash import hash_code
+from ganbench.registry.source_text import find_source_file, normalise_source, unwrap_definition
 
 WRITTEN = '''\
 # -*- coding: utf-8 -*-

@@ -103,13 +103,13 @@ def test_a_change_of_the_engines_numerics_makes_every_record_stale(
 def test_an_edit_of_the_core_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """Code hashes read the files of the plugins, and no file of the core, even if a plugin imports it."""
     hashed: set[Path] = set()
-    digest = code_hash._hash_file
+    read_source = code_hash.read_source
 
-    def spy(file: Path, mtime: int) -> str:
+    def spy(file: Path, module: str) -> str:
         hashed.add(file)
-        return digest(file, mtime)
+        return read_source(file, module)
 
-    monkeypatch.setattr(code_hash, "_hash_file", spy)
+    monkeypatch.setattr(code_hash, "read_source", spy)
     plugins = registry.load()
     for kind in plugins.kinds:
         for offered in plugins.offers(kind):

@@ -16,7 +16,7 @@ CORE = Path(__file__).parents[2] / "ganbench"
 def keys() -> dict[str, str]:
     """Return the keys of trials, of a batch and of a source text, by what each of them tests."""
     from ganbench.api.trials import Batch, Budget, Measurement, Part, Recipe, Trial, digest
-    from ganbench.registry.code_hash import normalise_source
+    from ganbench.registry.source_text import normalise_source
 
     adam = Part("adam", 2, {"lr": 2e-4, "betas": [0.5, 0.999], "eps": 1e-08})
     penalty = Part("gradient-penalty", options={"target": 0.1 + 0.2}, weight={"linear": [10.0, 1e-300], "over": 0.5})

@@ -1,0 +1,98 @@
+"""The modules behind a plugin: its file, and every local module that it imports, directly or through others.
+
+Local modules are those that a user may edit: modules of the plugin's own package, wherever it lies, and all modules
+that belong neither to Python nor to an installed distribution. They are found in the text, without importing them.
+This module needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+import site
+import sys
+import sysconfig
+import tokenize
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.util import decode_source, find_spec
+from pathlib import Path
+
+OUTSIDE = frozenset({"ganbench", "torch", *sys.stdlib_module_names})
+"""Packages whose code is never hashed. Their own numbers represent it: ENGINE_NUMERICS, or a version in the facts."""
+
+
+def collect_files(file: Path, module: str, files: dict[Path, str]) -> None:
+    """Add to `files` a plugin's file and the local modules that it imports, each with the name of its module.
+
+    Raise SyntaxError or OSError for a file that cannot be read.
+    """
+    top, todo = module.partition(".")[0], [(file, module)]
+    while todo:
+        file, module = todo.pop()
+        if file in files:
+            continue
+        files[file] = module
+        for name in _find_imported_modules(read_source(file, module), module, file.name == "__init__.py"):
+            imported = find_module_file(name)
+            if imported is not None and (name.partition(".")[0] == top or is_local(imported)):
+                todo.append((imported, name))
+
+
+def read_source(file: Path, module: str) -> str:
+    """Return the text of a module: for a plugin file as it was imported, for any other module as its file is now."""
+    content = getattr(getattr(sys.modules.get(module), "__loader__", None), "content", None)
+    if isinstance(content, bytes):
+        return decode_source(content)
+    with tokenize.open(file) as stream:
+        return stream.read()
+
+
+@lru_cache(maxsize=1)
+def _installed_folders() -> tuple[Path, ...]:
+    """Return the folders of the standard library and of installed distributions."""
+    names = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = {*names, *site.getsitepackages(), site.getusersitepackages()}
+    return tuple(Path(folder).resolve() for folder in folders if folder)
+
+
+@lru_cache(maxsize=4096)
+def is_local(file: Path) -> bool:
+    """Return whether a file belongs neither to Python nor to an installed distribution."""
+    return not any(file.resolve().is_relative_to(folder) for folder in _installed_folders())
+
+
+@lru_cache(maxsize=1024)
+def _find_imported_modules(text: str, module: str, is_package: bool) -> tuple[str, ...]:
+    """Return the modules that the text of a module may import, except those in OUTSIDE."""
+    names = set(_find_imported_names(ast.parse(text), module, is_package))
+    return tuple(sorted(name for name in names if name and name.partition(".")[0] not in OUTSIDE))
+
+
+def _find_imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+    """Yield the modules that the import statements of a module may name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: len(module.split(".")) - node.level + is_package] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+
+
+def find_module_file(name: str) -> Path | None:
+    """Return the file of a module, without importing it; None if it has none, or if there is no such module."""
+    top, *rest = name.split(".")
+    try:
+        spec = getattr(sys.modules.get(top), "__spec__", None) or find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.has_location and Path(spec.origin).is_file() else None
+    for folder in getattr(sys.modules.get(top), "__path__", spec.submodule_search_locations) or ():
+        path = Path(folder, *rest)
+        for file in (path / "__init__.py", path.with_name(path.name + ".py")):
+            if file.is_file():
+                return file
+    return None

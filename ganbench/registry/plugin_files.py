@@ -1,0 +1,67 @@
+"""Plugin files: Python files that are named on the command line, and that belong to no package."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+from ganbench.errors import GanbenchError
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A plugin file as it was read once: a run sends this text to its workers, so later edits do not reach them."""
+
+    path: str
+    content: bytes = field(repr=False)
+
+
+class PluginLoader(SourceFileLoader):
+    """Imports a plugin file from the text that was read. It neither reads nor writes compiled files.
+
+    Python takes a compiled file for fresh if the size and the second of the last change are those of the source.
+    """
+
+    def __init__(self, name: str, file: PluginFile) -> None:
+        super().__init__(name, file.path)
+        self.content = file.content
+
+    def get_data(self, path: str) -> bytes:
+        """Return the text that was read."""
+        return self.content if path == self.path else super().get_data(path)
+
+    def path_stats(self, path: str) -> dict[str, float]:
+        """Raise OSError, which means: there is no compiled file, and none can be written."""
+        raise OSError(path)
+
+
+def read_plugin_file(path: Path) -> PluginFile:
+    """Read a plugin file; raise GanbenchError if there is none."""
+    if not path.is_file():
+        raise GanbenchError(f"{path}: no such plugin file. Give the path of a Python file.")
+    return PluginFile(str(path), path.read_bytes())
+
+
+def import_plugin_file(file: PluginFile) -> ModuleType:
+    """Import a plugin file under a name derived from its path, so that `inspect` and `pickle` can find it again."""
+    name = f"ganbench_file_{hashlib.sha256(file.path.encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file.path, loader=PluginLoader(name, file))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file.path]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        raise GanbenchError(f"{file.path}:{line}: {type(error).__name__}: {reason}") from error
+    return module
