@@ -1,5 +1,6 @@
 from .api.data import Extractor, Source
 from .api.events import Event, Finished, Lost, Progress, Started
+from .api.file_hash import hash_files
 from .api.hooks import hookimpl
 from .api.metrics import Evidence, Metric
 from .api.models import Ask, Networks, Space, Spec
@@ -50,6 +51,7 @@ __all__ = [
     "Term",
     "Trial",
     "Use",
+    "hash_files",
     "hookimpl",
     "read",
     "run",

@@ -40,6 +40,9 @@ class Source:
     `labels(indices)` returns the labels [n] of the samples at `indices`; a dataset with classes needs it.
     `facts` are known properties of the data that metrics use, such as the `centres` of its modes.
     `extractor` computes the features for metrics on features; without it, these metrics cannot be used.
+    `digest` is the hash of the data's content, such as `ganbench.hash_files(*paths)`. Results of other content are
+    stale. A set without it is hashed row by row. A distribution that reads files needs it; "" means that its samples
+    follow from its code and its options.
     """
 
     shape: tuple[int, ...]
@@ -51,3 +54,4 @@ class Source:
     labels: Callable[[Tensor], Tensor] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     extractor: Extractor | None = None
+    digest: str = ""

@@ -94,8 +94,9 @@ class Trial:
     """One training run.
 
     `spec` is one architecture drawn from the space `architecture`.
-    `key` is the hash of what is trained, `code` the hash of the code that trains it.
+    `key` is the hash of what is trained, `code` the fingerprint: the hash of the code and data that it is trained with.
     `labels` are the names in tables: `method`, `dataset` and `architecture`. They are part of neither hash.
+    `sources` are the parts of the fingerprint by name: the hash of each offer's code, and of the data.
     """
 
     dataset: Part
@@ -106,6 +107,7 @@ class Trial:
     budget: Budget
     code: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def content(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ SAMPLERS_VERSION = 1
 class MeasurementProtocol:
     """A dataset and the measurement that its samplers are scored by.
 
-    `key` is a hash of both, of the dataset's code and of `SAMPLERS_VERSION`.
+    `key` is a hash of both, of the dataset's code and content, of the metrics' code and of `SAMPLERS_VERSION`.
     """
 
     dataset: Part
@@ -49,8 +49,10 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
     for batch in batches:
         trial, measurement = batch.trials[0], batch.measurement
         if (label := trial.labels["dataset"]) not in protocols:
-            code = plugins.code("datasets", trial.dataset.name)
-            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement)])
+            names = [f"datasets/{trial.dataset.name}", "data"]
+            code = [trial.sources.get(name, "") for name in names]
+            metrics = [plugins.code("metrics", part.name) for part in measurement.metrics]
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement), metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
 

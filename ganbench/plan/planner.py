@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,10 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
-from ganbench.engine.numerics import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.budget import UNKNOWN, resolve_budget
+from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -77,11 +77,6 @@ class Planner:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
         return {}
 
-    @cached_property
-    def source_hash(self) -> Callable[[str, str], str]:
-        """The hash of the sources behind an offer, computed once per plan."""
-        return cache(self.registry.code)
-
     def make_batches(self) -> Iterator[Batch]:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
@@ -89,11 +84,11 @@ class Planner:
         most = seeds_per_batch(len(self.suite.seed_list), len(self.suite.dataset) * len(specs) * len(methods))
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
-            measurement = self.resolve_measurement(table)
+            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset)
             for spec in specs:
                 for label, method in methods.items():
                     recipe = self.fit_recipe(label, method, spec)
-                    code = self.hash_code(recipe, architecture, dataset)
+                    sources = list_sources(recipe, architecture, dataset, self.registry, data)
                     title = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
                     first = Trial(
                         dataset=dataset,
@@ -102,8 +97,9 @@ class Planner:
                         recipe=recipe,
                         seed=self.suite.seed_list[0],
                         budget=UNKNOWN,
-                        code=code,
+                        code=hash_sources(sources),
                         labels={"method": label, "dataset": table.title, "architecture": title},
+                        sources=sources,
                     )
                     first = replace(first, budget=resolve_budget(self.suite, first, self.registry))
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
@@ -209,10 +205,19 @@ class Planner:
                         methods.append(trial.labels["method"])
         return cautions
 
-    def hash_code(self, recipe: Recipe, architecture: Part, dataset: Part) -> str:
-        """Return the hash of the code behind a trial: the sources of its offers, and the version of the numerics."""
-        offers = sorted({*list_offers(recipe, architecture), ("datasets", dataset.name)})
-        return digest([ENGINE_NUMERICS, [[kind, name, self.source_hash(kind, name)] for kind, name in offers]])
+    def digest_data(self, table: DatasetTable, dataset: Part) -> str:
+        """Return the digest of a dataset's content; the dataset is built for it."""
+        from ganbench.engine.data_digest import digest_data
+
+        place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
+        source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        try:
+            return digest_data(source)
+        except Exception as error:
+            raise GanbenchError(
+                f"{place}: the content of dataset {dataset.name!r} cannot be read: {type(error).__name__}: {error}. "
+                f"`ganbench check {dataset.name}` says what its Source must return."
+            ) from error
 
     def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Return whether every offer of a trial can train a stack of seeds."""

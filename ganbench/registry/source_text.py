@@ -91,12 +91,17 @@ def unwrap_definition(thing: Any) -> Any:
 
 
 def find_source_file(thing: Any) -> Path | None:
-    """Return the file that defines something, or None if there is no file (a notebook, a built-in)."""
+    """Return the file that defines something, or None if there is no file (a notebook, a built-in).
+
+    The file of a plugin that was sent to a worker need not exist there: its text came along.
+    """
+    definition = unwrap_definition(thing)
     try:
-        name = inspect.getsourcefile(unwrap_definition(thing))
+        name = inspect.getsourcefile(definition)
     except (TypeError, OSError):
         return None
-    return Path(name) if name and Path(name).is_file() else None
+    loader = getattr(sys.modules.get(getattr(definition, "__module__", "")), "__loader__", None)
+    return Path(name) if name and (Path(name).is_file() or hasattr(loader, "content")) else None
 
 
 def read_definition(thing: Any) -> str:

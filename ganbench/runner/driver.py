@@ -231,7 +231,7 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         )
     work = partial(
         run_batch,
-        files=settings.files,
+        files=plugins.files,
         device=settings.device,
         plugins=plugins if in_process else None,
         folder=str(session.folder),

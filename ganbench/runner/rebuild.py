@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
 from ganbench.errors import GanbenchError
+from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
 from ganbench.results.store import Store
 
 if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot
     from ganbench.engine.train import Training
     from ganbench.registry.registry import Registry
+
+
+OF_SAMPLES = ("architectures", "inputs", "datasets", DATA, NUMERICS)
+"""The kinds of sources on which the samples of a stored generator, and their reference, depend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +74,10 @@ def read_generator(store: Store, key: str) -> bytes:
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> RebuiltBatch:
     """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
 
-    Raises GanbenchError where the trial has no generator.
+    Raises GanbenchError where the trial has no generator, or where code or data behind its samples have changed.
     """
     from ganbench.engine import device as devices
+    from ganbench.engine.data_digest import digest_data
     from ganbench.engine.restore import restore_snapshot
     from ganbench.engine.train import prepare
 
@@ -83,6 +89,13 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> Re
     measurement = Measurement(metrics=(), samples=samples)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
     training = prepare(batch, plugins, devices.configure(choose_device(detail)))
+    trial, data = members[0], digest_data(training.source)
+    sources = list_sources(trial.recipe, trial.architecture, trial.dataset, plugins, data)
+    if changes := changes_since(detail, sources, OF_SAMPLES):
+        raise GanbenchError(
+            f"changed since this trial was trained: {', '.join(changes)}. Its samples would not be those of the model "
+            "that was scored. Train it again: `ganbench run SUITE`."
+        )
     return RebuiltBatch(
         batch=batch, training=training, snapshot=restore_snapshot(training, list(files.values())), files=files
     )

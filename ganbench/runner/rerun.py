@@ -12,6 +12,7 @@ from ganbench import suite
 from ganbench.api.records import Record
 from ganbench.api.trials import Batch, Measurement, Trial
 from ganbench.errors import GanbenchError
+from ganbench.plan.fingerprint import changes_since
 from ganbench.results.store import Store
 from ganbench.runner.environment import collect_facts
 from ganbench.runner.rebuild import choose_device, read_generator, restore_members
@@ -100,7 +101,7 @@ def rerun_trial(
     )
     records = run_batch(batch, report, device=choose_device(detail), plugins=plugins)
     record = next(record for record in records if record.trial.key == full_key)
-    changed = (*describe_changes(detail, record), *describe_code_change(detail, trial, recorded_suite, plugins))
+    changed = (*describe_changes(detail, record), *changes_since(detail, record.facts.get("sources", {})))
     return compare(detail, stored, generator, record, batch.label, changed)
 
 
@@ -141,16 +142,6 @@ def describe_changes(detail: Mapping[str, Any], record: Record) -> Iterator[str]
     for name in ("python", "system", *facts["versions"], "device", "device_name", "threads", "members", "mode"):
         if name in recorded and recorded[name] != current.get(name):
             yield f"{name.replace('_', ' ')} {recorded[name]}, now {current.get(name)}"
-
-
-def describe_code_change(
-    detail: Mapping[str, Any], trial: Trial, recorded_suite: suite.Suite, plugins: Registry
-) -> Iterator[str]:
-    """Yield a sentence if the code that the trial uses has changed since the record."""
-    from ganbench.plan.planner import Planner
-
-    if Planner(recorded_suite, plugins).hash_code(trial.recipe, trial.architecture, trial.dataset) != detail["code"]:
-        yield "the code of a plugin that the trial uses, or of the engine's numerics"
 
 
 def compare(

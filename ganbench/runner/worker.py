@@ -8,20 +8,23 @@ import traceback
 from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganbench import registry
 from ganbench.api.data import Source
 from ganbench.api.records import Record, Score, Status
-from ganbench.api.trials import Batch, Part, canonical_json
+from ganbench.api.trials import Batch, Part, Trial, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
+from ganbench.engine.data_digest import digest_data
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
+from ganbench.plan.fingerprint import describe_changes, list_sources
 from ganbench.plan.plan import take_portion
+from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
 from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
@@ -40,16 +43,23 @@ Report = Callable[[int, int], None]
 
 
 @lru_cache(maxsize=4)
-def load_plugins(files: tuple[str, ...]) -> Registry:
-    """Return the registry with these plugin files, loaded once per process."""
-    return registry.load(files=files)
+def load_plugins(files: tuple[PluginFile, ...]) -> Registry:
+    """Return the registry with these plugin files, loaded once per process.
+
+    The code of all offers is hashed at once, while their files are what is in memory.
+    """
+    plugins = registry.load(files=files)
+    for kind in plugins.kinds:
+        for offered in plugins.offers(kind):
+            plugins.code(kind, offered.offer.name)
+    return plugins
 
 
 def run_batch(
     batch: Batch,
     report: Report,
     *,
-    files: tuple[str, ...] = (),
+    files: tuple[PluginFile, ...] = (),
     device: str = "auto",
     plugins: Registry | None = None,
     folder: str | None = None,
@@ -57,7 +67,8 @@ def run_batch(
 ) -> list[Record]:
     """Train and score a batch; return one record for each trial, also where training fails.
 
-    `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own. An
+    `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own, with
+    the plugin `files` as the run's plan read them. Where code or data are not those of the plan, nothing is trained. An
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own.
@@ -111,7 +122,7 @@ class Job:
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.seconds = {"train": 0.0, "evaluate": 0.0}
         self.last: Snapshot | None = None
-        self.facts: dict[str, int] = {}
+        self.facts: dict[str, Any] = {}
         self.error = ""
 
     def run(self, report: Report) -> None:
@@ -148,6 +159,7 @@ class Job:
     def build(self) -> tuple[Training, BestSnapshots]:
         """Build the training and its scorer from the names in the batch."""
         training = prepare(self.batch, self.plugins, self.device)
+        self.facts["sources"] = check_sources(self.batch.trials[0], self.plugins, training)
         parts = self.batch.measurement.metrics
         metrics = [(part, self.plugins.build("metrics", part.name, part.options)) for part in parts]
         reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
@@ -172,7 +184,7 @@ class Job:
         self.last = training.take_snapshot(training.stage.done, training.stage.game)
         self.scores = [[score for scores in scorer.history for score in scores[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
-        self.facts = {"resumed": training.stage.done}
+        self.facts["resumed"] = training.stage.done
 
     def make_records(self) -> list[Record]:
         """Return one record for each trial, in the batch's order."""
@@ -203,6 +215,21 @@ class Job:
         if self.error:
             return "failed"
         return "diverged" if self.last is not None and self.last.diverged_at[member] >= 0 else "completed"
+
+
+def check_sources(trial: Trial, plugins: Registry, training: Training) -> dict[str, str]:
+    """Return the sources of a trial as this process uses them; raise GanbenchError if they are not those of its plan.
+
+    A trial without `sources`, such as one that is trained again from its record, has no plan to agree with.
+    """
+    data = digest_data(training.source)
+    sources = list_sources(trial.recipe, trial.architecture, trial.dataset, plugins, data)
+    if trial.sources and (changes := list(describe_changes(trial.sources, sources))):
+        raise GanbenchError(
+            f"not trained, because it is not what was planned: {', '.join(changes)} changed after the plan was made. "
+            "Run the suite again. If that does not help, the dataset or the plugin differs each time it is loaded."
+        )
+    return sources
 
 
 _references: dict[str, scoring.Reference] = {}

@@ -11,7 +11,7 @@ import ganbench
 import pytest
 from ganbench import registry
 from ganbench.engine.numerics import ENGINE_NUMERICS
-from ganbench.plan import planner
+from ganbench.plan import fingerprint
 from ganbench.registry import code_hash
 from ganbench.report import make_tables
 from ganbench.results.store import read
@@ -95,7 +95,7 @@ def test_a_change_of_the_engines_numerics_makes_every_record_stale(
         return [batch.trials[0].labels["method"] for batch in session.todo.batches]
 
     assert methods() == ["ns-gan", "wgan-gp"]
-    monkeypatch.setattr(planner, "ENGINE_NUMERICS", ENGINE_NUMERICS + 1)
+    monkeypatch.setattr(fingerprint, "ENGINE_NUMERICS", ENGINE_NUMERICS + 1)
     assert methods() == ["ns-gan", "wgan-gp"]
     assert methods() == []
 

@@ -64,7 +64,7 @@ def test_a_record_that_was_altered_differs_from_its_rerun(folder: Path, tmp_path
     first, *_, last = process.stdout.splitlines()
     assert first.startswith("changed since the record: python 2.")
     assert "changed since the record: threads 7, now 1\n" in process.stdout
-    assert "changed since the record: the code of a plugin" in process.stdout
+    assert "changed since the record: the code of a component" in process.stdout
     assert "status: completed in the record, completed now\n" in process.stdout
     assert "diverged at optimizer step: never in the record, never now\n" in process.stdout
     assert last.startswith("different, largest difference 0.")

@@ -1,0 +1,25 @@
+"""The digest of a dataset's content: other rows under the same name are other data."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+from ganbench.api.data import Source
+
+
+def digest_data(source: Source) -> str:
+    """Return the hash of a dataset's content, 64 hexadecimal digits; "" for a distribution without a `digest`.
+
+    It is the source's own `digest` if it has one. A finite set without one is hashed: all samples and all labels.
+    """
+    if source.digest or source.take is None:
+        return source.digest
+    indices = torch.arange(source.size)
+    tensors = [source.take(indices), *([source.labels(indices)] if source.labels is not None else [])]
+    content = hashlib.sha256()
+    for tensor in tensors:
+        content.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
+        content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return content.hexdigest()
