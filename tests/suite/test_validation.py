@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ganbench import read
 
 from tests.support.bad_suites import SUITES, SYNTAX, TEXT, Case
 from tests.support.terminal import ganbench, process
