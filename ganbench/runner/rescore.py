@@ -76,7 +76,7 @@ def rescore_trials(
             on_progress(len(result.scores) + result.skipped.total(), len(trials))
         if not result.scores:
             reasons = "; ".join(result.skipped) or "no trials"
-            raise GanbenchError(f"{folder}: no generator could be scored by {metric!r}: {reasons.rstrip(".")}.")
+            raise GanbenchError(f"{folder}: no generator could be scored by {metric!r}: {reasons.rstrip('.')}.")
         store.add_scores(result.scores)
     return result
 
