@@ -17,7 +17,8 @@ class Plan:
     """The trials of a suite, in batches.
 
     `directions` has the better direction of each measured value; `cautions` are the warnings of papers, each with the
-    methods that it concerns; `unruled` are the datasets without a success rule.
+    methods that it concerns; `unruled` are the datasets without a success rule. `methods` has a line on each method:
+    how it differs from its recipe.
     """
 
     trials: tuple[Trial, ...]
@@ -25,6 +26,7 @@ class Plan:
     directions: Mapping[str, Direction]
     cautions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unruled: tuple[str, ...] = ()
+    methods: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:

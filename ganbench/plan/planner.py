@@ -18,6 +18,7 @@ from ganbench.engine.numerics import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.budget import UNKNOWN, resolve_budget
+from ganbench.plan.differences import describe_method
 from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
@@ -58,6 +59,7 @@ def make(suite: Suite, registry: Registry) -> Plan:
         directions=directions,
         cautions=planner.collect_cautions(batches),
         unruled=planner.find_unruled_datasets(),
+        methods={label: planner.describe_method(label) for label in suite.method_names},
     )
 
 
@@ -169,6 +171,22 @@ class Planner:
         if start != label:
             return locations.locate(self.suite, "method", tables.index(label), "from")
         return locations.locate_method(self.suite, label)
+
+    def describe_method(self, label: str) -> str:
+        """Return a line on a method: how it differs from the recipe, or else the suite's own method, at its root."""
+        root = self.find_root(label)
+        base = None
+        if root in self.registry.names("methods"):
+            base = self.registry.build("methods", root, {})
+        elif root != label:
+            base = self.resolve_method(root)
+        return describe_method(label, self.resolve_method(label), root, base, self.registry)
+
+    def find_root(self, label: str) -> str:
+        """Return the method that starts from no other in the suite, and that this one starts from in the end."""
+        table = self.suite.method_table(label)
+        start = (table.from_ if table is not None else None) or label
+        return label if start == label else self.find_root(start)
 
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
