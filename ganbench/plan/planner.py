@@ -19,7 +19,7 @@ from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.budget import UNKNOWN, resolve_budget
 from ganbench.plan.differences import describe_method
-from ganbench.plan.plan import STACK_FROM, Plan
+from ganbench.plan.plan import STACK_FROM, Plan, find_long_averages
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -57,7 +57,7 @@ def make(suite: Suite, registry: Registry) -> Plan:
         trials=trials,
         batches=batches,
         directions=directions,
-        cautions=planner.collect_cautions(batches),
+        cautions=planner.collect_cautions(batches) | find_long_averages(batches),
         unruled=planner.find_unruled_datasets(),
         methods={label: planner.describe_method(label) for label in suite.method_names},
     )
