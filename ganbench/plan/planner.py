@@ -17,9 +17,10 @@ from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, c
 from ganbench.engine.numerics import ENGINE_NUMERICS
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
+from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, resolve_budget
 from ganbench.plan.differences import describe_method
-from ganbench.plan.plan import STACK_FROM, Plan, find_long_averages
+from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite

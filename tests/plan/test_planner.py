@@ -221,48 +221,6 @@ def test_a_plan_has_the_warnings_of_papers(plugins):
     assert not plan_small(plugins, methods=["ns-gan", "wgan", "wgan-gp"], architectures=space, success=None).cautions
 
 
-def plan_average(plugins, steps, **ema):
-    tables = [{"name": name, "from": "ns-gan", "ema": decay} for name, decay in ema.items()]
-    budget = {"generator_steps": steps, "snapshots": 1}
-    return plan_small(plugins, methods=None, method=tables, budget=budget, success=None, dataset=[{"name": "ring"}])
-
-
-def test_a_long_average_over_a_short_run_is_a_caution(plugins):
-    """0.9999^300 = 0.970; 0.99^300 = 0.049 is the first below 5% of one digit."""
-    warnings = plan_average(plugins, 300, mine=0.9999, also=0.9999, short=0.99, longer=0.991, none=0.0).warnings
-    assert warnings[:2] == [
-        "caution (mine, also): with ema = 0.9999 over 300 generator steps, 97% of what is scored is the initial "
-        "generator. Use ema = 0.99 or less, or train longer.",
-        "caution (longer): with ema = 0.991 over 300 generator steps, 7% of what is scored is the initial generator. "
-        "Use ema = 0.99 or less, or train longer.",
-    ]
-    assert not any("ema" in sentence for sentence in warnings[2:])
-
-
-@pytest.mark.parametrize("steps", [4, 7, 29, 30, 31, 1234, 5000, 100_000])
-def test_the_average_that_a_caution_proposes_is_short_enough(plugins, steps):
-    (sentence, *_) = plan_average(plugins, steps, mine=0.9999999).cautions
-    proposed = float(sentence.partition("Use ema = ")[2].partition(" or less")[0])
-    assert 0 < proposed < 1
-    assert proposed**steps < 0.05
-    assert not plan_average(plugins, steps, mine=proposed).cautions
-
-
-def test_for_three_steps_no_average_is_short_enough_to_propose(plugins):
-    assert next(iter(plan_average(plugins, 3, mine=0.9).cautions)).endswith("Use no ema, or train longer.")
-
-
-def test_the_shortest_run_of_a_method_decides_about_its_average(plugins):
-    """Under a budget of FLOPs, the largest architecture trains for the fewest steps."""
-    space = {"space": "random-mlp", "sample": 6, "seed": 1}
-    table = [{"name": "mine", "from": "ns-gan", "ema": 0.999}]
-    changes = {"methods": None, "method": table, "architectures": space, "success": None}
-    grid = plan_small(plugins, budget={"flops": 1e9, "batch_size": 16, "snapshots": 1}, **changes)
-    steps = {trial.budget.generator_steps for trial in grid.trials}
-    assert len(steps) > 1
-    assert f"over {min(steps)} generator steps" in next(iter(grid.cautions))
-
-
 def test_sampling_uses_only_its_own_random_generator(plugins):
     space = plugins.build("architectures", "random-mlp", {})
     random.seed(1)
