@@ -141,8 +141,9 @@ def plan(
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:
-    """Print the question, the batches that are still to be trained, and the counts."""
-    typer.echo(replace_unprintable(suite.question))
+    """Print the question, the methods, the batches that are still to be trained, and the counts."""
+    for line in (suite.question, *whole.methods.values()):
+        typer.echo(replace_unprintable(line))
     for batch in todo.batches:
         trial = batch.trials[0]
         about = f"{trial.budget.generator_steps} generator steps, batch {trial.budget.batch_size}, {batch.mode}"

@@ -16,8 +16,10 @@ STACK_FROM = 3
 class Plan:
     """The trials of a suite, in batches.
 
-    `directions` has the better direction of each measured value; `cautions` are the warnings of papers, each with the
-    methods that it concerns; `unruled` are the datasets without a success rule.
+    `directions` has the better direction of each measured value; `cautions` are the warnings of papers, and those on
+    averages that are too long, each with the methods that it concerns; `unruled` are the datasets without a success
+    rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings that concern no
+    method.
     """
 
     trials: tuple[Trial, ...]
@@ -25,11 +27,14 @@ class Plan:
     directions: Mapping[str, Direction]
     cautions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unruled: tuple[str, ...] = ()
+    methods: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
         """The warnings to print before the suite runs, one line each."""
-        lines = [f"caution ({', '.join(methods)}): {sentence}" for sentence, methods in self.cautions.items()]
+        lines = [f"caution: {sentence}" for sentence in self.remarks]
+        lines += [f"caution ({', '.join(methods)}): {sentence}" for sentence, methods in self.cautions.items()]
         return lines + [
             f"caution: dataset {name!r} has no success rule, so its tables have no success rates. Add [[success]] with "
             f'dataset = "{name}".'

@@ -14,13 +14,17 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
-from ganbench.errors import GanbenchError, WrongOption, unknown_name
+from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
+from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, resolve_budget
+from ganbench.plan.differences import describe_method
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.suite import locations
+from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
+from ganbench.suite.validation import Complaints
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -54,8 +58,9 @@ def make(suite: Suite, registry: Registry) -> Plan:
         trials=trials,
         batches=batches,
         directions=directions,
-        cautions=planner.collect_cautions(batches),
+        cautions=planner.collect_cautions(batches) | find_long_averages(batches),
         unruled=planner.find_unruled_datasets(),
+        methods={label: planner.describe_method(label) for label in suite.method_names},
     )
 
 
@@ -136,7 +141,7 @@ class Planner:
         """Return the method with this label: a recipe, or the suite's own, which may start from another method."""
         table, recipes = self.suite.method_table(label), self.registry.names("methods")
         if table is not None and table.from_ is None and table.loss is not None and label not in recipes:
-            return table.apply(Method(loss=table.loss.use()))
+            return self.apply_table(table, None)
         start = (table.from_ if table is not None else None) or label
         if start != label and self.suite.method_table(start) is not None:
             base = self.resolve_method(start)
@@ -146,7 +151,16 @@ class Planner:
                     "method", start, {*recipes, *self.suite.method_names} - {start}, self.locate_method(label, start)
                 )
             base = self.registry.build("methods", start, {})
-        return base if table is None else table.apply(base)
+        return base if table is None else self.apply_table(table, base)
+
+    def apply_table(self, table: MethodTable, base: Method | None) -> Method:
+        """Return the recipe that a table makes of `base`; raise GanbenchError, with its place, if it cannot."""
+        try:
+            return table.apply(base)
+        except Complaints as error:
+            path, value, reason = error.complaints[0]
+            place = locations.locate(self.suite, "method", self.suite.method.index(table), *path)
+            raise GanbenchError(f"{place} = {shorten(value)}: {reason}") from None
 
     def locate_method(self, label: str, start: str) -> str:
         """Return the place where a method's start is named: in its table, if the start is not the label itself."""
@@ -155,12 +169,28 @@ class Planner:
             return locations.locate(self.suite, "method", tables.index(label), "from")
         return locations.locate_method(self.suite, label)
 
+    def describe_method(self, label: str) -> str:
+        """Return a line on a method: how it differs from the recipe, or else the suite's own method, at its root."""
+        root = self.find_root(label)
+        base = None
+        if root in self.registry.names("methods"):
+            base = self.registry.build("methods", root, {})
+        elif root != label:
+            base = self.resolve_method(root)
+        return describe_method(label, self.resolve_method(label), root, base, self.registry)
+
+    def find_root(self, label: str) -> str:
+        """Return the method that starts from no other in the suite, and that this one starts from in the end."""
+        table = self.suite.method_table(label)
+        start = (table.from_ if table is not None else None) or label
+        return label if start == label else self.find_root(start)
+
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
         for use in method.constraints:
             unknown_key = next((key for key in use.where if key not in spec), None)
             if unknown_key is not None:
-                place = f"{locations.locate_use(self.suite, 'constraints', use, label)}.where"
+                place = f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where"
                 raise unknown_name("architecture property", unknown_key, spec, place)
         fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
         resolved = self.fitted_recipes.setdefault(label, [])

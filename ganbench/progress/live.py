@@ -85,7 +85,8 @@ class LiveDisplay:
         self.status.period = "in this run" if stored else "so far"
         later = f", {session.later} left for another run" if session.later else ""
         stale = f", {len(session.todo.stale)} of them stale (their code has changed)" if session.todo.stale else ""
-        for sentence in session.plan.warnings:
+        changed = (line for method, line in session.plan.methods.items() if line != method)
+        for sentence in (*session.plan.warnings, *changed):
             self.print_line(sentence)
         self.print_line(
             f"{self.status.trials} trials to train{stale}{later}, {stored} already stored in {session.folder}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
-from ganbench.report.table import Table
+from ganbench.report.table import Table, pair_note
 from ganbench.statistics.costs import success_cost_table
 from ganbench.statistics.final_scores import directed_measurements
 from ganbench.statistics.score_summary import seed_share_table
@@ -36,15 +36,22 @@ def paired_score_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterato
     for (dataset, metric, measurement), parts in comparisons.items():
         if parts:
             table = pd.concat(parts, ignore_index=True).drop_duplicates(["a", "b", "at"], ignore_index=True)
-            yield paired_score_table(f"Paired scores on {dataset}: {metric_title(metric)}", table, measurement)
+            complete = [
+                f"{row['a']} against {row['b']}: {note}"
+                for row in table.drop_duplicates(["a", "b"]).to_dict("records")
+                if (note := pair_note(frames.trials, dataset, (row["a"], row["b"]), row["n"]))
+            ]
+            title = f"Paired scores on {dataset}: {metric_title(metric)}"
+            yield paired_score_table(title, table, measurement, complete)
 
 
-def paired_score_table(title: str, frame: pd.DataFrame, measurement: str) -> Table:
-    """Return the table of paired differences, with notes that explain them."""
+def paired_score_table(title: str, frame: pd.DataFrame, measurement: str, complete: Sequence[str]) -> Table:
+    """Return the table of paired differences, with notes that explain them; `complete` are those on missing pairs."""
     return Table(
         title=title,
         frame=frame,
         notes=(
+            *complete,
             "difference: the median of A's score minus B's, over the n pairs of equal architecture and seed; it is not "
             "the difference of the medians. A trial without a score (diverged, failed, timed out or undefined) is "
             "infinitely worse than one with a score; two trials without a score are equal.",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
-from ganbench.report.table import Table, size_note
+from ganbench.report.table import Table, pair_note, size_note
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
 from ganbench.suite.success import SuccessRule
@@ -63,7 +63,12 @@ def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], r
         frame=shown.assign(**{name: pd.Series(column, shown.index, dtype=object) for name, column in cells.items()})[
             [*COLUMNS, *ENDS]
         ],
-        notes=(summarise_readings(readings, pair), *write_notes(readings, rule), size_note(trials)),
+        notes=(
+            *filter(None, [pair_note(frames.trials, rule.dataset, pair, int(readings["n"].iloc[0]))]),
+            summarise_readings(readings, pair),
+            *write_notes(readings, rule),
+            size_note(trials),
+        ),
         headings={
             "step_a": f"step {a}",
             "step_b": f"step {b}",
@@ -80,7 +85,7 @@ def summarise_readings(readings: pd.DataFrame, pair: tuple[str, str]) -> str:
     """Return a note on the number of readings in which the primary verdict holds."""
     primary = readings.iloc[0]
     if primary["verdict"] == "unknown":
-        return "The primary reading has no pair of trials, so there is no verdict yet."
+        return "There is no verdict yet."
     counted = readings[readings["counted"]]
     single = counted[counted["varied"].isin(ONE_BY_ONE)]
     parts = [f"{TITLES.get(name, name)} {count_holding(single[single['varied'] == name])}" for name in ONE_BY_ONE]

@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
-from ganbench.report.table import Table, size_note, stale_note
+from ganbench.report.table import Table, pair_note, size_note, stale_note
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
@@ -42,11 +42,14 @@ def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Tab
 
 
 def with_p_values(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:
-    """Return the comparison with p at the primary threshold only; "undefined" where there is no discordant pair."""
+    """Return the comparison with p at the primary threshold only.
+
+    It is "undefined" where no pair is discordant, and empty where there is no pair.
+    """
     columns: dict[str, list[float | str]] = {"p": [], "p_holm": []}
-    for primary in frame["primary"]:
+    for tested in frame["primary"] & (frame["n"] > 0):
         for name, value in (("p", p), ("p_holm", adjusted)):
-            columns[name].append("" if not primary else "undefined" if pd.isna(value) else value)
+            columns[name].append("" if not tested else "undefined" if pd.isna(value) else value)
     return frame.assign(**{name: pd.Series(cells, index=frame.index, dtype=object) for name, cells in columns.items()})
 
 
@@ -79,21 +82,23 @@ def comparison_table(
     primary = frame[frame["primary"]].iloc[0]
     clustered = bool((frame["n"] != frame["units"]).any())
     name = "the exact sign-flip test over architectures" if clustered else "McNemar's exact test"
-    undefined = primary["p"] == "undefined"
     at, level = (
         ("", "") if rule.primary is None else (f" at {rule.primary:g}", f", at the primary threshold {rule.primary:g}")
     )
-    test = (
-        f"{name[0].upper()}{name[1:]} is undefined: no discordant pair{at}."
-        if undefined
-        else f"p: {name}, two-sided{level}; "
-        f"p holm: adjusted for the suite's {family} comparison{'s' * (family > 1)} (Holm)."
-    )
+    complete = pair_note(frames.trials, rule.dataset, pair, int(primary["n"]))
+    if primary["n"] == 0:
+        test = "Nothing is tested yet."
+    elif primary["p"] == "undefined":
+        test = f"{name[0].upper()}{name[1:]} is undefined: no discordant pair{at}."
+    else:
+        holm_note = f"adjusted for the suite's {family} comparison{'s' * (family > 1)} (Holm)"
+        test = f"p: {name}, two-sided{level}; p holm: {holm_note}."
     return Table(
         title=f"{a} against {b} on {rule.dataset}: {describe_criterion(rule, scores)}",
         frame=with_thresholds(rule, frame.drop(columns="units")),
         notes=(
             f"Every row counts the n pairs of equal architecture and seed. {size_note(scores)}",
+            *filter(None, [complete]),
             *rule_notes(rule, scores, measurement),
             interval_note(scores),
             difference_note(a, b, clustered),

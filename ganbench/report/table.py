@@ -72,6 +72,18 @@ def size_note(trials: pd.DataFrame) -> str:
     return f"The architecture is the unit; {size}."
 
 
+def pair_note(trials: pd.DataFrame, dataset: str, pair: tuple[str, str], n: int) -> str:
+    """Return a note on how many of the planned pairs of two methods are complete; empty where all `n` are.
+
+    `trials` are all trials, those that are missing too.
+    """
+    both = trials[(trials["dataset"] == dataset) & trials["method"].isin(pair)]
+    planned = int((both.groupby(["architecture", "seed"])["method"].nunique() == 2).sum())
+    if n == 0:
+        return "No pair is complete yet (n = 0)."
+    return "" if n >= planned else f"{n} of {planned} planned pairs are complete."
+
+
 def stale_note(trials: pd.DataFrame) -> str:
     """Return a note on the number of counted trials that are stale, empty where none is."""
     stale = int(trials["stale"].sum())

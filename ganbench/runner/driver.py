@@ -18,7 +18,7 @@ from ganbench.plan import selection
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
-from ganbench.runner.environment import collect_facts
+from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
@@ -98,13 +98,14 @@ def results_folder(suite: Suite, settings: Settings) -> Path:
 
 
 def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
-    """Load the plugins and plan the suite; return the registry and the plan."""
+    """Load the plugins and plan the suite; return the registry and the plan, with a caution on a network disk."""
     from ganbench import plan
     from ganbench.engine import device
 
     device.choose(settings.device)
     plugins = registry.load(files=settings.files, plugins=settings.offers)
-    return plugins, plan.make(suite, plugins)
+    remarks = caution_disk(results_folder(suite, settings))
+    return plugins, replace(plan.make(suite, plugins), remarks=remarks)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:

@@ -44,7 +44,7 @@ class Table(BaseModel):
 
 
 def _allow_name_and_options(schema: dict[str, Any]) -> None:
-    """Change the schema of an `OfferTable` in place: allow a bare name, and any options beside its own keys."""
+    """Change the schema of a `PartTable` in place: allow a bare name, and any options beside its own keys."""
     table = schema | {"additionalProperties": True}
     table["properties"] = {key: value for key, value in schema["properties"].items() if key != "options"}
     schema.clear()

@@ -75,17 +75,24 @@ def make_json_schema(registry: Registry) -> Schema:
     tables["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
     tables["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
     tables |= {**offers, "scalar": SCALAR, "critic_steps": STEPS}
-    for replaced in ("OfferTable", "TermTable", "DatasetTable"):
+    for replaced in ("PartTable", "OfferTable", "TermTable", "DatasetTable"):
         tables.pop(replaced, None)
     return {"$schema": DRAFT, **base, "title": "A ganbench suite", "description": ABOUT, "$defs": tables}
 
 
 def offer_schema(registry: Registry, kind: str) -> Schema:
-    """Return the schema of an offer in use: its bare name, or a table with its name and its options."""
+    """Return the schema of an offer in use: its bare name, or a table with its name and its options.
+
+    The options of a method's offers may be inherited, and the names of all but its terms.
+    """
     names: Schema = {"title": KINDS[kind], "enum": list(registry.names(kind))}
     term: Schema = {"weight": {"$ref": "#/$defs/scalar"}, "every": {"type": "integer", "minimum": 1}}
     table_keys = term | {"where": {"type": "object"}} if kind in TERMS else {}
-    return {"anyOf": [names, *offer_tables(registry, kind, **table_keys)]}
+    tables = [*offer_tables(registry, kind, **table_keys)]
+    if kind in locations.KINDS.values():
+        needs: Schema = {"required": ["name"]} if kind in TERMS else {"required": [], "minProperties": 1}
+        tables = [table | needs for table in tables]
+    return {"anyOf": [names, *tables]}
 
 
 def offer_tables(registry: Registry, kind: str, **table_keys: Schema) -> Iterator[Schema]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganbench.api.offers import Use
+from ganbench.suite.methods import PartTable
 from ganbench.suite.toml_lines import Path, line_numbers, spell_path
 
 if TYPE_CHECKING:
@@ -40,9 +41,35 @@ def locate(suite: Suite, *path: str | int, option: str = "") -> str:
 
 
 def locate_use(suite: Suite, kind: str, use: Use, method: str = "", option: str = "") -> str:
-    """Return the place where a suite uses an offer; if only a recipe uses it, the place of the `method`."""
-    path = next((path for path, *offer in list_uses(suite) if offer == [kind, use]), None)
+    """Return the place where a suite uses an offer; with `option`, of the table that sets it.
+
+    A method's offer is looked for in the method's table, then in those that it starts from. If only a recipe uses the
+    offer, the place is that of the `method`.
+    """
+    paths = [
+        (option in {*table.options, *table.model_fields_set}, path)
+        for path, each, table in list_uses(suite, list_tables(suite, method))
+        if each == kind and is_part(table, use, whole=not method)
+    ]
+    path = next((path for has_option, path in paths if has_option), paths[0][1] if paths else None)
     return locate(suite, *path, option=option) if path else locate_method(suite, method)
+
+
+def is_part(table: PartTable, use: Use, *, whole: bool) -> bool:
+    """Return whether a table is of this use: all of it, or else a part of its options, under its name or none."""
+    if whole:
+        return table.name == use.name and table.options == use.options
+    return table.changes(use) and table.options.items() <= use.options.items()
+
+
+def list_tables(suite: Suite, method: str) -> list[int]:
+    """Return the indices of a method's [[method]] table and of those that it starts from, the method's own first."""
+    names = [table.name for table in suite.method]
+    chain: list[int] = []
+    while method in names and names.index(method) not in chain:
+        chain.append(names.index(method))
+        method = suite.method[chain[-1]].from_ or ""
+    return chain
 
 
 def locate_method(suite: Suite, name: str) -> str:
@@ -53,21 +80,20 @@ def locate_method(suite: Suite, name: str) -> str:
     return locate(suite, "method", tables.index(name)) if name in tables else suite.where
 
 
-def list_uses(suite: Suite) -> Iterator[tuple[Path, str, Use]]:
-    """Yield the path, the kind and the use of every offer that the suite itself names."""
+def list_uses(suite: Suite, methods: Iterable[int]) -> Iterator[tuple[Path, str, PartTable]]:
+    """Yield the path, the kind and the table of every offer that the suite names, in these [[method]] tables only."""
     space = suite.architectures
-    yield ("architectures", "space"), "architectures", Use(space.space, options=space.options)
+    named = PartTable.model_construct(name=space.space, options=space.options)
+    yield ("architectures", "space"), "architectures", named
     for i, dataset in enumerate(suite.dataset):
-        yield ("dataset", i), "datasets", Use(dataset.name, options=dataset.options)
-        yield from (
-            (("dataset", i, "metrics", k), "metrics", each.use()) for k, each in enumerate(dataset.metrics or ())
-        )
+        yield ("dataset", i), "datasets", dataset
+        yield from ((("dataset", i, "metrics", k), "metrics", each) for k, each in enumerate(dataset.metrics or ()))
     for i, metric in enumerate(suite.measurement.metrics or ()):
-        yield ("measurement", "metrics", i), "metrics", metric.use()
-    for i, method in enumerate(suite.method):
+        yield ("measurement", "metrics", i), "metrics", metric
+    for i in methods:
         for key, kind in KINDS.items():
-            part = getattr(method, key)
+            part = getattr(suite.method[i], key)
             if isinstance(part, tuple):
-                yield from ((("method", i, key, k), kind, term.use()) for k, term in enumerate(part))
+                yield from ((("method", i, key, k), kind, term) for k, term in enumerate(part))
             elif part is not None:
-                yield ("method", i, key), kind, part.use()
+                yield ("method", i, key), kind, part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -19,27 +19,35 @@ from pydantic import (
 from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import normalise_critic_steps, normalise_scalar
 from ganbench.suite.fields import Count, Name, Table, _allow_name_and_options
+from ganbench.suite.validation import Complaint, Complaints
+
+PLAYERS = ("critic_optimizer", "generator_optimizer")
 
 
-class OfferTable(Table):
-    """An offer: its name, or a table with its name; keys that the table does not know are options of the offer."""
+class PartTable(Table):
+    """A loss, dynamics or optimizer: its name, or a table; keys that the table does not know are options of the offer.
+
+    The table changes the inherited offer if it has the same name, or none. Another name replaces it.
+    """
 
     TERMS_ONLY: ClassVar[frozenset[str]] = frozenset({"weight", "every", "where"})
 
     model_config = ConfigDict(json_schema_extra=_allow_name_and_options)
 
-    name: Name
+    name: Name | None = None
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _gather_options(cls, value: Any) -> Any:
-        if isinstance(value, OfferTable):
+        if isinstance(value, PartTable):
             return value
         if isinstance(value, str):
             return {"name": value}
         if not isinstance(value, Mapping):
             raise ValueError('it should be a name, or a table with a name, as in { name = "adam", lr = 1e-3 }')
+        if not value and not cls.model_fields["name"].is_required():
+            raise ValueError("the table is empty. Write a name, or the options that change")
         keys = cls.model_fields.keys() - {"options"}
         options = {key: item for key, item in value.items() if key not in keys}
         misplaced = sorted(cls.TERMS_ONLY & options.keys())
@@ -52,23 +60,41 @@ class OfferTable(Table):
         data = serialise(self)
         return data | data.pop("options", {})
 
-    def use(self) -> Use:
-        """Return the offer as recipes hold it."""
-        return Use(self.name, options=self.options)
+    def changes(self, use: Use) -> bool:
+        """Return whether this table changes the offer of `use`; otherwise it replaces it."""
+        return self.name in (None, use.name)
+
+    def use(self, inherited: Use | None = None) -> Use:
+        """Return the offer as recipes hold it; what this table leaves out is that of `inherited`, if it changes it."""
+        if inherited is None or not self.changes(inherited):
+            assert self.name is not None  # MethodTable.apply complains about a table without a name
+            inherited = Use(self.name)
+        return dataclasses.replace(inherited, options={**inherited.options, **self.options})
+
+
+class OfferTable(PartTable):
+    """An offer: its name, or a table with its name; keys that the table does not know are options of the offer."""
+
+    name: Name
 
 
 class TermTable(OfferTable):
-    """A constraint or an input: an offer with a weight, a period, and the architectures that it is for."""
+    """A constraint or an input: an offer with a weight, a period, and the architectures that it is for.
 
-    weight: Annotated[Any, AfterValidator(normalise_scalar)] = 1.0
+    What is left out is that of the inherited term of the same name. Without one, the weight is 1, the period is that of
+    the offer, and the term is for all architectures.
+    """
+
+    weight: Annotated[Any, AfterValidator(normalise_scalar)] = None
     every: Count | None = Field(default=None, description="Apply it at every n-th update only.")
-    where: dict[str, Any] = Field(
-        default={}, description="Apply it to architectures with these properties only, as in { critic_depth = 3 }."
+    where: dict[str, Any] | None = Field(
+        default=None, description="Apply it to architectures with these properties only, as in { critic_depth = 3 }."
     )
 
-    def use(self) -> Use:
-        """Return the term as recipes hold it."""
-        return Use(self.name, weight=self.weight, every=self.every, where=self.where, options=self.options)
+    def use(self, inherited: Use | None = None) -> Use:
+        """Return the term as recipes hold it; what this table leaves out is that of `inherited`, of the same name."""
+        own = {key: getattr(self, key) for key in sorted(self.TERMS_ONLY) if getattr(self, key) is not None}
+        return dataclasses.replace(super().use(inherited), **own)
 
 
 class MethodTable(Table):
@@ -80,14 +106,18 @@ class MethodTable(Table):
         alias="from",
         description="The recipe, or the [[method]] table above this one, that it starts from.",
     )
-    loss: OfferTable | None = None
-    constraints: tuple[TermTable, ...] | None = Field(default=None, description="Replace the inherited constraints.")
+    loss: PartTable | None = None
+    constraints: tuple[TermTable, ...] | None = Field(
+        default=None,
+        description="All constraints, in order; each keeps what the inherited constraint of its name has and it does "
+        "not change.",
+    )
     add_constraints: tuple[TermTable, ...] = Field(default=(), description="Are added after the inherited constraints.")
     inputs: tuple[TermTable, ...] | None = None
-    dynamics: OfferTable | None = None
-    optimizer: OfferTable | None = Field(default=None, description="The optimizer of both players.")
-    critic_optimizer: OfferTable | None = None
-    generator_optimizer: OfferTable | None = None
+    dynamics: PartTable | None = None
+    optimizer: PartTable | None = Field(default=None, description="The optimizer of both players.")
+    critic_optimizer: PartTable | None = None
+    generator_optimizer: PartTable | None = None
     critic_steps: Annotated[Any, AfterValidator(normalise_critic_steps)] = 1
     order: Literal["critic-first", "generator-first"] = Field(
         default="critic-first", description="Which player updates first in each generator step."
@@ -103,19 +133,57 @@ class MethodTable(Table):
         description="The decay of the average of the generator's weights; 0 for no average.",
     )
 
-    def apply(self, base: Method) -> Method:
-        """Return a recipe with the keys that this table has in place of the recipe's own."""
-        changes: dict[str, Any] = {}
-        for key in self.model_fields_set - {"name", "from_", "add_constraints"}:
-            value = getattr(self, key)
-            if isinstance(value, tuple):
-                value = tuple(each.use() for each in value)
-            changes[key] = value.use() if isinstance(value, OfferTable) else value
-        if "optimizer" in changes:  # it also replaces the inherited optimizers of single players
-            changes = {"critic_optimizer": None, "generator_optimizer": None} | changes
+    def apply(self, base: Method | None = None) -> Method:
+        """Return the recipe that this table makes of `base`, or a recipe of its own.
+
+        Offers and terms of the same name keep the options that the table leaves out. Raise Complaints if an offer has
+        no name and inherits none.
+        """
+        base = base or Method(loss=self._change("loss", None))
+        changes: dict[str, Any] = {
+            key: getattr(self, key)
+            for key in ("critic_steps", "order", "critic_norm", "ema")
+            if key in self.model_fields_set
+        }
+        for key in ("loss", "dynamics"):
+            if getattr(self, key) is not None:
+                changes[key] = self._change(key, getattr(base, key))
+        for key in ("constraints", "inputs"):
+            if getattr(self, key) is not None:
+                changes[key] = change_terms(getattr(self, key), getattr(base, key))
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
-        return dataclasses.replace(base, **changes)
+        return dataclasses.replace(base, **changes, **self._change_optimizers(base))
+
+    def _change_optimizers(self, base: Method) -> dict[str, Any]:
+        """Return the optimizers: `optimizer` changes those of both players, then each player's key its own."""
+        both, players = base.optimizer, {key: getattr(base, key) for key in PLAYERS}
+        if self.optimizer is not None:
+            kept = {key: use for key, use in players.items() if use is not None and self.optimizer.changes(use)}
+            players = {key: self.optimizer.use(kept[key]) if key in kept else None for key in PLAYERS}
+            if self.optimizer.name or both or len(kept) < len(PLAYERS):  # otherwise nobody uses it
+                both = self._change("optimizer", both)
+        for key in PLAYERS:
+            if getattr(self, key) is not None:
+                players[key] = self._change(key, players[key] or both)
+        return {"optimizer": both, **players}
+
+    def _change(self, key: str, inherited: Use | None) -> Use:
+        """Return the offer of a key; raise Complaints if it has no name and inherits none."""
+        table: PartTable = getattr(self, key)
+        if inherited is None and table.name is None:
+            reason = f'it has no name, and no {key} is inherited whose name it could keep. Add name = "...".'
+            raise Complaints([Complaint((key,), table.options, reason)])
+        return table.use(inherited)
+
+
+def change_terms(tables: Sequence[TermTable], inherited: Iterable[Use]) -> tuple[Use, ...]:
+    """Return the terms of these tables; the k-th of a name changes the k-th inherited term of that name."""
+    rest, terms = [*inherited], list[Use]()
+    for table in tables:
+        index = next((i for i, use in enumerate(rest) if use.name == table.name), None)
+        terms.append(table.use(None if index is None else rest.pop(index)))
+    return tuple(terms)
 
 
 def list_settings(method: Method) -> list[str]:

@@ -237,7 +237,7 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
                 ("method", i, "from"), table.from_, "its table comes later. Move that table above this one."
             )
         if table.constraints is not None and table.add_constraints:
-            reason = "`constraints` replaces what is inherited, so nothing is left to add to. Write one of the two."
+            reason = "`constraints` lists all constraints, so none are left to add to. Write one of the two."
             yield Complaint(("method", i, "add_constraints"), [each.name for each in table.add_constraints], reason)
 
 

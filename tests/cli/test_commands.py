@@ -82,6 +82,17 @@ def test_plan_says_what_is_left_and_trains_nothing(place, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_plan_says_of_each_method_how_it_differs_from_its_recipe(tmp_path):
+    table = '[[method]]\nname = "mine"\nfrom = "wgan-gp"\noptimizer = { lr = 1e-3 }\ncritic_steps = 2\n'
+    (tmp_path / "tiny.toml").write_text(SUITE + table)
+    assert ganbench("plan", "tiny.toml", cwd=tmp_path).stdout.splitlines()[:4] == [
+        "Does it run?",
+        "ns-gan",
+        "wgan-gp",
+        "mine = wgan-gp with optimizer.lr = 0.001 (recipe: 0.0001), critic_steps = 2 (recipe: 5)",
+    ]
+
+
 def test_list_show_and_doctor_tell_what_is_installed(tmp_path):
     listed = ganbench("list", "losses", cwd=tmp_path).stdout
     assert "wasserstein" in listed

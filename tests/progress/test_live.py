@@ -26,13 +26,18 @@ GIB = 2**30
 class DisplayUnderTest:
     """A display with a clock that is set by hand, and the text that it has printed."""
 
-    def __init__(self, batches: list[Batch], terminal: bool = False, rule: Success | None = None) -> None:
+    def __init__(
+        self, batches: list[Batch], terminal: bool = False, rule: Success | None = None, methods: Any = None
+    ) -> None:
         self.now, self.output = 0.0, StringIO()
         console = Console(file=self.output, force_terminal=terminal, width=160, color_system=None, legacy_windows=False)
         self.display = LiveDisplay(console, time=lambda: self.now, memory=lambda: 3 * GIB)
         suite: Any = SimpleNamespace(success=[rule or Success()], outcomes=OutcomesTable())
         plan = SimpleNamespace(
-            trials=[t for batch in batches for t in batch.trials], directions={"fid": "lower"}, warnings=[]
+            trials=[t for batch in batches for t in batch.trials],
+            directions={"fid": "lower"},
+            warnings=[],
+            methods=methods or {},
         )
         todo = SimpleNamespace(batches=batches, stale=())
         folder = Path("results/x")
@@ -111,6 +116,12 @@ def test_on_a_terminal_the_display_is_drawn_and_nothing_else_is_printed() -> Non
         "2 diverged",
     ):
         assert part in page
+
+
+def test_a_method_that_is_not_its_recipe_has_a_line() -> None:
+    line = "mine = a with critic_steps = 2 (recipe: 5)"
+    show = DisplayUnderTest([batch("a"), batch("mine")], methods={"a": "a", "mine": line})
+    assert show.text.splitlines() == [line, "4 trials to train, 0 already stored in results/x"]
 
 
 def test_a_live_display_starts_and_stops() -> None:

@@ -244,8 +244,15 @@ def test_the_table_reports_in_how_many_readings_the_verdict_holds(tmp_path: Path
 def test_without_any_trained_trial_there_is_no_verdict(tmp_path: Path) -> None:
     frames = results(tmp_path, [], plan=[trial("a"), trial("b")])
     (table,) = rule_sensitivity_tables(frames, [Success()])
-    assert "no verdict yet" in table.notes[0]
+    assert table.notes[:2] == ("No pair is complete yet (n = 0).", "There is no verdict yet.")
     assert set(table.frame["verdict"]) == {"unknown"}
+
+
+def test_a_note_says_how_many_pairs_are_complete(tmp_path: Path) -> None:
+    done = [record(trial("a", i), [1, 1]) for i in range(3)] + [record(trial("b", i), [9, 99]) for i in range(2)]
+    plan = [trial(method, i) for method in "ab" for i in range(4)]
+    (table,) = rule_sensitivity_tables(results(tmp_path, done, plan=plan), [Success()])
+    assert table.notes[0] == "2 of 4 planned pairs are complete."
 
 
 def test_third_party_names_stay_text(tmp_path: Path) -> None:
