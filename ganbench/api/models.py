@@ -44,7 +44,9 @@ class Networks:
     `critic(x)` returns the score [n], or a mapping of answers. The keys of the mapping are "score", "features",
     "reconstruction" and the names in `ask.heads`.
     `latent` is the width of the noise.
-    With `conditional=True` both networks take the labels [n] as their second argument.
+    With `conditional=True` both networks take the labels [n], integers from 0 to ask.classes - 1, as their second
+    argument. The labels of the real samples also condition the generated ones. The dataset must have labels, and
+    samples are not packed.
     `rowwise=True` promises that, in the critic, no sample of a batch influences the answer to another sample.
     For progressive growing, a space returns several Networks, one per stage, in order. `share` is a stage's share of
     the generator steps, relative to the other stages. `prepare(x, progress)` makes real data x fit the stage, where

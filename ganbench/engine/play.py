@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ganbench.api.models import Networks
 from ganbench.api.training import CriticFunction, Parameters, identity
 from ganbench.engine.functional import call_module
+from ganbench.engine.labels import fit_labels
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError
 
@@ -82,8 +83,10 @@ class Play:
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
         tensors = {**parameters, **self.buffers[player]}
-        inputs = (x, self.labels) if self.networks.conditional else (x,)
-        return call_module(module, tensors, *inputs)
+        if self.networks.conditional:
+            assert self.labels is not None
+            return call_module(module, tensors, x, fit_labels(self.labels, len(x)))
+        return call_module(module, tensors, x)
 
     def _read_answer(self, answers: Mapping[str, Tensor], x: Tensor) -> Tensor:
         objective = self.program.objective

@@ -137,7 +137,7 @@ class Data:
             all_indices = torch.arange(source.size)
             self.stored_samples = source.take(all_indices).to(device, dtype)
             if source.labels is not None:
-                self.stored_labels = source.labels(all_indices).to(device)
+                self.stored_labels = source.labels(all_indices).to(device, torch.long)
 
     def open(self, name: str) -> Stream:
         """Open a stream of samples (of a distribution) or of indices (into a finite set)."""

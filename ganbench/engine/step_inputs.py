@@ -129,3 +129,19 @@ def draw_evaluation_latent(
             member_latents.append(sampler(generator, steps).flatten(2))
         parts.append(torch.stack(member_latents))
     return torch.cat(parts, -1)
+
+
+def draw_evaluation_labels(
+    members: Sequence[Member], rows: int, steps: int, data: Data, stream: str = "evaluation"
+) -> Tensor:
+    """Draw the labels of the samples that are scored, [S, steps, rows], in the frequencies of the data's labels.
+
+    Each is the label of a sample drawn from the data. They depend on the name of the stream only, as the latents do.
+    """
+    assert data.stored_labels is not None
+    generator = torch.Generator(data.device)
+    drawn = []
+    for member in members:
+        generator.manual_seed(member.stream_seed(f"{stream}.labels"))
+        drawn.append(torch.randint(data.source.size, (steps, rows), device=data.device, generator=generator))
+    return data.stored_labels[torch.stack(drawn)]

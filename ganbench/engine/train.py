@@ -17,11 +17,12 @@ from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
 from ganbench.engine.functional import call_module, member_norms
+from ganbench.engine.labels import require_labels
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
-from ganbench.engine.step_inputs import StepInputs, draw_evaluation_latent
+from ganbench.engine.step_inputs import StepInputs, draw_evaluation_labels, draw_evaluation_latent
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -78,9 +79,15 @@ class Training:
 
     @cached_property
     def ensembles(self) -> list[Ensemble]:
-        """The ensembles of all members, one for each stage of the architecture; untrained until their stage begins."""
+        """The ensembles of all members, one for each stage of the architecture; untrained until their stage begins.
+
+        Raise GanbenchError if they are conditional and this data or this program cannot train such networks.
+        """
         ask = self.program.build_ask(self.source, self.critic_norm)
-        return build_stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
+        ensembles = build_stages(self.space, self.spec, ask, self.members, self.device, self.dtype)
+        for ensemble in ensembles:
+            require_labels(ensemble.networks, self.program, self.data)
+        return ensembles
 
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
         """Train to the end of the budget and yield a snapshot at each evaluation point.
@@ -247,26 +254,23 @@ class Training:
 
         The latents come from the stream of this name: the same for every snapshot, and independent of other streams.
         Samples are generated in batches of the training's batch size, because batch normalisation depends on it. The
-        averaged weights are used if the recipe has an average. The labels of a conditional generator cycle through the
-        classes.
+        averaged weights are used if the recipe has an average. The labels of a conditional generator are drawn in the
+        frequencies of the data's labels, from the stream too.
         """
         rows = self.budget.batch_size
         chunks = -(-count // rows)
         networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
         members = [self.members[i] for i in snapshot.members]
-        latent = draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
-        labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
+        inputs = [draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)]
+        if networks.conditional:
+            inputs.append(draw_evaluation_labels(members, rows, chunks, self.data, stream))
 
-        def member(parameters: Stacked, own_buffers: Stacked, z: Tensor) -> Tensor:
-            tensors = {**parameters, **own_buffers}
-            return (
-                call_module(networks.generator, tensors, z, labels)
-                if networks.conditional
-                else call_module(networks.generator, tensors, z)
-            )
+        def member(parameters: Stacked, own_buffers: Stacked, *own_inputs: Tensor) -> Tensor:
+            samples: Tensor = call_module(networks.generator, {**parameters, **own_buffers}, *own_inputs)
+            return samples
 
         seed_map, weights = SEED_MAPS[self.mode], snapshot.average or snapshot.generators
-        samples = [seed_map(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
+        samples = [seed_map(member)(weights, buffers, *(drawn[:, i] for drawn in inputs)) for i in range(chunks)]
         return torch.cat(samples, 1)[:, :count].float().cpu()
 
 

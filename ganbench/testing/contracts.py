@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing import (
+    architecture_case,
     architectures,
     constraints,
     datasets,
@@ -42,7 +43,7 @@ KINDS: Mapping[str, Rules] = {
     "constraints": Rules(constraints.cases, (*constraints.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
     "inputs": Rules(constraints.cases, (*constraints.RULES, *transforms.INPUT_RULES)),
     "dynamics": Rules(dynamics.cases, dynamics.RULES),
-    "architectures": Rules(architectures.cases, (*architectures.RULES, *derivatives.RULES)),
+    "architectures": Rules(architecture_case.cases, (*architectures.RULES, *derivatives.RULES)),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),
     "optimizers": Rules(optimizers.cases, optimizers.RULES),

@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganbench.api.models import Networks
 from ganbench.engine.ensemble import loop_over_seeds, map_over_seeds, stack
-from ganbench.testing.architectures import NUDGE, Case, build_stages, collect_answers, list_players, make_inputs
+from ganbench.testing.architecture_case import Case, build_stages, collect_answers, list_players, make_inputs
+from ganbench.testing.architectures import NUDGE
 from ganbench.testing.purity import Capture, largest_difference
 from ganbench.testing.rule import require, rule
 

@@ -19,7 +19,7 @@ from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric
 from ganbench.registry.registry import Registry
-from ganbench.testing.architectures import build_stages
+from ganbench.testing.architecture_case import build_stages
 from ganbench.testing.purity import require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, require, rule
 from ganbench.testing.small_game import make_space

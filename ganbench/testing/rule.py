@@ -72,11 +72,15 @@ def rule(when: Callable[[Any], bool] = always) -> Callable[[Callable[[Any], None
 
 @dataclass(frozen=True)
 class Subject:
-    """An offer under test with its options, and the registry that it is built from."""
+    """An offer under test with its options, and the registry that it is built from.
+
+    `circumstance` says in messages under what it is tested, where that is not as usual.
+    """
 
     offered: Offered
     registry: Registry = field(repr=False)
     options: dict[str, Any] = field(default_factory=dict)
+    circumstance: str = ""
 
     @property
     def offer(self) -> Any:
@@ -96,7 +100,8 @@ class Subject:
 
     def __str__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
-        return f"{self.offered}" + (f" ({options})" if options else "")
+        words = f"{self.offered}" + (f" ({options})" if options else "")
+        return f"{words}, {self.circumstance}" if self.circumstance else words
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.func import grad, vjp
 from torch.nn.functional import cross_entropy, relu, softplus
 
+from tests.support.conditional_offers import conditional, projection
+
 
 def rpgan() -> Objective:
     return Objective(lambda r, f: softplus(f - r).mean(), lambda r, f: softplus(r - f).mean(), paired=True)
@@ -261,5 +263,5 @@ class CorrectOffers:
 
     @hookimpl
     def ganbench_architectures(self):
-        for build in (growing, convolutions):
+        for build in (growing, convolutions, conditional, projection):
             yield Offer(f"correct-{build.__name__}", build, "An architecture.")

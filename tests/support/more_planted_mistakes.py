@@ -11,6 +11,7 @@ from ganbench.api.events import Finished, Started
 from torch import Tensor, nn
 from torch.func import grad
 
+from tests.support.conditional_offers import MixedProjection, OneHotProjection, projection
 from tests.support.planted_mistakes import Planted
 
 
@@ -117,6 +118,21 @@ ARCHITECTURES = (
         sample=lambda rng: {"w": random.random()},
     ),
     architecture("more specs than its size", "different specs", networks, sample=lambda rng: {"w": rng.randint(1, 9)}),
+    Planted(
+        "architectures",
+        Offer("labels of other samples", lambda: projection(MixedProjection), "An architecture."),
+        "for 3 classes: rowwise=True, but the critic's score",
+    ),
+    Planted(
+        "architectures",
+        Offer("labels made one-hot by torch", lambda: projection(OneHotProjection), "An architecture."),
+        "it takes a number out of a tensor",
+    ),
+    architecture(
+        "labels without classes",
+        "conditional=True for data without labels",
+        lambda ask: replace(networks(replace(ask, classes=0)), conditional=ask.classes == 0),
+    ),
     architecture("unrelated stages", "missing or have another shape in the next stage", make_unrelated_stages),
 )
 

@@ -51,6 +51,58 @@ def images() -> Source:
     return Source(shape=(1, 4, 4), size=40, take=lambda i: samples[i], reference=lambda n: samples[:n])
 
 
+CENTRES = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, -1.0]])
+"""The centres of the classes of `labelled`."""
+
+
+def labelled() -> Source:
+    """Return a set of 20 samples of three classes, 12, 6 and 2 of each, around a centre for each class."""
+    labels = torch.tensor([0] * 12 + [1] * 6 + [2] * 2)
+    noise = 0.1 * torch.randn(20, 2, generator=torch.Generator().manual_seed(4))
+    samples = CENTRES[labels] + noise
+    return Source(
+        shape=(2,),
+        size=20,
+        take=lambda i: samples[i],
+        reference=lambda n: samples[:n],
+        classes=3,
+        labels=lambda i: labels[i],
+    )
+
+
+class Conditioned(nn.Module):
+    """A network that also reads an embedding of each sample's label."""
+
+    def __init__(self, classes: int, net: nn.Module) -> None:
+        super().__init__()
+        self.embedding, self.net = nn.Embedding(classes, 3), net
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.net(torch.cat([x, self.embedding(labels)], 1))
+
+
+def conditional(rowwise: bool = True) -> Space:
+    """Return a space of conditional networks; a critic that is not rowwise has a batch norm."""
+
+    def networks(spec, ask: Ask) -> Networks:
+        g = nn.Sequential(nn.Linear(LATENT + 3, 8), nn.Tanh(), nn.Linear(8, ask.shape[0]))
+        norm = [] if rowwise else [nn.BatchNorm1d(8, track_running_stats=False)]
+        d = nn.Sequential(
+            nn.Linear(ask.shape[0] + 3, 8, bias=rowwise), *norm, nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)
+        )
+        players = (Conditioned(max(1, ask.classes), net) for net in (g, d))
+        return Networks(
+            **dict(zip(("generator", "critic"), players, strict=True)), latent=LATENT, conditional=True, rowwise=rowwise
+        )
+
+    return Space(sample=lambda rng: {}, networks=networks)
+
+
+def alternate_labels(networks: Networks, count: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Return the labels 0, 1, 2, 0, ... of `count` samples for conditional networks, otherwise nothing."""
+    return (torch.arange(count, device=device) % 3,) if networks.conditional else ()
+
+
 def mlp(critic_norm: bool = False, generator_norm: bool = False) -> Space:
     def networks(spec, ask: Ask) -> Networks:
         width = 8
@@ -122,7 +174,7 @@ def train_and_sample(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
                 {n: p[i] for n, p in last.ensemble.detached["critic"].items()},
                 {n: b[i] for n, b in last.ensemble.buffers["critic"].items()},
             ),
-            (x,),
+            (x, *alternate_labels(last.ensemble.networks, 16, run.device)),
         )
         for i in range(len(run.members))
     ]
@@ -135,7 +187,7 @@ def train_and_sample(run: Training, count: int = 32) -> tuple[Tensor, Tensor]:
                 {n: p[i] for n, p in last.generators.items()},
                 {n: b[i] for n, b in last.ensemble.buffers["generator"].items()},
             ),
-            (z,),
+            (z, *alternate_labels(last.ensemble.networks, count, run.device)),
         )
         for i in range(len(run.members))
     ]
@@ -150,7 +202,7 @@ def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, cri
     member = Member(SHARED_HASH, seed)
     program = Program(objective=NS, constraints=(Link("gp", 1.0, GP),) if gp is not None else ())
     torch.manual_seed(member.stream_seed("initialisation"))
-    nets = space.networks({}, Ask(shape=source.shape))
+    nets = space.networks({}, Ask(shape=source.shape, classes=source.classes))
     device = torch.device(test_device.DEVICE)
     g, d = nets.generator.double().to(device), nets.critic.double().to(device)
     optimizers = {
@@ -162,28 +214,34 @@ def plain_loop(space: Space, source: Source, seed: int, *, gp: float | None, cri
     for _ in range(steps):
         for _ in range(critic_steps):
             step = inputs["critic"].next()
-            real, fake = step["real"][0], g(step["latent"]["noise"][0]).detach()
+            labels = (step["labels"][0],) if nets.conditional else ()
+            real, fake = step["real"][0], g(step["latent"]["noise"][0], *labels).detach()
             if gp is None:
-                loss = nn.functional.binary_cross_entropy_with_logits(d(real), torch.ones(ROWS, device=device).double())
+                loss = nn.functional.binary_cross_entropy_with_logits(
+                    d(real, *labels), torch.ones(ROWS, device=device).double()
+                )
                 loss = loss + nn.functional.binary_cross_entropy_with_logits(
-                    d(fake), torch.zeros(ROWS, device=device).double()
+                    d(fake, *labels), torch.zeros(ROWS, device=device).double()
                 )
             else:
                 mix = step["draws"]["gp"]["mix"][0]
                 between = (mix * real + (1 - mix) * fake).requires_grad_()
-                (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
-                loss = d(fake).mean() - d(real).mean() + gp * (slope.reshape(ROWS, -1).norm(dim=1) - 1).pow(2).mean()
+                (slope,) = torch.autograd.grad(d(between, *labels).sum(), between, create_graph=True)
+                loss = d(fake, *labels).mean() - d(real, *labels).mean()
+                loss = loss + gp * (slope.reshape(ROWS, -1).norm(dim=1) - 1).pow(2).mean()
             optimizers["d"].zero_grad()
             loss.backward()
             optimizers["d"].step()
-        score = d(g(inputs["generator"].next()["latent"]["noise"][0]))
+        step = inputs["generator"].next()
+        labels = (step["labels"][0],) if nets.conditional else ()
+        score = d(g(step["latent"]["noise"][0], *labels), *labels)
         loss = -score.mean() if gp is not None else -torch.log(torch.sigmoid(score)).mean()
         optimizers["g"].zero_grad()
         loss.backward()
         optimizers["g"].step()
     z = torch.randn(32, LATENT, generator=torch.Generator().manual_seed(9), dtype=torch.float64).to(device)
-    scores = d(source.reference(16).double().to(device))
-    return g(z).detach(), (scores - scores.mean()).detach()
+    scores = d(source.reference(16).double().to(device), *alternate_labels(nets, 16, device))
+    return g(z, *alternate_labels(nets, 32, device)).detach(), (scores - scores.mean()).detach()
 
 
 def wgan_gp(weight: float = 10.0) -> Program:

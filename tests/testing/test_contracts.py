@@ -40,12 +40,15 @@ def test_every_kind_of_offer_has_contracts() -> None:
 
 
 def extract_examples() -> list[str]:
-    """Return the example code in each hook's documentation."""
+    """Return the example code in each hook's documentation, and in the hand-written parts of docs/hooks.md."""
     docs = [inspect.getdoc(hook) or "" for name, hook in vars(hooks).items() if name.startswith("ganbench_")]
-    return ["\n".join(re.findall(r"^(?:>>> |\.\.\. )(.*)$", doc, re.MULTILINE)) for doc in docs if ">>>" in doc]
+    examples = ["\n".join(re.findall(r"^(?:>>> |\.\.\. )(.*)$", doc, re.MULTILINE)) for doc in docs if ">>>" in doc]
+    page = (Path(__file__).parents[2] / "docs/hooks.md").read_text()
+    written_by_hand = re.sub(r"<!-- generated: .*?<!-- end -->", "", page, flags=re.DOTALL)
+    return examples + re.findall(r"```python\n(.*?)```", written_by_hand, re.DOTALL)
 
 
-@pytest.mark.parametrize("code", extract_examples(), ids=lambda code: re.search(r"ganbench_\w+", code)[0])
+@pytest.mark.parametrize("code", extract_examples(), ids=lambda code: re.search(r"my-\w+", code)[0])
 def test_the_example_of_a_hook_follows_the_contracts(code: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(code)
