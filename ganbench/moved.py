@@ -34,6 +34,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
         "places": "suite.locations",
         "records": "api, and its records are in `ganbench`",
         "repetition": "runner.rerun",
+        "report.table": "table",
         "rescoring": "runner.rescore",
         "rescue": "results.recovery",
         "robustness": "statistics.sensitivity",

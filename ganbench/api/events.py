@@ -13,12 +13,13 @@ class Calibrating:
     """The next untrained baseline of a dataset is drawn and scored, before any training.
 
     `dataset` is the dataset's label in tables, `sampler` the baseline's name. `error` is set if the baselines of this
-    dataset could not be scored.
+    dataset could not be scored. `caution` is a sentence about the dataset: what is allowed, but may not be meant.
     """
 
     dataset: str
     sampler: str = ""
     error: str = ""
+    caution: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,16 +62,17 @@ class BaselineScorer:
 
     Metrics on networks are left out, and metrics on features if the dataset has no extractor. Without metrics on
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
-    with a GanbenchError, which is raised.
+    with a GanbenchError, which is raised. `source` is the dataset if it is already built.
     """
 
-    def __init__(self, protocol: MeasurementProtocol, plugins: Registry) -> None:
+    def __init__(self, protocol: MeasurementProtocol, plugins: Registry, source: Source | None = None) -> None:
         self.samples = protocol.measurement.samples
         metrics = [(part, plugins.build("metrics", part.name, part.options)) for part in protocol.measurement.metrics]
         self.metrics: list[tuple[Part, Metric]] = [each for each in metrics if each[1].needs != "networks"]
         self.samplers: tuple[Sampler, ...] = ()
         if self.metrics:
-            source: Source = plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
+            source = source or plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
+            assert source is not None
             self.reference = Reference(source, self.samples)
             self.samplers = baseline_samplers(source, self.samples)
             if source.extractor is None:

@@ -123,6 +123,9 @@ class LiveDisplay:
         line = f"calibrating {event.dataset}: {event.sampler}"
         if event.error:
             self.print_line(f"{event.dataset}: the untrained baselines could not be scored: {event.error}")
+        elif event.caution:
+            self.print_line(f"caution: dataset {event.dataset!r}: {event.caution}")
+            return
         elif not self.preparation.startswith(f"calibrating {event.dataset}:"):
             self.print_line(
                 f"calibrating {event.dataset}: scoring untrained baselines, once for this dataset and its metrics"

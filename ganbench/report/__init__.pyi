@@ -2,8 +2,7 @@ from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
 from .samples import list_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
-from .table import Table
-from .tables import history_table, make_tables
+from .tables import Table, history_table, make_tables
 from .writers import FORMATS, render
 
 __all__ = [

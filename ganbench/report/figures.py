@@ -13,12 +13,12 @@ import numpy as np
 from ganbench.api.metrics import metric_title
 from ganbench.report.output import file_names, make_folder
 from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
-from ganbench.report.table import format_value
 from ganbench.results.files import write_file
 from ganbench.statistics.final_scores import headline, measurements, rule_scores
 from ganbench.statistics.intervals import quantile
 from ganbench.statistics.success_rates import success_curve
 from ganbench.suite.success import SuccessRule
+from ganbench.table import format_value
 
 if TYPE_CHECKING:
     import pandas as pd

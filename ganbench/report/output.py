@@ -9,9 +9,9 @@ from pathlib import Path
 from ganbench import registry
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.escaping import make_slug
-from ganbench.report.table import Table
 from ganbench.report.writers import FORMATS
 from ganbench.results.files import write_file
+from ganbench.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
-from ganbench.report.table import Table, pair_note
+from ganbench.report.notes import pair_note
 from ganbench.statistics.costs import success_cost_table
 from ganbench.statistics.final_scores import directed_measurements
 from ganbench.statistics.score_summary import seed_share_table
 from ganbench.statistics.success_rates import median_differences
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -22,12 +22,12 @@ from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_images, draw_points
 from ganbench.report.style import render_png
-from ganbench.report.table import format_value
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import rebuild_batch
 from ganbench.statistics.final_scores import trial_scores
 from ganbench.statistics.outcome_table import headline_metrics, stored_suite
+from ganbench.table import format_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
-from ganbench.report.table import Table, name_undefined, size_note, stale_note
+from ganbench.report.notes import size_note, stale_note
 from ganbench.statistics.score_summary import summary_table
+from ganbench.table import Table, name_undefined
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -9,10 +9,11 @@ import pandas as pd
 
 from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
-from ganbench.report.table import Table, pair_note, size_note
+from ganbench.report.notes import pair_note, size_note
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

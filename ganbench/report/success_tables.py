@@ -10,11 +10,12 @@ import pandas as pd
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import trivial_thresholds
-from ganbench.report.table import Table, pair_note, size_note, stale_note
+from ganbench.report.notes import pair_note, size_note, stale_note
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import rate_table, success_table
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

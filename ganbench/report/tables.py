@@ -9,16 +9,17 @@ import pandas as pd
 
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
+from ganbench.report.notes import size_note
 from ganbench.report.paired_tables import COST_HEADINGS, paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
 from ganbench.report.success_tables import success_tables
-from ganbench.report.table import Table, size_note
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
 from ganbench.statistics.outcome_table import outcome_thresholds, stored_suite
 from ganbench.suite.loading import restore
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table as Table
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames

@@ -12,7 +12,7 @@ from typing import Any
 
 from ganbench.errors import unknown_name
 from ganbench.escaping import escape_unprintable
-from ganbench.report.table import FLAGS, Table, format_value, is_missing
+from ganbench.table import FLAGS, Table, format_value, is_missing
 
 ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -1,12 +1,14 @@
-"""Scoring untrained baselines before training, and refusing success rules that they pass."""
+"""Before training: refusing data that breaks its contract, scoring untrained baselines, refusing rules they pass."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
 from ganbench.api.records import Calibration
+from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
 from ganbench.suite import locations
@@ -18,23 +20,34 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    suite: Suite, protocols: Mapping[str, MeasurementProtocol], plugins: Registry, store: Store
+    suite: Suite,
+    protocols: Mapping[str, MeasurementProtocol],
+    plugins: Registry,
+    store: Store,
+    training: Sequence[Batch] = (),
 ) -> Generator[Calibrating, None, None]:
-    """Score and store the untrained baselines of every protocol that is not stored yet.
+    """Check the data of the batches in `training`; score and store the baselines of every protocol not stored yet.
 
-    `protocols` maps a dataset's label to its protocol. Yields an event before each baseline is scored. Raises
-    GanbenchError where building a dataset or a metric does, because every trial would fail with the same error. Any
-    other exception is reported as an event with `error`, and the run goes on: the trials may still succeed.
+    `protocols` maps a dataset's label to its protocol. Yields an event for each oddity of the data, and before each
+    baseline is scored. Raises GanbenchError for data that breaks its contract, and where building a dataset or a metric
+    does, because every trial would fail with the same error. Any other exception is reported as an event with `error`,
+    and the run goes on: the trials may still succeed.
     """
     from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
+    first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
     with single_thread():
         for label, protocol in protocols.items():
-            if store.calibrations(protocol.key):
-                continue
             rows: list[Calibration] = []
+            source: Source | None = None
             try:
-                scorer = BaselineScorer(protocol, plugins)
+                if label in first_trials:
+                    source = build_sound_data(protocol, plugins)
+                    for sentence in list_cautions(source, first_trials[label], plugins):
+                        yield Calibrating(label, caution=sentence)
+                if store.calibrations(protocol.key):
+                    continue
+                scorer = BaselineScorer(protocol, plugins, source)
                 for sampler in scorer.samplers:
                     yield Calibrating(label, sampler.name)
                     rows += scorer.score(sampler)
@@ -45,6 +58,32 @@ def calibrate(
                 yield Calibrating(label, error=str(error) or type(error).__name__)
             else:
                 store.calibrate(protocol.key, rows)
+
+
+def build_sound_data(protocol: MeasurementProtocol, plugins: Registry) -> Source:
+    """Return the dataset of a protocol, built; raise GanbenchError, in the words of its contract, if it breaks one."""
+    from ganbench.testing import datasets
+    from ganbench.testing.rule import Contract, ContractError, Subject
+
+    part = protocol.dataset
+    subject = Subject(plugins.get("datasets", part.name), plugins, dict(part.options))
+    case = datasets.Case(subject, protocol.measurement.samples)
+    try:
+        source = case.source
+    except ContractError as error:
+        raise GanbenchError(f"{subject}: {error}") from error
+    for rule in datasets.RULES:
+        if breach := Contract(subject, rule, case).find_breach():
+            raise GanbenchError(breach)
+    return source
+
+
+def list_cautions(source: Source, trial: Trial, plugins: Registry) -> Iterator[str]:
+    """Yield a sentence for each oddity of the data that a trial would train on."""
+    from ganbench.evaluation.data_cautions import find_oddities
+
+    space = plugins.build("architectures", trial.architecture.name, trial.architecture.options)
+    yield from find_oddities(source, space, trial.spec)
 
 
 def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:

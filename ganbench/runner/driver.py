@@ -179,7 +179,7 @@ def train_and_store(
     with timer.phase("calibrate"):
         protocols = collect_protocols(plan.batches, plugins)
     with execute(session, on_progress) as events:  # workers start while the baselines are scored
-        with closing(calibrate(suite, protocols, plugins, store)) as calibration_events:
+        with closing(calibrate(suite, protocols, plugins, store, session.todo.batches)) as calibration_events:
             for calibrating in timer.iterate("calibrate", calibration_events):
                 yield session, calibrating
         keys = {label: protocol.key for label, protocol in protocols.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench.api.offers import Report
-from ganbench.report.table import Table
+from ganbench.table import Table
 from ganbench.testing.rule import Subject, require, rule
 
 HOSTILE = (

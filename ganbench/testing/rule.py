@@ -47,25 +47,42 @@ def always(case: Any) -> bool:
     return True
 
 
+def never(case: Any) -> bool:
+    """Return False: the condition of a rule that no run asks."""
+    return False
+
+
+def is_stackable(case: Any) -> bool:
+    """Return whether the seeds of the offer under test are trained together."""
+    return bool(case.subject.offer.stackable)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A claim about the offers of a kind, and the function that checks it on a case; `when` limits it to some cases."""
+    """A claim about the offers of a kind, and the function that checks it on a case; `when` limits it to some cases.
+
+    `vital` limits it to the cases of which a run asks it before training: those where the engine relies on it. Such a
+    rule takes milliseconds.
+    """
 
     claim: str
     check: Callable[[Any], None]
     when: Callable[[Any], bool] = always
+    vital: Callable[[Any], bool] = never
 
     def __call__(self, case: Any) -> None:
         """Check the rule on a case; raise ContractError if it is broken."""
         self.check(case)
 
 
-def rule(when: Callable[[Any], bool] = always) -> Callable[[Callable[[Any], None]], Rule]:
+def rule(
+    when: Callable[[Any], bool] = always, *, vital: Callable[[Any], bool] = never
+) -> Callable[[Callable[[Any], None]], Rule]:
     """Return a decorator that turns a function into a rule; the first line of its docstring is the claim."""
 
     def decorate(check: Callable[[Any], None]) -> Rule:
         claim = (check.__doc__ or check.__name__).strip().partition("\n")[0]
-        return Rule(claim, check, when)
+        return Rule(claim, check, when, vital)
 
     return decorate
 
@@ -124,19 +141,50 @@ class Contract:
                     "ignore", category=DeprecationWarning
                 )  # of libraries: the author cannot fix them
                 self.rule(self.case)
-        except ContractError as error:
-            raise ContractError(f"{self.subject}: {error}") from error
         except Exception as error:
-            message = describe_exception(error, self.subject.offered.origin).removeprefix(f"{self.subject.offered}: ")
-            raise ContractError(f"{self.subject}: {message}") from error
+            raise ContractError(self.explain(error)) from error
+
+    def find_breach(self) -> str:
+        """Ask the rule before a run, if it is vital here: return the message to the author if it is broken, else "".
+
+        A warning breaks no rule here, and neither does an exception that has no explanation: what only a small game
+        makes an offer raise must not stop a run, and what training raises is an error of its trials.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if self.rule.when(self.case) and self.rule.vital(self.case):
+                    self.rule(self.case)
+        except (Exception, SystemExit) as error:
+            explained = isinstance(error, ContractError) or find_meaning(error)
+            return self.explain(error) if explained else ""
+        return ""
+
+    def explain(self, error: BaseException) -> str:
+        """Return why the rule is broken, as a message to the author that begins with the offer."""
+        if isinstance(error, ContractError):
+            return f"{self.subject}: {error}"
+        message = describe_exception(error, self.subject.offered.origin).removeprefix(f"{self.subject.offered}: ")
+        return f"{self.subject}: {message}"
 
 
-def describe_exception(error: Exception, origin: str) -> str:
+def find_meaning(error: BaseException) -> str:
+    """Return what an exception of torch means for a plugin author; "" for any other exception."""
+    if isinstance(error, GanbenchError):
+        return ""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # of a third party's class
+        return ""
+    return next((words for part, words in TORCH_MESSAGES.items() if part in text), "")
+
+
+def describe_exception(error: BaseException, origin: str) -> str:
     """Return an exception as a message to the author: its meaning, torch's own words, and the line of their file."""
     text = " ".join(str(error).split())
     if isinstance(error, GanbenchError):
         return text
-    meaning = next((words for part, words in TORCH_MESSAGES.items() if part in text), "")
+    meaning = find_meaning(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f" (line {lines[-1]} of {origin})" if lines else ""
     kind = type(error).__name__

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ganbench.api.events import Finished, Progress, Started
+from ganbench.api.events import Calibrating, Finished, Progress, Started
 from ganbench.api.trials import Batch, Measurement
 from ganbench.evaluation.outcomes import DEFAULT
 from ganbench.progress.live import LINE_SECONDS, LiveDisplay, has_diverged
@@ -143,6 +143,15 @@ def test_third_party_markup_and_escapes_are_shown_as_text(terminal: bool) -> Non
     assert "\x1b[31m" not in show.text
     assert "\u202e" not in show.text
     assert "failed: [red]evil[/red]" in show.text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_odd_about_a_dataset_is_printed_at_once(terminal: bool) -> None:
+    show = DisplayUnderTest([batch("a")], terminal)
+    show.send(0, Calibrating("ring", caution="all its samples are equal."))
+    show.send(0, Calibrating("ring", caution="its reference is a single sample."))
+    assert "caution: dataset 'ring': all its samples are equal.\n" in show.text
+    assert "caution: dataset 'ring': its reference is a single sample.\n" in show.text
 
 
 def test_failed_and_timed_out_trials_are_printed_and_counted() -> None:
