@@ -23,20 +23,28 @@ if TYPE_CHECKING:
 UNKNOWN = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
 """A placeholder for the budget of a trial while its generator steps are not known."""
 
+MOST_STEPS = 10**12
+"""The largest number of generator steps of a trial, as in `generator_steps`; years, even for the smallest networks."""
+
 
 def resolve_budget(suite: Suite, trial: Trial, registry: Registry) -> Budget:
     """Return the budget of a trial: the most generator steps that the suite's budget pays for, and the snapshots.
 
-    Raise GanbenchError if the budget does not pay for one step.
+    Raise GanbenchError if the budget does not pay for one step, or pays for more than `MOST_STEPS`.
     """
     table, recipe = suite.budget, trial.recipe
     dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
     critic, generator = price_updates(table.unit, table.batch_size, trial, registry)
     critic_steps = canonical_json(recipe.critic_steps)
     steps = count_affordable_steps(table.amount, critic, generator, critic_steps, dynamics.together)
+    place = locations.locate(suite, "budget", table.unit)
+    settings = f"critic_steps = {critic_steps}, batch_size = {table.batch_size}"
+    if steps > MOST_STEPS:
+        raise GanbenchError(
+            f"{place} = {table.amount:g} pays for more than {MOST_STEPS} generator steps ({settings}). "
+            "Write a smaller number."
+        )
     if steps < 1:
-        place = locations.locate(suite, "budget", table.unit)
-        settings = f"critic_steps = {critic_steps}, batch_size = {table.batch_size}"
         raise GanbenchError(
             f"{place} = {table.amount:g} is less than one generator step takes ({settings}). Write a larger number."
         )
@@ -72,8 +80,8 @@ def count_flops(trial: Trial, registry: Registry) -> Mapping[str, float]:
 def count_affordable_steps(amount: float, critic: float, generator: float, critic_steps: str, together: bool) -> int:
     """Return the most generator steps that `amount` pays for, at these prices of an update of the critic and generator.
 
-    `critic_steps` is canonical JSON, so that the result can be cached. With `together`, the players take equally many
-    steps.
+    Where that is more than `MOST_STEPS`, some number above it. `critic_steps` is canonical JSON, so that the result can
+    be cached. With `together`, the players take equally many steps.
     """
     schedule = schedules.parse_critic_steps(1 if together else json.loads(critic_steps))
 
@@ -82,6 +90,6 @@ def count_affordable_steps(amount: float, critic: float, generator: float, criti
 
     limit = math.inf if generator else schedule.idle  # steps that cost nothing would never end
     least, most = 0, 1
-    while price(most) <= amount and most < limit:
+    while price(most) <= amount and most < limit and least <= MOST_STEPS:
         least, most = most, 2 * most
     return int(min(limit, least + bisect_right(range(least, most + 1), amount, key=price) - 1))

@@ -195,6 +195,13 @@ VALUES = [
         "Write a larger number",
         schema=False,
     ),
+    case(
+        "generator_steps = 4",
+        "flops = 1e308",
+        "s.toml:6: budget.flops = 1e+308 pays for more than 1000000000000 generator steps (critic_steps = 1, "
+        "batch_size = 16). Write a smaller number.",
+        schema=False,
+    ),
     case("generator_steps = 4", "", "s.toml:5: budget", "exactly one of generator_steps, updates, samples"),
     case("snapshots = 2", "snapshots = 1000000000", "s.toml:8: budget.snapshots = 1000000000", "to 10000"),
     case("samples = 50", "samples = 1", "s.toml:18: measurement.samples = 1", "equal to 2"),
