@@ -63,6 +63,8 @@ class Program:
     critic_steps: Callable[[int], int] = lambda step: 1
     generator_first: bool = False
     ema: float = 0.0
+    loss_name: str = "the loss"
+    dynamics_name: str = "the dynamics"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -122,6 +124,8 @@ def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars) -> P
         critic_steps=schedules.parse_critic_steps(recipe.critic_steps),
         generator_first=recipe.order == "generator-first",
         ema=recipe.ema,
+        loss_name=f"loss {recipe.loss.name!r}",
+        dynamics_name=f"dynamics {recipe.dynamics.name!r}",
     )
     if program.pack > 1 and any(link.part.latent for link in program.inputs):
         raise GanbenchError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +16,14 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ganbench.engine.functional import iterate_leaves, map_leaves
+from ganbench.engine.plugin_state import ReplayDiffers
 from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
 """A function from two trees of tensors, `persistent` and `inputs`, to one. Mappings and tuples are branches."""
+
+REPEATS = 8
+"""How often a recording is replayed to find out whether the kernels of a device repeat their own values."""
 
 
 def record(function: Function, persistent: Any, inputs: Any) -> Callable[[Any], Any]:
@@ -52,28 +57,40 @@ class RecordedStep:
 
     At the second call, the replay must give the same bits as the function. If it does not, or if the function cannot
     be recorded, then the function is called every time. `recorded` is whether calls are replayed; it is None until this
-    is decided.
+    is decided. A replay is compared with the function again in each call for which `is_compared()` is true.
     """
 
-    def __init__(self, function: Function, persistent: Any) -> None:
-        self.function, self.persistent = function, persistent
+    def __init__(self, function: Function, persistent: Any, is_compared: Callable[[], bool] = lambda: False) -> None:
+        self.function, self.persistent, self.is_compared = function, persistent, is_compared
         self.calls, self.recorded = 0, None  # type: int, bool | None
         self.replay: Callable[[Any], Any]
 
     def __call__(self, inputs: Any) -> Any:
-        """Return the value of the function, by a replay once it is recorded."""
+        """Return the value of the function, by a replay once it is recorded.
+
+        Raise ReplayDiffers if a comparison finds that equal inputs no longer give equal values.
+        """
         if self.recorded:
-            return self.replay(inputs)
-        output = self.function(self.persistent, inputs)
+            replayed = self.replay(inputs)
+            if self.is_compared() and not have_same_finite_members(replayed, self._call(inputs)):
+                self._require_repeatable_kernels(inputs, replayed)
+            return replayed
+        output = self._call(inputs)
         if self.recorded is None:
             self.calls += 1
             self._record_or_compare(inputs, output)
         return output
 
+    def _call(self, inputs: Any) -> Any:
+        return self.function(self.persistent, inputs)
+
     def _record_or_compare(self, inputs: Any, output: Any) -> None:
         if self.calls == 2:
-            pairs = zip(iterate_leaves(self.replay(inputs)), iterate_leaves(output), strict=True)
-            self.recorded = all(have_same_values(replayed, expected) for replayed, expected in pairs)
+            replayed = self.replay(inputs)
+            pairs = zip(iterate_leaves(replayed), iterate_leaves(output), strict=True)
+            self.recorded = all(have_same_values(a, b) for a, b in pairs)
+            if not self.recorded and not have_same_finite_members(self._call(inputs), output):
+                self._require_repeatable_kernels(inputs, replayed)
             return
         try:
             self.replay = record(self.function, self.persistent, inputs)
@@ -81,10 +98,46 @@ class RecordedStep:
             logging.getLogger("ganbench").info("a step cannot be recorded; it is called instead", exc_info=True)
             self.recorded = False
 
+    def _require_repeatable_kernels(self, inputs: Any, replayed: Any) -> None:
+        """Raise ReplayDiffers, unless the recording, in which no Python runs, does not repeat its own values either."""
+        if all(have_same_finite_members(self.replay(inputs), replayed) for _ in range(REPEATS)):
+            raise ReplayDiffers(partial(self._call, inputs))
+
 
 def have_same_values(a: Tensor, b: Tensor) -> bool:
     """Return whether two tensors have equal values, with non-finite ones replaced as `nan_to_num` does."""
     return torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def have_same_finite_members(replayed: Any, called: Any) -> bool:
+    """Return whether two trees of tensors [S, ...] have equal values for each member that is finite in `called`.
+
+    A member that has diverged may differ: a replay leaves out products with zero (`engine.replay_simplify`).
+    """
+    pairs = list(zip(iterate_leaves(replayed), iterate_leaves(called), strict=True))
+    finite = torch.stack([b.isfinite().unsqueeze(-1).flatten(1).all(1) for _, b in pairs]).all(0)
+    return all(have_same_values(a[finite], b[finite]) for a, b in pairs)
+
+
+class RecordedLoop:
+    """A function of all members as one `RecordedStep` for each member, whose values are put together.
+
+    `function` takes any number of members, and `persistent` has the persistent tensors of each.
+    """
+
+    def __init__(self, function: Function, persistent: Iterable[Any], is_compared: Callable[[], bool]) -> None:
+        self.steps = [RecordedStep(function, tensors, is_compared) for tensors in persistent]
+
+    @property
+    def recorded(self) -> bool | None:
+        """Whether the calls of every member are replayed; None until this is decided."""
+        return None if any(step.recorded is None for step in self.steps) else all(step.recorded for step in self.steps)
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the value of the function for all members."""
+        parts = map_leaves(lambda t: list(t.split(1)), inputs)
+        results = [step(map_leaves(lambda part, i=i: part[i], parts)) for i, step in enumerate(self.steps)]
+        return map_leaves(lambda *leaves: torch.cat(leaves), *results)
 
 
 def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:

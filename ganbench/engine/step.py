@@ -5,7 +5,7 @@ The optimizers work on the stacked parameters [S, ...].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +15,13 @@ from torch import Tensor
 
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters, State
-from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked
+from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import FlopCounter
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.play import Play
+from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
-from ganbench.engine.replay import RecordedStep
+from ganbench.engine.replay import RecordedLoop, RecordedStep
 
 Auxiliary = dict[str, Any]
 """The second return value of a loss: `state`, the new state of every stateful plugin by name, and `loss`, the value."""
@@ -96,7 +97,8 @@ class Game:
     """The two players of one ensemble, their optimizers, and the plugins' states of every member.
 
     `seed_map` maps a function of one member over all members. `scalars` are the scheduled scalars. `recorded` are the
-    players whose gradients are computed by a `RecordedStep`.
+    players whose gradients are computed by a `RecordedStep`. `is_compared(player, count)` is whether a player's replay
+    after `count` updates is compared with a call.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Game:
         progress: Tensor,
         scalars: Sequence[Tensor] = (),
         recorded: Collection[str] = (),
+        is_compared: Callable[[str, int], bool] = lambda player, count: False,
     ) -> None:
         self.program, self.ensemble, self.seed_map = program, ensemble, seed_map
         self.optimizers, self.state, self.progress = optimizers, state, progress
@@ -121,6 +124,7 @@ class Game:
             ensemble.stage_progress,
             tuple(scalars),
         )
+        self.is_compared, self.watch = is_compared, PluginWatch(list_parts(program, ensemble.networks))
         self.recorded, self.gradient_functions = recorded, dict[tuple[str, frozenset[str]], GradientFunction]()
         self.flops_per_update, self.flops = dict[tuple[str, frozenset[str]], int](), 0
         any_leaf = next(p for parameters in ensemble.parameters.values() for p in parameters.values())
@@ -153,12 +157,24 @@ class Game:
     def _get_gradient_function(self, player: str, due: frozenset[str]) -> GradientFunction:
         """Return the function from step inputs to gradients; for a player in `recorded`, a `RecordedStep`."""
         if (player, due) not in self.gradient_functions:
-            function = partial(self.differentiate, player, due)
-            plain: GradientFunction = partial(function, self.persistent)
-            self.gradient_functions[player, due] = (
-                RecordedStep(function, self.persistent) if player in self.recorded else plain
-            )
+            function, is_compared = partial(self.differentiate, player, due), partial(self._is_compared, player)
+            if player not in self.recorded:
+                gradient_function: GradientFunction = partial(function, self.persistent)
+            elif self.seed_map is loop_over_seeds and self.members > 1:
+                gradient_function = RecordedLoop(function, self.persistent_members(), is_compared)
+            else:
+                gradient_function = RecordedStep(function, self.persistent, is_compared)
+            self.gradient_functions[player, due] = gradient_function
         return self.gradient_functions[player, due]
+
+    def _is_compared(self, player: str) -> bool:
+        return self.is_compared(player, self.updates[player])
+
+    def persistent_members(self) -> Iterator[Persistent]:
+        """Yield the persistent tensors of each member, [1, ...]; they are views, and follow every update in place."""
+        stacked, shared = self.persistent[:4], self.persistent[4:]
+        for i in range(self.members):
+            yield *map_leaves(lambda t, i=i: t[i : i + 1], stacked), *shared
 
     def differentiate(
         self, player: str, due: frozenset[str], persistent: Persistent, step_inputs: Any
@@ -201,7 +217,14 @@ class Game:
         )
 
     def step(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
-        """Compute the gradients of these players at the same point on the same batch, then update each player."""
+        """Compute the gradients of these players at the same point on the same batch, then update each player.
+
+        Raise GanbenchError if a plugin keeps a state in Python, as far as `plugin_state` can find it.
+        """
+        with self.watch.step(tuple((player, self.due(self.updates[player])) for player in players)):
+            self._update(players, step_inputs)
+
+    def _update(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
         gradients = {player: self.gradients(player, step_inputs) for player in players}
         for player, player_gradients in gradients.items():
             for name, leaf in self.ensemble.parameters[player].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -32,6 +33,12 @@ RECORD_FROM = 100
 
 TRACE_POINTS = 200
 """Signals are stored at about this many generator steps of a run."""
+
+COMPARED_EVERY = 1024
+"""One in so many updates of a player, at random, is compared with a call of its plugins if it is recorded."""
+
+GUARDED_STEPS = 3
+"""In so many first steps, and at evaluation points, no global random generator may change. Later steps are replayed."""
 
 
 @dataclass(kw_only=True)
@@ -126,7 +133,10 @@ class Training:
         state = previous.state if previous is not None else self.initial_state(ensemble)
         assert self.scalars is not None
         scalars, recorded = [scalar for scalar, _ in self.scalars.schedules], self.players_to_record()
-        game = Game(self.program, ensemble, SEED_MAPS[self.mode], optimizers, state, self.progress, scalars, recorded)
+        seed_map = SEED_MAPS[self.mode]
+        game = Game(
+            self.program, ensemble, seed_map, optimizers, state, self.progress, scalars, recorded, self.is_compared
+        )
         if previous is not None:
             game.updates, game.total_updates = previous.updates, previous.total_updates
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
@@ -139,6 +149,16 @@ class Training:
         critic_updates = steps if self.program.dynamics.together else sum(map(self.program.critic_steps, range(steps)))
         updates = {"critic": critic_updates, "generator": steps} if self.recordable else {}
         return frozenset(player for player, count in updates.items() if count >= RECORD_FROM)
+
+    def is_compared(self, player: str, count: int) -> bool:
+        """Return whether a player's replay after `count` updates is compared with a call of its plugins.
+
+        It is at evaluation points and after random counts. These depend only on the player and the first member, so
+        they are the same when a training is continued or repeated.
+        """
+        block, place = divmod(count, COMPARED_EVERY)
+        chosen = self.members[0].stream_seed(f"comparison.{player}", block) % COMPARED_EVERY
+        return place == chosen or (self.stage is not None and self.stage.done + 1 in self.budget.snapshots)
 
     def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
@@ -160,16 +180,17 @@ class Training:
 
     def _train_stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
-        guard, interval = GlobalRandomGuard(), max(1, total // TRACE_POINTS)
+        interval, start = max(1, total // TRACE_POINTS), stage.done
         for t in range(stage.done, steps.stop):
             self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            self.train_step(t, game, stage.inputs)
+            is_guarded = t < start + GUARDED_STEPS or t + 1 in self.budget.snapshots
+            with GlobalRandomGuard(self.device) if is_guarded else nullcontext():
+                self.train_step(t, game, stage.inputs)
             if (t + 1) % interval == 0 or t == 0:
                 self.trace.append((t + 1, self.collect_signals(game)))
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
-                guard.check("training")
                 yield self.take_snapshot(t + 1, game)
 
     def open_inputs(self, networks: Networks, stage: int) -> dict[str, StepInputs]:
@@ -293,7 +314,7 @@ def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch
         budget=trial.budget,
         mode=batch.mode,
         critic_norm=recipe.critic_norm,
-        recordable=stackable and (batch.mode == "stack" or len(batch.trials) == 1),
+        recordable=stackable,
         scalars=scalars,
         device=device,
         dtype=dtype,

@@ -12,12 +12,20 @@ from torch.utils._pytree import tree_map
 from ganbench.api.training import Constraint, Input, Term
 from ganbench.errors import GanbenchError
 from ganbench.testing.offers import find_schedulable_options
-from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
+from ganbench.testing.purity import (
+    Capture,
+    largest_difference,
+    require_equal_calls,
+    require_no_global_random,
+    require_unchanged,
+)
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 from ganbench.testing.small_game import BATCH_SIZE, NAME, SmallGame, make_game, make_gradient_dynamics, train
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 PLAYERS = ("critic", "generator")
+PROGRESS = (0.0, 0.5, 1.0)
+"""Points of the run at which a part is called."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,22 @@ def draws_no_random_numbers(case: Case) -> None:
             case.game.loss(player)
 
 
+@rule()
+def repeats_its_values(case: Case) -> None:
+    """Has equal values for equal inputs in each of many calls, at any progress, and keeps no state in Python."""
+    part = case.subject.build()
+    games = [replace(case.game, part=part, progress=torch.full_like(case.game.progress, at)) for at in PROGRESS]
+
+    def call(point: int) -> list[Tensor]:
+        game = games[point]
+        values = [game.loss(player) for player in PLAYERS]
+        if isinstance(part, Constraint) and part.project is not None:
+            values += [new for _, new in sorted(part.project(game.d, game.progress).items())]
+        return values
+
+    require_equal_calls(part, call, len(games))
+
+
 @rule(lambda case: case.stackable)
 def can_be_captured(case: Case) -> None:
     """Uses only operations that a CUDA graph can replay."""
@@ -144,7 +168,7 @@ def leaves_its_inputs_unchanged(case: Case) -> None:
 
 def collect_effects(game: SmallGame) -> list[Tensor]:
     """Return all that a part can change: both losses at three points of the run."""
-    points = [replace(game, progress=torch.full_like(game.progress, at)) for at in (0.0, 0.5, 1.0)]
+    points = [replace(game, progress=torch.full_like(game.progress, at)) for at in PROGRESS]
     return [point.loss(player).detach() for point in points for player in PLAYERS]
 
 
@@ -267,6 +291,7 @@ RULES = (
     maps_over_seeds,
     repeats_in_a_loop,
     draws_no_random_numbers,
+    repeats_its_values,
     can_be_captured,
     leaves_its_inputs_unchanged,
     reads_every_draw,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Constraint, Dynamics
+from ganbench.testing.constraints import PROGRESS
 from ganbench.testing.offers import find_schedulable_options
 from ganbench.testing.optimizers import COUNTING_LOSS, FLAT
-from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
+from ganbench.testing.purity import (
+    Capture,
+    largest_difference,
+    require_equal_calls,
+    require_no_global_random,
+    require_unchanged,
+)
 from ganbench.testing.rule import TOLERANCE, Subject, require, rule
 from ganbench.testing.small_game import SmallGame, make_game, train
 
@@ -91,6 +99,19 @@ def dynamics_map_over_seeds(case: DynamicsCase) -> None:
     require(gap <= TOLERANCE, f"a mapped seed ends {gap:.2g} away from where it ends alone: it reads other seeds.")
 
 
+@rule(lambda case: bool(case.moves))
+def dynamics_repeat_their_gradients(case: DynamicsCase) -> None:
+    """Returns equal gradients for equal inputs in each of many calls, at any progress, and keeps no state in Python."""
+    fresh, game = DynamicsCase(case.subject), case.game()
+    games = [replace(game, progress=torch.full_like(game.progress, at)) for at in PROGRESS]
+
+    def call(point: int) -> list[Any]:
+        at = games[point]
+        return [move(at.losses(player), at.g, at.d) for player, move in fresh.moves.items()]
+
+    require_equal_calls(fresh.dynamics, call, len(games))
+
+
 @rule(lambda case: case.subject.offer.stackable and bool(case.moves))
 def dynamics_can_be_captured(case: DynamicsCase) -> None:
     """Uses only operations that a CUDA graph can replay."""
@@ -120,4 +141,10 @@ def dynamics_follow_schedules(case: DynamicsCase) -> None:
             )
 
 
-RULES = (is_dynamics, dynamics_map_over_seeds, dynamics_can_be_captured, dynamics_follow_schedules)
+RULES = (
+    is_dynamics,
+    dynamics_map_over_seeds,
+    dynamics_repeat_their_gradients,
+    dynamics_can_be_captured,
+    dynamics_follow_schedules,
+)

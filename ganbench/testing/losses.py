@@ -19,6 +19,7 @@ from ganbench.testing.purity import (
     detach_values,
     equal_bits,
     largest_difference,
+    require_equal_calls,
     require_no_global_random,
     require_unchanged,
 )
@@ -116,6 +117,13 @@ def draws_no_random_numbers(case: Case) -> None:
     """Draws no random numbers."""
     with require_no_global_random("a loss must not; use an input or a constraint with `draws`"):
         case.play_both(case.sides(), case.state())
+
+
+@rule()
+def repeats_its_values(case: Case) -> None:
+    """Has equal values for equal scores in each of many calls, and keeps no state in Python."""
+    fresh = Case(case.subject)
+    require_equal_calls(fresh.objective, lambda _: fresh.play_both(fresh.sides(), fresh.state()))
 
 
 @rule(lambda case: case.subject.offer.stackable)
@@ -257,6 +265,7 @@ RULES = (
     maps_over_seeds,
     leaves_its_inputs_unchanged,
     draws_no_random_numbers,
+    repeats_its_values,
     can_be_captured,
     keeps_the_form_of_its_state,
     stays_finite,

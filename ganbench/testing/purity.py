@@ -12,7 +12,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganbench.testing.rule import ContractError
+from ganbench.engine.plugin_state import WAY_OUT, PluginWatch, find_change
+from ganbench.testing.rule import ContractError, require
+
+CALLS = 64
+"""How often a part is called with equal inputs, to find one that counts its calls."""
 
 DRAW = "it draws random numbers itself: declare them as `draws={...: Draw(...)}` and read `play.draws`"
 OPERATIONS = {
@@ -79,6 +83,27 @@ def require_unchanged(what: str, tree: Any) -> Iterator[None]:
     yield
     if not all(equal_bits(tensor, old) for tensor, old in zip(tensors, before, strict=True)):
         raise ContractError(f"it changes {what} in place: compute new tensors (`x = x.clamp(..)`, not `x.clamp_(..)`)")
+
+
+def require_equal_calls(part: Any, call: Callable[[int], Any], points: int = 1) -> None:
+    """Raise ContractError if a part gives other values for equal inputs in one of many calls, or changes in Python.
+
+    `call(point)` calls the part; each of the `points` has other inputs. They take turns.
+    """
+    watch = PluginWatch({"it": part})
+    first = [tree_leaves(detach_values(lambda i=i: call(i))) for i in range(points)]
+    before, differs_at = watch.look_at(part), 0
+    for n in range(points, CALLS):
+        values = tree_leaves(detach_values(lambda i=n % points: call(i)))
+        if not differs_at and not all(map(equal_bits, values, first[n % points])):
+            differs_at = n + 1
+    change = find_change(before, watch.look_at(part))
+    require(not change, f"it counts its calls, or keeps another state in Python: {change} in {CALLS} calls. {WAY_OUT}")
+    require(
+        not differs_at,
+        f"it gives other values for equal inputs at call {differs_at}: it counts its calls, or reads a clock, a global "
+        f"variable or random numbers of its own. {WAY_OUT}",
+    )
 
 
 def equal_bits(first: Tensor, second: Tensor) -> bool:

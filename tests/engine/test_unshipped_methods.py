@@ -19,7 +19,7 @@ from torch.func import functional_call
 from torch.nn.functional import interpolate
 
 from tests.support import unshipped_methods
-from tests.support.small_games import GP, LATENT, NS, images, make_training, ring
+from tests.support.small_games import GP, LATENT, NS, Spy, images, make_training, ring
 
 
 def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
@@ -265,14 +265,14 @@ def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:
 
 
 def test_a_stage_prepares_its_data_by_its_own_progress() -> None:
-    calls: list[tuple[tuple[int, ...], float]] = []
+    spy = Spy()
     space = unshipped_methods.make_growing_space()
 
     def networks(spec: object, ask: object) -> object:
         def with_spy(stage: object) -> object:
             def prepare(x: Tensor, progress: Tensor) -> Tensor:
                 prepared = stage.prepare(x, progress)  # type: ignore[attr-defined]
-                calls.append((tuple(prepared.shape[1:]), float(progress)))
+                spy.note((tuple(prepared.shape[1:]), float(progress)))
                 return prepared
 
             return replace(stage, prepare=prepare)  # type: ignore[type-var]
@@ -283,6 +283,7 @@ def test_a_stage_prepares_its_data_by_its_own_progress() -> None:
         Program(objective=NS), replace(space, networks=networks), images(), seeds=(0,), mode="loop", steps=8
     )
     train(run)
+    calls = spy.notes()
     # one call to find the shape of a sample, then one in each of the critic's four steps
     assert [call for call in calls if call[0] == (1, 2, 2)] == [((1, 2, 2), t) for t in (0, 0, 0.25, 0.5, 0.75)]
     assert [call for call in calls if call[0] == (1, 4, 4)] == [((1, 4, 4), t) for t in (0, 0, 0.25, 0.5, 0.75)]

@@ -5,6 +5,9 @@ The loop uses the engine's random numbers and data, but none of its training cod
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+from typing import Any
+
 import torch
 from ganbench import Ask, Constraint, Draw, Networks, Objective, Source, Space
 from ganbench.api.trials import Budget
@@ -22,6 +25,18 @@ SHARED_HASH = "world"
 
 ROWS = 16
 LATENT = 4
+
+
+class Spy:
+    """What a plugin under test notes in its calls: in a queue, which `engine.plugin_state` cannot look into."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.note = self.queue.put
+
+    def notes(self) -> list[Any]:
+        """Return all notes so far, and forget them."""
+        return [self.queue.get() for _ in range(self.queue.qsize())]
 
 
 def gradient_penalty(play) -> Tensor:
