@@ -16,7 +16,8 @@ from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
-from ganbench.engine.functional import call_module, member_norms
+from ganbench.engine.functional import member_norms
+from ganbench.engine.play import open_play
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
@@ -239,6 +240,7 @@ class Training:
             diverged_at=game.diverged_at.tolist(),
             signals={n: (steps, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
             updates={**game.updates, "flops": game.flops},
+            state=game.state,
         )
 
     @torch.no_grad()
@@ -255,15 +257,11 @@ class Training:
         networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
         members = [self.members[i] for i in snapshot.members]
         latent = draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)
-        labels = (torch.arange(rows, device=self.device) % self.source.classes,) if networks.conditional else ()
+        labels = torch.arange(rows, device=self.device) % self.source.classes if networks.conditional else None
 
         def member(parameters: Stacked, own_buffers: Stacked, z: Tensor) -> Tensor:
-            tensors = {**parameters, **own_buffers}
-            return (
-                call_module(networks.generator, tensors, z, labels)
-                if networks.conditional
-                else call_module(networks.generator, tensors, z)
-            )
+            play = open_play(self.program, networks, {"generator": own_buffers}, parameters, {}, self.progress, labels)
+            return play.generator(z)
 
         seed_map, weights = SEED_MAPS[self.mode], snapshot.average or snapshot.generators
         samples = [seed_map(member)(weights, buffers, latent[:, i]) for i in range(chunks)]
