@@ -24,7 +24,7 @@ from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
-from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model, score_spread
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
 SAMPLERS_VERSION = 1
@@ -60,7 +60,7 @@ class BaselineScorer:
 
     Metrics on networks are left out, and metrics on features if the dataset has no extractor. Without metrics on
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
-    with a GanbenchError, which is raised.
+    with a GanbenchError, which is raised. The real data is measured twice, and a metric whose values differ is refused.
     """
 
     def __init__(self, protocol: MeasurementProtocol, plugins: Registry) -> None:
@@ -79,22 +79,23 @@ class BaselineScorer:
     def score(self, sampler: Sampler) -> list[Calibration]:
         """Draw samples and return their scores by every metric, and their spread."""
         evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
-        scores = [score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence)]
+        twice = not sampler.trivial  # one sampler is enough to find a metric that gives other values each time
+        scores = [s for part, metric in self.metrics for s in self._score_metric(part, metric, evidence, twice)]
         return [
             Calibration(sampler.name, sampler.trivial, s.name, s.value, s.direction, s.measurement, s.samples)
             for s in (*scores, score_spread(evidence, step=0))
         ]
 
-    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence) -> Sequence[Score]:
+    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence, twice: bool) -> Sequence[Score]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
-                return score_model([(part, metric)], evidence, step=0, final=True)
+                return score_metric(part, metric, evidence, step=0, twice=twice)
         except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
             raise
         except Exception:
             undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
-            return score_model([(part, metric)], undefined, step=0, final=True)
+            return score_metric(part, metric, undefined, step=0)
 
     def _make_evidence(self, samples: Tensor) -> ModelEvidence:
         return ModelEvidence(

@@ -178,7 +178,7 @@ def test_the_evidence_has_the_samples_detached_in_float32_and_the_networks() -> 
     assert (evidence.samples.dtype, evidence.samples.requires_grad) == (torch.float32, False)
     assert (evidence.reference.dtype, evidence.reference.shape) == (torch.float32, (5, 2))
     assert evidence.networks is NETWORKS
-    assert evidence.generator_parameters["w"] is samples
+    assert torch.equal(evidence.generator_parameters["w"], samples)
 
 
 def evidence_against(samples: Tensor, real: Tensor) -> ModelEvidence:
