@@ -98,9 +98,11 @@ class Metric:
     `values` maps each name to the direction that is better: "higher", "lower" or "neutral".
     `needs` is what the metric is computed from: "samples", the "features" of an extractor, or the "networks".
     A metric with `final=True` is measured only at the end of the training.
+    `least_samples` is the fewest samples of a model that the metric can be measured on; a suite with fewer is refused.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]
     values: Mapping[str, Direction]
     needs: Literal["samples", "features", "networks"] = "samples"
     final: bool = False
+    least_samples: int = 1
