@@ -99,6 +99,8 @@ class Metric:
     `needs` is what the metric is computed from: "samples", the "features" of an extractor, or the "networks".
     A metric with `final=True` is measured only at the end of the training.
     `least_samples` is the fewest samples of a model that the metric can be measured on; a suite with fewer is refused.
+    `software` is the library, with its version, that the values depend on, such as "torch-fidelity 0.4.0". Scores by
+    another version are of another measurement.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]
@@ -106,3 +108,4 @@ class Metric:
     needs: Literal["samples", "features", "networks"] = "samples"
     final: bool = False
     least_samples: int = 1
+    software: str = ""

@@ -27,15 +27,15 @@ from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_sampler
 from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
-SAMPLERS_VERSION = 1
-"""Increased when the numbers of a sampler change; part of the key of every protocol."""
+SAMPLERS_VERSION = 2
+"""Raised when a sampler's numbers change, or what a measurement is the hash of; part of the key of every protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementProtocol:
     """A dataset and the measurement that its samplers are scored by.
 
-    `key` is a hash of both, of the dataset's code and of `SAMPLERS_VERSION`.
+    `key` is a hash of both, of the dataset's code, of the metrics' software and of `SAMPLERS_VERSION`.
     """
 
     dataset: Part
@@ -50,7 +50,9 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
         trial, measurement = batch.trials[0], batch.measurement
         if (label := trial.labels["dataset"]) not in protocols:
             code = plugins.code("datasets", trial.dataset.name)
-            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement)])
+            metrics = [plugins.build("metrics", part.name, part.options) for part in measurement.metrics]
+            software = [metric.software for metric in metrics]
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement), software])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
 

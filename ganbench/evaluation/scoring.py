@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +44,17 @@ class Reference:
     def distance(self) -> float:
         """The mean distance of a pair of reference samples; the distance of a model's samples is divided by it."""
         return mean_pairwise_distance(self.samples)
+
+    @cached_property
+    def identity(self) -> tuple[int, str]:
+        """What a measurement knows of the samples: their number, and the hash of a finite set's.
+
+        The draws of a distribution may differ in the last bit between machines, so theirs is "".
+        """
+        if self.source.take is None:
+            return len(self.samples), ""
+        content = self.samples.contiguous().numpy().tobytes()
+        return len(self.samples), hashlib.sha256(content).hexdigest()
 
     @property
     def extractor(self) -> Extractor:
@@ -158,6 +170,11 @@ class ModelEvidence:
         return self._reference.distance
 
     @property
+    def reference_identity(self) -> tuple[int, str]:
+        """The number of the reference samples, and the hash of a finite set's."""
+        return self._reference.identity
+
+    @property
     def extractor(self) -> Extractor:
         """The extractor these features come from."""
         return self._reference.extractor
@@ -217,6 +234,12 @@ def score_metric(
 ) -> tuple[Score, ...]:
     """Return one metric's scores of one model, a score for each of its values.
 
+    The measurement is the hash of all that the numbers depend on besides the model: the metric with its version and
+    options, the number of samples, the extractor, the reference samples and the metric's software. The size of the
+    batches that samples are generated in is not in it, although batch normalisation depends on it: it is the batch size
+    of the training, so it belongs to the model, is in the trial's key, and is one for all trials of a suite. Baselines,
+    which have none, are thus measured as the trials are.
+
     With `twice` it is measured again, and GanbenchError is raised if a value differs.
 
     Raise GanbenchError if the metric returns other values than it declares, if it needs features and the dataset has no
@@ -237,7 +260,9 @@ def score_metric(
     if twice:
         refuse_other_values(part.name, values, score_metric(part, metric, evidence, step=step))
     samples = len(evidence.own_samples)
-    measurement = digest([part.name, part.version, dict(part.options), samples, extractor])
+    measurement = digest(
+        [part.name, part.version, dict(part.options), samples, extractor, *evidence.reference_identity, metric.software]
+    )
     return tuple(
         Score(step, name, float(values[name]), direction, measurement, samples)
         for name, direction in metric.values.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Annotated
 
 from annotated_types import Ge
@@ -28,7 +29,13 @@ def inception_score(splits: Annotated[int, Ge(1)] = 1) -> Metric:
         logits = (logits - logits.amax(dim=1, keepdim=True)).clamp(min=LEAST_LOGIT)
         return {"is": isc_features_to_metric(logits, splits=splits)[KEY_METRIC_ISC_MEAN]}
 
-    return Metric(measure=measure, values={"is": "higher"}, needs="features", least_samples=splits)
+    return Metric(
+        measure=measure,
+        values={"is": "higher"},
+        needs="features",
+        least_samples=splits,
+        software=f"torch-fidelity {version('torch-fidelity')}",
+    )
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from threading import RLock
 from typing import Annotated
 
@@ -30,7 +31,13 @@ def kid(subsets: Annotated[int, Ge(1)] = 20, subset_size: Annotated[int, Ge(2)] 
         values = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
         return {"kid": values[KEY_METRIC_KID_MEAN]}
 
-    return Metric(measure=measure, values={"kid": "lower"}, needs="features", final=True)
+    return Metric(
+        measure=measure,
+        values={"kid": "lower"},
+        needs="features",
+        final=True,
+        software=f"torch-fidelity {version('torch-fidelity')}",
+    )
 
 
 @hookimpl

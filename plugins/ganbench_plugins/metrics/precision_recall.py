@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Annotated
 
 from annotated_types import Ge
@@ -34,6 +35,7 @@ def precision_recall(neighbours: Annotated[int, Ge(1)] = 3) -> Metric:
         needs="features",
         final=True,
         least_samples=neighbours + 1,
+        software=f"torch-fidelity {version('torch-fidelity')}",
     )
 
 
