@@ -116,12 +116,18 @@ def ganbench_datasets() -> Iterable[Offer]:
 def ganbench_metrics() -> Iterable[Offer]:
     """Yield metrics that score a trained model; `build(**options)` returns a `Metric`.
 
+    The range of an option stands in its annotation. A suite with a value outside is refused when it is planned.
+
+    >>> from typing import Annotated
+    >>> from annotated_types import Gt
     >>> from ganbench import Metric, Offer, hookimpl
-    >>> def measure(evidence):
-    ...     return {"spread": float(evidence.samples.std())}
+    >>> def build(power: Annotated[float, Gt(0)] = 1.0):
+    ...     def measure(evidence):
+    ...         return {"spread": float(evidence.samples.std()) ** power}
+    ...     return Metric(measure=measure, values={"spread": "neutral"})
     >>> @hookimpl
     ... def ganbench_metrics():
-    ...     yield Offer("my-spread", lambda: Metric(measure=measure, values={"spread": "neutral"}), "The overall std.")
+    ...     yield Offer("my-spread", build, "A power of the overall std.")
     """
     return ()
 

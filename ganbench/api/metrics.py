@@ -33,20 +33,49 @@ def metric_title(name: str) -> str:
 class Evidence(Protocol):
     """What a metric sees of one trained model. Like in Play, a field is computed when it is first read.
 
-    `samples` [m, *shape] are generated samples.
-    `reference` [m, *shape] are real samples; there may be fewer of them than of `samples`.
-    `source` is the dataset.
-    `networks` is the architecture; `generator_parameters` and `critic_parameters` are its parameters by name.
-    All tensors are on the CPU.
+    All tensors are on the CPU, and none may be changed in place: the metric is refused.
     Reading `features`, `reference_features` or `logits` raises GanbenchError if the dataset has no extractor.
     """
 
-    samples: Tensor
-    reference: Tensor
-    source: Source
-    networks: Networks
-    generator_parameters: Parameters
-    critic_parameters: Parameters
+    @property
+    def samples(self) -> Tensor:
+        """The generated samples [n, *shape]."""
+
+    @property
+    def reference(self) -> Tensor:
+        """The real samples [m, *shape]; there may be fewer of them than of `samples`."""
+
+    @property
+    def source(self) -> Source:
+        """The dataset."""
+
+    @property
+    def networks(self) -> Networks:
+        """The architecture. Its modules hold no trained weights: call `generator` and `critic`."""
+
+    @property
+    def generator_parameters(self) -> Parameters:
+        """The generator's parameters by name: those of `generator`, averaged if the method averages them."""
+
+    @property
+    def critic_parameters(self) -> Parameters:
+        """The critic's parameters by name, as its optimizer holds them: raw, before any reparametrisation."""
+
+    def generator(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the samples [n, *shape] for z [n, width] by the generator that `samples` come from.
+
+        z is the noise, `networks.latent` wide, and the codes that inputs add to it. Conditional networks need the
+        labels [n]. Raise GanbenchError if the metric does not need "networks".
+        """
+
+    def critic(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what the loss reads for samples x [n, *shape]; differentiable in x.
+
+        It is the complete critic: reparametrised and wrapped by the constraints as at this point of the training, but
+        without views such as noise. [n] for most losses; [n, k] for a loss on features; [n / m] if the method shows the
+        critic m samples as one. Conditional networks need the labels [n]. Raise GanbenchError if the metric does not
+        need "networks", or if the method has no critic.
+        """
 
     @property
     def features(self) -> Tensor:
@@ -69,9 +98,14 @@ class Metric:
     `values` maps each name to the direction that is better: "higher", "lower" or "neutral".
     `needs` is what the metric is computed from: "samples", the "features" of an extractor, or the "networks".
     A metric with `final=True` is measured only at the end of the training.
+    `least_samples` is the fewest samples of a model that the metric can be measured on; a suite with fewer is refused.
+    `software` is the library, with its version, that the values depend on, such as "torch-fidelity 0.4.0". Scores by
+    another version are of another measurement.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]
     values: Mapping[str, Direction]
     needs: Literal["samples", "features", "networks"] = "samples"
     final: bool = False
+    least_samples: int = 1
+    software: str = ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor, nn
 
@@ -134,38 +132,3 @@ def loop_over_seeds(member: Callable[..., Any]) -> Callable[..., Any]:
 
 
 SEED_MAPS: Mapping[str, SeedMap] = {"stack": map_over_seeds, "loop": loop_over_seeds}
-
-
-class GlobalRandomGuard:
-    """A block in which no plugin may draw from a global random generator: torch's, CUDA's, Python's or NumPy's.
-
-    `vmap` refuses torch's by itself, and no other. To read all states twice takes some 0.1 ms.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-
-    def read_states(self) -> dict[str, Any]:
-        """Return the state of each library's global generator; reading that of a CUDA device does not wait for it."""
-        _, keys, *position = numpy.random.get_state()
-        states = {
-            "torch": torch.random.get_rng_state().numpy().tobytes(),
-            "Python": random.getstate(),
-            "NumPy": (keys.tobytes(), *position),
-        }
-        if self.device.type == "cuda":
-            states["torch on CUDA"] = torch.cuda.get_rng_state(self.device).numpy().tobytes()
-        return states
-
-    def __enter__(self) -> None:
-        self.states = self.read_states()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Raise GanbenchError if a state has changed, also where that made the block raise one."""
-        after = self.read_states() if kind is None or issubclass(kind, GanbenchError) else self.states
-        for library, state in self.states.items():
-            if state != after[library]:
-                raise GanbenchError(
-                    f"training: a plugin draws from the global generator of {library}, so its results cannot be "
-                    "repeated. Declare the numbers as `draws={...: Draw(...)}` and read them from `play.draws`."
-                ) from None

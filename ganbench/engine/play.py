@@ -77,7 +77,7 @@ class Play:
 
     def critic(self, x: Tensor) -> Tensor:
         """Return the value whose gradient is penalised, [n]."""
-        scores = self._score(x) if self.program.wraps else self._read_answer(self.answers(x), x)
+        scores = self.score(x)
         witness = self.program.objective.witness
         return scores if witness is identity else witness(scores, self.scores_real, self.scores_fake)
 
@@ -99,7 +99,9 @@ class Play:
             )
         return objective.read(answers[objective.head], x)
 
-    def _score(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor) -> Tensor:
+        """Return what the loss reads for x, [n] for most losses, by the critic as the constraints wrap it."""
+
         def score(y: Tensor) -> Tensor:
             return self._read_answer(self.answers(y), y)
 
@@ -142,6 +144,10 @@ class Play:
         for link in self.program.inputs:
             if link.part.view is not None:
                 x = link.part.view(x, self.step_inputs["views"][link.name][side], self.progress)
+        return self.pack(x)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """Return samples [n * m, c, ...] as the critic's inputs, m samples in one: [n, m * c, ...]."""
         pack = self.program.pack
         if pack == 1:
             return x
@@ -168,9 +174,22 @@ class Play:
     @lazy
     def scores_real(self) -> Tensor:
         """Return what the loss reads for the real samples."""
-        return self._score(self.real) if self.program.wraps else self._read_answer(self.answers_real, self.real)
+        return self.score(self.real) if self.program.wraps else self._read_answer(self.answers_real, self.real)
 
     @lazy
     def scores_fake(self) -> Tensor:
         """Return what the loss reads for the generated samples."""
-        return self._score(self.fake) if self.program.wraps else self._read_answer(self.answers_fake, self.fake)
+        return self.score(self.fake) if self.program.wraps else self._read_answer(self.answers_fake, self.fake)
+
+
+def open_play(
+    program: Program,
+    networks: Networks,
+    buffers: Mapping[str, Parameters],
+    g: Parameters,
+    d: Parameters,
+    progress: Tensor,
+    labels: Tensor | None = None,
+) -> Play:
+    """Return the play of no batch: its players can be called, with these labels if the networks are conditional."""
+    return Play(program, networks, buffers, g, d, {"labels": labels}, progress, joint=False)

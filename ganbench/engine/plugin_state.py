@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
 from itertools import islice
-from types import CodeType, FunctionType, GeneratorType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
+from types import FunctionType, GeneratorType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError, shorten
-from ganbench.registry.code_hash import OUTSIDE, unwrap_definition
+from ganbench.registry.local_modules import OUTSIDE
+from ganbench.registry.source_text import find_global_names, unwrap_definition
 
 WAY_OUT = (
     "Keep what changes from step to step as tensors in a state (`init`), or let it follow `play.progress`, a schedule "
@@ -44,7 +45,7 @@ OPAQUE = (torch.Size, torch.dtype, torch.device, range, ModuleType)
 
 def list_parts(program: Program, architecture: Any) -> dict[str, Any]:
     """Return the parts of a training that plugins built, each under the words that name its offer in a message."""
-    parts = {program.loss_name: program.objective}
+    parts: dict[str, Any] = {program.loss_name: program.objective}
     parts |= {f"constraint {link.name!r}": link.part for link in program.constraints}
     parts |= {f"input {link.name!r}": link.part for link in program.inputs}
     if program.dynamics.critic or program.dynamics.generator:
@@ -184,7 +185,7 @@ class Look:
         yield from ((f"{path}({i})", part) for i, part in enumerate(function.__defaults__ or ()))
         yield from ((f"{path}({name})", part) for name, part in (function.__kwdefaults__ or {}).items())
         yield from ((f"{path}.{name}", part) for name, part in vars(function).items())
-        names = list(dict.fromkeys(find_names(function.__code__)))
+        names = list(dict.fromkeys(find_global_names(function.__code__)))
         for name in names:
             thing = function.__globals__.get(name)
             if isinstance(thing, ModuleType) and self.is_own(thing.__name__):
@@ -229,14 +230,6 @@ class Look:
             return top in self.homes
         file = getattr(sys.modules.get(str(module)), "__file__", None) or ""
         return not file.startswith(LIBRARIES)
-
-
-def find_names(code: CodeType) -> Iterator[str]:
-    """Yield the names that a function and the functions inside it look up in their module."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from find_names(constant)
 
 
 def is_builtin_iterator(thing: Any) -> bool:

@@ -41,6 +41,7 @@ def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
         diverged_at=[-1] * len(files),
         signals={},
         updates={},
+        critic_trained=False,
     )
 
 

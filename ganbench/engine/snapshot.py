@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from safetensors.torch import save
@@ -23,7 +23,8 @@ class Snapshot:
     """The state of a batch, or of some `members` of it, at one evaluation point.
 
     `generators` are the generators' parameters [S, ...] by name, `average` their moving average if the recipe has one.
-    `diverged_at`, `signals` and `updates` describe the training so far.
+    `diverged_at`, `signals` and `updates` describe the training so far. `state` are the plugins' states [S, ...] by
+    plugin and name. `critic_trained` is False for a snapshot of stored generators, whose critics were not stored.
     """
 
     step: int
@@ -35,6 +36,8 @@ class Snapshot:
     diverged_at: list[int]
     signals: Trace
     updates: Mapping[str, int]
+    state: Mapping[str, Stacked] = field(default_factory=dict)
+    critic_trained: bool = True
 
     def select(self, members: Sequence[int]) -> Snapshot:
         """Return the snapshot of these members alone, without signals.
@@ -57,6 +60,7 @@ class Snapshot:
             average=None if self.average is None else copy_rows(self.average),
             diverged_at=[self.diverged_at[row] for row in rows],
             signals={},
+            state={plugin: copy_rows(tensors) for plugin, tensors in self.state.items()},
         )
 
     def generator_file(self, member: int) -> bytes:
@@ -90,6 +94,7 @@ def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Nu
         "averaged": snapshot.average is not None,
         "diverged_at": snapshot.diverged_at,
         "updates": dict(snapshot.updates),
+        "state": {plugin: list(tensors) for plugin, tensors in snapshot.state.items()},
     }
     return {name: tensor.detach().cpu().contiguous() for name, tensor in iterate_tensors(snapshot)}, numbers
 
@@ -99,6 +104,7 @@ def iterate_tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
     groups = {f"parameters/{player}": parameters for player, parameters in snapshot.ensemble.detached.items()}
     groups |= {f"buffers/{player}": buffers for player, buffers in snapshot.ensemble.buffers.items()}
     groups["average"] = snapshot.average or {}
+    groups |= {f"state/{plugin}": tensors for plugin, tensors in snapshot.state.items()}
     for group, tensors in groups.items():
         yield from ((f"{group}/{name}", tensor) for name, tensor in tensors.items())
 
@@ -109,6 +115,7 @@ def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) ->
     Raise KeyError or IndexError if the tensors do not belong to these stages.
     """
     stage = ensembles[numbers["stage"]]
+    device = stage.stage_progress.device
 
     def get_group(group: str, like: Stacked) -> Stacked:
         return {name: tensors[f"{group}/{name}"].to(tensor.device) for name, tensor in like.items()}
@@ -125,4 +132,8 @@ def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) ->
         diverged_at=list(numbers["diverged_at"]),
         signals={},
         updates=dict(numbers["updates"]),
+        state={
+            plugin: {name: tensors[f"state/{plugin}/{name}"].to(device) for name in names}
+            for plugin, names in numbers["state"].items()
+        },
     )

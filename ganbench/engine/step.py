@@ -56,9 +56,7 @@ class MemberLosses:
 
     def _loss(self, player: str, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
         state, objective = dict(self.state), self.program.objective
-        for link in self.program.constraints:
-            if link.part.reparametrise is not None:
-                d = _call_with_state(link.name, link.part.init, link.part.reparametrise, (d,), state)
+        d = reparametrise(self.program, d, state)
         needs_both = player == "critic" or objective.paired
         play = Play(
             self.program,
@@ -80,6 +78,14 @@ class MemberLosses:
                 extra = _call_with_state(link.name, link.part.init, term, (play,), state)
                 value = value + link.weight * link.part.every * extra
         return value, {"state": state, "loss": value}
+
+
+def reparametrise(program: Program, d: Parameters, state: dict[str, State]) -> Parameters:
+    """Return the parameters with which one member's critic is called; store the constraints' new states in `state`."""
+    for link in program.constraints:
+        if link.part.reparametrise is not None:
+            d = _call_with_state(link.name, link.part.init, link.part.reparametrise, (d,), state)
+    return d
 
 
 def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, ...], state: dict[str, State]) -> Any:

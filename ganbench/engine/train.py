@@ -16,9 +16,11 @@ from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
-from ganbench.engine.ensemble import SEED_MAPS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
-from ganbench.engine.functional import call_module, member_norms
+from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
+from ganbench.engine.functional import member_norms
+from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.labels import require_labels
+from ganbench.engine.play import open_play
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.snapshot import Snapshot
@@ -267,6 +269,7 @@ class Training:
             diverged_at=game.diverged_at.tolist(),
             signals={n: (steps, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
             updates={**game.updates, "flops": game.flops},
+            state=game.state,
         )
 
     @torch.no_grad()
@@ -286,9 +289,9 @@ class Training:
         if networks.conditional:
             inputs.append(draw_evaluation_labels(members, rows, chunks, self.data, stream))
 
-        def member(parameters: Stacked, own_buffers: Stacked, *own_inputs: Tensor) -> Tensor:
-            samples: Tensor = call_module(networks.generator, {**parameters, **own_buffers}, *own_inputs)
-            return samples
+        def member(parameters: Stacked, own_buffers: Stacked, z: Tensor, labels: Tensor | None = None) -> Tensor:
+            play = open_play(self.program, networks, {"generator": own_buffers}, parameters, {}, self.progress, labels)
+            return play.generator(z)
 
         seed_map, weights = SEED_MAPS[self.mode], snapshot.average or snapshot.generators
         samples = [seed_map(member)(weights, buffers, *(drawn[:, i] for drawn in inputs)) for i in range(chunks)]

@@ -33,7 +33,8 @@ class BestSnapshots:
     `snapshots` maps a step to the snapshot there, restricted to the members for which some value is the best so far.
     `history` has the scores of every snapshot, by member. The best is chosen by each value with a better direction,
     except the values of `final` metrics, which are measured only once. Values of metrics on networks depend on no
-    sample, so they are not measured again but repeated.
+    sample, so they are not measured again but repeated. Calibration has no networks, so their first finite model is
+    measured twice here, and they are refused if the values differ.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class BestSnapshots:
         self.sample_metrics = [(part, metric) for part, metric in repeated if metric.needs != "networks"]
         self.choosing_values = {name for _, metric in repeated for name in metric.values}
         self.exact_values = self.choosing_values - {name for _, metric in self.sample_metrics for name in metric.values}
+        self.unchecked = [metric for _, metric in metrics if metric.needs == "networks"]
         self.history: list[list[list[Score]]] = []
         self.best_scores: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
         self.snapshots: Mapping[int, Snapshot] = {}
@@ -113,14 +115,10 @@ class BestSnapshots:
         samples = self.training.draw_samples(snapshot, self.samples, stream)
         scores: list[list[Score]] = []
         for i in range(len(snapshot.members)):
-            evidence = scoring.ModelEvidence(
-                samples[i],
-                self.reference,
-                networks=snapshot.ensemble.networks,
-                generator_parameters={n: p[i].cpu() for n, p in snapshot.generators.items()},
-                critic_parameters={n: p[i].cpu() for n, p in snapshot.ensemble.detached["critic"].items()},
-            )
-            member_scores = scoring.score_model(metrics, evidence, step=snapshot.step, final=final)
+            evidence = scoring.open_evidence(self.training, snapshot, i, samples[i], self.reference)
+            twice = [metric for metric in self.unchecked if evidence.finite and (final or not metric.final)]
+            member_scores = scoring.score_model(metrics, evidence, step=snapshot.step, final=final, twice=twice)
+            self.unchecked = [metric for metric in self.unchecked if metric not in twice]
             scores.append([*member_scores, scoring.score_spread(evidence, step=snapshot.step)])
         return scores
 

@@ -24,18 +24,19 @@ from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
-from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model, score_spread
+from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
-SAMPLERS_VERSION = 1
-"""Increased when the numbers of a sampler change; part of the key of every protocol."""
+SAMPLERS_VERSION = 2
+"""Raised when a sampler's numbers change, or what a measurement is the hash of; part of the key of every protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementProtocol:
     """A dataset and the measurement that its samplers are scored by.
 
-    `key` is a hash of both, of the dataset's code and content, of the metrics' code and of `SAMPLERS_VERSION`.
+    `key` is a hash of both, of the dataset's code and content, of the metrics' code and software, and of
+    `SAMPLERS_VERSION`.
     """
 
     dataset: Part
@@ -49,9 +50,11 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
     for batch in batches:
         trial, measurement = batch.trials[0], batch.measurement
         if (label := trial.labels["dataset"]) not in protocols:
-            names = [f"datasets/{trial.dataset.name}", "data"]
-            code = [trial.sources.get(name, "") for name in names]
-            metrics = [plugins.code("metrics", part.name) for part in measurement.metrics]
+            code = [trial.sources.get(name, "") for name in (f"datasets/{trial.dataset.name}", "data")]
+            metrics = [
+                [plugins.code("metrics", part.name), plugins.build("metrics", part.name, part.options).software]
+                for part in measurement.metrics
+            ]
             key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement), metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
@@ -62,7 +65,8 @@ class BaselineScorer:
 
     Metrics on networks are left out, and metrics on features if the dataset has no extractor. Without metrics on
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
-    with a GanbenchError, which is raised. `source` is the dataset if it is already built.
+    with a GanbenchError, which is raised. The real data is measured twice, and a metric whose values differ is refused.
+    `source` is the dataset if it is already built.
     """
 
     def __init__(self, protocol: MeasurementProtocol, plugins: Registry, source: Source | None = None) -> None:
@@ -82,22 +86,23 @@ class BaselineScorer:
     def score(self, sampler: Sampler) -> list[Calibration]:
         """Draw samples and return their scores by every metric, and their spread."""
         evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
-        scores = [score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence)]
+        twice = not sampler.trivial  # one sampler is enough to find a metric that gives other values each time
+        scores = [s for part, metric in self.metrics for s in self._score_metric(part, metric, evidence, twice)]
         return [
             Calibration(sampler.name, sampler.trivial, s.name, s.value, s.direction, s.measurement, s.samples)
             for s in (*scores, score_spread(evidence, step=0))
         ]
 
-    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence) -> Sequence[Score]:
+    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence, twice: bool) -> Sequence[Score]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
-                return score_model([(part, metric)], evidence, step=0, final=True)
+                return score_metric(part, metric, evidence, step=0, twice=twice)
         except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
             raise
         except Exception:
             undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
-            return score_model([(part, metric)], undefined, step=0, final=True)
+            return score_metric(part, metric, undefined, step=0)
 
     def _make_evidence(self, samples: Tensor) -> ModelEvidence:
         return ModelEvidence(

@@ -161,7 +161,11 @@ def autocorrelation(values: NDArray[np.float64], lags: int) -> NDArray[np.float6
 
 
 def spread_measurement(samples: int) -> str:
-    """Return the hash of the measurement of the spread on this number of samples."""
+    """Return the hash of the measurement of the spread on this number of samples.
+
+    The reference samples are not in it: outcomes are read from stored results, without the dataset, and the spread is
+    divided by the reference's own.
+    """
     return digest([SPREAD, SPREAD_VERSION, samples])
 
 

@@ -262,15 +262,25 @@ class Planner:
         uses = [each.use() for each in tables] if tables else [Use(name) for name in defaults]
         return Measurement(metrics=tuple(self.resolve_part("metrics", use) for use in uses), samples=settings.samples)
 
+    def build_metrics(self, table: DatasetTable) -> list[Metric]:
+        """Return the metrics of a dataset; raise GanbenchError for one that needs more samples than are scored."""
+        place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
+        measurement, metrics = self.resolve_measurement(table), []
+        for part in measurement.metrics:
+            metric: Metric = self.registry.build("metrics", part.name, part.options, where=place)
+            if metric.least_samples > measurement.samples:
+                raise GanbenchError(
+                    f"{place}: metric {part.name!r} with these options needs {metric.least_samples} samples of each "
+                    f"model, and [measurement] has samples = {measurement.samples}. Use more, or change the options."
+                )
+            metrics.append(metric)
+        return metrics
+
     def check_success(self) -> dict[str, Direction]:
         """Return the direction of every value; raise GanbenchError for a rule that the metrics cannot answer."""
         directions: dict[str, Direction] = {}
         for table in self.suite.dataset:
-            place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
-            built = [
-                self.registry.build("metrics", part.name, part.options, where=place)
-                for part in self.resolve_measurement(table).metrics
-            ]
+            built = self.build_metrics(table)
             metrics: dict[str, Metric] = {name: metric for metric in built for name in metric.values}
             directions |= {name: metric.values[name] for name, metric in metrics.items()}
             for i, rule in enumerate(self.suite.success):

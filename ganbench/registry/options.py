@@ -7,18 +7,22 @@ import inspect
 import json
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from annotated_types import GroupedMetadata
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.fields import FieldInfo
 
 from ganbench.api.schedules import normalise_scalar, to_number, to_plain
 from ganbench.api.training import Scalar
 from ganbench.errors import GanbenchError, WrongOption, shorten, suggest
 from ganbench.registry.source_text import unwrap_definition
 
+SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+"""The bounds of a range, by the attribute of the annotation that holds one."""
 GENERIC = (tuple, list, dict, collections.abc.Sequence, collections.abc.Mapping)
 Number = Annotated[float, BeforeValidator(to_number)]
 
@@ -44,11 +48,15 @@ class Options:
             raise GanbenchError(f"{place}: build takes {', '.join(unnamed)}. Give each option a keyword of its own.")
         namespace = {"Scalar": Scalar, **vars(typing), **_find_globals(build)}
         self._annotations = {name: _resolve_annotation(item, namespace) for name, item in self.parameters.items()}
+        if ranged := [name for name, item in self._annotations.items() if _is_scalar(item) and [*_list_bounds(item)]]:
+            raise GanbenchError(
+                f"{place}: option {ranged[0]!r} is a Scalar with a range, which would not hold a schedule. Give it no "
+                "range, or make it a float."
+            )
         self.scalars = frozenset(name for name, item in self._annotations.items() if _allows_schedule(item))
         self._fields = {f"option_{i}": name for i, name in enumerate(self.parameters)}
-        self._model = _make_model(
-            {name: (_validated_type(item), self.parameters[name]) for name, item in self._annotations.items()}
-        )
+        self._types = {name: _validated_type(item) for name, item in self._annotations.items()}
+        self._model = _make_model({name: (item, self.parameters[name]) for name, item in self._types.items()})
 
     def __str__(self) -> str:
         texts = [_describe_option(item, self._annotations[name]) for name, item in self.parameters.items()]
@@ -75,17 +83,19 @@ class Options:
 
     def schema(self, name: str) -> dict[str, Any]:
         """Return the JSON Schema of an option, or an empty schema, which allows any value, if its type has none."""
-        field = next(field for field, option in self._fields.items() if option == name)
+        kind: Any = self._types[name]
+        model = create_model("Option", option=(kind, ...))
         try:
-            kind: Any = self._model.model_fields[field].annotation
-            model = create_model("Option", option=(kind, ...)).model_json_schema()
+            schema = model.model_json_schema()
         except PydanticInvalidForJsonSchema:
             return {}
-        if "$defs" in model:
+        if "$defs" in schema:
             return {}
-        if self._annotations[name] is float:
-            return {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]}
-        return {key: value for key, value in model["properties"]["option"].items() if key != "title"}
+        schema = {key: value for key, value in schema["properties"]["option"].items() if key != "title"}
+        if schema.get("type") != "number":
+            return schema
+        infinities = [text for text in ("inf", "-inf") if _is_valid(model, text)]
+        return {"anyOf": [schema, {"enum": infinities}]} if infinities else schema
 
     def normalise(self, options: Mapping[str, Any], place: str = "") -> dict[str, Any]:
         """Return the options that differ from their defaults, as canonical plain JSON data; raise WrongOption."""
@@ -125,6 +135,15 @@ def _resolve_annotation(parameter: inspect.Parameter, namespace: dict[str, Any])
         return Any
 
 
+def _is_valid(model: type[BaseModel], option: Any) -> bool:
+    """Return whether a model of one option accepts this value."""
+    try:
+        model.model_validate({"option": option})
+    except ValidationError:
+        return False
+    return True
+
+
 def _is_scalar(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and "scalar" in annotation.__metadata__
 
@@ -137,11 +156,19 @@ def _allows_schedule(annotation: Any) -> bool:
 
 
 def _validated_type(annotation: Any) -> Any:
-    """Return the type that pydantic validates with: a float may be "inf", and a scalar may be a schedule."""
+    """Return the type that pydantic validates with: a float may be "inf", and a scalar may be a schedule.
+
+    The range of an annotated type stays.
+    """
     if annotation is float:
         return Number
     if _is_scalar(annotation):
         return Annotated[Any, PlainValidator(_normalise_scalar)]
+    if get_origin(annotation) is Annotated:
+        base, *bounds = get_args(annotation)
+        kind = _validated_type(base)
+        inner, *validators = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+        return Annotated[(inner, *bounds, *validators)]  # in this order the JSON Schema has the bounds
     origin, inner = get_origin(annotation), tuple(map(_validated_type, get_args(annotation)))
     if origin in (Union, UnionType):
         return Union[inner]  # noqa: UP007 (the members are known only at run time)
@@ -169,10 +196,22 @@ def _describe_option(parameter: inspect.Parameter, annotation: Any) -> str:
     return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
 
 
+def _list_bounds(annotation: Any) -> Iterator[str]:
+    """Yield the bounds of a number as text, such as "> 0" and "<= 1" of `Annotated[float, Gt(0), Le(1)]`."""
+    items: Iterable[Any] = getattr(annotation, "__metadata__", ())
+    for item in items:
+        inner = item.metadata if isinstance(item, FieldInfo) else item if isinstance(item, GroupedMetadata) else [item]
+        for bound in inner:
+            yield from (f"{sign} {getattr(bound, name):g}" for name, sign in SIGNS.items() if hasattr(bound, name))
+
+
 def _format_type(annotation: Any) -> str:
-    """Return a type as text for readers: choices as their values, without module names."""
+    """Return a type as text for readers: choices as their values, ranges as bounds, without module names."""
     if _is_scalar(annotation):
         return "Scalar"
+    if get_origin(annotation) is Annotated:
+        bounds = " and ".join(_list_bounds(annotation))
+        return f"{_format_type(get_args(annotation)[0])} {bounds}".rstrip()
     if get_origin(annotation) is Literal:
         return " | ".join(map(repr, get_args(annotation)))
     if get_origin(annotation) in (Union, UnionType):

@@ -104,10 +104,7 @@ def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part,
     scores: dict[str, Any] = {}
     for i, (key, file) in enumerate(rebuilt.files.items()):
         if file:
-            parameters = {name: tensor[i].cpu() for name, tensor in snapshot.generators.items()}
-            networks = snapshot.ensemble.networks
-            evidence = scoring.ModelEvidence(
-                samples[i], reference, networks=networks, generator_parameters=parameters, critic_parameters={}
-            )
-            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True)
+            evidence = scoring.open_evidence(training, snapshot, i, samples[i], reference)
+            twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
+            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
     return scores

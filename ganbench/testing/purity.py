@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ganbench.engine.global_random import read_global_random
 from ganbench.engine.plugin_state import WAY_OUT, PluginWatch, find_change
 from ganbench.testing.rule import ContractError, require
 
@@ -58,19 +58,9 @@ def _indices(args: Any) -> Iterator[Tensor]:
 @contextmanager
 def require_no_global_random(way_out: str = "declare the numbers as `draws={...: Draw(...)}`") -> Iterator[None]:
     """Raise ContractError if the block draws from the global generator of torch, Python or NumPy."""
-    import numpy
-
-    def states() -> dict[str, str]:
-        numpy_state: Any = numpy.random.get_state()
-        return {
-            "torch": repr(torch.random.get_rng_state().tolist()),
-            "Python": repr(random.getstate()),
-            "NumPy": repr([numpy_state[1].tolist(), *numpy_state[2:]]),
-        }
-
-    before = states()
+    before = read_global_random()
     yield
-    changed = [library for library, state in states().items() if state != before[library]]
+    changed = [library for library, state in read_global_random().items() if state != before[library]]
     if changed:
         raise ContractError(f"it draws random numbers from {changed[0]}'s global generator: {way_out}")
 

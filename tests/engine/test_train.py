@@ -10,7 +10,7 @@ import pytest
 import torch
 from ganbench import Constraint, Draw, Dynamics, GanbenchError, Objective, Offer, hookimpl, registry
 from ganbench.api.trials import Part, Recipe
-from ganbench.engine.ensemble import GlobalRandomGuard
+from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.program import Link, Program, ScheduledScalars, assemble
 from ganbench.engine.train import RECORD_FROM
 

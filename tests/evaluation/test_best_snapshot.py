@@ -113,7 +113,12 @@ def test_a_final_best_is_scored_again_too_but_a_single_snapshot_never() -> None:
 
 
 def test_values_that_depend_on_no_sample_are_repeated_and_final_metrics_choose_nothing() -> None:
-    exact = scripted([3, 9, 4], needs="networks")
+    values = {1.0: 3.0, 2.0: 9.0, 3.0: 4.0}  # by the weight, which is the step
+    exact = Metric(
+        measure=lambda evidence: {"x": values[float(evidence.generator_parameters["w"])]},
+        values={"x": "higher"},
+        needs="networks",
+    )
     late = Metric(measure=lambda evidence: {"late": 1.0}, values={"late": "higher"}, final=True)
     (scores,) = score_all(make_scorer([exact, late]), (1, 2, 3))
     assert by_step(scores, "x", fresh=True) == {2: 9}

@@ -150,3 +150,57 @@ def test_stored_scores_are_read_back_with_nans_and_infinities(tmp_path: Path) ->
         assert store.calibrations("q") == []
     assert stored[:3] == rows[:3]
     assert math.isnan(stored[3].value)
+
+
+class Measured:
+    """A metric of some version of a library, and a finite set that may have fewer samples to compare with."""
+
+    def __init__(self, software: str = "library 1", reference: int = 50, shift: float = 0.0) -> None:
+        self.software, self.images = (
+            software,
+            torch.linspace(-1, 1, 60).reshape(60, 1, 1, 1).expand(60, 1, 2, 2) + shift,
+        )
+        self.size = reference
+
+    @hookimpl
+    def ganbench_datasets(self) -> Iterator[Offer]:
+        source = Source(
+            shape=(1, 2, 2), size=60, take=lambda i: self.images[i], reference=lambda n: self.images[: self.size]
+        )
+        yield Offer("greys", lambda: source, "Flat grey images.", metrics=("mean", "sliced-w1"))
+
+    @hookimpl
+    def ganbench_metrics(self) -> Iterator[Offer]:
+        measure = lambda evidence: {"mean": float(evidence.samples.mean())}  # noqa: E731
+        metric = Metric(measure=measure, values={"mean": "lower"}, software=self.software)
+        yield Offer("mean", lambda: metric, "The mean.")
+
+
+def measurements(folder: Path, offers: Measured, **changes: Any) -> tuple[set[str], set[str]]:
+    """Return the measurements of "mean" of the trials, and of the baselines."""
+    declared = small(dataset=[{"name": "greys"}], success=None, methods=["ns-gan"], **changes)
+    frames, _ = run(folder, declared, offers=[offers])
+    return tuple(set(rows.loc[rows["name"] == "mean", "measurement"]) for rows in (frames.scores, frames.calibration))
+
+
+def test_baselines_and_trials_have_one_measurement_in_a_loop_as_in_a_stack_and_at_any_batch_size(
+    tmp_path: Path,
+) -> None:
+    ways = [
+        measurements(tmp_path / "stack", Measured()),
+        measurements(tmp_path / "loop", Measured(), seeds=1),
+        measurements(tmp_path / "rows", Measured(), budget={"generator_steps": 4, "batch_size": 8, "snapshots": 2}),
+    ]
+    assert len(ways[0][0]) == 1
+    assert ways == [(ways[0][0], ways[0][0])] * 3
+
+
+def test_other_reference_samples_or_software_are_another_measurement_of_trials_and_baselines(tmp_path: Path) -> None:
+    """In one folder, too: what was calibrated before is calibrated again."""
+    offers = [Measured(), Measured("library 2"), Measured(reference=40), Measured(shift=0.125)]
+    ways = [measurements(tmp_path / str(i), each) for i, each in enumerate(offers)]
+    assert all(trials == baselines for trials, baselines in ways)
+    assert len(set().union(*(trials for trials, _ in ways))) == 4
+    trials, baselines = measurements(tmp_path / "0", Measured("library 2"), seeds=4)
+    assert ways[1][0] <= trials
+    assert baselines == ways[1][0]

@@ -89,11 +89,25 @@ def test_the_measurement_is_the_hash_of_how_it_was_measured() -> None:
     samples = torch.zeros(3, 2)
     part = Part("mean", version=2, options={"k": 1})
     (score,) = score_by(MEAN, evidence_of(samples), part)
-    assert score.measurement == digest(["mean", 2, {"k": 1}, 3, ""])
+    assert score.measurement == digest(["mean", 2, {"k": 1}, 3, "", 5, "", ""])
+
+
+def finite_set(value: float) -> Source:
+    points = torch.full((5, 2), value)
+    return Source(shape=(2,), size=5, take=lambda indices: points[indices], reference=lambda n: points[:n])
+
+
+def test_a_distribution_drawn_on_another_machine_is_the_same_measurement() -> None:
+    """The last bit of its draws may differ; equal content of a finite set is equal, too."""
+    few = torch.zeros(3, 2)
+    shifted = replace(plane(), reference=lambda n: torch.ones(n, 2) + 1e-7)
+    assert score_by(MEAN, evidence_of(few))[0].measurement == score_by(MEAN, evidence_of(few, shifted))[0].measurement
+    first, second = (score_by(MEAN, evidence_of(few, finite_set(1.0)))[0] for _ in range(2))
+    assert first.measurement == second.measurement
 
 
 def test_every_other_way_of_measuring_has_another_hash() -> None:
-    """A change of name, version, options or number of samples, and of the extractor for metrics on features."""
+    """A change of name, version, options, software, number of samples, reference samples, or of the extractor."""
     few, many = torch.zeros(3, 2), torch.zeros(4, 2)
     on_features = replace(MEAN, needs="features")
     ways = [
@@ -102,6 +116,10 @@ def test_every_other_way_of_measuring_has_another_hash() -> None:
         score_by(MEAN, evidence_of(few), Part("mean", version=2)),
         score_by(MEAN, evidence_of(few), Part("mean", options={"k": 1})),
         score_by(MEAN, evidence_of(many)),
+        score_by(replace(MEAN, software="library 2"), evidence_of(few)),
+        score_by(MEAN, evidence_of(few, reference=Reference(plane(), 6))),
+        score_by(MEAN, evidence_of(few, finite_set(1.0))),
+        score_by(MEAN, evidence_of(few, finite_set(1.5))),
         score_by(on_features, evidence_of(few, plane(Lens(), "abc"))),
         score_by(on_features, evidence_of(few, plane(Lens(), "xyz"))),
     ]
@@ -178,7 +196,7 @@ def test_the_evidence_has_the_samples_detached_in_float32_and_the_networks() -> 
     assert (evidence.samples.dtype, evidence.samples.requires_grad) == (torch.float32, False)
     assert (evidence.reference.dtype, evidence.reference.shape) == (torch.float32, (5, 2))
     assert evidence.networks is NETWORKS
-    assert evidence.generator_parameters["w"] is samples
+    assert torch.equal(evidence.generator_parameters["w"], samples)
 
 
 def evidence_against(samples: Tensor, real: Tensor) -> ModelEvidence:

@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ganbench
 import pytest
+import safetensors.torch
 import torch
 from ganbench import GanbenchError, plan, registry, suite
 from ganbench.api.trials import Batch
@@ -280,3 +282,25 @@ def test_the_metric_is_the_euclidean_distance_and_refuses_other_networks() -> No
     assert values == {"distance": 5.0, "theta": 3.0, "psi": -4.0}
     with pytest.raises(GanbenchError, match=r"bias.*'linear'"):
         measure(METRICS["dirac"], generator_parameters=theta, critic_parameters={"bias": torch.zeros(1)})
+
+
+def test_the_metric_reads_the_averaged_theta_that_the_scored_samples_lie_at(tmp_path: Path) -> None:
+    """The data is a point at 0 and every sample is theta, so W1 is |theta|."""
+    frames = ganbench.run(
+        {
+            "question": "Which theta is scored?",
+            "seeds": 1,
+            "method": [{"name": "averaged", "loss": "minimax", "optimizer": {"name": "sgd", "lr": 0.2}, "ema": 0.95}],
+            "budget": {"generator_steps": 60, "batch_size": 8, "snapshots": 1},
+            "architectures": {"space": "linear"},
+            "dataset": [{"name": "dirac", "metrics": ["dirac", "w1"]}],
+        },
+        results=tmp_path,
+        jobs=0,
+    )
+    values = frames.scores.set_index("name")["value"]
+    assert abs(values["theta"]) == pytest.approx(values["w1"], rel=1e-6)
+    (file,) = (tmp_path / "networks").glob("*.safetensors")
+    stored = safetensors.torch.load_file(file)
+    assert values["theta"] == float(stored["average.theta"])
+    assert abs(values["theta"] - float(stored["generator.theta"])) > 0.1, "the raw theta lies elsewhere"

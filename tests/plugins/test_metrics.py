@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from ganbench import GanbenchError
 from ganbench.api.trials import Part
 from ganbench.evaluation.scoring import ModelEvidence, Reference, score_model
 from torch import Tensor
 
 from ganbench_plugins.datasets import digits
-from ganbench_plugins.metrics import inception_score, kid
+from ganbench_plugins.metrics import inception_score, kid, precision_recall
 from tests.support.metric_checks import METRICS, assert_mean, measure, normal
 
 # The Frechet distance
@@ -225,3 +226,10 @@ def test_our_values_are_those_of_torch_fidelitys_calculate_metrics(
         rel=1e-4,
     )
     assert ours["fid"] > 1
+
+
+def test_more_neighbours_than_samples_are_refused_with_the_most_that_can_be_used() -> None:
+    left, right = two_clusters()
+    metric = precision_recall.precision_recall(neighbours=100)
+    with pytest.raises(GanbenchError, match=r"100 generated and 200 real samples. Use at most 99, or more samples"):
+        measure(metric, features=left, reference_features=torch.cat((left, right)))

@@ -62,8 +62,10 @@ def test_a_diverged_generator_makes_no_metric_crash(data: str, name: str, fill: 
 
 
 @pytest.mark.parametrize(("data", "name"), APPLICABLE)
-def test_a_single_sample_makes_no_metric_crash(data: str, name: str) -> None:
-    assert score(data, name, 0.0, rows=1).keys() == METRICS[name].values.keys()
+def test_the_fewest_samples_make_no_metric_crash(data: str, name: str) -> None:
+    """One sample, except for precision and recall: they need a neighbour's neighbour."""
+    assert METRICS[name].least_samples == (4 if name == "precision-recall" else 1)
+    assert score(data, name, 0.0, rows=METRICS[name].least_samples).keys() == METRICS[name].values.keys()
 
 
 def test_a_constant_generator_has_the_fid_of_a_point() -> None:

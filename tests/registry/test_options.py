@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge, Gt, Interval, Le
 from ganbench import GanbenchError, Scalar
 from ganbench.registry.options import Options
+from pydantic import Field
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -160,3 +162,67 @@ def test_functions_partials_classes_and_callables_can_be_built(thing: Callable[.
 def test_options_without_a_keyword_of_their_own_are_refused(thing: Callable[..., Any]) -> None:
     with pytest.raises(GanbenchError, match=r"loss 'x': build takes .* keyword of its own"):
         Options(thing, "loss 'x'")
+
+
+def build_ranged(
+    splits: Annotated[int, Ge(1)] = 10,
+    width: Annotated[float, Gt(0)] | Literal["median"] = "median",
+    share: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+    steps: Annotated[int, Field(ge=1, lt=100)] = 5,
+    slope: Annotated[float, Gt(0)] = 1.0,
+    levels: tuple[Annotated[float, Le(1)], ...] = (0.5,),
+    pair: Annotated[tuple[float, ...], Field(max_length=2)] = (1.0,),
+) -> None:
+    """Accept options with ranges."""
+
+
+RANGED = Options(build_ranged, "metric 'x'")
+
+
+@pytest.mark.parametrize(
+    ("options", "fragments"),
+    [
+        ({"splits": 0}, ["option 'splits' = 0", "greater than or equal to 1", "splits: int >= 1 = 10"]),
+        ({"splits": True}, ["option 'splits' = True", "integer"]),
+        ({"splits": 1.5}, ["option 'splits' = 1.5", "integer"]),
+        ({"width": 0}, ["greater than 0 or it should be 'median'", "width: float > 0 | 'median' = 'median'"]),
+        ({"width": "wide"}, ["option 'width' = 'wide'", "'wide' is not a number", "'median'"]),
+        ({"share": 1.1}, ["less than or equal to 1", "share: float >= 0 and <= 1 = 0.5"]),
+        ({"share": "inf"}, ["option 'share' = inf", "less than or equal to 1"]),
+        ({"steps": 100}, ["less than 100", "steps: int >= 1 and < 100 = 5"]),
+        ({"slope": "-inf"}, ["option 'slope' = -inf", "greater than 0"]),
+        ({"levels": [0.5, 2]}, ["option 'levels'", "less than or equal to 1", "levels: tuple[float <= 1, ...]"]),
+    ],
+)
+def test_a_value_outside_its_annotated_range_is_refused_with_the_range(
+    options: dict[str, Any], fragments: list[str]
+) -> None:
+    with pytest.raises(GanbenchError) as refused:
+        RANGED.normalise(options, "metric 'x'")
+    assert all(fragment in str(refused.value) for fragment in fragments), str(refused.value)
+
+
+def test_a_value_inside_its_annotated_range_has_the_types_of_its_option() -> None:
+    options = {"splits": 1, "width": 2, "share": 0, "steps": 99, "slope": "inf", "levels": [1, "-inf"]} | {
+        "pair": ["inf"]
+    }
+    values = RANGED.parse(options)
+    assert values == {**options, "slope": math.inf, "levels": (1.0, -math.inf), "pair": (math.inf,)}
+    assert type(values["width"]) is type(values["share"]) is float
+    assert RANGED.normalise({"splits": 10, "width": "median"}) == {}
+
+
+def test_the_json_schema_of_an_option_has_its_range() -> None:
+    assert RANGED.schema("splits") == {"type": "integer", "minimum": 1}
+    assert RANGED.schema("steps") == {"type": "integer", "minimum": 1, "exclusiveMaximum": 100}
+    assert RANGED.schema("share") == {"type": "number", "minimum": 0, "maximum": 1}
+    assert RANGED.schema("slope") == {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": ["inf"]}]}
+    assert OPTIONS.schema("slope") == {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]}
+    assert {"type": "number", "exclusiveMinimum": 0} in RANGED.schema("width")["anyOf"]
+
+
+def test_a_scalar_with_a_range_is_refused_for_its_schedule_would_have_none() -> None:
+    def build(weight: Annotated[Scalar, Ge(0)] = 1.0) -> None: ...
+
+    with pytest.raises(GanbenchError, match="option 'weight' is a Scalar with a range"):
+        Options(build, "loss 'x'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import count
 
 import torch
 from ganbench import Dynamics, Method, Metric, Networks, Objective, Offer, Report, Source, Space, Use
@@ -182,6 +183,8 @@ def measure_by_cholesky(evidence) -> dict[str, float]:
     return {"spread": float(torch.linalg.cholesky(rows.T.cov()).trace())}
 
 
+CALLS = count()
+
 METRICS = (
     metric("undeclared values", "measures ['mean', 'spread']", lambda e: {"spread": 1.0, "mean": 0.0}),
     metric("a tensor", "return floats", lambda e: {"spread": e.samples.std()}),
@@ -189,6 +192,8 @@ METRICS = (
     metric("a value that depends on the order", "the same samples in another order", measure_first_samples),
     metric("random numbers", "global generator", lambda e: {"spread": float(e.samples.std() + torch.rand(()))}),
     metric("samples changed", "in place", lambda e: {"spread": float(e.samples.mul_(2).std())}),
+    metric("samples changed through NumPy", "in place", lambda e: {"spread": float(e.samples.numpy().sort(0) or 1)}),
+    metric("a count of its calls", "the second time", lambda e: {"spread": float(next(CALLS))}),
     metric("an exception for equal samples", "cholesky", measure_by_cholesky),
 )
 

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganbench import GanbenchError, Offer, cli, registry
+from ganbench import GanbenchError, Offer, cli, plan, registry
 from ganbench.api import hooks
+from ganbench.suite.loading import parse
 from ganbench.testing.check import ISOLATED_ARGUMENTS, check
 from ganbench.testing.contracts import KINDS, contracts
 from ganbench.testing.purity import Capture, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Contract
+
+from tests.support.tiny_suite import suite as small
 
 SAMPLE = str(Path(__file__).parents[1] / "support" / "contract_sample.py")
 INSTALLED = registry.load()
@@ -46,6 +49,18 @@ def extract_examples() -> list[str]:
     page = (Path(__file__).parents[2] / "docs/hooks.md").read_text()
     written_by_hand = re.sub(r"<!-- generated: .*?<!-- end -->", "", page, flags=re.DOTALL)
     return examples + re.findall(r"```python\n(.*?)```", written_by_hand, re.DOTALL)
+
+
+def test_the_range_in_the_example_of_a_metric_is_checked_when_planning(tmp_path: Path) -> None:
+    (code,) = (code for code in extract_examples() if "ganbench_metrics" in code)
+    (tmp_path / "mine.py").write_text(code)
+    plugins = registry.load(files=[tmp_path / "mine.py"])
+    assert str(plugins.get("metrics", "my-spread").options) == "power: float > 0 = 1.0"
+    metrics = [{"name": "my-spread", "power": power} for power in (2, 0)]
+    suites = [small(dataset=[{"name": "ring", "metrics": [metric]}], success=None) for metric in metrics]
+    assert plan.make(parse(suites[0], "s.toml"), plugins).trials
+    with pytest.raises(GanbenchError, match=r"option 'power' = 0\.0: it should be greater than 0"):
+        plan.make(parse(suites[1], "s.toml"), plugins)
 
 
 @pytest.mark.parametrize("code", extract_examples(), ids=lambda code: re.search(r"my-\w+", code)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 
 from ganbench import Evidence, Metric, Offer, hookimpl
 
@@ -23,7 +24,12 @@ def measure(evidence: Evidence) -> Mapping[str, float]:
 
 def fid() -> Metric:
     """Build the metric; its value depends on the numbers of samples, which are stored with every score."""
-    return Metric(measure=measure, values={"fid": "lower"}, needs="features")
+    return Metric(
+        measure=measure,
+        values={"fid": "lower"},
+        needs="features",
+        software=f"torch-fidelity {version('torch-fidelity')}",
+    )
 
 
 @hookimpl

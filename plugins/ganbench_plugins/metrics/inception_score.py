@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Annotated
 
+from annotated_types import Ge
 from ganbench import Evidence, Metric, Offer, hookimpl
 
 LEAST_LOGIT = -100.0
 """Relative to the largest. A probability of e^-100 changes no score; one of exactly 0 would give 0 log 0 = NaN."""
 
 
-def inception_score(splits: int = 1) -> Metric:
+def inception_score(splits: Annotated[int, Ge(1)] = 1) -> Metric:
     """Build the metric, averaged over `splits` parts of the samples; undefined (NaN) for fewer samples than parts.
 
     Papers use ten parts of 50,000 samples, 5,000 in each part. Here all samples together are fewer than one such part,
@@ -26,7 +29,13 @@ def inception_score(splits: int = 1) -> Metric:
         logits = (logits - logits.amax(dim=1, keepdim=True)).clamp(min=LEAST_LOGIT)
         return {"is": isc_features_to_metric(logits, splits=splits)[KEY_METRIC_ISC_MEAN]}
 
-    return Metric(measure=measure, values={"is": "higher"}, needs="features")
+    return Metric(
+        measure=measure,
+        values={"is": "higher"},
+        needs="features",
+        least_samples=splits,
+        software=f"torch-fidelity {version('torch-fidelity')}",
+    )
 
 
 @hookimpl

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from threading import RLock
+from typing import Annotated
 
+from annotated_types import Ge
 from ganbench import Evidence, Metric, Offer, hookimpl
 
 
-def kid(subsets: int = 20, subset_size: int = 1000) -> Metric:
+def kid(subsets: Annotated[int, Ge(1)] = 20, subset_size: Annotated[int, Ge(2)] = 1000) -> Metric:
     """Build the metric, averaged over `subsets` random pairs of subsets of the features.
 
     A subset has `subset_size` rows, or all rows of the smaller set if that has fewer. The value is undefined (NaN) for
@@ -28,7 +31,13 @@ def kid(subsets: int = 20, subset_size: int = 1000) -> Metric:
         values = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
         return {"kid": values[KEY_METRIC_KID_MEAN]}
 
-    return Metric(measure=measure, values={"kid": "lower"}, needs="features", final=True)
+    return Metric(
+        measure=measure,
+        values={"kid": "lower"},
+        needs="features",
+        final=True,
+        software=f"torch-fidelity {version('torch-fidelity')}",
+    )
 
 
 @hookimpl

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from ganbench import Evidence, GanbenchError, Metric, Offer, hookimpl
+from annotated_types import Ge, Gt
+from ganbench import Evidence, Metric, Offer, hookimpl
 from torch import Tensor
 
 
@@ -25,14 +26,14 @@ def estimate_mmd2(x: Tensor, y: Tensor, bandwidth: float) -> float:
     return float(within(x) + within(y) - 2 * kernel(x, y).mean())
 
 
-def mmd(bandwidth: float | Literal["median"] = "median", limit: int = 1000) -> Metric:
+def mmd(
+    bandwidth: Annotated[float, Gt(0)] | Literal["median"] = "median", limit: Annotated[int, Ge(2)] = 1000
+) -> Metric:
     """Build the metric on at most `limit` samples of each set; undefined (NaN) for fewer than two.
 
     The bandwidth "median" is the median distance between two reference samples, or 1 if that is 0; it does not depend
-    on the generator. Raises GanbenchError for a bandwidth that is not above 0.
+    on the generator.
     """
-    if bandwidth != "median" and bandwidth <= 0:
-        raise GanbenchError(f"metric 'mmd': bandwidth = {bandwidth}: give a number above 0, or 'median'.")
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
         x, y = (points[:limit].flatten(1).double() for points in (evidence.samples, evidence.reference))

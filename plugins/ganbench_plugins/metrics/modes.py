@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Gt
 from ganbench import Evidence, GanbenchError, Metric, Offer, hookimpl
 from torch import Tensor
 
@@ -29,7 +31,7 @@ def coverage(samples: Tensor, centres: Tensor, radius: float) -> Mapping[str, fl
     }
 
 
-def modes(sigmas: float = 3.0) -> Metric:
+def modes(sigmas: Annotated[float, Gt(0)] = 3.0) -> Metric:
     """Build the metric; a sample has high quality within `sigmas` standard deviations of its mode.
 
     More samples cover more modes, so the number of samples is stored with every score; the papers use 2,500. Raises

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from ganbench import Evidence, Metric, Offer, hookimpl
 from torch import Tensor
 
@@ -36,7 +38,7 @@ def compute_floor(reference: Tensor, n: int) -> float:
     return compute_w1(reference[::2][:n], reference[1::2][:n])
 
 
-def w1(limit: int = 500) -> Metric:
+def w1(limit: Annotated[int, Ge(1)] = 500) -> Metric:
     """Build the metric on n = min(limit, half the reference, the samples) of each set; undefined (NaN) for n = 0.
 
     The cost grows like n^3, hence `limit`. The samples are compared with half of the reference. The distance of the
@@ -53,7 +55,7 @@ def w1(limit: int = 500) -> Metric:
     return Metric(measure=measure, values={"w1": "lower", "w1-floor": "neutral"})
 
 
-def sliced_w1(projections: int = 64) -> Metric:
+def sliced_w1(projections: Annotated[int, Ge(1)] = 64) -> Metric:
     """Build the mean W1 along `projections` random lines, which are the same in every measurement."""
 
     def measure(evidence: Evidence) -> Mapping[str, float]:

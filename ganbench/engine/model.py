@@ -1,0 +1,94 @@
+"""The networks of one trained member as functions: what made the samples that are scored, and what the loss read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganbench.api.models import Networks
+from ganbench.api.training import Parameters
+from ganbench.engine.ensemble import Stacked
+from ganbench.engine.play import Play, open_play
+from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.step import reparametrise
+from ganbench.engine.train import Training
+from ganbench.errors import GanbenchError
+
+
+@dataclass(frozen=True)
+class Model:
+    """One member of a snapshot, by its `row` there: its generator and its critic, complete, as functions.
+
+    They run where the member was trained; arguments and results are on the CPU. Parameters are not copied.
+    """
+
+    training: Training
+    snapshot: Snapshot
+    row: int
+
+    @property
+    def networks(self) -> Networks:
+        """The modules of the batch; the functions here replace the parameters and buffers that they contain."""
+        return self.snapshot.ensemble.networks
+
+    @property
+    def generator_parameters(self) -> Parameters:
+        """The generator's parameters by name; their moving average if the recipe has one, as in `draw_samples`."""
+        return self._pick(self.snapshot.average or self.snapshot.generators)
+
+    @property
+    def critic_parameters(self) -> Parameters:
+        """The critic's parameters by name, as its optimizer holds them; none if they were not stored."""
+        return self._pick(self.snapshot.ensemble.detached["critic"]) if self.snapshot.critic_trained else {}
+
+    def generator(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the samples for z [n, width]. Raise GanbenchError for conditional networks without labels [n]."""
+        return self._open_play(self.generator_parameters, {}, labels).generator(self._move(z)).cpu()
+
+    def critic(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what the loss reads for samples x [n, *shape]: the critic reparametrised and wrapped, without views.
+
+        [n] for most losses; [n / m] if the critic sees m samples as one. Raise GanbenchError if there is no critic, for
+        conditional networks without labels, and for an n that is no multiple of m.
+        """
+        program = self.training.program
+        if not self.snapshot.critic_trained:
+            raise GanbenchError("there is no critic: only generators are stored. Measure it while the trials train.")
+        if program.objective.head is None or self.networks.critic is None:
+            raise GanbenchError("this method has no critic: its loss reads the samples. Choose another metric.")
+        if len(x) % program.pack:
+            raise GanbenchError(
+                f"the critic sees {program.pack} samples as one, and was given {len(x)}: give it a multiple."
+            )
+        assert self.training.scalars is not None
+        self.training.scalars.set_progress(self._progress)  # the next step of the training sets its own
+        play = self._open_play({}, self._effective_critic, labels)
+        return play.score(play.pack(self._move(x))).cpu()
+
+    @property
+    def _progress(self) -> float:
+        """The progress at the last step before the snapshot."""
+        return (self.snapshot.step - 1) / self.training.budget.generator_steps
+
+    @cached_property
+    def _effective_critic(self) -> Parameters:
+        """The critic's parameters after reparametrisation, from the states at the snapshot."""
+        state = {plugin: self._pick(tensors) for plugin, tensors in self.snapshot.state.items()}
+        return reparametrise(self.training.program, self.critic_parameters, dict(state))
+
+    def _open_play(self, g: Parameters, d: Parameters, labels: Tensor | None) -> Play:
+        if self.networks.conditional and labels is None:
+            raise GanbenchError("these networks are conditional: give the labels [n] as the second argument.")
+        buffers = {player: self._pick(tensors) for player, tensors in self.snapshot.ensemble.buffers.items()}
+        progress = torch.tensor(self._progress, device=self.training.device, dtype=self.training.dtype)
+        labels = None if labels is None else labels.to(self.training.device)
+        return open_play(self.training.program, self.networks, buffers, g, d, progress, labels)
+
+    def _move(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.training.device, self.training.dtype)
+
+    def _pick(self, stacked: Stacked) -> Parameters:
+        return {name: tensor.detach()[self.row] for name, tensor in stacked.items()}
