@@ -9,6 +9,7 @@ from ganbench.api.events import Calibrating
 from ganbench.api.records import Calibration
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
+from ganbench.runner.isolation import isolated, list_scoring_offers
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
@@ -23,9 +24,11 @@ def calibrate(
     """Score and store the untrained baselines of every protocol that is not stored yet.
 
     `protocols` maps a dataset's label to its protocol. Yields an event before each baseline is scored. Raises
-    GanbenchError where building a dataset or a metric does, because every trial would fail with the same error. Any
-    other exception is reported as an event with `error`, and the run goes on: the trials may still succeed.
+    GanbenchError where building a dataset or a metric does, or where one changes what all methods share, because every
+    trial would fail with the same error. Any other exception is reported as an event with `error`, and the run goes on:
+    the trials may still succeed.
     """
+    from ganbench.engine.shared_state import SharedState
     from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
     with single_thread():
@@ -33,11 +36,14 @@ def calibrate(
             if store.calibrations(protocol.key):
                 continue
             rows: list[Calibration] = []
+            offers = list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
             try:
-                scorer = BaselineScorer(protocol, plugins)
+                with isolated(SharedState(), offers):
+                    scorer = BaselineScorer(protocol, plugins)
                 for sampler in scorer.samplers:
                     yield Calibrating(label, sampler.name)
-                    rows += scorer.score(sampler)
+                    with isolated(SharedState(), offers):
+                        rows += scorer.score(sampler)
             except GanbenchError as error:
                 place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
