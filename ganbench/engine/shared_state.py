@@ -20,8 +20,10 @@ import torch
 from ganbench.engine.shared_settings import SETTINGS
 from ganbench.errors import shorten
 
-ROOTS: tuple[str, ...] = ("torch.nn", "torch.optim", "torch.autograd", "torch.func", "torch._functorch", "torch.linalg", "torch.fft")
-ROOTS += ("torch.special", "torch.functional", "torch.random", "torch._VF", "torch._C._nn", "ganbench")
+ROOTS = (
+    *("torch.nn", "torch.optim", "torch.autograd", "torch.func", "torch._functorch", "torch.functional", "torch._VF"),
+    *("torch.linalg", "torch.fft", "torch.special", "torch.random", "torch._C._nn", "ganbench"),
+)
 """Modules whose functions and classes training calls, with their submodules; `torch` itself without its others."""
 
 TORCH = str(Path(torch.__file__).parent)
