@@ -171,6 +171,8 @@ def ganbench_executors() -> Iterable[Offer]:
     `work(batch, report)` trains a batch and returns its records. It calls `report(step, steps)` during the training.
     Report a failure as an event, never as an exception.
     `run` may prepare workers when it is called, but must not train before its first event is requested.
+    If a record's `facts` have `process_changes`, the batch changed what all methods of its process share. `work` has
+    undone it, but caches may remain: give the next batch to a new process, if you can.
     If the iterator has a method `close`, it is called when no more events will be requested.
 
     >>> from ganbench import Offer, hookimpl

@@ -11,6 +11,7 @@ from ganbench.api.records import Calibration
 from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError
 from ganbench.results.store import Store
+from ganbench.runner.isolation import isolated, list_scoring_offers
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
@@ -30,9 +31,10 @@ def calibrate(
 
     `protocols` maps a dataset's label to its protocol. Yields an event for each oddity of the data, and before each
     baseline is scored. Raises GanbenchError for data that breaks its contract, and where building a dataset or a metric
-    does, because every trial would fail with the same error. Any other exception is reported as an event with `error`,
-    and the run goes on: the trials may still succeed.
+    does, or where one changes what all methods share, because every trial would fail with the same error. Any other
+    exception is reported as an event with `error`, and the run goes on: the trials may still succeed.
     """
+    from ganbench.engine.shared_state import SharedState
     from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
     first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
@@ -40,17 +42,22 @@ def calibrate(
         for label, protocol in protocols.items():
             rows: list[Calibration] = []
             source: Source | None = None
+            offers = list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
             try:
                 if label in first_trials:
-                    source = build_sound_data(protocol, plugins)
-                    for sentence in list_cautions(source, first_trials[label], plugins):
+                    with isolated(SharedState(), offers):
+                        source = build_sound_data(protocol, plugins)
+                        cautions = list(list_cautions(source, first_trials[label], plugins))
+                    for sentence in cautions:
                         yield Calibrating(label, caution=sentence)
                 if store.calibrations(protocol.key):
                     continue
-                scorer = BaselineScorer(protocol, plugins, source)
+                with isolated(SharedState(), offers):
+                    scorer = BaselineScorer(protocol, plugins, source)
                 for sampler in scorer.samplers:
                     yield Calibrating(label, sampler.name)
-                    rows += scorer.score(sampler)
+                    with isolated(SharedState(), offers):
+                        rows += scorer.score(sampler)
             except GanbenchError as error:
                 place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error

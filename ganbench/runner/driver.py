@@ -19,6 +19,7 @@ from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_l
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
 from ganbench.runner.environment import caution_disk, collect_facts
+from ganbench.runner.isolation import importing, restored
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
@@ -103,9 +104,11 @@ def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
     from ganbench.engine import device
 
     device.choose(settings.device)
-    plugins = registry.load(files=settings.files, plugins=settings.offers)
+    with importing(settings.files):
+        plugins = registry.load(files=settings.files, plugins=settings.offers)
     remarks = caution_disk(results_folder(suite, settings))
-    return plugins, replace(plan.make(suite, plugins), remarks=remarks)
+    with restored(plugins):
+        return plugins, replace(plan.make(suite, plugins), remarks=remarks)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:

@@ -17,6 +17,7 @@ from ganbench.api.trials import Batch, Part, Trial, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
 from ganbench.engine.data_digest import digest_data
+from ganbench.engine.shared_state import SharedState
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
@@ -28,6 +29,7 @@ from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
 from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
+from ganbench.runner.isolation import ProcessChanged, isolated, list_batch_offers
 
 if TYPE_CHECKING:
     import torch
@@ -71,12 +73,19 @@ def run_batch(
     the plugin `files` as the run's plan read them. Where code or data are not those of the plan, nothing is trained. An
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
-    in two halves, each a batch of its own.
+    in two halves, each a batch of its own. A batch that changes what all methods of its process share fails; its
+    records have the changes as the fact `process_changes`.
     """
+    configured = devices.configure(device)
+    state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
-    job = Job(batch, plugins, devices.configure(device), folder, every)
+    job = Job(batch, plugins, configured, folder, every)
     try:
-        job.run(report)
+        with isolated(state, list_batch_offers(batch, plugins)):
+            job.run(report)
+    except ProcessChanged as error:
+        job.discard(error)
+        out_of_memory = False
     except Exception as error:
         job.error, out_of_memory = describe_error(error), is_out_of_memory(error)
     else:
@@ -185,6 +194,12 @@ class Job:
         self.scores = [[score for scores in scorer.history for score in scores[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
         self.facts["resumed"] = training.stage.done
+
+    def discard(self, error: ProcessChanged) -> None:
+        """Fail the batch without scores, and drop references that may have been computed after the change."""
+        self.error, self.facts = str(error), {**self.facts, "process_changes": error.changes}
+        self.scores, self.last = [[] for _ in self.batch.trials], None
+        _references.clear()
 
     def make_records(self) -> list[Record]:
         """Return one record for each trial, in the batch's order."""

@@ -119,6 +119,19 @@ def test_the_batch_of_a_worker_that_dies_once_is_finished_by_another(tmp_path: P
     assert attempts == {"bad": 2, "good": 1}
 
 
+def test_a_worker_that_its_batch_has_changed_is_replaced_and_no_attempt_is_counted() -> None:
+    names = ["good", "bad one", "bad two", "better"]
+    events = list(local.build(jobs=1)(works.change_process_if_bad, map(make_batch, names)))
+    ends = [event for event in events if isinstance(event, Finished)]
+    assert sorted(works.name_of(end.batch) for end in ends) == sorted(names)
+    assert {end.attempts for end in ends} == {1}
+    assert sum(isinstance(event, Started) for event in events) == len(names)
+    workers = [end.records[0].facts["process"] for end in ends]
+    for i, end in enumerate(ends):
+        if works.name_of(end.batch).startswith("bad"):
+            assert workers[i] not in workers[i + 1 :]
+
+
 def test_work_that_raises_system_exit_is_lost_and_its_worker_goes_on() -> None:
     events = list(local.build(jobs=1)(works.raise_system_exit_if_bad, [make_batch("bad"), make_batch("good")]))
     assert outcomes(events) == {"bad": "failed", "good": "finished"}

@@ -82,6 +82,12 @@ be_killed_if_bad = partial(act_if_bad, kill_this_process)
 oversleep_if_bad = partial(act_if_bad, partial(time.sleep, 60))
 
 
+def change_process_if_bad(batch: Batch, report: Report) -> list[Record]:
+    """Report the number of the process, and for batches whose name begins with bad that they changed it."""
+    changed = {"process_changes": ["something"]} if name_of(batch).startswith("bad") else {}
+    return make_records(batch, process=os.getpid(), **changed)
+
+
 def return_unpicklable(batch: Batch, report: Report) -> list[Any]:
     """Return a result that cannot be pickled."""
     return [lambda: None]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, Started, hookimpl
 
-from ganbench_plugins.executors.process import WorkerContext, initialise_worker, log_path, run_task
+from ganbench_plugins.executors.process import REPLACE_ME, WorkerContext, initialise_worker, log_path, run_task
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -140,7 +140,9 @@ class WorkerPool:
             for number in [number for number, task in self.tasks.items() if broken or task.future.done()]:
                 yield from self.read_messages()  # sent before the worker ended
                 task = self.tasks.pop(number)
-                if task.attempts < ATTEMPTS and has_worker_died(task.future):
+                if task.worker == 0 and exit_code(task.future) == REPLACE_ME:  # its worker never began it
+                    yield from self.submit(number, task.batch, task.attempts)
+                elif task.attempts < ATTEMPTS and has_worker_died(task.future):
                     yield from self.submit(number, task.batch, task.attempts + 1)
                 else:
                     yield self.build_end_event(task)
@@ -207,6 +209,11 @@ def has_worker_died(future: Future[bytes]) -> bool:
     from pebble import ProcessExpired
 
     return future.done() and not future.cancelled() and isinstance(future.exception(), ProcessExpired)
+
+
+def exit_code(future: Future[bytes]) -> int | None:
+    """Return the exit code of the worker that died with a task, None if none did."""
+    return getattr(future.exception(), "exitcode", None) if has_worker_died(future) else None
 
 
 def describe_exit(worker: int, code: int | None) -> str:

@@ -21,9 +21,13 @@ THREADED_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 """Libraries whose number of threads is the environment variable <NAME>_NUM_THREADS."""
 REPORT_INTERVAL = 0.1
 """Seconds between two progress messages."""
+REPLACE_ME = 87
+"""The exit code of a worker that leaves its next task to another: its process was changed by the task before."""
 
 _driver: Connection
 """In a worker: the pipe on which it reports to its driver. A global, because pebble keeps no state between tasks."""
+_changed = False
+"""In a worker: whether a task changed its process, by the fact `process_changes` of its records."""
 
 
 class Worker(SpawnProcess):
@@ -100,7 +104,13 @@ def exit_with_driver() -> None:
 
 
 def run_task(number: int, task: bytes) -> bytes:
-    """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none."""
+    """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none.
+
+    A worker whose process was changed by its last task exits before it begins this one.
+    """
+    global _changed
+    if _changed:
+        os._exit(REPLACE_ME)
     # One small write to a pipe is atomic (POSIX), so a worker killed while it sends leaves no lock behind.
     _driver.send((number, os.getpid()))
     last_report = -REPORT_INTERVAL
@@ -114,7 +124,9 @@ def run_task(number: int, task: bytes) -> bytes:
     try:
         work, batch = pickle.loads(task)
         sys.stderr.write(f"\n== {batch.label}\n")
-        return pickle.dumps(tuple(work(batch, report)))
+        records = tuple(work(batch, report))
+        _changed = any("process_changes" in record.facts for record in records)
+        return pickle.dumps(records)
     except BaseException:
         sys.stderr.write(text := traceback.format_exc(limit=-8))
         return pickle.dumps(text)
