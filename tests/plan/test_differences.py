@@ -38,7 +38,7 @@ def describe(**keys: Any) -> str:
         (
             'from = "wgan-gp"\noptimizer = "sgd"\nloss = { name = "least-squares", a = 0.5 }',
             'mine = wgan-gp with loss = { name = "least-squares", a = 0.5 } (recipe: "wasserstein"), '
-            'optimizer = "sgd" (recipe: { name = "adam", beta1 = 0.0, beta2 = 0.9 })',
+            'optimizer = "sgd" (recipe: { name = "adam", lr = 0.0001, beta1 = 0.0, beta2 = 0.9 })',
         ),
         (
             'from = "wgan-gp"\ngenerator_optimizer = { lr = 1e-3 }\nema = 0.5',
