@@ -63,7 +63,7 @@ def list_optimizers(method: Method) -> tuple[Use, Use]:
 def compare_terms(key: str, new: Sequence[Use], old: Sequence[Use], registry: Registry) -> Iterator[Difference]:
     """Yield the differences of two lists of terms: term by term and what is added, or the lists as a whole."""
     if [use.name for use in new[: len(old)]] != [use.name for use in old]:
-        yield from compare_values(key, *([normalise(use, key, registry) for use in uses] for uses in (new, old)))
+        yield key, write_value(new), write_value(old)
         return
     for term, old_term in zip(new, old, strict=False):
         weights = normalise_scalar(term.weight), normalise_scalar(old_term.weight)
@@ -72,15 +72,15 @@ def compare_terms(key: str, new: Sequence[Use], old: Sequence[Use], registry: Re
         yield from compare_values(f"{term.name}.where", term.where, old_term.where)
         yield from compare_uses(term.name, key, term, old_term, registry)
     if added := new[len(old) :]:
-        yield f"add_{key}", write_value([normalise(use, key, registry) for use in added]), ""
+        yield f"add_{key}", write_value(added), ""
 
 
 def compare_uses(key: str, kind: str, new: Use, old: Use, registry: Registry) -> Iterator[Difference]:
     """Yield the differences of two uses: option by option if they are of the same offer."""
-    new, old = normalise(new, kind, registry), normalise(old, kind, registry)
     if new.name != old.name:
         yield key, write_value(new), write_value(old)
         return
+    new, old = normalise(new, kind, registry), normalise(old, kind, registry)
     parameters = registry.get(kind, new.name).options.parameters
     for option in parameters:
         default = parameters[option].default

@@ -210,4 +210,6 @@ def write_value(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {write_value(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(write_value, value))}]"
-    return "inf" if value == "inf" else json.dumps(value)
+    if isinstance(value, float) or value in ("inf", "-inf"):
+        return str(value)
+    return json.dumps(value, default=str)  # a default may be of any type

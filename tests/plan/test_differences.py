@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ganbench import plan, registry
+from ganbench import Method, Objective, Offer, Use, hookimpl, plan, registry
 from ganbench.suite.loading import parse
 
 from tests.support.tiny_suite import suite as small
@@ -38,7 +40,7 @@ def describe(**keys: Any) -> str:
         (
             'from = "wgan-gp"\noptimizer = "sgd"\nloss = { name = "least-squares", a = 0.5 }',
             'mine = wgan-gp with loss = { name = "least-squares", a = 0.5 } (recipe: "wasserstein"), '
-            'optimizer = "sgd" (recipe: { name = "adam", beta1 = 0.0, beta2 = 0.9 })',
+            'optimizer = "sgd" (recipe: { name = "adam", lr = 0.0001, beta1 = 0.0, beta2 = 0.9 })',
         ),
         (
             'from = "wgan-gp"\ngenerator_optimizer = { lr = 1e-3 }\nema = 0.5',
@@ -79,6 +81,22 @@ def test_a_method_that_starts_from_one_of_the_suites_own_is_compared_with_it() -
     own = {"name": "own", "loss": "hinge"}
     line = "mine = own with critic_steps = 3 (there: 1)"
     assert describe(before=[own], **{"from": "own", "critic_steps": 3}) == line
+
+
+def test_a_default_of_any_type_and_an_infinite_one_are_shown() -> None:
+    class Odd:
+        @hookimpl
+        def ganbench_losses(self) -> Any:
+            yield Offer("odd", lambda place=Path("here"), most=math.inf: Objective(abs, abs), "An odd loss.")
+
+        @hookimpl
+        def ganbench_methods(self) -> Any:
+            yield Offer("oddly", lambda: Method(loss=Use("odd")), "An odd recipe.")
+
+    table = {"name": "mine", "from": "oddly", "loss": {"place": "there", "most": 1.0}}
+    suite = parse(small(methods=None, method=[table], success=None))
+    line = 'mine = oddly with loss.place = "there" (recipe: "here"), loss.most = 1.0 (recipe: inf)'
+    assert plan.make(suite, registry.load(plugins=[Odd()])).methods["mine"] == line
 
 
 def test_a_recipe_is_its_name() -> None:
