@@ -163,7 +163,7 @@ class Play(Protocol):
     `answers_real` and `answers_fake` map the name of every answer of the critic to the answer.
     `critic(x)` returns the value [n] whose gradient is penalised. A penalty differentiates `critic(x).sum()`.
     `generator(z)` returns samples before any view.
-    In a conditional model, `critic(x)` and `generator(z)` need n rows: each row has the label of its place in the batch.
+    In a conditional model, `critic(x)` and `generator(z)` need n rows: a row has the label of its place in the batch.
     `latent` [n, width] is the generator's whole input. `codes` has the latent codes that inputs added, by name.
     `labels` [n] are the labels of a conditional model, otherwise None.
     `draws` has the random numbers that this term declared, by name.

@@ -23,7 +23,11 @@ from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedStep
 
 Auxiliary = dict[str, Any]
-"""The second return value of a loss: `state`, the new state of every stateful plugin by name, and `loss`, the value."""
+"""The second return value of a loss.
+
+`state` is the new state of every stateful plugin by name, `loss` the value, and `parts` what it was made of: the scores
+that the critic's loss read, [n], and each term as it was added, a scalar. They are computed for the loss anyway.
+"""
 
 Persistent = tuple[Any, ...]
 """Tensors that are updated in place and never replaced: parameters, buffers, states, progress, scheduled scalars."""
@@ -72,13 +76,23 @@ class MemberLosses:
         )
         scores = (play.scores_real if needs_both else None, play.scores_fake)
         value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
+        parts = name_scores(*scores) if player == "critic" else {}
         for link in self.program.terms:
             term = getattr(link.part, player)
             if term is not None and link.name in self.due:
                 play.draws = self.step_inputs["draws"].get(link.name, {})
                 extra = _call_with_state(link.name, link.part.init, term, (play,), state)
-                value = value + link.weight * link.part.every * extra
-        return value, {"state": state, "loss": value}
+                added = link.weight * link.part.every * extra
+                value = value + added
+                if player == "critic" or link.part.critic is None:
+                    parts[f"term.{link.name}"] = added if isinstance(added, Tensor) else torch.full_like(value, added)
+        return value, {"state": state, "loss": value, "parts": parts}
+
+
+def name_scores(real: Any, fake: Any) -> dict[str, Tensor]:
+    """Return by name what a loss reads, if it is one number for each sample, [n]; features have no mean of meaning."""
+    seen = {"scores.real": real, "scores.fake": fake}
+    return {name: scores for name, scores in seen.items() if isinstance(scores, Tensor) and scores.dim() == 1}
 
 
 def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, ...], state: dict[str, State]) -> Any:
@@ -129,6 +143,7 @@ class Game:
         self.losses = {
             player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
         }
+        self.parts: dict[str, Tensor] = {}
         self.total_updates = torch.zeros((), dtype=torch.long, device=any_leaf.device)
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
         self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
@@ -195,6 +210,7 @@ class Game:
             for leaf, value in plugin_state.items():
                 self.state[name][leaf].copy_(value)
         self.losses[player] = aux["loss"]
+        self.parts |= aux.get("parts", {})
         self.total_updates += 1
         self.diverged_at = torch.where(
             (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at

@@ -16,10 +16,11 @@ from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, GlobalRandomGuard, Stacked, build_stages, cast_floating
-from ganbench.engine.functional import call_module, member_norms
+from ganbench.engine.functional import call_module
 from ganbench.engine.labels import require_labels
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
 from ganbench.engine.step_inputs import StepInputs, draw_evaluation_labels, draw_evaluation_latent
@@ -128,7 +129,7 @@ class Training:
         scalars, recorded = [scalar for scalar, _ in self.scalars.schedules], self.players_to_record()
         game = Game(self.program, ensemble, SEED_MAPS[self.mode], optimizers, state, self.progress, scalars, recorded)
         if previous is not None:
-            game.updates, game.total_updates = previous.updates, previous.total_updates
+            game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
@@ -165,7 +166,7 @@ class Training:
             self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
             self.train_step(t, game, stage.inputs)
             if (t + 1) % interval == 0 or t == 0:
-                self.trace.append((t + 1, self.collect_signals(game)))
+                self.trace.append((t + 1, collect_signals(game)))
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
@@ -205,27 +206,6 @@ class Training:
             weights = game.ensemble.detached["generator"]
             torch._foreach_lerp_(list(self.average.values()), [weights[n] for n in self.average], 1 - self.program.ema)
 
-    @staticmethod
-    @torch.no_grad()
-    def collect_signals(game: Game) -> dict[str, Tensor]:
-        """Return the signals of all members by name, [S] each, on the device.
-
-        `loss.*` is the loss of a player, `weights.*` the root mean square of a player's parameters, and
-        `gradient.generator` the norm of the gradient of the generator's last update. Every scalar in the state of a
-        plugin is a signal too, named `<plugin>.<name>`.
-        """
-        signals = {f"loss.{player}": value for player, value in game.losses.items()}
-        players = game.ensemble.parameters
-        for player, parameters in players.items():
-            if parameters:
-                count = sum(p[0].numel() for p in parameters.values())
-                signals[f"weights.{player}"] = member_norms(parameters.values()) / count**0.5
-        if gradients := [p.grad for p in players["generator"].values() if p.grad is not None]:
-            signals["gradient.generator"] = member_norms(gradients)
-        for name, state in game.state.items():
-            signals |= {f"{name}.{leaf}": value.clone() for leaf, value in state.items() if value.dim() == 1}
-        return signals
-
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
         """Return a copy of the batch's state after this generator step; only this function waits for the device.
 
@@ -234,7 +214,6 @@ class Training:
         generators = game.ensemble.detached["generator"]
         finite = torch.stack([p.flatten(1).isfinite().all(1) for p in generators.values()]).all(0)
         game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.total_updates, game.diverged_at)
-        names = self.trace[0][1] if self.trace else {}
         steps = [t for t, _ in self.trace]
         return Snapshot(
             step=step,
@@ -244,7 +223,7 @@ class Training:
             generators={name: p.clone() for name, p in generators.items()},
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
             diverged_at=game.diverged_at.tolist(),
-            signals={n: (steps, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
+            signals={name: (steps, series.T.contiguous().cpu()) for name, series in stack_trace(self.trace).items()},
             updates={**game.updates, "flops": game.flops},
         )
 

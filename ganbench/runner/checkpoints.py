@@ -24,7 +24,7 @@ from ganbench.results.files import checkpoint_path, write_file
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
 """Version of the checkpoint's content; raise it when the content changes."""
 
 CHECKPOINT_SECONDS = 30.0
