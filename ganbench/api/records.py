@@ -69,7 +69,8 @@ class Record:
     states of plugins (docs/outcomes.md lists them).
     `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
     `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.
-    `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine.
+    `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
+    `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN.
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
     were averaged.
     """

@@ -40,6 +40,7 @@ def save_state(training: Training) -> tuple[Stacked, Numbers]:
     numbers = {  # the keys, and the names of the tensors, are a stored format: runner.checkpoints.FORMAT
         "stage": stage.number,
         "done": stage.done,
+        "stopped_at": training.stopped_at,
         "taken": game.updates,
         "flops": game.flops,
         "drawn": {player: inputs.steps_drawn for player, inputs in stage.inputs.items()},
@@ -65,6 +66,7 @@ def restore_state(training: Training, tensors: Stacked, numbers: Numbers) -> Non
             f"{stage.steps.start} to step {stage.steps.stop}"
         )
     stage.done, game = numbers["done"], stage.game
+    training.stopped_at = numbers["stopped_at"]
     for name, tensor in iterate_state(training, stage):
         tensor.copy_(require_tensor(tensors, name, tensor))
     game.updates, game.flops = dict(numbers["taken"]), numbers["flops"]

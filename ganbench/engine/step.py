@@ -216,6 +216,18 @@ class Game:
             (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at
         )
 
+    def is_dead(self) -> bool:
+        """Return whether every member has diverged and has a NaN among the parameters of each player.
+
+        A NaN reaches every sample and every later update, so all that follows is NaN; infinite parameters are not
+        enough, because a bounded layer may hide them. This waits for the device.
+        """
+        if bool((self.diverged_at < 0).any()):
+            return False
+        players = (parameters.values() for parameters in self.ensemble.detached.values() if parameters)
+        has_nan = [torch.stack([p.reshape(len(p), -1).isnan().any(1) for p in player]).any(0) for player in players]
+        return bool(torch.stack(has_nan).all())
+
     def step(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
         """Compute the gradients of these players at the same point on the same batch, then update each player."""
         gradients = {player: self.gradients(player, step_inputs) for player in players}

@@ -34,6 +34,9 @@ RECORD_FROM = 100
 TRACE_POINTS = 200
 """Signals are stored at about this many generator steps of a run."""
 
+STOP_INTERVAL = 64
+"""Every so many generator steps, a batch stops if all its members are dead: rarely enough to wait for the device."""
+
 
 @dataclass(kw_only=True)
 class Stage:
@@ -77,6 +80,7 @@ class Training:
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
         self.average: Stacked | None = None
         self.stage: Stage | None = None
+        self.stopped_at: int | None = None
 
     @cached_property
     def ensembles(self) -> list[Ensemble]:
@@ -93,6 +97,8 @@ class Training:
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
         """Train to the end of the budget and yield a snapshot at each evaluation point.
 
+        Once all members are dead (`Game.is_dead`), nothing more is trained, but the remaining snapshots follow. Then
+        `stopped_at` is the generator step after which that was found. A growing network stops in its last stage only.
         `report(step, steps)` is called after each generator step. A restored training (`engine.checkpoint`) continues
         from the step at which it was saved.
         """
@@ -163,10 +169,13 @@ class Training:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
         guard, interval = GlobalRandomGuard(), max(1, total // TRACE_POINTS)
         for t in range(stage.done, steps.stop):
-            self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            self.train_step(t, game, stage.inputs)
-            if (t + 1) % interval == 0 or t == 0:
-                self.trace.append((t + 1, collect_signals(game)))
+            if self.stopped_at is None:
+                self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
+                self.train_step(t, game, stage.inputs)
+                if (t + 1) % interval == 0 or t == 0:
+                    self.trace.append((t + 1, collect_signals(game)))
+                if (t + 1) % STOP_INTERVAL == 0 and t + 1 < steps.stop == total and game.is_dead():
+                    self.stopped_at = t + 1
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
@@ -212,7 +221,7 @@ class Training:
         A member whose generator has a parameter that is not finite counts as diverged.
         """
         generators = game.ensemble.detached["generator"]
-        finite = torch.stack([p.flatten(1).isfinite().all(1) for p in generators.values()]).all(0)
+        finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators.values()]).all(0)
         game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.total_updates, game.diverged_at)
         steps = [t for t, _ in self.trace]
         return Snapshot(
