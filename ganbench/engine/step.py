@@ -5,9 +5,11 @@ The optimizers work on the stacked parameters [S, ...].
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from ganbench.engine.functional import map_leaves
 from ganbench.engine.play import Play
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedStep
+from ganbench.errors import GanbenchError
 
 Auxiliary = dict[str, Any]
 """The second return value of a loss.
@@ -75,7 +78,12 @@ class MemberLosses:
             stage_progress=self.stage_progress,
         )
         scores = (play.scores_real if needs_both else None, play.scores_fake)
-        value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
+        try:
+            value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
+        except (TypeError, AttributeError) as error:
+            if scores[0] is None:
+                refuse_unpaired(error)
+            raise
         parts = name_scores(*scores) if player == "critic" else {}
         for link in self.program.terms:
             term = getattr(link.part, player)
@@ -104,6 +112,19 @@ def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, 
         return function(*arguments)
     value, state[name] = function(*arguments, state[name])
     return value
+
+
+def refuse_unpaired(error: TypeError | AttributeError) -> None:
+    """Raise GanbenchError if this error of a generator's loss comes from a use of its `real`, which is None."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_plugin = [frame for frame in frames if frame.filename != __file__]
+    if "NoneType" not in str(error) or error.__cause__ is not None or frames[-1].filename == __file__:
+        return
+    place = f"{Path(in_plugin[0].filename).name}, line {in_plugin[0].lineno}"
+    raise GanbenchError(
+        f"the loss reads `real` in generator(real, fake), where it is None ({place}: {error}). Set paired=True in its "
+        "Objective, so that the generator's loss receives the real scores, or do not use them."
+    ) from error
 
 
 class Game:
