@@ -65,10 +65,12 @@ class Record:
     `error` is the message of the error that ended the trial, "" if there was none.
     `diverged_at` is the optimizer step, counted over both players, at which a loss or a weight was first
     found non-finite; -1 if never.
-    `signals` maps a name to (generator steps, values): losses, norms, and the 0-d states of plugins.
+    `signals` maps a name to (generator steps, values): losses, mean scores, terms, norms, and the 0-d
+    states of plugins (docs/outcomes.md lists them).
     `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
     `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.
-    `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine.
+    `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
+    `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN.
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
     were averaged.
     """

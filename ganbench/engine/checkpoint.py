@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ganbench.engine.ensemble import Stacked
+from ganbench.engine.signals import stack_trace
 from ganbench.engine.snapshot import Numbers
 from ganbench.engine.train import Stage, Training
 
@@ -26,11 +27,12 @@ def save_state(training: Training) -> tuple[Stacked, Numbers]:
     """
     stage = training.stage
     assert stage is not None
-    game, names = stage.game, list(training.trace[0][1]) if training.trace else []
+    game, series = stage.game, stack_trace(training.trace)
     tensors = dict(iterate_state(training, stage)) | {
         f"losses/{player}": value for player, value in game.losses.items()
     }
-    tensors |= {f"trace/{name}": torch.stack([values[name] for _, values in training.trace]) for name in names}
+    tensors |= {f"parts/{name}": value for name, value in game.parts.items()}
+    tensors |= {f"trace/{name}": values for name, values in series.items()}
     optimizers = {}
     for player, optimizer in game.optimizers.items():
         optimizers[player], optimizer_tensors = save_optimizer(optimizer)
@@ -38,11 +40,13 @@ def save_state(training: Training) -> tuple[Stacked, Numbers]:
     numbers = {  # the keys, and the names of the tensors, are a stored format: runner.checkpoints.FORMAT
         "stage": stage.number,
         "done": stage.done,
+        "stopped_at": training.stopped_at,
         "taken": game.updates,
         "flops": game.flops,
         "drawn": {player: inputs.steps_drawn for player, inputs in stage.inputs.items()},
+        "parts": list(game.parts),
         "trace": [step for step, _ in training.trace],
-        "signals": names,
+        "signals": list(series),
         "optimizers": optimizers,
     }
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, numbers
@@ -62,10 +66,12 @@ def restore_state(training: Training, tensors: Stacked, numbers: Numbers) -> Non
             f"{stage.steps.start} to step {stage.steps.stop}"
         )
     stage.done, game = numbers["done"], stage.game
+    training.stopped_at = numbers["stopped_at"]
     for name, tensor in iterate_state(training, stage):
         tensor.copy_(require_tensor(tensors, name, tensor))
     game.updates, game.flops = dict(numbers["taken"]), numbers["flops"]
     game.losses = {player: tensors[f"losses/{player}"].to(training.device) for player in game.losses}
+    game.parts = {name: tensors[f"parts/{name}"].to(training.device) for name in numbers["parts"]}
     for player, inputs in stage.inputs.items():
         inputs.steps_drawn = numbers["drawn"][player]
     series = {name: tensors[f"trace/{name}"].to(training.device) for name in numbers["signals"]}

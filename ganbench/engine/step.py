@@ -5,9 +5,11 @@ The optimizers work on the stacked parameters [S, ...].
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,9 +24,14 @@ from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedLoop, RecordedStep
+from ganbench.errors import GanbenchError
 
 Auxiliary = dict[str, Any]
-"""The second return value of a loss: `state`, the new state of every stateful plugin by name, and `loss`, the value."""
+"""The second return value of a loss.
+
+`state` is the new state of every stateful plugin by name, `loss` the value, and `parts` what it was made of: the scores
+that the critic's loss read, [n], and each term as it was added, a scalar. They are computed for the loss anyway.
+"""
 
 Persistent = tuple[Any, ...]
 """Tensors that are updated in place and never replaced: parameters, buffers, states, progress, scheduled scalars."""
@@ -70,14 +77,29 @@ class MemberLosses:
             stage_progress=self.stage_progress,
         )
         scores = (play.scores_real if needs_both else None, play.scores_fake)
-        value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
+        try:
+            value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
+        except (TypeError, AttributeError) as error:
+            if scores[0] is None:
+                refuse_unpaired(error)
+            raise
+        parts = name_scores(*scores) if player == "critic" else {}
         for link in self.program.terms:
             term = getattr(link.part, player)
             if term is not None and link.name in self.due:
                 play.draws = self.step_inputs["draws"].get(link.name, {})
                 extra = _call_with_state(link.name, link.part.init, term, (play,), state)
-                value = value + link.weight * link.part.every * extra
-        return value, {"state": state, "loss": value}
+                added = link.weight * link.part.every * extra
+                value = value + added
+                if player == "critic" or link.part.critic is None:
+                    parts[f"term.{link.name}"] = added if isinstance(added, Tensor) else torch.full_like(value, added)
+        return value, {"state": state, "loss": value, "parts": parts}
+
+
+def name_scores(real: Any, fake: Any) -> dict[str, Tensor]:
+    """Return by name what a loss reads, if it is one number for each sample, [n]; features have no mean of meaning."""
+    seen = {"scores.real": real, "scores.fake": fake}
+    return {name: scores for name, scores in seen.items() if isinstance(scores, Tensor) and scores.dim() == 1}
 
 
 def reparametrise(program: Program, d: Parameters, state: dict[str, State]) -> Parameters:
@@ -97,6 +119,19 @@ def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, 
         return function(*arguments)
     value, state[name] = function(*arguments, state[name])
     return value
+
+
+def refuse_unpaired(error: TypeError | AttributeError) -> None:
+    """Raise GanbenchError if this error of a generator's loss comes from a use of its `real`, which is None."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_plugin = [frame for frame in frames if frame.filename != __file__]
+    if "NoneType" not in str(error) or error.__cause__ is not None or frames[-1].filename == __file__:
+        return
+    place = f"{Path(in_plugin[0].filename).name}, line {in_plugin[0].lineno}"
+    raise GanbenchError(
+        f"the loss reads `real` in generator(real, fake), where it is None ({place}: {error}). Set paired=True in its "
+        "Objective, so that the generator's loss receives the real scores, or do not use them."
+    ) from error
 
 
 class Game:
@@ -139,6 +174,7 @@ class Game:
         self.losses = {
             player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
         }
+        self.parts: dict[str, Tensor] = {}
         self.total_updates = torch.zeros((), dtype=torch.long, device=any_leaf.device)
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
         self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
@@ -217,10 +253,23 @@ class Game:
             for leaf, value in plugin_state.items():
                 self.state[name][leaf].copy_(value)
         self.losses[player] = aux["loss"]
+        self.parts |= aux.get("parts", {})
         self.total_updates += 1
         self.diverged_at = torch.where(
             (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at
         )
+
+    def is_dead(self) -> bool:
+        """Return whether every member has diverged and has a NaN among the parameters of each player.
+
+        A NaN reaches every sample and every later update, so all that follows is NaN; infinite parameters are not
+        enough, because a bounded layer may hide them. This waits for the device.
+        """
+        if bool((self.diverged_at < 0).any()):
+            return False
+        players = (parameters.values() for parameters in self.ensemble.detached.values() if parameters)
+        has_nan = [torch.stack([p.reshape(len(p), -1).isnan().any(1) for p in player]).any(0) for player in players]
+        return bool(torch.stack(has_nan).all())
 
     def step(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
         """Compute the gradients of these players at the same point on the same batch, then update each player.

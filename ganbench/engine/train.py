@@ -17,12 +17,12 @@ from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
-from ganbench.engine.functional import member_norms
 from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.labels import require_labels
 from ganbench.engine.play import open_play
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
 from ganbench.engine.step_inputs import StepInputs, draw_evaluation_labels, draw_evaluation_latent
@@ -41,6 +41,9 @@ COMPARED_EVERY = 1024
 
 GUARDED_STEPS = 3
 """In so many first steps, and at evaluation points, no global random generator may change. Later steps are replayed."""
+
+STOP_INTERVAL = 64
+"""Every so many generator steps, a batch stops if all its members are dead: rarely enough to wait for the device."""
 
 
 @dataclass(kw_only=True)
@@ -85,6 +88,7 @@ class Training:
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
         self.average: Stacked | None = None
         self.stage: Stage | None = None
+        self.stopped_at: int | None = None
 
     @cached_property
     def ensembles(self) -> list[Ensemble]:
@@ -101,6 +105,8 @@ class Training:
     def run(self, report: Callable[[int, int], None] = lambda step, steps: None) -> Iterator[Snapshot]:
         """Train to the end of the budget and yield a snapshot at each evaluation point.
 
+        Once all members are dead (`Game.is_dead`), nothing more is trained, but the remaining snapshots follow. Then
+        `stopped_at` is the generator step after which that was found. A growing network stops in its last stage only.
         `report(step, steps)` is called after each generator step. A restored training (`engine.checkpoint`) continues
         from the step at which it was saved.
         """
@@ -140,7 +146,7 @@ class Training:
             self.program, ensemble, seed_map, optimizers, state, self.progress, scalars, recorded, self.is_compared
         )
         if previous is not None:
-            game.updates, game.total_updates = previous.updates, previous.total_updates
+            game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
         self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
         return game
@@ -184,12 +190,15 @@ class Training:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
         interval, start = max(1, total // TRACE_POINTS), stage.done
         for t in range(stage.done, steps.stop):
-            self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-            is_guarded = t < start + GUARDED_STEPS or t + 1 in self.budget.snapshots
-            with GlobalRandomGuard(self.device) if is_guarded else nullcontext():
-                self.train_step(t, game, stage.inputs)
-            if (t + 1) % interval == 0 or t == 0:
-                self.trace.append((t + 1, self.collect_signals(game)))
+            if self.stopped_at is None:
+                self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
+                is_guarded = t < start + GUARDED_STEPS or t + 1 in self.budget.snapshots
+                with GlobalRandomGuard(self.device) if is_guarded else nullcontext():
+                    self.train_step(t, game, stage.inputs)
+                if (t + 1) % interval == 0 or t == 0:
+                    self.trace.append((t + 1, collect_signals(game)))
+                if (t + 1) % STOP_INTERVAL == 0 and t + 1 < steps.stop == total and game.is_dead():
+                    self.stopped_at = t + 1
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
@@ -228,36 +237,14 @@ class Training:
             weights = game.ensemble.detached["generator"]
             torch._foreach_lerp_(list(self.average.values()), [weights[n] for n in self.average], 1 - self.program.ema)
 
-    @staticmethod
-    @torch.no_grad()
-    def collect_signals(game: Game) -> dict[str, Tensor]:
-        """Return the signals of all members by name, [S] each, on the device.
-
-        `loss.*` is the loss of a player, `weights.*` the root mean square of a player's parameters, and
-        `gradient.generator` the norm of the gradient of the generator's last update. Every scalar in the state of a
-        plugin is a signal too, named `<plugin>.<name>`.
-        """
-        signals = {f"loss.{player}": value for player, value in game.losses.items()}
-        players = game.ensemble.parameters
-        for player, parameters in players.items():
-            if parameters:
-                count = sum(p[0].numel() for p in parameters.values())
-                signals[f"weights.{player}"] = member_norms(parameters.values()) / count**0.5
-        if gradients := [p.grad for p in players["generator"].values() if p.grad is not None]:
-            signals["gradient.generator"] = member_norms(gradients)
-        for name, state in game.state.items():
-            signals |= {f"{name}.{leaf}": value.clone() for leaf, value in state.items() if value.dim() == 1}
-        return signals
-
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
         """Return a copy of the batch's state after this generator step; only this function waits for the device.
 
         A member whose generator has a parameter that is not finite counts as diverged.
         """
         generators = game.ensemble.detached["generator"]
-        finite = torch.stack([p.flatten(1).isfinite().all(1) for p in generators.values()]).all(0)
+        finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators.values()]).all(0)
         game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.total_updates, game.diverged_at)
-        names = self.trace[0][1] if self.trace else {}
         steps = [t for t, _ in self.trace]
         return Snapshot(
             step=step,
@@ -267,7 +254,7 @@ class Training:
             generators={name: p.clone() for name, p in generators.items()},
             average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
             diverged_at=game.diverged_at.tolist(),
-            signals={n: (steps, torch.stack([values[n] for _, values in self.trace], 1).cpu()) for n in names},
+            signals={name: (steps, series.T.contiguous().cpu()) for name, series in stack_trace(self.trace).items()},
             updates={**game.updates, "flops": game.flops},
             state=game.state,
         )

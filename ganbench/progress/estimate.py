@@ -25,8 +25,8 @@ TRY_SECONDS = 3.0
 WARM = 60
 """Generator steps that are not timed: a long batch first records its step and then replays it faster."""
 
-ROW_BYTES = 30_000
-"""Bytes of a trial in the database, roughly: about 200 points of six signals, its scores, its plan."""
+ROW_BYTES = 45_000
+"""Bytes of a trial in the database, roughly: about 200 points of nine signals, its scores, its plan."""
 
 ShowProgress = Callable[[int, int], None]
 """Called with the number of tries that are done, and with the number of all."""

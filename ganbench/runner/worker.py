@@ -145,6 +145,8 @@ class Job:
             for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
                 member_scores += scores
             self.last = snapshot
+            if training.stopped_at is not None:
+                self.facts["stopped_at"] = training.stopped_at
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
             if not snapshot.final:

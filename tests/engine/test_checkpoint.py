@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from tests.support import tiny_suite as small
 from tests.support import unshipped_methods
-from tests.support.small_games import NS, images, make_training, mlp, ns_gan, ring
+from tests.support.small_games import GP, NS, images, make_training, mlp, ns_gan, ring
 
 STEPS = 24
 METHODS: dict[str, dict[str, Any]] = {
@@ -117,6 +117,9 @@ PARTS: dict[str, Callable[[], Training]] = {
     "growing": lambda: make_training(ns_gan(), unshipped_methods.make_growing_space(), images(), steps=20),
     "began": lambda: make_training(
         Program(objective=unshipped_methods.began()), unshipped_methods.make_space(), ring(), steps=20
+    ),
+    "a lazy term": lambda: make_training(
+        Program(objective=NS, constraints=(Link("gp", 1.0, replace(GP, every=9)),)), mlp(), ring(), steps=20
     ),
     "averaged path length": lambda: make_training(
         Program(objective=NS, constraints=(Link("path", 1.0, unshipped_methods.path_length()),), ema=0.9),

@@ -63,7 +63,8 @@ def test_a_run_stores_a_record_scores_signals_and_a_generator_of_every_trial(tmp
     assert set(frames.scores["name"]) == {"modes", "high-quality", "reverse-kl", "spread"}
     assert sorted(frames.scores["step"].unique()) == [2, 4]
     signals = {f"{signal}.{player}" for signal in ("loss", "weights") for player in ("critic", "generator")}
-    assert set(frames.signals["name"]) == signals | {"gradient.generator"}
+    signals |= {"gradient.generator", "scores.real", "scores.fake", "term.gradient-penalty"}
+    assert set(frames.signals["name"]) == signals
     assert set(frames.trials["critic_updates"]) == {4, 20}
     with Store(tmp_path / "results", readonly=True) as store:
         detail = store.detail(frames.trials["key"][0])
