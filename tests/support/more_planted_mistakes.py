@@ -224,6 +224,16 @@ def differentiate_the_wrong_player(losses, g, d):
     return grad(losses.generator, argnums=1, has_aux=True)(g, d)
 
 
+def build_counted_dynamics():
+    calls = []
+
+    def move(losses, g, d):
+        calls.append(1)
+        return grad(losses.generator, has_aux=True)(g, d)
+
+    return Dynamics(generator=move)
+
+
 DYNAMICS = (
     Planted("dynamics", Offer("state dropped", lambda: Dynamics(generator=drop_state), "Moves."), "drops the states"),
     Planted(
@@ -231,6 +241,7 @@ DYNAMICS = (
         Offer("wrong player", lambda: Dynamics(generator=differentiate_the_wrong_player), "Moves."),
         "its own parameters",
     ),
+    Planted("dynamics", Offer("counts its moves", build_counted_dynamics, "Moves."), "`len(generator.calls)` changes"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from queue import SimpleQueue
 from typing import NamedTuple
 
 import torch
@@ -74,6 +75,28 @@ def build_frozen(scale: Scalar = 1.0) -> Objective:
     return Objective(lambda real, fake: fixed * critic(real, fake), generator)
 
 
+class CountingCritic:
+    """A critic's loss that changes over after fifty calls, which it counts by hand."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, real: Tensor, fake: Tensor) -> Tensor:
+        self.calls += 1
+        return critic(real, fake) * (1.0 if self.calls <= 50 else 2.0)
+
+
+def hidden_change(function, at: int = 51):
+    """Return a function whose value doubles at this call; nothing can look into the queue that counts the calls."""
+    calls: SimpleQueue[int] = SimpleQueue()
+
+    def changing(*arguments):
+        calls.put(1)
+        return function(*arguments) * (2.0 if calls.qsize() >= at else 1.0)
+
+    return changing
+
+
 HALF = (Example({"real": [1.0], "fake": [0.0]}, {"generator": 0.5}, "(0 - 1)^2 / 2, Mao et al. 2017, equation 9"),)
 WRONG = (Example({"real": [0.0], "fake": [0.0]}, {"critic": 2.0}, SOURCE),)
 
@@ -122,6 +145,14 @@ LOSSES = (
     loss("log of a sigmoid", "softplus", critic=lambda r, f: critic(r, f) - (1 - f.sigmoid()).log().mean()),
     loss("a vector", "reduce it to one number", generator=lambda r, f: softplus(-f)),
     loss("a schedule read once", "a schedule of it changes nothing", build=build_frozen),
+    loss("counts by hand", "`critic.calls` changes from 1 to", build=lambda: Objective(CountingCritic(), generator)),
+    loss(
+        "counts by hand in a loop",
+        "Keep what changes from step to step as tensors in a state (`init`)",
+        build=lambda: Objective(CountingCritic(), generator),
+        stackable=False,
+    ),
+    loss("changes at call 51", "at call 51: it counts", build=lambda: Objective(hidden_change(critic), generator)),
     loss("a NumPy detour", "leaves torch", critic=lambda r, f: critic(r, f) + float(f.numpy().mean())),
 )
 
@@ -213,6 +244,12 @@ R1 = (Example({"slope": 1.7, "shape": [3, 4, 4]}, {"critic": 1.445}, "1.7^2 / 2"
 GP = (Example({"slope": 1.7, "shape": [3, 4, 4]}, {"critic": 0.49}, "(1.7 - 1)^2"),)
 MIX = {"mix": Draw("uniform", "sample")}
 
+
+def count_projections() -> Constraint:
+    calls = []
+    return Constraint(project=lambda d, progress: calls.append(1) or {n: p.clamp(-1, 1) for n, p in d.items()})
+
+
 CONSTRAINTS = (
     constraint("norm along axis 1", "its norm mixes samples or axes", penalty_along_axis_1),
     constraint("norm of the batch", "on the same batch twice", penalty_of_batch_norm),
@@ -244,6 +281,16 @@ CONSTRAINTS = (
     constraint("detached reparametrisation", "do not detach them", reparametrise=detach_weights),
     constraint("a wrap that sums", "for 4 samples", wrap=lambda critic: lambda x: critic(x).sum()),
     constraint("a missing mean", "reduce it to one number", lambda p: norms(p, p.real)),
+    constraint(
+        "changes at call 51",
+        "for equal inputs at call 51",
+        build=lambda: Constraint(critic=hidden_change(lambda play: play.scores_real.square().mean())),
+    ),
+    constraint(
+        "a projection that counts",
+        "`len(project.calls)` changes",
+        build=count_projections,
+    ),
     constraint("never due", "k >= 1", lambda p: norms(p, p.real).mean(), every=0),
 )
 
@@ -253,9 +300,14 @@ def input_(mistake: str, message: str, **fields) -> Planted:
     return Planted("inputs", Offer(mistake, lambda: Input(**fields), "An input."), message)
 
 
+def build_changing_view() -> Input:
+    return Input(view=hidden_change(lambda x, draws, progress: 1 * x))
+
+
 INPUTS = (
     input_("a view that flattens", "`view` turns", view=lambda x, draws, progress: x.flatten()),
     input_("a view in place", "in place", view=lambda x, draws, progress: x.mul_(0.9)),
     input_("noise never read", "never reads it", view=lambda x, d, p: 2 * x, draws={"noise": Draw("normal", "data")}),
+    Planted("inputs", Offer("a view that changes", build_changing_view, "An input."), "for equal inputs at call"),
     input_("a head never read", "no term reads it", heads={"code": 3}, critic=lambda p: p.scores_real.square().mean()),
 )
