@@ -19,6 +19,8 @@ from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_l
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
 from ganbench.runner.environment import collect_facts
+from ganbench.runner.execution import open_events
+from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
@@ -174,13 +176,18 @@ def train_and_store(
     """Score the baselines, check the success rules, train and store the batches; yield the events as `run_events`."""
     from ganbench.evaluation.calibration import collect_protocols
 
-    suite, plan, plugins = session.suite, session.plan, session.registry
+    suite, plan, plugins, settings = session.suite, session.plan, session.registry, session.settings
     with timer.phase("calibrate"):
         protocols = collect_protocols(plan.batches, plugins)
-    with execute(session, on_progress) as events:  # workers start while the baselines are scored
+    with (  # workers start while the baselines are scored
+        execute(session, on_progress) as events,
+        ask_offers(suite, session.todo.batches, plugins, settings) as answers,
+    ):
         with closing(calibrate(suite, protocols, plugins, store, session.todo.batches)) as calibration_events:
             for calibrating in timer.iterate("calibrate", calibration_events):
                 yield session, calibrating
+        with timer.phase("calibrate"):
+            refuse_broken_offers(answers, settings.files)
         keys = {label: protocol.key for label, protocol in protocols.items()}
         refuse_trivial_rules(suite, {label: store.calibrations(key) for label, key in keys.items()})
         facts = collect_facts()
@@ -238,14 +245,9 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         every=settings.checkpoint,
     )
     name, options = choose_executor(session)
-    executor = plugins.build("executors", name, plugins.options("executors", name, options))
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work
-    events = iter(executor(reporting, session.todo.batches))
-    try:
+    with open_events(plugins, name, options, reporting, session.todo.batches) as events:
         yield events
-    finally:
-        if (close := getattr(events, "close", None)) is not None:
-            close()
 
 
 def choose_executor(session: Session) -> tuple[str, dict[str, Any]]:

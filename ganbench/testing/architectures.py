@@ -18,7 +18,7 @@ from ganbench.api.models import Ask, Networks, Space, Spec
 from ganbench.engine.ensemble import refuse_tied_parameters
 from ganbench.errors import GanbenchError
 from ganbench.testing.purity import equal_bits, largest_difference, require_no_global_random
-from ganbench.testing.rule import Subject, require, rule
+from ganbench.testing.rule import Subject, always, require, rule
 
 SHAPES = ((2,), (1,), (1, 8, 8), (1, 16, 16), (3, 32, 32), (1, 28, 28), (3, 64, 64), (32, 32))
 BATCH_SIZE, SPECS = 4, 3
@@ -138,7 +138,7 @@ def draws_specs_from_its_own_generator(case: Case) -> None:
         )
 
 
-@rule()
+@rule(vital=always)
 def repeats_its_weights(case: Case) -> None:
     """Draws its weights only from torch's global generator: one seed gives one network."""
     spec = case.specs[0]

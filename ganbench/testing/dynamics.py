@@ -13,7 +13,7 @@ from ganbench.api.training import Constraint, Dynamics
 from ganbench.testing.offers import find_schedulable_options
 from ganbench.testing.optimizers import COUNTING_LOSS, FLAT
 from ganbench.testing.purity import Capture, largest_difference, require_no_global_random, require_unchanged
-from ganbench.testing.rule import TOLERANCE, Subject, require, rule
+from ganbench.testing.rule import TOLERANCE, Subject, always, is_stackable, require, rule
 from ganbench.testing.small_game import SmallGame, make_game, train
 
 
@@ -45,7 +45,7 @@ def cases(subject: Subject) -> list[DynamicsCase]:
     return [DynamicsCase(subject)]
 
 
-@rule()
+@rule(vital=always)
 def is_dynamics(case: DynamicsCase) -> None:
     """Returns the gradients of the player's own parameters by name and shape, and the states that `losses` returned."""
     require(isinstance(case.dynamics, Dynamics), f"build returns {case.dynamics!r}. It must return a Dynamics.")
@@ -76,7 +76,7 @@ def is_dynamics(case: DynamicsCase) -> None:
         )
 
 
-@rule(lambda case: case.subject.offer.stackable)
+@rule(is_stackable, vital=always)
 def dynamics_map_over_seeds(case: DynamicsCase) -> None:
     """Trains several seeds together to the same result as each alone, with a loss that has a state."""
     mapped = train(None, FLAT, mode="stack", dynamics=case.dynamics, objective=COUNTING_LOSS)

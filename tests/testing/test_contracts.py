@@ -83,7 +83,7 @@ def test_the_exit_code_is_0_for_correct_1_for_broken_and_2_for_unknown_offers(wo
     out, err = capsys.readouterr()
     assert ended.value.code == code, out + err
     assert "Traceback" not in out + err
-    assert [("rules passed" in out), ("of 12 rules broken" in out), ("ganbench: " in err)][code]
+    assert [("rules passed" in out), ("of 13 rules broken" in out), ("ganbench: " in err)][code]
 
 
 def test_the_authors_pytest_configuration_changes_nothing(tmp_path: Path) -> None:
