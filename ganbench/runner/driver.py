@@ -17,7 +17,7 @@ from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
+from ganbench.runner.calibrate import calibrate, refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.environment import collect_facts
 from ganbench.runner.execution import open_events
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
@@ -189,7 +189,9 @@ def train_and_store(
         with timer.phase("calibrate"):
             refuse_broken_offers(answers, settings.files)
         keys = {label: protocol.key for label, protocol in protocols.items()}
-        refuse_trivial_rules(suite, {label: store.calibrations(key) for label, key in keys.items()})
+        baselines = {label: store.calibrations(key) for label, key in keys.items()}
+        refuse_unanswerable_rules(suite, baselines)
+        refuse_trivial_rules(suite, baselines)
         facts = collect_facts()
         with timer.phase("store"):
             facts["run"] = store.begin_run(suite.text, plan.trials, facts, keys)
