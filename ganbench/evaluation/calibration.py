@@ -67,6 +67,7 @@ class BaselineScorer:
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
     with a GanbenchError, which is raised. The real data is measured twice, and a metric whose values differ is refused.
     `source` is the dataset if it is already built.
+    `reasons` are the exceptions of metrics on the real data, by the name of the value.
     """
 
     def __init__(self, protocol: MeasurementProtocol, plugins: Registry, source: Source | None = None) -> None:
@@ -74,6 +75,7 @@ class BaselineScorer:
         metrics = [(part, plugins.build("metrics", part.name, part.options)) for part in protocol.measurement.metrics]
         self.metrics: list[tuple[Part, Metric]] = [each for each in metrics if each[1].needs != "networks"]
         self.samplers: tuple[Sampler, ...] = ()
+        self.reasons: dict[str, str] = {}
         if self.metrics:
             source = source or plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
             assert source is not None
@@ -86,21 +88,25 @@ class BaselineScorer:
     def score(self, sampler: Sampler) -> list[Calibration]:
         """Draw samples and return their scores by every metric, and their spread."""
         evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
-        twice = not sampler.trivial  # one sampler is enough to find a metric that gives other values each time
-        scores = [s for part, metric in self.metrics for s in self._score_metric(part, metric, evidence, twice)]
+        scores = [
+            score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence, sampler)
+        ]
         return [
             Calibration(sampler.name, sampler.trivial, s.name, s.value, s.direction, s.measurement, s.samples)
             for s in (*scores, score_spread(evidence, step=0))
         ]
 
-    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence, twice: bool) -> Sequence[Score]:
+    def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence, sampler: Sampler) -> Sequence[Score]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
-                return score_metric(part, metric, evidence, step=0, twice=twice)
+                # one sampler is enough to find a metric that gives other values each time
+                return score_metric(part, metric, evidence, step=0, twice=not sampler.trivial)
         except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
             raise
-        except Exception:
+        except Exception as error:
+            if not sampler.trivial:
+                self.reasons |= dict.fromkeys(metric.values, f"{type(error).__name__}: {error}")
             undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
             return score_metric(part, metric, undefined, step=0)
 
@@ -108,6 +114,17 @@ class BaselineScorer:
         return ModelEvidence(
             samples, self.reference, networks=NO_NETWORKS, generator_parameters={}, critic_parameters={}
         )
+
+
+def find_undefined(rows: Iterable[Calibration]) -> dict[str, Calibration]:
+    """Return the scores of the real data (or the perfect sampler) that are not finite, by the name of the value."""
+    return {row.name: row for row in rows if not row.trivial and not math.isfinite(row.value)}
+
+
+def describe_undefined(row: Calibration, reason: str = "") -> str:
+    """Return in words that the real data itself has no such score; `reason` is why, if it is known."""
+    why = f" ({' '.join(reason.split())[:300]})" if reason else ""
+    return f"the real data itself has no {row.name!r}: it is {row.value:g} for {row.samples} of its samples{why}"
 
 
 @contextmanager

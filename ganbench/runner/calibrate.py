@@ -10,9 +10,10 @@ from ganbench.api.events import Calibrating
 from ganbench.api.records import Calibration
 from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError
+from ganbench.evaluation.outcomes import SPREAD
 from ganbench.results.store import Store
 from ganbench.runner.isolation import isolated, list_scoring_offers
-from ganbench.suite import locations
+from ganbench.suite import conditions, locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def calibrate(
     first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
     with single_thread():
         for label, protocol in protocols.items():
-            rows: list[Calibration] = []
             source: Source | None = None
             offers = list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
+            scorer: BaselineScorer | None = None
+            rows = store.calibrations(protocol.key)
             try:
                 if label in first_trials:
                     with isolated(SharedState(), offers):
@@ -50,21 +52,24 @@ def calibrate(
                         cautions = list(list_cautions(source, first_trials[label], plugins))
                     for sentence in cautions:
                         yield Calibrating(label, caution=sentence)
-                if store.calibrations(protocol.key):
-                    continue
-                with isolated(SharedState(), offers):
-                    scorer = BaselineScorer(protocol, plugins, source)
-                for sampler in scorer.samplers:
-                    yield Calibrating(label, sampler.name)
+                if not rows:
                     with isolated(SharedState(), offers):
-                        rows += scorer.score(sampler)
+                        scorer = BaselineScorer(protocol, plugins, source)
+                    for sampler in scorer.samplers:
+                        yield Calibrating(label, sampler.name)
+                        with isolated(SharedState(), offers):
+                            rows += scorer.score(sampler)
+                if source is not None:
+                    for sentence in list_undefined(source, rows, scorer.reasons if scorer else {}):
+                        yield Calibrating(label, caution=sentence)
             except GanbenchError as error:
                 place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)
             else:
-                store.calibrate(protocol.key, rows)
+                if scorer is not None:
+                    store.calibrate(protocol.key, rows)
 
 
 def build_sound_data(protocol: MeasurementProtocol, plugins: Registry) -> Source:
@@ -91,6 +96,39 @@ def list_cautions(source: Source, trial: Trial, plugins: Registry) -> Iterator[s
 
     space = plugins.build("architectures", trial.architecture.name, trial.architecture.options)
     yield from find_oddities(source, space, trial.spec)
+
+
+def list_undefined(source: Source, rows: Sequence[Calibration], reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each value that the data itself does not have; `reasons` are why, where it is known.
+
+    Raise GanbenchError if the reference is a single sample and so the reason.
+    """
+    from ganbench.evaluation.calibration import describe_undefined, find_undefined
+
+    for name, row in find_undefined(rows).items():
+        if name == SPREAD:
+            continue  # of equal samples, which is a caution of its own
+        sentence = describe_undefined(row, reasons.get(name, ""))
+        if len(source.reference(2)) < 2:
+            raise GanbenchError(f"{sentence}. Its `reference` is a single sample: let it return two or more.")
+        yield f"{sentence}. So no model's value has a scale: request more samples, or use another metric."
+
+
+def refuse_unanswerable_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
+    """Raise GanbenchError for the first success rule on a value that the data itself does not have.
+
+    `rows` maps a dataset's label to the scores of its baselines.
+    """
+    from ganbench.evaluation.calibration import describe_undefined, find_undefined
+
+    for rule in suite.success:
+        undefined = find_undefined(rows.get(rule.dataset, ()))
+        names = [rule.metric, *(conditions.parse(rule.condition).names if rule.condition else ())]
+        for row in (undefined[name] for name in names if name in undefined):
+            raise GanbenchError(
+                f"{suite.where}: [[success]] for {rule.dataset!r}: {describe_undefined(row)}, so no model can be said "
+                "to succeed by it. Request more samples, use another value, or remove the rule."
+            )
 
 
 def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:

@@ -17,9 +17,11 @@ from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
+from ganbench.runner.calibrate import calibrate, refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.environment import caution_disk, collect_facts
+from ganbench.runner.execution import open_events
 from ganbench.runner.isolation import importing, restored
+from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
@@ -178,15 +180,22 @@ def train_and_store(
     """Score the baselines, check the success rules, train and store the batches; yield the events as `run_events`."""
     from ganbench.evaluation.calibration import collect_protocols
 
-    suite, plan, plugins = session.suite, session.plan, session.registry
+    suite, plan, plugins, settings = session.suite, session.plan, session.registry, session.settings
     with timer.phase("calibrate"):
         protocols = collect_protocols(plan.batches, plugins)
-    with execute(session, on_progress) as events:  # workers start while the baselines are scored
+    with (  # workers start while the baselines are scored
+        execute(session, on_progress) as events,
+        ask_offers(suite, session.todo.batches, plugins, settings) as answers,
+    ):
         with closing(calibrate(suite, protocols, plugins, store, session.todo.batches)) as calibration_events:
             for calibrating in timer.iterate("calibrate", calibration_events):
                 yield session, calibrating
+        with timer.phase("calibrate"):
+            refuse_broken_offers(answers, settings.files)
         keys = {label: protocol.key for label, protocol in protocols.items()}
-        refuse_trivial_rules(suite, {label: store.calibrations(key) for label, key in keys.items()})
+        baselines = {label: store.calibrations(key) for label, key in keys.items()}
+        refuse_unanswerable_rules(suite, baselines)
+        refuse_trivial_rules(suite, baselines)
         facts = collect_facts()
         with timer.phase("store"):
             facts["run"] = store.begin_run(suite.text, plan.trials, facts, keys)
@@ -242,14 +251,9 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         every=settings.checkpoint,
     )
     name, options = choose_executor(session)
-    executor = plugins.build("executors", name, plugins.options("executors", name, options))
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work
-    events = iter(executor(reporting, session.todo.batches))
-    try:
+    with open_events(plugins, name, options, reporting, session.todo.batches) as events:
         yield events
-    finally:
-        if (close := getattr(events, "close", None)) is not None:
-            close()
 
 
 def choose_executor(session: Session) -> tuple[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from ganbench.testing.architecture_case import (
     make_samples,
 )
 from ganbench.testing.purity import equal_bits, largest_difference, require_no_global_random
-from ganbench.testing.rule import require, rule
+from ganbench.testing.rule import always, require, rule
 
 NUDGE = 1e-7
 """Relative tolerance in float64: mapped convolutions add up in another order."""
@@ -54,7 +54,7 @@ def draws_specs_from_its_own_generator(case: Case) -> None:
         )
 
 
-@rule()
+@rule(vital=always)
 def repeats_its_weights(case: Case) -> None:
     """Draws its weights only from torch's global generator: one seed gives one network."""
     spec = case.specs[0]

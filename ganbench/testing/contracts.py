@@ -14,6 +14,7 @@ from ganbench.testing import (
     derivatives,
     dynamics,
     executors,
+    first_step,
     loss_case,
     losses,
     methods,
@@ -26,7 +27,7 @@ from ganbench.testing import (
 from ganbench.testing import (
     offers as offer_rules,
 )
-from ganbench.testing.rule import Contract, Rule, Subject
+from ganbench.testing.rule import Contract, Rule, Subject, is_stackable
 
 Cases = Callable[[Subject], Sequence[Any]]
 
@@ -39,11 +40,16 @@ class Rules(NamedTuple):
 
 
 KINDS: Mapping[str, Rules] = {
-    "losses": Rules(loss_case.cases, losses.RULES),
-    "constraints": Rules(constraints.cases, (*constraints.RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES)),
-    "inputs": Rules(constraints.cases, (*constraints.RULES, *transforms.INPUT_RULES)),
+    "losses": Rules(loss_case.cases, (*losses.RULES, *first_step.LOSS_RULES)),
+    "constraints": Rules(
+        constraints.cases,
+        (*constraints.RULES, *first_step.TERM_RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES),
+    ),
+    "inputs": Rules(constraints.cases, (*constraints.RULES, *first_step.TERM_RULES, *transforms.INPUT_RULES)),
     "dynamics": Rules(dynamics.cases, dynamics.RULES),
-    "architectures": Rules(architecture_case.cases, (*architectures.RULES, *derivatives.RULES)),
+    "architectures": Rules(
+        architecture_case.cases, (*architectures.RULES, *first_step.ARCHITECTURE_RULES, *derivatives.RULES)
+    ),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),
     "optimizers": Rules(optimizers.cases, optimizers.RULES),
@@ -74,6 +80,24 @@ def offer_contracts(subject: Subject) -> Iterator[Contract]:
         for rule in kind.rules if kind else ():
             if applies(rule, case):
                 yield Contract(case.subject, rule, case)
+
+
+def find_breaches(subject: Subject, **known: Any) -> list[str]:
+    """Return the messages of the rules that training relies on and that an offer breaks, with the subject's options.
+
+    `known` are attributes of the case that a run knows, such as an architecture's `ask` and `specs`. Where seeds cannot
+    be mapped, the message names the way out for offers that are right in a loop.
+    """
+    kind = KINDS[subject.offered.kind]
+    case = kind.cases(subject)[0]
+    case.__dict__.update(known)
+    messages: dict[str, str] = {}
+    for contract in (Contract(subject, offer_rules.builds, subject), *(Contract(subject, r, case) for r in kind.rules)):
+        if message := contract.find_breach():
+            only_mapped = is_stackable in (contract.rule.when, contract.rule.vital) and is_stackable(case)
+            way_out = " Or declare stackable=False in its Offer." if only_mapped and "stackable=" not in message else ""
+            messages.setdefault(message, message + way_out)
+    return list(messages.values())
 
 
 def is_built(subject: Subject) -> bool:

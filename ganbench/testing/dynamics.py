@@ -21,7 +21,7 @@ from ganbench.testing.purity import (
     require_no_global_random,
     require_unchanged,
 )
-from ganbench.testing.rule import TOLERANCE, Subject, require, rule
+from ganbench.testing.rule import TOLERANCE, Subject, always, is_stackable, require, rule
 from ganbench.testing.small_game import SmallGame, make_game, train
 
 
@@ -53,7 +53,7 @@ def cases(subject: Subject) -> list[DynamicsCase]:
     return [DynamicsCase(subject)]
 
 
-@rule()
+@rule(vital=always)
 def is_dynamics(case: DynamicsCase) -> None:
     """Returns the gradients of the player's own parameters by name and shape, and the states that `losses` returned."""
     require(isinstance(case.dynamics, Dynamics), f"build returns {case.dynamics!r}. It must return a Dynamics.")
@@ -84,7 +84,7 @@ def is_dynamics(case: DynamicsCase) -> None:
         )
 
 
-@rule(lambda case: case.subject.offer.stackable)
+@rule(is_stackable, vital=always)
 def dynamics_map_over_seeds(case: DynamicsCase) -> None:
     """Trains several seeds together to the same result as each alone, with a loss that has a state."""
     mapped = train(None, FLAT, mode="stack", dynamics=case.dynamics, objective=COUNTING_LOSS)

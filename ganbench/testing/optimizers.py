@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from ganbench.api.training import Objective, OptimizerFactory
 from ganbench.testing.offers import find_schedulable_options
 from ganbench.testing.purity import equal_bits, largest_difference
-from ganbench.testing.rule import TOLERANCE, Subject, require, rule
+from ganbench.testing.rule import TOLERANCE, Subject, always, require, rule
 from ganbench.testing.small_game import LOSS
 
 SHAPES = {"weight": (5, 4), "bias": (5,)}
@@ -75,7 +75,7 @@ def descend(factory: OptimizerFactory, member: int | None = None, diverged: int 
     return {name: leaf.detach() for name, leaf in leaves.items()}
 
 
-@rule()
+@rule(vital=always)
 def keeps_seeds_apart(case: OptimizerCase) -> None:
     """Moves stacked seeds as it moves each seed alone: it is elementwise."""
     stacked = descend(case.factory)
@@ -89,7 +89,7 @@ def keeps_seeds_apart(case: OptimizerCase) -> None:
         )
 
 
-@rule()
+@rule(vital=always)
 def keeps_diverged_seeds_apart(case: OptimizerCase) -> None:
     """Does not change the other seeds, bit by bit, when one seed's gradients are NaN."""
     plain, with_nan = descend(case.factory), descend(case.factory, diverged=1)

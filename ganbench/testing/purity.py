@@ -105,10 +105,13 @@ def equal_bits(first: Tensor, second: Tensor) -> bool:
 
 
 def largest_difference(first: Any, second: Any) -> float:
-    """Return the largest difference between two trees of tensors, relative for values above one; inf for NaN in one."""
+    """Return the largest difference between two trees of tensors, relative for values above one.
+
+    It is inf where only one has a NaN, and 0 where both have one.
+    """
     worst = 0.0
     for a, b in zip(tree_leaves(first), tree_leaves(second), strict=True):
-        gap = ((a - b).abs() / b.abs().clamp(min=1.0)).detach()
+        gap = ((a - b).abs() / b.abs().clamp(min=1.0)).detach().masked_fill((a == b) | (a.isnan() & b.isnan()), 0.0)
         worst = max(worst, float(gap.nan_to_num(torch.inf).max()) if gap.numel() else 0.0)
     return worst
 

@@ -22,6 +22,8 @@ TORCH_MESSAGES = {
     "dynamic shape": "the shape of its result depends on values (a mask as index): use torch.where",
     "performance drop": "torch cannot map one of its operations over seeds, so seeds would be trained one by one: "
     "use another operation, or declare stackable=False",
+    "Batching rule not implemented": "torch cannot map one of its operations over seeds, as in its own spectral_norm, "
+    "which writes into a buffer: use a constraint of the method for it, or declare stackable=False",
     "inplace arithmetic": "it changes an input tensor in place: compute a new one",
     "Cannot access data pointer": "it leaves torch (NumPy, .data_ptr): use torch's functions only",
     "numpy()": "it leaves torch (NumPy): use torch's functions only",
@@ -147,8 +149,8 @@ class Contract:
     def find_breach(self) -> str:
         """Ask the rule before a run, if it is vital here: return the message to the author if it is broken, else "".
 
-        A warning breaks no rule here, and neither does an exception that has no explanation: what only a small game
-        makes an offer raise must not stop a run, and what training raises is an error of its trials.
+        A warning breaks no rule here, and neither does an exception without an explanation: what an offer raises only
+        in a small game must not stop a run, and what it raises in training is the error of its trials.
         """
         try:
             with warnings.catch_warnings():
@@ -156,7 +158,7 @@ class Contract:
                 if self.rule.when(self.case) and self.rule.vital(self.case):
                     self.rule(self.case)
         except (Exception, SystemExit) as error:
-            explained = isinstance(error, ContractError) or find_meaning(error)
+            explained = isinstance(error, ContractError | ImportError) or find_meaning(error)
             return self.explain(error) if explained else ""
         return ""
 

@@ -10,7 +10,7 @@ from ganbench.api.training import Constraint, Input
 from ganbench.api.trials import Mode
 from ganbench.testing.constraints import Case
 from ganbench.testing.purity import largest_difference
-from ganbench.testing.rule import TOLERANCE, require, rule
+from ganbench.testing.rule import TOLERANCE, always, require, rule
 from ganbench.testing.small_game import NAME, STEPS, train
 
 
@@ -86,7 +86,7 @@ def reparametrises_every_parameter(case: Case) -> None:
     require(not detached, f"the parameters {detached} have no gradient through `reparametrise`: do not detach them.")
 
 
-@rule(has_function("wrap"))
+@rule(has_function("wrap"), vital=always)
 def wraps_a_critic_as_a_critic(case: Case) -> None:
     """Turns a critic into another critic: one score for each sample, with a gradient in the parameters."""
     assert isinstance(case.part, Constraint)
@@ -105,7 +105,7 @@ def wraps_a_critic_as_a_critic(case: Case) -> None:
     )
 
 
-@rule(has_function("view"))
+@rule(has_function("view"), vital=always)
 def views_keep_their_form(case: Case) -> None:
     """Returns samples of the same shape and dtype as it receives."""
     assert isinstance(case.part, Input)

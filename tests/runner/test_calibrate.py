@@ -9,7 +9,7 @@ from typing import Any
 import ganbench
 import pytest
 import torch
-from ganbench import GanbenchError, Networks, Offer, Source, Space, hookimpl
+from ganbench import GanbenchError, Metric, Networks, Offer, Source, Space, hookimpl
 from ganbench.api.events import Calibrating
 from torch import Tensor, nn
 
@@ -242,3 +242,71 @@ def test_images_out_of_the_generators_reach_are_a_caution(
 def test_a_degenerate_dataset_is_a_caution(build: Callable[[], Source], caution: str, tmp_path: Path) -> None:
     _, events = run(tmp_path, offer_data(data=build))
     assert caution in " ".join(event.caution for event in events)
+
+
+class Undefined:
+    """Metrics that the real data has no value of: one is NaN, one is infinite, one raises, one needs two samples."""
+
+    @hookimpl
+    def ganbench_metrics(self) -> Iterator[Offer]:
+        def fail(evidence: Any) -> Any:
+            raise ZeroDivisionError("no variance here")
+
+        def of_two(evidence: Any) -> Any:
+            return {"two": float(evidence.reference.std(0).mean())}
+
+        yield Offer("nan", lambda: Metric(measure=lambda e: {"nan": float("nan")}, values={"nan": "lower"}), "NaN.")
+        yield Offer("inf", lambda: Metric(measure=lambda e: {"inf": float("inf")}, values={"inf": "lower"}), "Inf.")
+        yield Offer("raises", lambda: Metric(measure=fail, values={"raised": "higher"}), "Raises.")
+        yield Offer("two", lambda: Metric(measure=of_two, values={"two": "neutral"}), "Needs two samples.")
+
+
+def rule(**keys: Any) -> list[dict[str, Any]]:
+    return [{"dataset": "data", "allow_trivial": True, **keys}]
+
+
+def test_a_value_that_the_data_itself_does_not_have_is_a_caution_with_its_reason_also_when_it_is_stored(
+    tmp_path: Path,
+) -> None:
+    data, dataset = (
+        offer_data(data=lambda: make_set(ROWS)),
+        [{"name": "data", "metrics": ["nan", "inf", "raises", "two"]}],
+    )
+    _, events = run(tmp_path, data, Undefined(), dataset=dataset)
+    cautions = [event.caution for event in events if event.caution]
+    assert [sentence.partition(". ")[0] for sentence in cautions] == [
+        "the real data itself has no 'nan': it is nan for 50 of its samples",
+        "the real data itself has no 'inf': it is inf for 50 of its samples",
+        "the real data itself has no 'raised': it is nan for 50 of its samples (ZeroDivisionError: no variance here)",
+    ]
+    _, events = run(tmp_path, data, Undefined(), dataset=dataset, seeds=2)
+    assert len([event for event in events if "the real data itself has no" in event.caution]) == 3
+    assert run(tmp_path, data, Undefined(), dataset=dataset, seeds=2)[1] == [], "nothing is left to train"
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ({"metric": "nan", "thresholds": [1.0]}, "nan"),
+        ({"metric": "raised", "thresholds": [1.0]}, "raised"),
+        ({"condition": "two > 0 and inf < 9"}, "inf"),
+    ],
+)
+def test_a_success_rule_on_such_a_value_is_refused(keys: dict[str, Any], name: str, tmp_path: Path) -> None:
+    data, metrics = offer_data(data=lambda: make_set(ROWS)), ["nan", "inf", "raises", "two"]
+    with pytest.raises(GanbenchError, match=rf"for 'data': the real data itself has no '{name}': .* use another value"):
+        run(tmp_path, data, Undefined(), dataset=[{"name": "data", "metrics": metrics}], success=rule(**keys))
+    assert ganbench.read(tmp_path).trials.empty
+
+
+def test_a_success_rule_on_another_value_than_the_undefined_one_is_answered(tmp_path: Path) -> None:
+    data, defined = [{"name": "data", "metrics": ["nan", "two"]}], rule(condition="two > 0")
+    status, _ = run(tmp_path, offer_data(data=lambda: make_set(ROWS)), Undefined(), dataset=data, success=defined)
+    assert status == ["completed"]
+
+
+def test_a_reference_of_one_sample_is_refused_for_a_metric_that_needs_two(tmp_path: Path) -> None:
+    one = offer_data(data=lambda: make_set(ROWS, ROWS[:1]))
+    message = r"suite: dataset\[0\]: the real data itself has no 'two': .*Its `reference` is a single sample"
+    with pytest.raises(GanbenchError, match=message):
+        run(tmp_path, one, Undefined(), dataset=[{"name": "data", "metrics": ["two"]}])
