@@ -147,11 +147,11 @@ class GlobalRandomGuard:
 
     def read_states(self) -> dict[str, Any]:
         """Return the state of each library's global generator; reading that of a CUDA device does not wait for it."""
-        _, keys, *position = numpy.random.get_state()
+        numpy_state: Any = numpy.random.get_state()
         states = {
             "torch": torch.random.get_rng_state().numpy().tobytes(),
             "Python": random.getstate(),
-            "NumPy": (keys.tobytes(), *position),
+            "NumPy": (numpy_state[1].tobytes(), *numpy_state[2:]),
         }
         if self.device.type == "cuda":
             states["torch on CUDA"] = torch.cuda.get_rng_state(self.device).numpy().tobytes()

@@ -44,7 +44,7 @@ OPAQUE = (torch.Size, torch.dtype, torch.device, range, ModuleType)
 
 def list_parts(program: Program, architecture: Any) -> dict[str, Any]:
     """Return the parts of a training that plugins built, each under the words that name its offer in a message."""
-    parts = {program.loss_name: program.objective}
+    parts: dict[str, Any] = {program.loss_name: program.objective}
     parts |= {f"constraint {link.name!r}": link.part for link in program.constraints}
     parts |= {f"input {link.name!r}": link.part for link in program.inputs}
     if program.dynamics.critic or program.dynamics.generator:
@@ -143,7 +143,10 @@ class Look:
                 self.add(path, thing)
             elif len(todo) < MOST_VALUES and id(thing) not in self.seen and not isinstance(thing, OPAQUE):
                 self.seen[id(thing)] = thing
-                todo.extend((part, name) for name, part in self.parts_of(thing, path))
+                try:
+                    todo.extend((part, name) for name, part in self.parts_of(thing, path))
+                except Exception:  # an object of a third party may raise anything when it is looked at
+                    self.add(path, "unreadable")
 
     def add(self, path: str, value: Any) -> None:
         """Add a value; things of one name in two modules get two names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -91,10 +92,10 @@ def require_equal_calls(part: Any, call: Callable[[int], Any], points: int = 1) 
     `call(point)` calls the part; each of the `points` has other inputs. They take turns.
     """
     watch = PluginWatch({"it": part})
-    first = [tree_leaves(detach_values(lambda i=i: call(i))) for i in range(points)]
+    first = [tree_leaves(detach_values(partial(call, i))) for i in range(points)]
     before, differs_at = watch.look_at(part), 0
     for n in range(points, CALLS):
-        values = tree_leaves(detach_values(lambda i=n % points: call(i)))
+        values = tree_leaves(detach_values(partial(call, n % points)))
         if not differs_at and not all(map(equal_bits, values, first[n % points])):
             differs_at = n + 1
     change = find_change(before, watch.look_at(part))
