@@ -103,7 +103,7 @@ def ganbench_datasets() -> Iterable[Offer]:
     >>> def build():
     ...     import torch
     ...     def draw(generator, n):
-    ...         return torch.randn(n, 2, generator=generator)
+    ...         return torch.randn(n, 2, generator=generator, device=generator.device)
     ...     return Source(shape=(2,), draw=draw, reference=lambda n: draw(torch.Generator().manual_seed(0), n))
     >>> @hookimpl
     ... def ganbench_datasets():

@@ -144,7 +144,10 @@ class Look:
                 self.add(path, thing)
             elif len(todo) < MOST_VALUES and id(thing) not in self.seen and not isinstance(thing, OPAQUE):
                 self.seen[id(thing)] = thing
-                todo.extend((part, name) for name, part in self.parts_of(thing, path))
+                try:
+                    todo.extend((part, name) for name, part in self.parts_of(thing, path))
+                except Exception:  # an object of a third party may raise anything when it is looked at
+                    self.add(path, "unreadable")
 
     def add(self, path: str, value: Any) -> None:
         """Add a value; things of one name in two modules get two names."""

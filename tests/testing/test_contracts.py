@@ -9,16 +9,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from ganbench import GanbenchError, Offer, cli, plan, registry
 from ganbench.api import hooks
+from ganbench.registry.registry import Offered
 from ganbench.suite.loading import parse
 from ganbench.testing.check import ISOLATED_ARGUMENTS, check
 from ganbench.testing.contracts import KINDS, contracts
 from ganbench.testing.purity import Capture, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Contract
+from torch.overrides import TorchFunctionMode
 
 from tests.support.tiny_suite import suite as small
 
@@ -72,6 +75,41 @@ def test_the_example_of_a_hook_follows_the_contracts(code: str, tmp_path: Path) 
     assert len(offers) == 1
     for contract in contracts(plugins, offers):
         contract.check()
+
+
+class OnTheGeneratorsDevice(TorchFunctionMode):
+    """Requires that whoever draws from a generator names its device: on CUDA torch would refuse to draw otherwise."""
+
+    draws = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        generator = (kwargs or {}).get("generator")
+        if generator is not None and getattr(torch, func.__name__, None) is func:  # not x.normal_(generator=...)
+            assert (kwargs or {}).get("device") == generator.device, f"torch.{func.__name__} draws on the CPU"
+            self.draws += 1
+        return func(*args, **(kwargs or {}))
+
+
+def load_documented_datasets(folder: Path) -> list[Offered]:
+    """Return the dataset in the documentation of its hook."""
+    (code,) = (code for code in extract_examples() if "ganbench_datasets" in code)
+    file = folder / "mine.py"
+    file.write_text(code)
+    plugins = registry.load(files=[file], installed=False)
+    return list(plugins.offers("datasets"))
+
+
+def test_a_shipped_or_documented_dataset_draws_on_the_device_of_its_generator(tmp_path: Path) -> None:
+    documented = load_documented_datasets(tmp_path)
+    assert len(documented) == 1
+    draws = 0
+    for offered in (*documented, *(offered for offered in OUR_OFFERS if offered.kind == "datasets")):
+        source = offered.offer.build()
+        if source.draw is not None:
+            with OnTheGeneratorsDevice() as mode:
+                source.draw(torch.Generator().manual_seed(0), 4)
+            draws += mode.draws
+    assert draws > 4
 
 
 def test_check_reports_the_broken_rules_of_each_offer_of_a_file() -> None:
