@@ -79,7 +79,7 @@ def test_in_this_process_other_methods_keep_their_numbers(tmp_path: Path, alone:
 
 
 def test_in_one_worker_other_methods_keep_their_numbers_and_their_one_attempt(tmp_path: Path, alone: Frames) -> None:
-    culprits = ["late-adam", "early-no-grad", "late-streams"]
+    culprits = ["late-adam", "late-streams"]
     frames = run(tmp_path / "r", culprits, jobs=1)
     check_culprits(tmp_path / "r", frames, culprits)
     assert good_scores(frames) == good_scores(alone)
