@@ -285,8 +285,17 @@ class Training:
         return torch.cat(samples, 1)[:, :count].float().cpu()
 
 
-def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch.dtype = torch.float32) -> Training:
-    """Build the training of a batch: every plugin that its trials name, for all members."""
+def prepare(
+    batch: Batch,
+    registry: Registry,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    source: Source | None = None,
+) -> Training:
+    """Build the training of a batch: every plugin that its trials name, for all members.
+
+    `source` is the trials' dataset if it is built already.
+    """
     trial = batch.trials[0]
     recipe, scalars = trial.recipe, ScheduledScalars(device, dtype)
     build = registry.build
@@ -295,7 +304,7 @@ def prepare(batch: Batch, registry: Registry, device: torch.device, dtype: torch
         program=assemble(recipe, registry, scalars),
         space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=scalars),
         spec=trial.spec,
-        source=build("datasets", trial.dataset.name, trial.dataset.options, scalar=scalars),
+        source=source or build("datasets", trial.dataset.name, trial.dataset.options, scalar=scalars),
         optimizers={
             "critic": build_optimizer_factory(registry, recipe.critic_optimizer, scalars),
             "generator": build_optimizer_factory(registry, recipe.generator_optimizer, scalars),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ganbench.api import schedules
-from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
+from ganbench.api.data import Source
+from ganbench.api.trials import Batch, Budget, Measurement, Part, Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.suite import locations
 from ganbench.suite.budget_units import BUDGET_UNITS
@@ -27,14 +27,15 @@ MOST_STEPS = 10**12
 """The largest number of generator steps of a trial, as in `generator_steps`; years, even for the smallest networks."""
 
 
-def resolve_budget(suite: Suite, trial: Trial, registry: Registry) -> Budget:
+def resolve_budget(suite: Suite, trial: Trial, registry: Registry, flops: UpdateFlops | None = None) -> Budget:
     """Return the budget of a trial: the most generator steps that the suite's budget pays for, and the snapshots.
 
-    Raise GanbenchError if the budget does not pay for one step, or pays for more than `MOST_STEPS`.
+    `flops` remembers what was counted for other trials. Raise GanbenchError if the budget does not pay for one step, or
+    pays for more than `MOST_STEPS`.
     """
     table, recipe = suite.budget, trial.recipe
     dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
-    critic, generator = price_updates(table.unit, table.batch_size, trial, registry)
+    critic, generator = price_updates(table.unit, table.batch_size, trial, flops or UpdateFlops(registry))
     critic_steps = canonical_json(recipe.critic_steps)
     steps = count_affordable_steps(table.amount, critic, generator, critic_steps, dynamics.together)
     place = locations.locate(suite, "budget", table.unit)
@@ -52,28 +53,58 @@ def resolve_budget(suite: Suite, trial: Trial, registry: Registry) -> Budget:
     return Budget(generator_steps=steps, batch_size=table.batch_size, snapshots=tuple(sorted(snapshots)))
 
 
-def price_updates(unit: str, batch_size: int, trial: Trial, registry: Registry) -> tuple[float, float]:
+def price_updates(unit: str, batch_size: int, trial: Trial, flops: UpdateFlops) -> tuple[float, float]:
     """Return the cost of one update of the critic and of one update of the generator, in this unit.
 
-    An update is one optimizer step of one player; a sample is one real sample shown to the critic; FLOPs are counted on
-    one step of the trial itself (engine.cost), for which its dataset and networks are built.
+    An update is one optimizer step of one player; a sample is one real sample shown to the critic; FLOPs are those of
+    the trial itself (engine.cost), for which its dataset and networks are built.
     """
     price = BUDGET_UNITS[unit].price
-    if price is not None:
-        return price(batch_size)
-    flops = count_flops(replace(trial, budget=replace(UNKNOWN, batch_size=batch_size)), registry)
-    return flops["critic"], flops["generator"]
+    return flops.count(trial, batch_size) if price is None else price(batch_size)
 
 
-def count_flops(trial: Trial, registry: Registry) -> Mapping[str, float]:
-    """Return the floating-point operations of one update of each player, "critic" and "generator"."""
-    import torch
+class UpdateFlops:
+    """The FLOPs of an update of each player, for the trials of one plan; what they depend on is counted once."""
 
-    from ganbench.engine.cost import count_update_flops
-    from ganbench.engine.train import prepare
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.sources = dict[str, Source]()
+        self.counted = dict[str, tuple[float, float]]()
 
-    batch = Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))
-    return count_update_flops(prepare(batch, registry, torch.device("cpu")))
+    def count(self, trial: Trial, batch_size: int) -> tuple[float, float]:
+        """Return the floating-point operations of one update of the critic, and of one of the generator.
+
+        They depend on the recipe without its optimizers and schedule, on the architecture, on the batch size, and on
+        the shape and the classes of the dataset.
+        """
+        source, recipe = self.build_source(trial.dataset), trial.recipe
+        parts = [recipe.loss, *recipe.constraints, None, *recipe.inputs, recipe.dynamics, trial.architecture]
+        plain = [part and part.plain for part in parts]
+        key = canonical_json([plain, recipe.critic_norm, trial.spec, batch_size, source.shape, source.classes])
+        if key not in self.counted:
+            self.counted[key] = self._count(trial, batch_size, source)
+        return self.counted[key]
+
+    def build_source(self, dataset: Part) -> Source:
+        """Return a dataset, with one sample only if it is a set: the number of samples does not change the FLOPs."""
+        key = canonical_json(dataset.plain)
+        if key not in self.sources:
+            source: Source = self.registry.build("datasets", dataset.name, dataset.options)
+            self.sources[key] = replace(source, size=min(source.size, 1))
+        return self.sources[key]
+
+    def _count(self, trial: Trial, batch_size: int, source: Source) -> tuple[float, float]:
+        import torch
+
+        from ganbench.engine.cost import count_update_flops
+        from ganbench.engine.train import prepare
+        from ganbench.evaluation.calibration import single_thread
+
+        trial = replace(trial, budget=replace(UNKNOWN, batch_size=batch_size))
+        batch = Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))
+        with single_thread():  # small networks: two threads would only wait for each other
+            flops = count_update_flops(prepare(batch, self.registry, torch.device("cpu"), source=source))
+        return flops["critic"], flops["generator"]
 
 
 @cache

@@ -17,7 +17,7 @@ from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, c
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.averages import find_long_averages
-from ganbench.plan.budget import UNKNOWN, resolve_budget
+from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.plan import STACK_FROM, Plan
@@ -86,6 +86,7 @@ class Planner:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
+        flops = UpdateFlops(self.registry)
         most = seeds_per_batch(len(self.suite.seed_list), len(self.suite.dataset) * len(specs) * len(methods))
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
@@ -106,7 +107,7 @@ class Planner:
                         labels={"method": label, "dataset": table.title, "architecture": title},
                         sources=sources,
                     )
-                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry))
+                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, flops))
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
                     stackable = self.is_stackable(recipe, architecture)
                     for start in range(0, len(trials), most):

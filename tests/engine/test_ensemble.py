@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ganbench import Constraint, GanbenchError
-from ganbench.engine.ensemble import GlobalRandomGuard
+from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.program import Link, Program
 from ganbench.engine.train import RECORD_FROM
 
