@@ -24,7 +24,7 @@ from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
-from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric, score_spread
+from ganbench.evaluation.scoring import ModelEvidence, Reference, build_metric, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
 SAMPLERS_VERSION = 2
@@ -51,10 +51,7 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
         trial, measurement = batch.trials[0], batch.measurement
         if (label := trial.labels["dataset"]) not in protocols:
             code = [trial.sources.get(name, "") for name in (f"datasets/{trial.dataset.name}", "data")]
-            metrics = [
-                [plugins.code("metrics", part.name), plugins.build("metrics", part.name, part.options).software]
-                for part in measurement.metrics
-            ]
+            metrics = [build_metric(part, plugins)[1].software for part in measurement.metrics]
             key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement), metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
@@ -72,7 +69,7 @@ class BaselineScorer:
 
     def __init__(self, protocol: MeasurementProtocol, plugins: Registry, source: Source | None = None) -> None:
         self.samples = protocol.measurement.samples
-        metrics = [(part, plugins.build("metrics", part.name, part.options)) for part in protocol.measurement.metrics]
+        metrics = [build_metric(part, plugins) for part in protocol.measurement.metrics]
         self.metrics: list[tuple[Part, Metric]] = [each for each in metrics if each[1].needs != "networks"]
         self.samplers: tuple[Sampler, ...] = ()
         self.reasons: dict[str, str] = {}

@@ -23,6 +23,7 @@ from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.measuring import Copies, measure
 from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
+from ganbench.registry.registry import Registry
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 """Two measurements of a model may differ by this much: libraries may add in another order. Chance differs by more."""
@@ -229,14 +230,20 @@ def score_model(
     )
 
 
+def build_metric(part: Part, plugins: Registry) -> tuple[Part, Metric]:
+    """Build a metric; the code behind it counts as part of its software, so edited code is another measurement."""
+    metric: Metric = plugins.build("metrics", part.name, part.options)
+    return part, replace(metric, software=f"{metric.software} {plugins.code('metrics', part.name)}")
+
+
 def score_metric(
     part: Part, metric: Metric, evidence: ModelEvidence, *, step: int, twice: bool = False
 ) -> tuple[Score, ...]:
     """Return one metric's scores of one model, a score for each of its values.
 
     The measurement is the hash of all that the numbers depend on besides the model: the metric with its version and
-    options, the number of samples, the extractor, the reference samples and the metric's software. The size of the
-    batches that samples are generated in is not in it, although batch normalisation depends on it: it is the batch size
+    options, the number of samples, the extractor, the reference samples and the metric's software (`build_metric`). The
+    size of the batches that samples are generated in is not in it, although batch normalisation depends on it: it is the batch size
     of the training, so it belongs to the model, is in the trial's key, and is one for all trials of a suite. Baselines,
     which have none, are thus measured as the trials are.
 

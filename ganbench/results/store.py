@@ -186,6 +186,15 @@ class Store:
         with transaction(self._engine, self.file) as connection:
             return {key: (code, status) for key, code, status in connection.execute(wanted)}
 
+    def measured(self) -> dict[str, set[tuple[str, str]]]:
+        """Return the values of every scored trial, by its key, each as (name, measurement)."""
+        wanted = select(TRIALS.c.key, SCORES.c.name, SCORES.c.measurement).join(SCORES, SCORES.c.trial == TRIALS.c.id)
+        values: dict[str, set[tuple[str, str]]] = {}
+        with transaction(self._engine, self.file) as connection:
+            for key, name, measurement in connection.execute(wanted.distinct()):
+                values.setdefault(key, set()).add((name, measurement))
+        return values
+
     def detail(self, key: str) -> dict[str, Any]:
         """Return all that is stored of one recorded trial, with its content and its batch's composition.
 

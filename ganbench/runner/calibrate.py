@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ganbench.api.data import Source
@@ -129,6 +129,30 @@ def refuse_unanswerable_rules(suite: Suite, rows: Mapping[str, Sequence[Calibrat
                 f"{suite.where}: [[success]] for {rule.dataset!r}: {describe_undefined(row)}, so no model can be said "
                 "to succeed by it. Request more samples, use another value, or remove the rule."
             )
+
+
+def list_other_measurements(
+    batches: Sequence[Batch],
+    rows: Mapping[str, Sequence[Calibration]],
+    measured: Mapping[str, Collection[tuple[str, str]]],
+) -> Iterator[tuple[str, str]]:
+    """Yield a dataset and a sentence for each value by which its stored trials were not measured as its baselines are.
+
+    `rows` maps a dataset's label to the scores of its baselines; `measured` is `Store.measured`. The metric is new in
+    the suite, or its code, its options or the reference samples have changed since the trials were scored.
+    """
+    for label, calibrations in rows.items():
+        trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == label]
+        stored = [trial.key for trial in trials if trial.key in measured]
+        for name, measurement in dict.fromkeys((row.name, row.measurement) for row in calibrations):
+            count = sum((name, measurement) not in measured[key] for key in stored)
+            if count and name != SPREAD:
+                yield (
+                    label,
+                    f"{count} stored trials have no {name!r} as it is measured now: the metric is new in this suite, "
+                    "or its code, its options or the reference samples have changed. `ganbench evaluate RESULTS --metric "
+                    "NAME` scores their generators.",
+                )
 
 
 def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:

@@ -17,7 +17,12 @@ from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrate, refuse_trivial_rules, refuse_unanswerable_rules
+from ganbench.runner.calibrate import (
+    calibrate,
+    list_other_measurements,
+    refuse_trivial_rules,
+    refuse_unanswerable_rules,
+)
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import open_events
 from ganbench.runner.isolation import importing, restored
@@ -196,6 +201,8 @@ def train_and_store(
         baselines = {label: store.calibrations(key) for label, key in keys.items()}
         refuse_unanswerable_rules(suite, baselines)
         refuse_trivial_rules(suite, baselines)
+        for label, sentence in list_other_measurements(plan.batches, baselines, store.measured()):
+            yield session, Calibrating(label, caution=sentence)
         facts = collect_facts()
         with timer.phase("store"):
             facts["run"] = store.begin_run(suite.text, plan.trials, facts, keys)

@@ -57,10 +57,12 @@ def rescore_trials(
     Raises GanbenchError where every trial is skipped, where the metric needs the critic, which is not stored, or for
     fewer than two samples.
     """
+    from ganbench.evaluation.scoring import build_metric
+
     if samples is not None and samples < 2:
         raise GanbenchError(f"--samples = {samples}: give 2 or more, or leave it out.")
     offered = plugins.get("metrics", metric)
-    part, built = Part(metric, offered.offer.version), plugins.build("metrics", metric)
+    part, built = build_metric(Part(metric, offered.offer.version), plugins)
     if built.needs == "networks":
         raise GanbenchError(f"metric {metric!r} needs the critic, but only generators are stored. Use another metric.")
     if not database_path(folder).is_file():

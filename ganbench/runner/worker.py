@@ -172,7 +172,7 @@ class Job:
         training = prepare(self.batch, self.plugins, self.device)
         self.facts["sources"] = check_sources(self.batch.trials[0], self.plugins, training)
         parts = self.batch.measurement.metrics
-        metrics = [(part, self.plugins.build("metrics", part.name, part.options)) for part in parts]
+        metrics = [scoring.build_metric(part, self.plugins) for part in parts]
         reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
         return training, BestSnapshots(training, self.batch.measurement.samples, metrics, reference)
 
