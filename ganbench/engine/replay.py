@@ -17,10 +17,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.plugin_state import ReplayDiffers
+from ganbench.engine.random_streams import Member
 from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
 """A function from two trees of tensors, `persistent` and `inputs`, to one. Mappings and tuples are branches."""
+
+COMPARED_EVERY = 1024
+"""One in so many replays of a player, at random, is compared with a call."""
 
 REPEATS = 8
 """How often a recording is replayed to find out whether the kernels of a device repeat their own values."""
@@ -102,6 +106,15 @@ class RecordedStep:
         """Raise ReplayDiffers, unless the recording, in which no Python runs, does not repeat its own values either."""
         if all(have_same_finite_members(self.replay(inputs), replayed) for _ in range(REPEATS)):
             raise ReplayDiffers(partial(self._call, inputs))
+
+
+def is_chosen(member: Member, player: str, count: int) -> bool:
+    """Return whether a player's replay after `count` updates is one of those that are compared at random.
+
+    It depends on nothing else, so a training that is continued or repeated compares the same replays.
+    """
+    block, place = divmod(count, COMPARED_EVERY)
+    return place == member.stream_seed(f"comparison.{player}", block) % COMPARED_EVERY
 
 
 def have_same_values(a: Tensor, b: Tensor) -> bool:

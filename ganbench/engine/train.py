@@ -22,6 +22,7 @@ from ganbench.engine.labels import require_labels
 from ganbench.engine.play import open_play
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.replay import is_chosen
 from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
@@ -35,9 +36,6 @@ RECORD_FROM = 100
 
 TRACE_POINTS = 200
 """Signals are stored at about this many generator steps of a run."""
-
-COMPARED_EVERY = 1024
-"""One in so many updates of a player, at random, is compared with a call of its plugins if it is recorded."""
 
 GUARDED_STEPS = 3
 """In so many first steps, and at evaluation points, no global random generator may change. Later steps are replayed."""
@@ -89,6 +87,7 @@ class Training:
         self.average: Stacked | None = None
         self.stage: Stage | None = None
         self.stopped_at: int | None = None
+        self.evaluated_after: dict[str, int] = {}  # the counts of updates before the step of an evaluation point
 
     @cached_property
     def ensembles(self) -> list[Ensemble]:
@@ -161,12 +160,9 @@ class Training:
     def is_compared(self, player: str, count: int) -> bool:
         """Return whether a player's replay after `count` updates is compared with a call of its plugins.
 
-        It is at evaluation points and after random counts. These depend only on the player and the first member, so
-        they are the same when a training is continued or repeated.
+        It is once at each evaluation point, and after random counts.
         """
-        block, place = divmod(count, COMPARED_EVERY)
-        chosen = self.members[0].stream_seed(f"comparison.{player}", block) % COMPARED_EVERY
-        return place == chosen or (self.stage is not None and self.stage.done + 1 in self.budget.snapshots)
+        return is_chosen(self.members[0], player, count) or count == self.evaluated_after.get(player)
 
     def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
@@ -192,7 +188,8 @@ class Training:
         for t in range(stage.done, steps.stop):
             if self.stopped_at is None:
                 self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
-                is_guarded = t < start + GUARDED_STEPS or t + 1 in self.budget.snapshots
+                self.evaluated_after = dict(game.updates) if t + 1 in self.budget.snapshots else {}
+                is_guarded = t < start + GUARDED_STEPS or self.evaluated_after
                 with GlobalRandomGuard(self.device) if is_guarded else nullcontext():
                     self.train_step(t, game, stage.inputs)
                 if (t + 1) % interval == 0 or t == 0:

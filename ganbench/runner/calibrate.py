@@ -150,8 +150,8 @@ def list_other_measurements(
                 yield (
                     label,
                     f"{count} stored trials have no {name!r} as it is measured now: the metric is new in this suite, "
-                    "or its code, its options or the reference samples have changed. `ganbench evaluate RESULTS --metric "
-                    "NAME` scores their generators.",
+                    "or its code, its options or the reference samples have changed. `ganbench evaluate RESULTS "
+                    "--metric NAME` scores their generators.",
                 )
 
 

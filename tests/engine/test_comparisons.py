@@ -14,7 +14,7 @@ import ganbench
 import pytest
 import torch
 from ganbench import GanbenchError, Objective, Offer, hookimpl
-from ganbench.engine import checkpoint, train
+from ganbench.engine import checkpoint, replay
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedStep, have_same_finite_members
 from ganbench.engine.train import RECORD_FROM, Training
@@ -92,7 +92,7 @@ def test_a_change_found_by_comparison_is_named_if_it_can_be_seen(monkeypatch: py
 def test_the_compared_updates_are_the_same_after_a_resume_and_on_every_machine(
     monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    monkeypatch.setattr(train, "COMPARED_EVERY", 16)
+    monkeypatch.setattr(replay, "COMPARED_EVERY", 16)
     counts: list[tuple[str, int]] = []
 
     def open_run() -> Training:

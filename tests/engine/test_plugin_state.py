@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from tests.support import unshipped_methods
 from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
-from tests.testing.test_contracts import INSTALLED
 
 COUNT = 0
 SEEN: list[int] = []
@@ -219,15 +218,6 @@ QUIET: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("case", QUIET)
 def test_a_cache_filled_at_the_first_call_and_what_only_reads_are_no_state(case: str) -> None:
     call_three_times(QUIET[case])
-
-
-def test_an_offer_that_is_shipped_keeps_no_state() -> None:
-    """The contracts train each of them for three steps, and so each has been watched; here nothing is skipped."""
-    for kind in ("losses", "constraints", "inputs", "dynamics"):
-        for name in INSTALLED.names(kind):
-            watch = PluginWatch({name: INSTALLED.build(kind, name, {})})
-            with watch.unchanged():
-                assert watch.look_at(watch.parts[name]).values, name
 
 
 def test_a_look_is_short_even_at_much_data() -> None:

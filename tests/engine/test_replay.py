@@ -11,8 +11,7 @@ import pytest
 import torch
 from ganbench import plan, registry, suite
 from ganbench.api.trials import Mode
-from ganbench.engine import step
-from ganbench.engine import train as engine_train
+from ganbench.engine import replay, step
 from ganbench.engine.replay import RecordedLoop, RecordedStep, record
 from ganbench.engine.replay_simplify import simplify
 from ganbench.engine.snapshot import Snapshot
@@ -88,7 +87,7 @@ def train(
 def test_a_recorded_run_ends_in_the_bits_of_a_called_one(
     plugins: registry.Registry, method: str, seeds: int, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_train, "COMPARED_EVERY", 16)  # comparisons change no bit either
+    monkeypatch.setattr(replay, "COMPARED_EVERY", 16)  # comparisons change no bit either
     unrecorded, _ = train(plugins, method, seeds, recorded=False, mode=mode)
     replayed, (game,) = train(plugins, method, seeds, recorded=True, mode=mode)
     assert game.gradient_functions
