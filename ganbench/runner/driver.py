@@ -15,6 +15,7 @@ from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
+from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, refuse_trivial_rules
@@ -194,7 +195,8 @@ def train_and_store(
                 timer.add_work(event.records)
                 with timer.phase("store"):
                     store.append(add_facts(event, facts))
-                forget_checkpoint(session.folder, event.batch.key)
+                for portion in iterate_portions(event.batch):
+                    forget_checkpoint(session.folder, portion.key)
             yield session, event
 
 
@@ -207,11 +209,15 @@ def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
     """Remove checkpoints of this plan's batches that are already stored: an earlier run was killed before it did.
 
-    Checkpoints of batches that are not in this plan stay, since an edited suite may be changed back.
+    So are those of their halves, if they ran out of memory. Checkpoints of batches that are not in this plan stay,
+    since an edited suite may be changed back.
     """
     if checkpoints := list_checkpoints(folder):
-        stored = {batch.key for batch in plan.batches} - {batch.key for batch in remaining.batches}
-        for key in checkpoints & stored:
+        planned, left = (
+            {portion.key for batch in batches for portion in iterate_portions(batch)}
+            for batches in (plan.batches, remaining.batches)
+        )
+        for key in checkpoints & (planned - left):
             forget_checkpoint(folder, key)
 
 

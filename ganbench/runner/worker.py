@@ -6,7 +6,7 @@ import gc
 import logging
 import traceback
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
-from ganbench.plan.plan import take_portion
+from ganbench.plan.plan import halve
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
 from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
@@ -60,7 +60,7 @@ def run_batch(
     `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own. An
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
-    in two halves, each a batch of its own.
+    in two halves, each a batch of its own with its own checkpoint.
     """
     plugins = plugins or load_plugins(files)
     job = Job(batch, plugins, devices.configure(device), folder, every)
@@ -76,9 +76,8 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    half = len(batch.trials) // 2
-    parts = [take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
-    return [record for part in parts for record in run_batch(part, report, device=device, plugins=plugins)]
+    train_half = partial(run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every)
+    return [record for half in halve(batch) for record in train_half(half)]
 
 
 def is_out_of_memory(error: Exception) -> bool:
