@@ -113,6 +113,9 @@ def plan(
         bool, typer.Option("--estimate", help="Estimate time and disk, from past records or a short trial.")
     ] = False,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
+    device: Annotated[
+        Device, typer.Option(help="Where the suite would train, for the estimate; auto takes CUDA where there is one.")
+    ] = Device.auto,
     out: OutOfRun = None,
 ) -> None:
     """Print what a run would train, without training it."""
@@ -120,7 +123,7 @@ def plan(
     from ganbench.results.store import Store
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
 
-    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin)
+    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
     plugins, whole = make_plan(asked_suite, settings)
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
@@ -136,7 +139,7 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell)
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value)
         typer.echo(replace_unprintable(cost.line))
 
 
