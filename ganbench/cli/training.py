@@ -94,8 +94,9 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
     timer.enter("other")
     try:
         with raise_on_signals(), LiveDisplay() as display:
-            display.print_line(f"planning {suite.where} ...")
-            for session, event in run_events(suite, settings, display.on_progress, timer):
+            counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")
+            display.print_line(f"planning {suite.where}{counting} ...")
+            for session, event in run_events(suite, settings, display.on_progress, timer, display.on_planning):
                 workers = count_workers(session)
                 display.on_plan(session) if event is None else display.on_event(session, event)
     except Stopped as stopped:
@@ -124,7 +125,8 @@ def plan(
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
 
     asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
-    plugins, whole = make_plan(asked_suite, settings)
+    with progress_bar("planning") as tell:
+        plugins, whole = make_plan(asked_suite, settings, tell)
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
         typer.echo(replace_unprintable(sentence), err=True)

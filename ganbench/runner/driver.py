@@ -52,6 +52,9 @@ class Session:
 RunEvent = Event | Calibrating
 """What a run reports: events of the executor, and baselines that are scored before training."""
 
+Tell = Callable[[int, int], None]
+"""A function that is called with how much is done, and how much there is."""
+
 Watch = Callable[[Session, RunEvent], None]
 """A function that is called with every event of a run."""
 
@@ -98,14 +101,14 @@ def results_folder(suite: Suite, settings: Settings) -> Path:
     return Path(settings.results) if settings.results else Path("results") / suite.name
 
 
-def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
-    """Load the plugins and plan the suite; return the registry and the plan."""
+def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total: None) -> tuple[Registry, Plan]:
+    """Load the plugins and plan the suite; return the registry and the plan. `tell` is called as by `plan.make`."""
     from ganbench import plan
     from ganbench.engine import device
 
     device.choose(settings.device)
     plugins = registry.load(files=settings.files, plugins=settings.offers)
-    return plugins, plan.make(suite, plugins)
+    return plugins, plan.make(suite, plugins, tell)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
@@ -138,6 +141,7 @@ def run_events(
     settings: Settings,
     on_progress: Callable[[Progress], None] | None = None,
     timer: PhaseTimer | None = None,
+    on_planning: Tell = lambda done, total: None,
 ) -> Iterator[tuple[Session, RunEvent | None]]:
     """Run a suite and yield every event after its records are stored.
 
@@ -146,12 +150,12 @@ def run_events(
     rule that a baseline passes, raises GanbenchError before anything of the run is stored or trained.
 
     A batch that trains in this process blocks this iterator, so its progress goes to `on_progress` instead. `timer`
-    counts where the time goes.
+    counts where the time goes. `on_planning` is called while the suite is planned, as by `plan.make`.
     """
     timer = timer or PhaseTimer()
     folder = results_folder(suite, settings)
     with timer.phase("plan"):
-        plugins, plan = make_plan(suite, settings)
+        plugins, plan = make_plan(suite, settings, on_planning)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         remaining = find_remaining(plan, store.known(), settings)
         todo, later = select_for_run(remaining, plan, settings)

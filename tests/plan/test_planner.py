@@ -285,3 +285,11 @@ def test_a_dataset_may_have_metrics_of_its_own(plugins):
     measurements = {batch.trials[0].labels["dataset"]: batch.measurement for batch in batches}
     assert [part.name for part in measurements["ring"].metrics] == ["w1"]
     assert [part.name for part in measurements["grid"].metrics] == ["modes"]
+
+
+def test_planning_tells_how_many_cells_are_planned(plugins):
+    told = []
+    architectures = {"space": "random-mlp", "sample": 3, "seed": 7}
+    table = small(architectures=architectures, budget={"flops": 1e9, "batch_size": 8, "snapshots": 1}, success=None)
+    plan.make(parse(table), plugins, lambda done, total: told.append((done, total)))
+    assert told == [(done, 3 * 2) for done in range(1, 7)]
