@@ -90,21 +90,31 @@ def check(
         list[str] | None,
         typer.Argument(metavar="NAME_OR_FILE", help="Offers, distributions or plugin files (default: everything)."),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME.]KEY=VALUE",
+            help="Give an option, as in TOML, to the offer NAME or to all that have it. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Run the contract tests on plugins.
 
-    They hold plugins to what the engine relies on, rule by rule.
+    They hold plugins to what the engine relies on, rule by rule. An offer with an option that has no default is checked
+    only if the option is given.
     """
     from ganbench.testing.check import check
 
-    verdicts, problems = check(what or ())
+    verdicts, problems = check(what or (), option or ())
     for verdict in verdicts:
         typer.echo(replace_unprintable(str(verdict), keep="\n"))
     problems = () if what else problems
     for problem in problems:
         typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
     broken = sum(bool(verdict.broken) for verdict in verdicts)
-    typer.echo(f"{len(verdicts)} checked, {broken} with broken rules")
+    left_out = sum(bool(verdict.missing) for verdict in verdicts)
+    count = f"{len(verdicts) - left_out} checked, {broken} with broken rules"
+    typer.echo(f"{count}, {left_out} not checked" if left_out else count)
     if broken or problems:
         raise typer.Exit(1)
 

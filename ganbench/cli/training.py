@@ -94,8 +94,9 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
     timer.enter("other")
     try:
         with raise_on_signals(), LiveDisplay() as display:
-            display.print_line(f"planning {suite.where} ...")
-            for session, event in run_events(suite, settings, display.on_progress, timer):
+            counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")
+            display.print_line(f"planning {suite.where}{counting} ...")
+            for session, event in run_events(suite, settings, display.on_progress, timer, display.on_planning):
                 workers = count_workers(session)
                 display.on_plan(session) if event is None else display.on_event(session, event)
     except Stopped as stopped:
@@ -113,6 +114,9 @@ def plan(
         bool, typer.Option("--estimate", help="Estimate time and disk, from past records or a short trial.")
     ] = False,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
+    device: Annotated[
+        Device, typer.Option(help="Where the suite would train, for the estimate; auto takes CUDA where there is one.")
+    ] = Device.auto,
     out: OutOfRun = None,
 ) -> None:
     """Print what a run would train, without training it."""
@@ -120,8 +124,9 @@ def plan(
     from ganbench.results.store import Store
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
 
-    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin)
-    plugins, whole = make_plan(asked_suite, settings)
+    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
+    with progress_bar("planning") as tell:
+        plugins, whole = make_plan(asked_suite, settings, tell)
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
         typer.echo(replace_unprintable(sentence), err=True)
@@ -136,7 +141,7 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell)
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value)
         typer.echo(replace_unprintable(cost.line))
 
 

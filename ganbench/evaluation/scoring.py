@@ -242,10 +242,10 @@ def score_metric(
     """Return one metric's scores of one model, a score for each of its values.
 
     The measurement is the hash of all that the numbers depend on besides the model: the metric with its version and
-    options, the number of samples, the extractor, the reference samples and the metric's software (`build_metric`). The
-    size of the batches that samples are generated in is not in it, although batch normalisation depends on it: it is
-    the batch size of the training, so it belongs to the model, is in the trial's key, and is one for all trials of a suite. Baselines,
-    which have none, are thus measured as the trials are.
+    options, the number of samples, the extractor, the reference samples and the metric's software (`build_metric`).
+    The size of the batches that samples are generated in is not in it, although batch normalisation depends on it. It
+    is the batch size of the training: it belongs to the model, is in the trial's key, and is one for all trials of a
+    suite. Baselines have none, and are thus measured as the trials are.
 
     With `twice` it is measured again, and GanbenchError is raised if a value differs.
 

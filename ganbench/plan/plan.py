@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ganbench.api.metrics import Direction
@@ -77,3 +77,16 @@ def take_portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
     """Return some of a batch's trials as a batch of their own, stacked if `batch` is and if they are enough."""
     mode: Mode = "stack" if batch.mode == "stack" and len(trials) >= STACK_FROM else "loop"
     return replace(batch, trials=tuple(trials), mode=mode)
+
+
+def halve(batch: Batch) -> tuple[Batch, ...]:
+    """Return the two batches as which a batch that runs out of memory is trained again; none for a single trial."""
+    half = len(batch.trials) // 2
+    return tuple(take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:]) if half)
+
+
+def iterate_portions(batch: Batch) -> Iterator[Batch]:
+    """Yield a batch, its halves, and theirs: all as which its trials may have been trained."""
+    yield batch
+    for half in halve(batch):
+        yield from iterate_portions(half)

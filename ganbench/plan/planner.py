@@ -45,14 +45,15 @@ FRUITLESS_DRAWS = 10_000
 """A space counts as exhausted after this many draws in a row without a new spec."""
 
 
-def make(suite: Suite, registry: Registry) -> Plan:
+def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = lambda done, total: None) -> Plan:
     """Return the plan of a suite: every dataset x architecture x method x seed, in batches of seeds.
 
+    `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
     planner = Planner(suite, registry)
     directions = planner.check_success()
-    batches = tuple(planner.make_batches())
+    batches = tuple(planner.make_batches(tell))
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
@@ -82,12 +83,13 @@ class Planner:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
         return {}
 
-    def make_batches(self) -> Iterator[Batch]:
+    def make_batches(self, tell: Callable[[int, int], None]) -> Iterator[Batch]:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
         flops = UpdateFlops(self.registry)
-        most = seeds_per_batch(len(self.suite.seed_list), len(self.suite.dataset) * len(specs) * len(methods))
+        groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
+        most = seeds_per_batch(len(self.suite.seed_list), groups)
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
             measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset)
@@ -108,6 +110,7 @@ class Planner:
                         sources=sources,
                     )
                     first = replace(first, budget=resolve_budget(self.suite, first, self.registry, flops))
+                    tell(planned := planned + 1, groups)
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
                     stackable = self.is_stackable(recipe, architecture)
                     for start in range(0, len(trials), most):

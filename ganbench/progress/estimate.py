@@ -75,13 +75,16 @@ def estimate_cost(
     plugins: Registry,
     workers: int,
     show_progress: ShowProgress = lambda done, total: None,
+    device: str = "auto",
 ) -> Estimate:
-    """Return an estimate of the time and disk that these batches take on so many workers.
+    """Return an estimate of the time and disk that these batches take on so many workers, on a device.
 
-    Pairs of dataset and method without finished records in the folder are tried: the first batch of each trains for a
-    few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
+    Pairs of dataset and method without finished records of this device in the folder are tried: the first batch of each
+    trains for a few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
     """
-    observations, networks = read_past_costs(frames, folder)
+    from ganbench.engine import device as devices
+
+    observations, networks = read_past_costs(frames, folder, devices.choose(device).type)
     recorded_pairs = {(each.item.dataset, each.item.method) for each in observations}
     recorded = len(observations)
     untried: dict[tuple[str, str], Batch] = {}
@@ -91,7 +94,7 @@ def estimate_cost(
             untried.setdefault((item.dataset, item.method), batch)
     for done, batch in enumerate(untried.values()):
         show_progress(done, len(untried))
-        timed = time_batch(batch, plugins)
+        timed = time_batch(batch, plugins, device)
         observations.append(Observation(replace(make_work_item(batch), traits={}), 1.0, timed.seconds))
         networks.append(timed.network)
     show_progress(len(untried), len(untried))
@@ -108,11 +111,12 @@ def estimate_cost(
     )
 
 
-def read_past_costs(frames: Frames | None, folder: Path) -> tuple[list[Observation], list[int]]:
-    """Return what the records of a folder took in seconds, and the sizes of its generators in bytes."""
+def read_past_costs(frames: Frames | None, folder: Path, device: str) -> tuple[list[Observation], list[int]]:
+    """Return what the records of a device ("cpu", "cuda") took in seconds, and the sizes of all generators in bytes."""
     if frames is None:
         return [], []
-    trials = frames.trials[frames.trials["status"].isin(TRAINED) & ~frames.trials["stale"]]
+    trained = frames.trials["status"].isin(TRAINED) & ~frames.trials["stale"]
+    trials = frames.trials[trained & (frames.trials["device"] == device)]
     columns = ("dataset", "method", "seconds_train", "seconds_evaluate", "critic_updates", "generator_updates")
     observations: list[Observation] = []
     for dataset, method, train, evaluate, critic, generator in zip(*(trials[name] for name in columns), strict=True):
@@ -126,8 +130,8 @@ class TimedEnough(Exception):
     """Raised within a training, to end it once it has been timed for long enough."""
 
 
-def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
-    """Return what a whole batch should take: train it for a few seconds and score one snapshot.
+def time_batch(batch: Batch, plugins: Registry, device: str = "auto") -> TimedBatch:
+    """Return what a whole batch should take on a device: train it for a few seconds and score one snapshot.
 
     At the end of a training the best snapshots are scored again; here they are taken to be two.
     """
@@ -138,13 +142,15 @@ def time_batch(batch: Batch, plugins: Registry) -> TimedBatch:
     steps = budget.generator_steps
     early = replace(budget, snapshots=(1, steps) if steps > 1 else (1,))
     short = replace(batch, trials=tuple(replace(trial, budget=early) for trial in batch.trials))
-    training, scorer = Job(short, plugins, devices.configure()).build()
+    place = devices.configure(device)
+    training, scorer = Job(short, plugins, place).build()
     began, scoring_seconds, network = perf_counter(), 0.0, 0
     warm = (0, began)  # the generator step and the time from which steps are timed
     last = warm
 
     def report(step: int, _: int) -> None:
         nonlocal warm, last
+        devices.synchronize(place)
         last = (step, perf_counter())
         if step == min(WARM, steps // 2):
             warm = last

@@ -27,6 +27,9 @@ from ganbench.statistics.outcome_table import outcome_thresholds
 if TYPE_CHECKING:
     from ganbench.runner.driver import Session
 
+PLANNING_SECONDS = 2.0
+"""Seconds after which the display says how far the planning is."""
+
 LINE_SECONDS = 5.0
 """Seconds between two lines where the output is not a terminal."""
 
@@ -70,9 +73,19 @@ class LiveDisplay:
         if self.console.is_terminal:
             self.live.stop()
 
+    def on_planning(self, done: int, total: int) -> None:
+        """Show how many of all datasets x architectures x methods are planned, if it takes long."""
+        if self.time() - self.started < PLANNING_SECONDS:
+            return
+        line = f"planning: {done} of {total} datasets x architectures x methods"
+        if not self.preparation:
+            self.printed = -LINE_SECONDS  # the first line is due now
+        self.preparation = line
+        self.print_at_intervals(lambda: line)
+
     def on_plan(self, session: Session) -> None:
         """Print what the run will train, and the warnings of its plan."""
-        self.session = session
+        self.session, self.preparation = session, ""
         if session.aside is not None:
             self.print_line(f"starting from the beginning; the earlier results were moved to {session.aside}")
         batches = session.todo.batches

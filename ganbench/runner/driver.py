@@ -15,6 +15,7 @@ from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
+from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import (
@@ -58,6 +59,9 @@ class Session:
 
 RunEvent = Event | Calibrating
 """What a run reports: events of the executor, and baselines that are scored before training."""
+
+Tell = Callable[[int, int], None]
+"""A function that is called with how much is done, and how much there is."""
 
 Watch = Callable[[Session, RunEvent], None]
 """A function that is called with every event of a run."""
@@ -105,8 +109,11 @@ def results_folder(suite: Suite, settings: Settings) -> Path:
     return Path(settings.results) if settings.results else Path("results") / suite.name
 
 
-def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
-    """Load the plugins and plan the suite; return the registry and the plan, with a caution on a network disk."""
+def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total: None) -> tuple[Registry, Plan]:
+    """Load the plugins and plan the suite; return the registry and the plan, with a caution on a network disk.
+
+    `tell` is called as by `plan.make`.
+    """
     from ganbench import plan
     from ganbench.engine import device
 
@@ -115,7 +122,7 @@ def make_plan(suite: Suite, settings: Settings) -> tuple[Registry, Plan]:
         plugins = registry.load(files=settings.files, plugins=settings.offers)
     remarks = caution_disk(results_folder(suite, settings))
     with restored(plugins):
-        return plugins, replace(plan.make(suite, plugins), remarks=remarks)
+        return plugins, replace(plan.make(suite, plugins, tell), remarks=remarks)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
@@ -148,6 +155,7 @@ def run_events(
     settings: Settings,
     on_progress: Callable[[Progress], None] | None = None,
     timer: PhaseTimer | None = None,
+    on_planning: Tell = lambda done, total: None,
 ) -> Iterator[tuple[Session, RunEvent | None]]:
     """Run a suite and yield every event after its records are stored.
 
@@ -156,12 +164,12 @@ def run_events(
     rule that a baseline passes, raises GanbenchError before anything of the run is stored or trained.
 
     A batch that trains in this process blocks this iterator, so its progress goes to `on_progress` instead. `timer`
-    counts where the time goes.
+    counts where the time goes. `on_planning` is called while the suite is planned, as by `plan.make`.
     """
     timer = timer or PhaseTimer()
     folder = results_folder(suite, settings)
     with timer.phase("plan"):
-        plugins, plan = make_plan(suite, settings)
+        plugins, plan = make_plan(suite, settings, on_planning)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         remaining = find_remaining(plan, store.known(), settings)
         todo, later = select_for_run(remaining, plan, settings)
@@ -214,7 +222,8 @@ def train_and_store(
                 timer.add_work(event.records)
                 with timer.phase("store"):
                     store.append(add_facts(event, facts))
-                forget_checkpoint(session.folder, event.batch.key)
+                for portion in iterate_portions(event.batch):
+                    forget_checkpoint(session.folder, portion.key)
             yield session, event
 
 
@@ -227,11 +236,15 @@ def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
     """Remove checkpoints of this plan's batches that are already stored: an earlier run was killed before it did.
 
-    Checkpoints of batches that are not in this plan stay, since an edited suite may be changed back.
+    So are those of their halves, if they ran out of memory. Checkpoints of batches that are not in this plan stay,
+    since an edited suite may be changed back.
     """
     if checkpoints := list_checkpoints(folder):
-        stored = {batch.key for batch in plan.batches} - {batch.key for batch in remaining.batches}
-        for key in checkpoints & stored:
+        planned, left = (
+            {portion.key for batch in batches for portion in iterate_portions(batch)}
+            for batches in (plan.batches, remaining.batches)
+        )
+        for key in checkpoints & (planned - left):
             forget_checkpoint(folder, key)
 
 

@@ -6,7 +6,7 @@ import gc
 import logging
 import traceback
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
 from ganbench.plan.fingerprint import describe_changes, list_sources
-from ganbench.plan.plan import take_portion
+from ganbench.plan.plan import halve
 from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
@@ -73,8 +73,8 @@ def run_batch(
     the plugin `files` as the run's plan read them. Where code or data are not those of the plan, nothing is trained. An
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
-    in two halves, each a batch of its own. A batch that changes what all methods of its process share fails; its
-    records have the changes as the fact `process_changes`.
+    in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
+    share fails; its records have the changes as the fact `process_changes`.
     """
     configured = devices.configure(device)
     state = SharedState()  # before the plugins of a worker are imported
@@ -96,9 +96,8 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    half = len(batch.trials) // 2
-    parts = [take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:])]
-    return [record for part in parts for record in run_batch(part, report, device=device, plugins=plugins)]
+    train_half = partial(run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every)
+    return [record for half in halve(batch) for record in train_half(half)]
 
 
 def is_out_of_memory(error: Exception) -> bool:

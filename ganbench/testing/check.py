@@ -22,25 +22,35 @@ ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": "", "PYTEST_DISABLE_PLUGI
 
 @dataclass
 class Verdict:
-    """The result of checking one offer: the number of rules that apply, and a message for each broken one."""
+    """The result of checking one offer: the number of rules that apply, and a message for each broken one.
+
+    With `missing` options, which have no default and are not given, an offer cannot be built and is not checked.
+    """
 
     offered: Offered
     rules: int = 0
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        if self.missing:
+            names = ", ".join(map(repr, self.missing))
+            lack = f"option {names} has" if len(self.missing) == 1 else f"options {names} have"
+            way_out = " ".join(f"--option {name}=..." for name in self.missing)
+            return f"{self.offered} of {self.offered.provider}: not checked: {lack} no default; {way_out}"
         result = f"{len(self.broken)} of {self.rules} rules broken" if self.broken else f"{self.rules} rules passed"
         head = f"{self.offered} of {self.offered.provider}: {result}"
         messages = (f"  {message}" for message in dict.fromkeys(self.broken))  # several rules may find the same mistake
         return "\n".join([head, *messages, *(f"  note: {note}" for note in self.notes)])
 
 
-def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
+def check(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[Verdict], tuple[Problem, ...]]:
     """Check the offers of these files and names (without words: all that are installed).
 
-    Return a verdict on each offer, and the problems: the plugins that did not import. Raise GanbenchError for a word
-    that is neither a file nor a known name, and where pytest is not installed.
+    `options` are texts `NAME.key=value` or `key=value`, as `given_options` reads them. Return a verdict on each offer,
+    and the problems: the plugins that did not import. Raise GanbenchError for a word that is neither a file nor a known
+    name, for an option of none of the offers, and where pytest is not installed.
     """
     try:
         import pytest
@@ -49,16 +59,19 @@ def check(words: Sequence[str]) -> tuple[list[Verdict], tuple[Problem, ...]]:
             "check: the contract tests run on pytest, which is not installed. pip install pytest, or 'ganbench[dev]'."
         ) from None
     from ganbench.testing.contracts import author_notes
+    from ganbench.testing.given_options import find_missing, give_options
     from ganbench.testing.pytest_plugin import Listener, load_plugins, select_offers
 
     plugins = load_plugins(words)
-    verdicts = {
-        (offered.kind, offered.offer.name): Verdict(offered, notes=author_notes(offered))
-        for offered in select_offers(plugins, words)
-    }
+    offers = select_offers(plugins, words)
+    given, verdicts = give_options(plugins, offers, options), dict[tuple[str, str], Verdict]()
+    for offered in offers:
+        key = (offered.kind, offered.offer.name)
+        verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=find_missing(offered, given.get(key, {})))
     listener = Listener()
     with isolated_pytest():
-        code = pytest.main([*ISOLATED_ARGUMENTS, *(f"--contracts-of={word}" for word in words)], plugins=[listener])
+        arguments = [f"--contracts-of={word}" for word in words] + [f"--contract-option={text}" for text in options]
+        code = pytest.main([*ISOLATED_ARGUMENTS, *arguments], plugins=[listener])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GanbenchError(f"check: pytest {pytest.__version__} stopped with {code!r}. Run `ganbench doctor`.")
     for contract, message in listener.results:

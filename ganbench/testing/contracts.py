@@ -27,6 +27,7 @@ from ganbench.testing import (
 from ganbench.testing import (
     offers as offer_rules,
 )
+from ganbench.testing.given_options import NONE_GIVEN, GivenOptions, find_missing
 from ganbench.testing.rule import Contract, Rule, Subject, is_stackable
 
 Cases = Callable[[Subject], Sequence[Any]]
@@ -60,11 +61,18 @@ KINDS: Mapping[str, Rules] = {
 """The rules of each kind of offer."""
 
 
-def contracts(registry: Registry, offers: Iterable[Offered] | None = None) -> Iterator[Contract]:
-    """Yield the contracts of these offers (default: of every offer in the registry)."""
+def contracts(
+    registry: Registry, offers: Iterable[Offered] | None = None, given: GivenOptions = NONE_GIVEN
+) -> Iterator[Contract]:
+    """Yield the contracts of these offers (default: of every offer in the registry), with the options given to them.
+
+    An offer with an option that has no default and is not given has no contracts: it cannot be built.
+    """
     everything = (offered for kind in registry.kinds for offered in registry.offers(kind))
     for offered in everything if offers is None else offers:
-        yield from offer_contracts(Subject(offered, registry))
+        options = dict(given.get((offered.kind, offered.offer.name), {}))
+        if not find_missing(offered, options):
+            yield from offer_contracts(Subject(offered, registry, options))
 
 
 def offer_contracts(subject: Subject) -> Iterator[Contract]:
@@ -74,7 +82,7 @@ def offer_contracts(subject: Subject) -> Iterator[Contract]:
     kind = KINDS.get(subject.offered.kind)
     for case in kind.cases(subject) if kind else ():
         if not is_built(case.subject):
-            if case.subject.options:
+            if case.subject.options != subject.options:
                 yield Contract(case.subject, offer_rules.builds, case.subject)
             continue
         for rule in kind.rules if kind else ():

@@ -58,7 +58,7 @@ def is_an_objective(case: Case) -> None:
 def follows_its_examples(case: Case) -> None:
     """Has the values that its examples quote from the literature."""
     for example in case.subject.offer.examples:
-        if dict(example.options) != case.subject.options:
+        if case.subject.complete(example.options) != case.subject.options:
             continue
         sides = case.scores(example.given["real"], example.given["fake"])
         for player, expected in example.expect.items():
@@ -196,7 +196,7 @@ def declares_whether_the_generator_sees_real_data(case: Case) -> None:
 @rule(lambda case: case.on_scores or case.objective.head == "reconstruction")
 def moves_scores_in_the_right_direction(case: Case) -> None:
     """Moves the critic's real scores up and its fake scores down, and the generator's fake scores up."""
-    if case.subject.options:
+    if case.subject.options != case.subject.complete({}):
         return
     up = 1.0 if case.subject.offer.high_is_real else -1.0
     is_right = dict.fromkeys(PLAYERS, False)

@@ -64,7 +64,7 @@ def reads_only_the_slope(case: Case) -> bool:
 def follows_its_examples(case: Case) -> None:
     """Has the values that its examples quote, on a linear critic D(x) = w.x."""
     for example in case.subject.offer.examples:
-        if dict(example.options) != case.subject.options:
+        if case.subject.complete(example.options) != case.subject.options:
             continue
         length, shape = float(example.given["slope"]), tuple(example.given["shape"])
         game = linear_critic(case, length, shape)

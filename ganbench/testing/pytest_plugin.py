@@ -16,6 +16,7 @@ from ganbench import registry
 from ganbench.errors import unknown_name
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing.contracts import contracts
+from ganbench.testing.given_options import give_options
 from ganbench.testing.rule import Contract
 
 
@@ -51,8 +52,9 @@ def _matches(word: str, offered: Offered) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that selects the offers to check."""
+    """Add the options that select the offers to check and give them options."""
     parser.addoption("--contracts-of", action="append", default=[], metavar="NAME_OR_FILE")
+    parser.addoption("--contract-option", action="append", default=[], metavar="[NAME.]KEY=VALUE")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -60,7 +62,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "contract" in metafunc.fixturenames:
         words = metafunc.config.getoption("contracts_of")
         plugins = load_plugins(words)
-        metafunc.parametrize("contract", list(contracts(plugins, select_offers(plugins, words))), ids=str)
+        offers = select_offers(plugins, words)
+        given = give_options(plugins, offers, metafunc.config.getoption("contract_option"))
+        metafunc.parametrize("contract", list(contracts(plugins, offers, given)), ids=str)
 
 
 @dataclass

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.errors import GanbenchError
 from ganbench.registry.registry import Offered, Registry
+from ganbench.testing.given_options import find_missing
 
 TOLERANCE = 1e-9
 """In float64, for values near one: seeds trained together and seeds trained alone agree to this."""
@@ -111,11 +112,16 @@ class Subject:
         return self.registry.build(self.offered.kind, self.offer.name, {**self.options, **options})
 
     def variants(self) -> list[Subject]:
-        """Return the subject with its defaults, and with each set of options that its examples use."""
-        sets = [self.options, *(dict(example.options) for example in self.offer.examples)]
+        """Return the subject with its own options, and with each set of options that its examples use."""
+        sets = [self.options, *(self.complete(example.options) for example in self.offer.examples)]
         return [
             Subject(self.offered, self.registry, options) for i, options in enumerate(sets) if options not in sets[:i]
         ]
+
+    def complete(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return these options, with the subject's own values for those that have no default."""
+        required = find_missing(self.offered, options)
+        return {**{name: self.options[name] for name in required if name in self.options}, **options}
 
     def __str__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())

@@ -73,6 +73,15 @@ def test_table_prints_the_same_tables_in_three_formats_without_torch(place):
     assert subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True).returncode == 0
 
 
+def test_a_budget_in_flops_is_announced_and_planned_alike_by_run_and_plan(tmp_path):
+    (tmp_path / "flops.toml").write_text(SUITE.replace("generator_steps = 4", "flops = 2e7"))
+    ended = ganbench("run", "flops.toml", "--jobs", "0", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "planning flops.toml, counting the FLOPs of every architecture and method ..." in ended.stderr
+    planned = ganbench("plan", "flops.toml", cwd=tmp_path).stdout
+    assert "2 trials in 2 batches; 0 to train, 0 of them stale, 2 stored" in planned
+
+
 def test_plan_says_what_is_left_and_trains_nothing(place, tmp_path):
     folder, _ = place
     planned = ganbench("plan", "tiny.toml", cwd=folder).stdout

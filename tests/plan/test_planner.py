@@ -313,3 +313,11 @@ def test_a_metric_option_without_a_meaning_is_refused(plugins, dataset, metric, 
 def test_a_metric_that_needs_as_many_samples_as_are_scored_is_planned(plugins):
     metrics = [{"name": "precision-recall", "neighbours": 49}, {"name": "inception-score", "splits": 50}]
     assert plan_small(plugins, dataset=[{"name": "digits", "metrics": metrics}], success=None).trials
+
+
+def test_planning_tells_how_many_cells_are_planned(plugins):
+    told = []
+    architectures = {"space": "random-mlp", "sample": 3, "seed": 7}
+    table = small(architectures=architectures, budget={"flops": 1e9, "batch_size": 8, "snapshots": 1}, success=None)
+    plan.make(parse(table), plugins, lambda done, total: told.append((done, total)))
+    assert told == [(done, 3 * 2) for done in range(1, 7)]

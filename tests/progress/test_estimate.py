@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import ganbench
 import pytest
+import torch
 from ganbench import plan, registry
 from ganbench.api.trials import Batch
+from ganbench.engine import device as devices
 from ganbench.progress import estimate as estimates
 from ganbench.progress.estimate import TimedBatch, estimate_cost, time_batch
 from ganbench.results.store import Store, read
@@ -49,7 +52,7 @@ def test_a_method_without_records_is_tried_once(tmp_path: Path, monkeypatch: pyt
     seconds = {"ns-gan": 10.0, "wgan-gp": 60.0}
     tried: list[str] = []
 
-    def fake_time_batch(batch: Batch, _: Any) -> TimedBatch:
+    def fake_time_batch(batch: Batch, *_: Any) -> TimedBatch:
         tried.append(batch.trials[0].labels["method"])
         return TimedBatch(seconds[tried[-1]], 1000)
 
@@ -61,6 +64,31 @@ def test_a_method_without_records_is_tried_once(tmp_path: Path, monkeypatch: pyt
     assert estimate.seconds == pytest.approx(70.0 * 40 / 10)
     assert estimate.disk == 80 * (estimates.ROW_BYTES + 1000)
     assert estimate.line.endswith("for 80 trials, from a short trial of 2 methods on their datasets")
+
+
+def test_records_of_another_device_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = ganbench.run(small(seeds=2), results=tmp_path, jobs=0, device="cpu")
+    trials = frames.trials
+    mixed = replace(frames, trials=trials.assign(device=trials["method"].map({"ns-gan": "cpu", "wgan-gp": "cuda"})))
+    tried: list[tuple[str, str]] = []
+
+    def fake_time_batch(batch: Batch, _: Any, device: str) -> TimedBatch:
+        tried.append((batch.trials[0].labels["method"], device))
+        return TimedBatch(60.0, 1000)
+
+    monkeypatch.setattr(estimates, "time_batch", fake_time_batch)
+    estimate = estimate_cost(batches(seeds=8), mixed, tmp_path, PLUGINS, 1, device="cpu")
+    assert tried == [("wgan-gp", "cpu")]
+    assert (estimate.recorded, estimate.tried) == (2, 1)
+
+
+def test_the_short_trial_runs_on_the_device_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    configured: list[str] = []
+    configure = devices.configure
+    monkeypatch.setattr(devices, "configure", lambda device="auto": configured.append(device) or configure(device))
+    (batch, _) = batches(budget={"generator_steps": 1, "batch_size": 16, "snapshots": 1})
+    time_batch(batch, PLUGINS, "cpu")
+    assert configured == ["cpu"]
 
 
 @pytest.mark.parametrize(("steps", "taken"), [(1, 1), (2, 2), (90, 90), (1_000_000, 100)])
@@ -80,9 +108,17 @@ def test_a_short_trial_run_stops_early_and_is_scaled_to_the_whole_budget(
 
 def test_the_plan_command_prints_its_estimate_and_stores_nothing(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE)
-    ended = command("plan", "tiny.toml", "--estimate", "--jobs", "1", cwd=tmp_path)
+    ended = command("plan", "tiny.toml", "--estimate", "--jobs", "1", "--device", "cpu", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("estimate: ")
     assert "on one worker" in ended.stdout
     assert "from a short trial of 2 methods" in ended.stdout
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_plan_for_a_device_that_is_not_here_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(SUITE)
+    ended = command("plan", "tiny.toml", "--estimate", "--device", "cuda", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "torch finds no CUDA device here" in ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,3 +189,26 @@ def test_times_and_sizes_are_written_in_suitable_units() -> None:
 def test_memory_counts_this_process_and_its_children() -> None:
     assert 10 * 2**20 < process_memory() < 2**40
     assert process_memory(2**30) == 0, "no such process"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_long_planning_says_how_far_it_is(terminal: bool) -> None:
+    shown = DisplayUnderTest([], terminal)
+    for done in range(1, 11):  # one a second
+        shown.now = float(done)
+        shown.display.on_planning(done, 10)
+    told = [int(word) for word in re.findall(r"planning: (\d+) of 10 datasets x architectures x methods", shown.text)]
+    assert told == ([] if terminal else [2, 7])
+    assert shown.display.preparation == "planning: 10 of 10 datasets x architectures x methods"
+    shown.display.console.print(shown.display.render())
+    assert "planning: 10 of 10" in shown.text
+    shown.display.on_plan(shown.session)
+    assert shown.display.preparation == ""
+
+
+def test_a_short_planning_says_nothing() -> None:
+    shown = DisplayUnderTest([])
+    before = shown.text
+    shown.now = 1.9
+    shown.display.on_planning(1, 2)
+    assert shown.text == before

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import ganbench
+import pandas as pd
 import pytest
+from ganbench import plan, registry
+from ganbench.plan.plan import halve
+from ganbench.results.files import checkpoint_path, list_checkpoints
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
+from ganbench.runner.worker import Job
 from ganbench.statistics.outcome_table import trial_outcomes
 
 from tests.support import faulty_plugins as faults
@@ -96,6 +101,52 @@ def test_a_batch_that_runs_out_of_memory_is_trained_in_halves_that_its_records_n
     assert sorted(zip(scores["step"], scores["name"], map(repr, scores["value"]), strict=True)) == sorted(
         zip(own_run.scores["step"], own_run.scores["name"], map(repr, own_run.scores["value"]), strict=True)
     )
+
+
+def test_a_half_that_is_killed_goes_on_from_its_own_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five members of which two fit in memory: the run ends after the last half's second checkpoint."""
+    question = suite(
+        seeds=5,
+        architectures={"space": "fills-memory-torch"},
+        budget={"generator_steps": faults.STEPS, "batch_size": 8, "snapshots": 4},
+    )
+    undisturbed = run(tmp_path / "undisturbed", question, jobs=0)
+    written: list[list[int]] = []
+    save_state = Job.save_state
+
+    def save_or_die(job: Job, *parts: Any) -> Any:
+        if written.count([3, 4]) == 2:
+            raise KeyboardInterrupt
+        written.append([trial.seed for trial in job.batch.trials])
+        return save_state(job, *parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "save_state", save_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "r", question, jobs=0, checkpoint=0.0)
+    assert written == 3 * [[0, 1]] + 3 * [[2]] + 2 * [[3, 4]]
+    assert len(list_checkpoints(tmp_path / "r")) == 3
+    resumed = run(tmp_path / "r", question, jobs=0, checkpoint=0.0)
+    steps = {trial["seed"]: facts(tmp_path / "r", trial["key"])["resumed"] for _, trial in resumed.trials.iterrows()}
+    assert steps == {0: 6, 1: 6, 2: 6, 3: 4, 4: 4}
+    assert list_checkpoints(tmp_path / "r") == set()
+    order = ["key", "name", "step", "fresh"]
+    first, second = (frames.scores.sort_values(order, ignore_index=True) for frames in (undisturbed, resumed))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_checkpoints_of_stored_halves_are_removed_by_the_next_run(tmp_path: Path) -> None:
+    """A process may be killed after it stored a batch and before it removed the files of the batch's halves."""
+    question = suite(seeds=5, architectures={"space": "fills-memory-torch"})
+    run(tmp_path / "r", question, jobs=0)
+    plugins = registry.load(files=[PLUGIN])
+    (batch,) = plan.make(ganbench.suite.parse(question), plugins).batches
+    other = tmp_path / "r" / "checkpoints" / f"{64 * '0'}.safetensors"
+    other.parent.mkdir(exist_ok=True)
+    for path in (other, *(checkpoint_path(tmp_path / "r", half.key) for half in halve(halve(batch)[1]))):
+        path.write_bytes(b"")
+    run(tmp_path / "r", question, jobs=0)
+    assert list_checkpoints(tmp_path / "r") == {other.stem}
 
 
 def test_a_single_member_that_runs_out_of_memory_is_a_failed_trial(tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ REPORTS = (
 )
 
 ANYTHING = (
-    Planted("losses", Offer("a bare option", lambda margin: Objective(None, None), "A loss."), "have no default"),
+    Planted("losses", Offer("bare options", lambda *margins: Objective(None, None), "A loss."), "build takes *margins"),
     Planted("losses", Offer("no summary", lambda: Objective(None, None), " "), "has no summary"),
     Planted("losses", Offer("no build", lambda: 1 / 0, "A loss."), "ZeroDivisionError"),
     Planted("losses", Offer("no objective", lambda: (1, 2), "A loss."), "It must return an Objective"),
