@@ -17,6 +17,7 @@ from ganbench.api.records import Record
 from ganbench.api.trials import Batch, Part, Trial, digest
 from ganbench.errors import GanbenchError
 from ganbench.runner.execution import open_events
+from ganbench.runner.isolation import ProcessChanged, isolated
 from ganbench.suite import locations
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -96,6 +97,7 @@ def answer(
 
     `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own.
     """
+    from ganbench.engine.shared_state import SharedState
     from ganbench.evaluation.calibration import single_thread
     from ganbench.runner.worker import load_plugins
     from ganbench.testing.contracts import find_breaches
@@ -104,10 +106,14 @@ def answer(
     plugins, trial = plugins or load_plugins(files), batch.trials[0]
     messages: list[str] = []
     for kind, part, place in questions[batch.key]:
-        subject = Subject(plugins.get(kind, part.name), plugins, dict(part.options))
-        with single_thread():
-            known = {"specs": [trial.spec], "ask": make_ask(trial, plugins)} if kind == "architectures" else {}
-            messages += (f"{place}: {message}" for message in find_breaches(subject, **known))
+        offered = plugins.get(kind, part.name)
+        try:
+            with single_thread(), isolated(SharedState(), [offered]):
+                known = {"specs": [trial.spec], "ask": make_ask(trial, plugins)} if kind == "architectures" else {}
+                breaches = find_breaches(Subject(offered, plugins, dict(part.options)), **known)
+        except ProcessChanged:  # its trials fail by the name of what it changes
+            continue
+        messages += (f"{place}: {message}" for message in breaches)
     return [Record(trial=trial, status="failed", error=message) for message in messages]
 
 

@@ -18,6 +18,7 @@ from torch.func import grad, vmap
 
 from ganbench_plugins.inputs import instance_noise
 from ganbench_plugins.losses import cross_entropy
+from tests.support.small_games import Spy
 from tests.support.tiny_suite import suite as small_suite
 
 (OFFER,) = instance_noise.ganbench_inputs()
@@ -111,16 +112,17 @@ def test_in_the_engine_noise_is_new_for_each_step_side_and_player_and_falls_to_z
     method = {"name": "noisy", "from": "ns-gan", "inputs": [{"name": "instance-noise", "sigma": sigma}]}
     budget = {"generator_steps": 8, "batch_size": 512, "snapshots": 1}
     suite = parse(small_suite(methods=None, method=[method], budget=budget, success=None, seeds=1), "s.toml")
-    plugins, noises = registry.load(), []
+    plugins, noted = registry.load(), Spy()
     run = prepare(plan.make(suite, plugins).batches[0], plugins, torch.device("cpu"))
 
     def spy(play: Any) -> Tensor:
         sides = {"real": play.real - play.step_inputs["real"], "fake": play.fake - play.generator(play.latent)}
-        noises.append({side: added.detach().clone() for side, added in sides.items()})
+        noted.note({side: added.detach().clone() for side, added in sides.items()})
         return 0 * play.scores_fake.sum()
 
     spy_link = Link("spy", 1.0, Constraint(critic=spy, generator=spy))
     list(replace(run, program=replace(run.program, constraints=(spy_link,)), mode="loop").run())
+    noises = noted.notes()
     assert len(noises) == 16  # the critic's and the generator's, eight times
     for turn, noise in enumerate(noises):
         width = max(0.0, 1 - (turn // 2) / 4)

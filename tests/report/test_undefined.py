@@ -33,7 +33,7 @@ SUITE = small(
     methods=["ns-gan"],
     method=[{"name": "blown", "from": "wgan-gp", "optimizer": {"name": "sgd", "lr": 1e30}}],
     measurement={"samples": 20},
-    dataset=[{"name": "ring", "metrics": [{"name": "modes", "sigmas": 1e-6}]}],
+    dataset=[{"name": "ring", "metrics": [{"name": "modes", "sigmas": 1.0}]}],
     success=[{"dataset": "ring", "metric": "reverse-kl", "thresholds": [0.5], "primary": 0.5, "compare": [PAIR]}],
 )
 

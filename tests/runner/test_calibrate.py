@@ -11,6 +11,7 @@ import pytest
 import torch
 from ganbench import GanbenchError, Metric, Networks, Offer, Source, Space, hookimpl
 from ganbench.api.events import Calibrating
+from ganbench.registry.registry import Registry
 from torch import Tensor, nn
 
 from tests.support.tiny_suite import suite as tiny_suite
@@ -158,21 +159,27 @@ def test_data_that_is_right_trains_without_a_word(tmp_path: Path) -> None:
     assert not [event for event in events if event.caution or event.error]
 
 
-def test_data_is_checked_whenever_something_trains_on_it_and_never_otherwise(tmp_path: Path) -> None:
-    """The scores of the baselines are stored already; since then the file behind the data has changed."""
+def test_data_is_checked_whenever_something_trains_on_it_and_never_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores of the baselines are stored already; then the file behind the data changes."""
     rows, builds = ROWS.clone(), []
+    build = Registry.build
 
-    def build() -> Source:
-        builds.append(1)
-        return make_set(rows)
+    def count_builds(plugins: Registry, kind: str, *rest: Any, **options: Any) -> Any:
+        builds.append(kind)
+        return build(plugins, kind, *rest, **options)
 
-    assert run(tmp_path, offer_data(data=build))[0] == ["completed"]
-    before = len(builds)
+    monkeypatch.setattr(Registry, "build", count_builds)
+    plugin = offer_data(data=lambda: make_set(rows))
+    assert run(tmp_path, plugin)[0] == ["completed"]
+    assert builds.count("datasets") > 2
+    builds.clear()
+    assert run(tmp_path, plugin)[0] == ["completed"], "nothing is left to train"
+    assert builds.count("datasets") == 1, "planning builds the data, for the digest of its content"
     rows[3] = torch.nan
-    assert run(tmp_path, offer_data(data=build))[0] == ["completed"], "nothing is left to train"
-    assert len(builds) == before
     with pytest.raises(GanbenchError, match="nan in sample 3"):
-        run(tmp_path, offer_data(data=build), seeds=2)
+        run(tmp_path, plugin)
 
 
 class Net(nn.Module):
