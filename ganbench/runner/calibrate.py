@@ -136,22 +136,23 @@ def list_other_measurements(
     rows: Mapping[str, Sequence[Calibration]],
     measured: Mapping[str, Collection[tuple[str, str]]],
 ) -> Iterator[tuple[str, str]]:
-    """Yield a dataset and a sentence for each value by which its stored trials were not measured as its baselines are.
+    """Yield a dataset and a sentence for each metric by which its stored trials were not measured as its baselines are.
 
     `rows` maps a dataset's label to the scores of its baselines; `measured` is `Store.measured`. The metric is new in
-    the suite, or its code, its options or the reference samples have changed since the trials were scored.
+    the suite, or its code, its options, the number of samples or the reference samples have changed since.
     """
     for label, calibrations in rows.items():
         trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == label]
         stored = [trial.key for trial in trials if trial.key in measured]
-        for name, measurement in dict.fromkeys((row.name, row.measurement) for row in calibrations):
-            count = sum((name, measurement) not in measured[key] for key in stored)
-            if count and name != SPREAD:
+        values = dict.fromkeys((row.measurement, row.name) for row in calibrations if row.name != SPREAD)
+        for measurement in dict.fromkeys(measurement for measurement, _ in values):
+            names = [name for one, name in values if one == measurement]
+            if count := sum((names[0], measurement) not in measured[key] for key in stored):
                 yield (
                     label,
-                    f"{count} stored trials have no {name!r} as it is measured now: the metric is new in this suite, "
-                    "or its code, its options or the reference samples have changed. `ganbench evaluate RESULTS "
-                    "--metric NAME` scores their generators.",
+                    f"{count} stored trials have no {', '.join(map(repr, names))} as measured now: the metric is new "
+                    "in this suite, or its code, its options, the number of samples or the reference samples have "
+                    "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
                 )
 
 

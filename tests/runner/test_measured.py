@@ -43,7 +43,7 @@ def test_scores_of_an_edited_metric_do_not_stand_under_its_name_without_a_word(t
     file.write_text(METRIC.replace("1.0", "1000.0"))
     assert set(train().scores["measurement"]) == set(first.scores["measurement"])
     assert [sentence.partition(":")[0] for sentence in cautions if sentence] == [
-        "1 stored trials have no 'm' as it is measured now"
+        "1 stored trials have no 'm' as measured now"
     ]
     rescore_trials(tmp_path / "r", "mine", registry.load(files=[file]))
     again = train()
