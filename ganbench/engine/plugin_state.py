@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import random
 import sys
-import sysconfig
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from types import FunctionType, GeneratorType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ganbench.engine.program import Program
 from ganbench.errors import GanbenchError, shorten
-from ganbench.registry.local_modules import OUTSIDE
+from ganbench.registry.local_modules import OUTSIDE, is_local
 from ganbench.registry.source_text import find_global_names, unwrap_definition
 
 WAY_OUT = (
@@ -37,7 +37,6 @@ WATCHED_CALLS = (2, 3)
 MOST_VALUES, MOST_ELEMENTS, MOST_BYTES = 10_000, 1_000, 1 << 20
 """The limits of a look at a plugin: values in all, elements of one container, bytes of one array."""
 
-LIBRARIES = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 ATOMS = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, deque)
 OPAQUE = (torch.Size, torch.dtype, torch.device, range, ModuleType)
@@ -231,8 +230,8 @@ class Look:
         top = str(module).partition(".")[0]
         if top in self.homes or top in OUTSIDE:
             return top in self.homes
-        file = getattr(sys.modules.get(str(module)), "__file__", None) or ""
-        return not file.startswith(LIBRARIES)
+        file = getattr(sys.modules.get(str(module)), "__file__", None)
+        return file is None or is_local(Path(file))
 
 
 def is_builtin_iterator(thing: Any) -> bool:

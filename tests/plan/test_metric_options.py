@@ -1,19 +1,9 @@
 """Options of metrics are checked when a suite is planned: their ranges, and the samples that they need."""
 
 import pytest
-from ganbench import GanbenchError, plan, registry
-from ganbench.suite.loading import parse
+from ganbench import GanbenchError
 
-from tests.support.tiny_suite import suite as small
-
-
-@pytest.fixture(scope="module")
-def plugins():
-    return registry.load()
-
-
-def plan_small(plugins, **changes):
-    return plan.make(parse(small(**changes), "s.toml"), plugins)
+from tests.support.tiny_suite import plan_small
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,8 @@ from ganbench import GanbenchError, Space, plan, registry
 from ganbench.api.trials import canonical_json
 from ganbench.suite.loading import parse
 
+from tests.support.tiny_suite import plan_small
 from tests.support.tiny_suite import suite as small
-
-
-@pytest.fixture(scope="module")
-def plugins():
-    return registry.load()
-
-
-def plan_small(plugins, **changes):
-    return plan.make(parse(small(**changes), "s.toml"), plugins)
 
 
 @pytest.mark.parametrize(

@@ -265,3 +265,16 @@ def wgan_gp(weight: float = 10.0) -> Program:
 
 def ns_gan() -> Program:
     return Program(objective=NS)
+
+
+def require_equal_trainings(stacked, looped, alone, plain) -> None:
+    """Assert that a stack, a loop, seed 1 alone and a plain loop of each seed end alike, to 1e-9 in float64.
+
+    Each is what `train_and_sample` returns; `plain` has one for each seed.
+    """
+    for k in (0, 1):
+        expected = torch.stack([pair[k] for pair in plain])
+        torch.testing.assert_close(stacked[k], looped[k], rtol=0, atol=1e-9)
+        torch.testing.assert_close(stacked[k], expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(alone[k][0], expected[1], rtol=0, atol=1e-9)
+    assert (stacked[0][0] - stacked[0][1]).abs().max() > 1e-2, "two seeds must give different samples"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ganbench.plan import Plan, make
+from ganbench.registry import Registry
+from ganbench.suite.loading import parse
+
 
 def suite(**changes: Any) -> dict[str, Any]:
     """Return the small suite with some keys replaced, and without those that are None."""
@@ -28,3 +32,8 @@ def suite(**changes: Any) -> dict[str, Any]:
         **changes,
     }
     return {key: value for key, value in table.items() if value is not None}
+
+
+def plan_small(plugins: Registry, **changes: Any) -> Plan:
+    """Return the plan of the small suite with some keys replaced."""
+    return make(parse(suite(**changes), "s.toml"), plugins)
