@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 
 from ganbench.api.data import Source
+from ganbench.engine.tensor_hash import hash_tensors
 
 
 def digest_data(source: Source) -> str:
@@ -17,9 +16,5 @@ def digest_data(source: Source) -> str:
     if source.digest or source.take is None:
         return source.digest
     indices = torch.arange(source.size)
-    tensors = [source.take(indices), *([source.labels(indices)] if source.labels is not None else [])]
-    content = hashlib.sha256()
-    for tensor in tensors:
-        content.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
-        content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return content.hexdigest()
+    labels = {"labels": source.labels(indices)} if source.labels is not None else {}
+    return hash_tensors({"samples": source.take(indices), **labels})

@@ -9,7 +9,6 @@ the file is unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, canonical_json
+from ganbench.engine.tensor_hash import hash_tensors
 from ganbench.results.files import checkpoint_path, write_file
 
 if TYPE_CHECKING:
@@ -95,17 +95,6 @@ class Checkpoint:
     def warn_ignored(self, reason: str) -> None:
         """Log why training does not resume from the checkpoint."""
         logging.getLogger("ganbench").warning("%s: its checkpoint is ignored: %s", self.label, reason)
-
-
-def hash_tensors(tensors: Mapping[str, Tensor], text: str) -> str:
-    """Return the SHA-256, in hexadecimal, of a text and of all tensors (on the CPU) with names, types and shapes."""
-    import torch
-
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def select_branch(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
