@@ -8,7 +8,6 @@ This module needs only the standard library.
 from __future__ import annotations
 
 import ast
-import site
 import sys
 import sysconfig
 import tokenize
@@ -19,6 +18,11 @@ from pathlib import Path
 
 OUTSIDE = frozenset({"ganbench", "torch", *sys.stdlib_module_names})
 """Packages whose code is never hashed. Their own numbers represent it: ENGINE_NUMERICS, or a version in the facts."""
+
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""The names of the folders in which distributions are installed, on all systems."""
+
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def collect_files(file: Path, module: str, files: dict[Path, str]) -> None:
@@ -47,18 +51,14 @@ def read_source(file: Path, module: str) -> str:
         return stream.read()
 
 
-@lru_cache(maxsize=1)
-def _installed_folders() -> tuple[Path, ...]:
-    """Return the folders of the standard library and of installed distributions."""
-    names = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders = {*names, *site.getsitepackages(), site.getusersitepackages()}
-    return tuple(Path(folder).resolve() for folder in folders if folder)
-
-
 @lru_cache(maxsize=4096)
 def is_local(file: Path) -> bool:
-    """Return whether a file belongs neither to Python nor to an installed distribution."""
-    return not any(file.resolve().is_relative_to(folder) for folder in _installed_folders())
+    """Return whether a file belongs neither to Python nor to an installed distribution.
+
+    What is installed lies in a folder of that name, in whichever environment: one may borrow from another.
+    """
+    resolved = file.resolve()
+    return not (INSTALLED & {*file.parts, *resolved.parts} or resolved.is_relative_to(STANDARD_LIBRARY))
 
 
 @lru_cache(maxsize=1024)

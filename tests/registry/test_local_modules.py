@@ -77,6 +77,24 @@ def test_installed_packages_and_python_are_not_local(beside: Path) -> None:
     assert find_module_file("numpy.no_such_module") is None
 
 
+def test_libraries_that_are_borrowed_from_another_environment_are_not_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path file, a system's Python or a link to a cache; else a plugin's hash would be that of all of SciPy."""
+    folder = tmp_path / "other" / "lib" / "site-packages"
+    folder.mkdir(parents=True)
+    (tmp_path / "cache.py").write_text("NUMBER = 1\n")
+    (folder / "borrowed_library.py").symlink_to(tmp_path / "cache.py")
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(PLUGIN.format(imports="from borrowed_library import NUMBER as WEIGHT"))
+    before = code(plugin)
+    (tmp_path / "cache.py").write_text("NUMBER = 2\n")
+    assert code(plugin) == before
+    del sys.modules["borrowed_library"]
+
+
 def write_module(folder: Path, name: str, text: str) -> ModuleType:
     """Write a module and import it."""
     (folder / f"{name}.py").write_text(text)
