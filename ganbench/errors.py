@@ -22,6 +22,14 @@ class WrongOption(GanbenchError):
         self.option = option
 
 
+class UnknownOffer(GanbenchError):
+    """No plugin that is loaded has this offer; `kind` is one of `KINDS`, `name` the name of the offer."""
+
+    def __init__(self, message: str, kind: str, name: str) -> None:
+        super().__init__(message)
+        self.kind, self.name = kind, name
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
     """Return the error for an unknown name; its message has the name, the nearest known name, and all known names.
 

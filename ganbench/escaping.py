@@ -35,6 +35,11 @@ def html_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], n
     )
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether a text is Unicode: bytes that are not UTF-8 come from the file system as lone surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def make_slug(text: str) -> str:
     """Return a file name for a text: a-z, 0-9, underscores and hyphens, with dots inside.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganbench.report import Table
     from ganbench.report.figures import Picture
     from ganbench.results.frames import Frames
+    from ganbench.results.history import Run
     from ganbench.suite.suite import Suite
 
 
@@ -33,10 +34,9 @@ def table(
 ) -> None:
     """Print the tables of a results folder, or write them to files."""
     from ganbench.report import choose_writer, write_tables
-    from ganbench.results.store import read
 
     writer = choose_writer(format, plugin or ())
-    tables = build_tables(read(results, everything=all), results, sensitivity)
+    tables = build_tables(read_planned(results, everything=all), results, sensitivity)
     if out is None:
         typer.echo(writer.page(tables), nl=False)
     else:
@@ -49,7 +49,7 @@ def history(results: Results, format: Format = "md") -> None:
     from ganbench.results.store import Store
 
     with Store(results_folder(results), readonly=True) as store:
-        runs = store.history()
+        runs = refuse_unplanned(store.history(), results)
     typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
 
 
@@ -59,9 +59,8 @@ def figures(results: Results, out: OutOfFigures = None) -> None:
     Two figures for each success rule: its rates over all thresholds, and the scores of every trial.
     """
     from ganbench.report.figures import list_figures
-    from ganbench.results.store import read
 
-    draw(list_figures(frames := read(results), restore_suite(results, frames).success), results, out)
+    draw(list_figures(frames := read_planned(results), restore_suite(results, frames).success), results, out)
 
 
 def samples(
@@ -78,9 +77,8 @@ def samples(
     """
     from ganbench import registry
     from ganbench.report.samples import list_sheets, trial_sheet
-    from ganbench.results.store import read
 
-    source = results_folder(results), read(results), registry.load(files=plugin or ())
+    source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
     draw([trial_sheet(*source, of)] if of else list_sheets(*source), results, out)
 
 
@@ -94,6 +92,22 @@ def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY
 
     version = migrate(results_folder(results), copy)
     typer.echo(replace_unprintable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
+
+
+def read_planned(results: Path, *, everything: bool = False) -> Frames:
+    """Return the results of a folder; raise GanbenchError if no run has planned anything there."""
+    from ganbench.results.store import read
+
+    frames = read(results, everything=everything)
+    refuse_unplanned(frames.runs, results)
+    return frames
+
+
+def refuse_unplanned(runs: Sequence[Run], results: Path) -> Sequence[Run]:
+    """Return the runs; raise GanbenchError if there is none, as after a run that was killed before it trained."""
+    if not runs:
+        raise GanbenchError(f"{results}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
+    return runs
 
 
 def restore_suite(results: Path, frames: Frames) -> Suite:

@@ -14,7 +14,7 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
-from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
+from ganbench.errors import GanbenchError, UnknownOffer, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
@@ -151,9 +151,8 @@ class Planner:
             base = self.resolve_method(start)
         else:
             if start not in recipes:
-                raise unknown_name(
-                    "method", start, {*recipes, *self.suite.method_names} - {start}, self.locate_method(label, start)
-                )
+                known, place = {*recipes, *self.suite.method_names} - {start}, self.locate_method(label, start)
+                raise UnknownOffer(str(unknown_name("method", start, known, place)), "methods", start)
             base = self.registry.build("methods", start, {})
         return base if table is None else self.apply_table(table, base)
 

@@ -110,9 +110,11 @@ class Options:
 def _to_json(name: str, value: Any, place: str) -> str:
     """Return an option's value as strict JSON; raise WrongOption for a value that JSON lacks, such as NaN or a date."""
     try:
-        return json.dumps(to_plain(value), allow_nan=False)
+        text = json.dumps(to_plain(value), allow_nan=False, ensure_ascii=False)
+        text.encode()  # raises ValueError for lone surrogates, which stand for bytes that are not UTF-8
+        return text
     except (TypeError, ValueError, RecursionError):
-        forms = "an option is a number (no NaN), a string, a boolean, a list or a table"
+        forms = "an option is a number (no NaN), a string of Unicode, a boolean, a list or a table"
         raise WrongOption(f"{place}: option {name!r} = {shorten(value)}: {forms}.", name) from None
 
 

@@ -18,7 +18,7 @@ import pluggy
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
 from ganbench.api.schedules import parse_scalar
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
@@ -99,14 +99,14 @@ class Registry:
         return tuple(self._offered[kind][name] for name in self.names(kind))
 
     def get(self, kind: str, name: str, where: str = "") -> Offered:
-        """Return one offer; raise GanbenchError, with a message that begins with `where`, for an unknown name."""
+        """Return one offer; raise UnknownOffer, with a message that begins with `where`, for an unknown name."""
         offered = self._offered.get(kind, {}).get(name)
         if offered is not None:
             return offered
         error = unknown_name(KINDS[kind], name, self.names(kind), where)
         problems = [problem for problem in self.problems if _may_offer(problem.entry_point, kind)]
         notes = "".join(f" ({problem}; see `ganbench doctor`.)" for problem in problems)
-        raise GanbenchError(f"{error}{notes}") from None
+        raise UnknownOffer(f"{error}{notes}", kind, name)
 
     def options(self, kind: str, name: str, options: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         """Return the options that differ from their defaults, as canonical plain JSON data.

@@ -17,7 +17,7 @@ import numpy as np
 
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_images, draw_points
@@ -25,6 +25,7 @@ from ganbench.report.style import render_png
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import rebuild_batch
+from ganbench.runner.used_plugins import naming_plugins
 from ganbench.statistics.final_scores import trial_scores
 from ganbench.statistics.outcome_table import headline_metrics, stored_suite
 from ganbench.table import format_value
@@ -69,6 +70,8 @@ class SampleSource:
                 return TrialSamples(None, None, "not trained yet")
             try:
                 self.cache |= self.rebuild(key)
+            except UnknownOffer:  # no sheet would show anything: the command ends, and names the plugin
+                raise
             except Exception as error:  # a third-party network may raise any error
                 reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
                 self.cache[key] = TrialSamples(None, None, reason)
@@ -78,7 +81,8 @@ class SampleSource:
         """Rebuild the batch in which a trial trained; return the samples of each member that left a generator."""
         with Store(self.folder, readonly=True) as store:
             size = store.detail(key)["content"]["budget"]["batch_size"]
-            rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
+            with naming_plugins(self.folder):
+                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
         training = rebuilt.training
         samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
         reference = training.source.reference(POINTS).float().cpu().numpy()

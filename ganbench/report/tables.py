@@ -13,7 +13,7 @@ from ganbench.report.notes import size_note
 from ganbench.report.paired_tables import COST_HEADINGS, paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
 from ganbench.report.success_tables import success_tables
-from ganbench.results.history import describe_extensions
+from ganbench.results.history import describe_extensions, list_plugins
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
 from ganbench.statistics.outcome_table import outcome_thresholds, stored_suite
@@ -92,8 +92,20 @@ def history_table(runs: Sequence[Run]) -> Table:
         "a record when the run began; trained: records of this run that no later run replaced. suite: its text, "
         "compared with that of the run before.",
         *describe_extensions(runs),
+        *describe_plugins(runs),
     )
     return Table(title="Runs", frame=pd.DataFrame(rows, columns=columns, dtype=object), notes=notes)
+
+
+def describe_plugins(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a note for each plugin of a third party, with the runs that used it."""
+    users: dict[str, list[int]] = {}
+    for run in runs:
+        for name, digest, version in list_plugins(run.facts):
+            known = f" (sha256 {digest[:12]}...)" if digest else f" {version}" if version else ""
+            users.setdefault(f"{name}{known}", []).append(run.number)
+    for plugin, numbers in users.items():
+        yield f"{plugin}: used by run{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}."
 
 
 def compare_suites(earlier: Run | None, run: Run) -> str:

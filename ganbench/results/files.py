@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ganbench.errors import GanbenchError
+from ganbench.escaping import make_slug
 from ganbench.results import integrity
 
 DATABASE = "results.sqlite"
@@ -117,6 +118,21 @@ def write_network(folder: Path, key: str, content: bytes) -> str:
     """Write a generator; return its SHA-256, which the record keeps."""
     write_file(network_path(folder, key), content)
     return hashlib.sha256(content).hexdigest()
+
+
+def plugin_path(folder: Path, name: str, digest: str) -> Path:
+    """Return where the text of a plugin file lies, by the name of the file and the SHA-256 of the text."""
+    return folder / "plugins" / f"{make_slug(Path(name).stem)}-{make_slug(digest)[:12]}.py"
+
+
+def write_plugin(folder: Path, name: str, content: bytes) -> None:
+    """Write the text of a plugin file, for whoever gets the folder; ganbench never loads it from there."""
+    path = plugin_path(folder, name, hashlib.sha256(content).hexdigest())
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise GanbenchError(f"{path.parent}: cannot be made ({error.strerror}). Choose another folder.") from error
+    write_file(path, content)
 
 
 def partial_path(path: Path) -> Path:

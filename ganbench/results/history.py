@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,15 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
             )
         )
     return tuple(runs)
+
+
+def list_plugins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, sha256, version) of each plugin of a third party in a run's facts; what is not known is ""."""
+    listed = facts.get("plugins")
+    for plugin in listed if isinstance(listed, list) else ():
+        if isinstance(plugin, Mapping):
+            name, digest, version = (str(plugin.get(key, "")) for key in ("name", "sha256", "version"))
+            yield name, digest, version
 
 
 def count_by_run(connection: Connection, statement: Any) -> dict[int, int]:

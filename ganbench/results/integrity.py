@@ -18,7 +18,9 @@ from ganbench.results.schema import METADATA
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
-OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", "networks", "checkpoints", "log", ".lock", ".holder")
+FILES = ("results.sqlite", "results.sqlite-journal", "suite.toml", ".lock", ".holder")
+FOLDERS = ("networks", "checkpoints", "plugins", "log")
+OURS = (*FILES, *FOLDERS)
 """The names in a results folder under which a run writes."""
 
 WRITE_AHEAD = b"\x02\x02"

@@ -4,6 +4,7 @@
     suite.toml        the suite as it was last run
     networks/         final generators, named by the trial's key
     checkpoints/      unfinished long batches, at their last snapshots (ganbench.runner.checkpoints)
+    plugins/          the text of the plugin files that runs used, for people; it is never loaded from here
     log/              what the workers wrote to stderr
 
 Nothing here is unpickled, and only a checked hexadecimal key becomes a file name.

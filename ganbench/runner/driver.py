@@ -13,7 +13,8 @@ from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.errors import GanbenchError, shorten, unknown_name
+from ganbench.escaping import is_unicode
 from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
@@ -30,6 +31,7 @@ from ganbench.runner.isolation import importing, restored
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.settings import Settings
+from ganbench.runner.used_plugins import keep_plugins, naming_plugins
 from ganbench.suite import loading
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -106,7 +108,12 @@ def results_folder(suite: Suite, settings: Settings) -> Path:
         raise GanbenchError(
             f"{suite.where}: {suite.name!r} cannot be a folder's name. Rename the suite, or name a folder by --results."
         )
-    return Path(settings.results) if settings.results else Path("results") / suite.name
+    folder = Path(settings.results) if settings.results else Path("results") / suite.name
+    if not is_unicode(str(folder)):
+        raise GanbenchError(
+            f"{shorten(str(folder))}: the name of this folder is not UTF-8. Name another folder by --results."
+        )
+    return folder
 
 
 def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total: None) -> tuple[Registry, Plan]:
@@ -120,8 +127,9 @@ def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total:
     device.choose(settings.device)
     with importing(settings.files):
         plugins = registry.load(files=settings.files, plugins=settings.offers)
-    remarks = caution_disk(results_folder(suite, settings))
-    with restored(plugins):
+    folder = results_folder(suite, settings)
+    remarks = caution_disk(folder)
+    with restored(plugins), naming_plugins(folder):
         return plugins, replace(plan.make(suite, plugins, tell), remarks=remarks)
 
 
@@ -213,7 +221,8 @@ def train_and_store(
             yield session, Calibrating(label, caution=sentence)
         facts = collect_facts()
         with timer.phase("store"):
-            facts["run"] = store.begin_run(suite.text, plan.trials, facts, keys)
+            used = keep_plugins(session.folder, suite, plan.batches, plugins)
+            facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, "plugins": used}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):
             if isinstance(event, Lost):

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ganbench import suite
 from ganbench.api.records import Record
-from ganbench.api.trials import Batch, Measurement, Trial
+from ganbench.api.trials import Batch, Measurement, Trial, list_offers
 from ganbench.errors import GanbenchError
 from ganbench.plan.fingerprint import changes_since
 from ganbench.results.store import Store
 from ganbench.runner.environment import collect_facts
 from ganbench.runner.rebuild import choose_device, read_generator, restore_members
+from ganbench.runner.used_plugins import naming_plugins
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -94,10 +95,15 @@ def rerun_trial(
     columns = (rows[name].tolist() for name in ("step", "name", "measurement", "fresh", "value"))
     stored = {(step, name, protocol, fresh): value for step, name, protocol, fresh, value in zip(*columns, strict=True)}
     recorded_suite = restore_suite(detail, runs)
+    with naming_plugins(folder):
+        for kind, name in [*list_offers(trial.recipe, trial.architecture), ("datasets", trial.dataset.name)]:
+            plugins.get(kind, name)
+        samples = int(rows["samples"].max()) if len(rows) else 0
+        measurement = resolve_measurement(recorded_suite, trial, plugins, samples)
     batch = Batch(
         trials=members,
         mode=detail["composition"]["mode"],
-        measurement=resolve_measurement(recorded_suite, trial, plugins, int(rows["samples"].max()) if len(rows) else 0),
+        measurement=measurement,
     )
     records = run_batch(batch, report, device=choose_device(detail), plugins=plugins)
     record = next(record for record in records if record.trial.key == full_key)

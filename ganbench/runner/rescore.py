@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.records import Score
 from ganbench.api.trials import Part
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.results.files import database_path
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
+from ganbench.runner.used_plugins import naming_plugins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,8 @@ def rescore_trials(
 
     if samples is not None and samples < 2:
         raise GanbenchError(f"--samples = {samples}: give 2 or more, or leave it out.")
-    offered = plugins.get("metrics", metric)
+    with naming_plugins(folder):
+        offered = plugins.get("metrics", metric)
     part, built = build_metric(Part(metric, offered.offer.version), plugins)
     if built.needs == "networks":
         raise GanbenchError(f"metric {metric!r} needs the critic, but only generators are stored. Use another metric.")
@@ -88,8 +90,11 @@ def _score_batch(
 ) -> None:
     """Score a trial and the other members of its batch into `result`; count the reason where that fails."""
     try:
-        rebuilt = rebuild_batch(store, key, plugins, samples)
+        with naming_plugins(store.folder):
+            rebuilt = rebuild_batch(store, key, plugins, samples)
         result.scores.update(_score_members(rebuilt, plugins, metric))
+    except UnknownOffer:  # its plugin is not given: then no score of this folder would be complete
+        raise
     except Exception as error:  # a third party's metric or network may raise anything
         reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
         result.skipped[reason.partition("\n")[0]] += 1

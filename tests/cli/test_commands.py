@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
+from ganbench.results.store import Store
 from rich.console import Console
 
 from tests.support.terminal import ganbench, process
@@ -193,3 +196,20 @@ def test_the_screen_counts_successes_and_knows_how_long_it_takes(tmp_path):
     assert status.describe_progress().startswith("6/6 trials")
     assert "success (modes > 7) so far: ns-gan 0/3, wgan-gp 0/3" in status.describe_successes()
     assert screen.render().row_count == 2
+
+
+def test_a_folder_in_which_nothing_is_planned_says_so(tmp_path: Path) -> None:
+    with Store(tmp_path / "r"):
+        pass  # a run that is killed while it scores the baselines leaves such a folder
+    for command in ("table", "table --format json", "table --sensitivity", "figures", "samples", "history"):
+        name, *rest = command.split()
+        result = ganbench(name, "r", *rest, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (2, ""), command
+        assert "r: nothing is planned here yet. `ganbench run SUITE`" in result.stderr
+
+
+def test_a_results_folder_whose_name_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    result = ganbench("run", "smoke", "--results", os.fsdecode(b"out\xff"), cwd=tmp_path)
+    assert result.returncode == 2
+    assert r"'out\udcff': the name of this folder is not UTF-8. Name another folder by --results." in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -91,7 +91,8 @@ def test_only_scalars_may_be_schedules() -> None:
         ({"target": "big"}, ["option 'target' = 'big'", "{linear = [0.1, 0.0]"]),
         ({"target": {"linaer": [0, 1]}}, ["linaer", "{linear = [0.1, 0.0]"]),
         ({"target": math.nan}, ["nan", "no NaN"]),
-        ({"bound": object()}, ["object", "a number (no NaN), a string"]),
+        ({"bound": "\udcff"}, ["udcff", "Unicode"]),
+        ({"bound": object()}, ["object", "a number (no NaN), a string of Unicode"]),
         ({"order": 0.5, "slope": None}, ["option 'order' = 0.5", "option 'slope' = None"]),
     ],
 )
