@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,14 +12,16 @@ from ganbench.api import schedules
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
-from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
+from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, digest, list_offers
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
+from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.plan import STACK_FROM, Plan
+from ganbench.registry.exits import blaming, explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -40,9 +41,6 @@ networks of 3 x 64, a seed takes a quarter longer in a batch of eight than in on
 
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """The kinds of offers that are built while planning, so that their errors appear before anything trains."""
-
-FRUITLESS_DRAWS = 10_000
-"""A space counts as exhausted after this many draws in a row without a new spec."""
 
 
 def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = lambda done, total: None) -> Plan:
@@ -232,8 +230,11 @@ class Planner:
         cautions: dict[str, list[str]] = {}
         for trial in (batch.trials[0] for batch in batches):
             for kind, name in list_offers(trial.recipe, trial.architecture):
-                caution = self.registry.get(kind, name).offer.caution
-                for sentence in caution(trial.recipe, trial.spec) if caution else ():
+                offered = self.registry.get(kind, name)
+                with blaming(f"{offered} of {offered.provider}", "`caution`"):
+                    caution = offered.offer.caution
+                    sentences = list(caution(trial.recipe, trial.spec)) if caution else []
+                for sentence in sentences:
                     methods = cautions.setdefault(sentence, [])
                     if trial.labels["method"] not in methods:
                         methods.append(trial.labels["method"])
@@ -248,10 +249,11 @@ class Planner:
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
-        try:
-            return digest_data(source)
-        except Exception:  # a third party's `take` may raise anything
-            return "unreadable"
+        with explaining_exits(f"{place}: dataset {dataset.name!r}"):
+            try:
+                return digest_data(source)
+            except Exception:  # a third party's `take` may raise anything
+                return "unreadable"
 
     def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Return whether every offer of a trial can train a stack of seeds."""
@@ -292,21 +294,3 @@ class Planner:
                     place = f"{locations.locate(self.suite, 'success', i)} for {rule.dataset!r}"
                     success.check_rule(rule, metrics, self.suite.budget.snapshots, place)
         return directions
-
-
-def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
-    """Draw distinct specs; the first n of a larger sample are the sample of n.
-
-    Raise GanbenchError, which begins with `place`, if the space has fewer.
-    """
-    rng, specs, fruitless = random.Random(seed), dict[str, Spec](), 0
-    while len(specs) < count:
-        if fruitless >= FRUITLESS_DRAWS or (space.size is not None and len(specs) >= space.size):
-            raise GanbenchError(
-                f"{place}: sample = {count} is more than this space has. Write sample = {len(specs)}, or less."
-            )
-        before = len(specs)
-        spec = space.sample(rng)
-        specs.setdefault(canonical_json(spec), spec)
-        fruitless = 0 if len(specs) > before else fruitless + 1
-    return list(specs.values())

@@ -20,6 +20,7 @@ from ganbench.api.offers import KINDS, NONE, Offer
 from ganbench.api.schedules import parse_scalar
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.registry import code_hash
+from ganbench.registry.exits import blaming
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
 from ganbench.registry.source_text import find_source_file
@@ -134,15 +135,8 @@ class Registry:
         for option in offered.options.scalars & values.keys():
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
-        try:
+        with blaming(_format_place(offered, where), f"build of {offered.provider}"):
             return offered.offer.build(**values)
-        except GanbenchError as error:
-            raise GanbenchError(f"{_format_place(offered, where)}: {error}") from error
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise GanbenchError(
-                f"{_format_place(offered, where)}: build of {offered.provider} failed: {reason}"
-            ) from error
 
     def code(self, kind: str, name: str) -> str:
         """Return the SHA-256 of the code behind an offer, as `ganbench.registry.code_hash` defines it.
@@ -178,7 +172,9 @@ def load(
             collection.add(entry_point.load(), distribution)
         except GanbenchError:
             raise
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             collection.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
     read = [file if isinstance(file, PluginFile) else read_plugin_file(Path(file).resolve()) for file in files]
     plugin_files = tuple({file.path: file for file in read}.values())
@@ -189,7 +185,8 @@ def load(
             name = f"{plugin.__module__}.{plugin.__qualname__}"
             collection.add(SimpleNamespace(**{plugin.__name__: plugin}), name, in_memory=True)
         else:
-            instance = plugin() if isinstance(plugin, type) else plugin
+            with blaming("offers", f"{plugin!r}"):
+                instance = plugin() if isinstance(plugin, type) else plugin
             collection.add(instance, getattr(instance, "__name__", type(instance).__qualname__), in_memory=True)
     return Registry(collection.offered, collection.problems, collection.manager.hook, plugin_files)
 
@@ -248,11 +245,9 @@ class _Collection:
 def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Offer]:
     """Yield the offers of a hook; raise GanbenchError for anything else, and for a name that is not allowed."""
     hook = getattr(function, "__name__", str(function))
-    try:
+    with blaming(provider, hook):
         result = function()
         offers = result if isinstance(result, Offer) or not hasattr(result, "__iter__") else list(result)
-    except Exception as error:
-        raise GanbenchError(f"{provider}: {hook} failed: {type(error).__name__}: {error}") from error
     if not isinstance(offers, list):
         raise GanbenchError(f"{provider}: {hook} returns {offers!r}. It must yield its offers: yield Offer(...).")
     for offer in offers:
