@@ -23,6 +23,7 @@ from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.measuring import Copies, measure
 from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
+from ganbench.registry.exits import explaining_exits
 from ganbench.registry.registry import Registry
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
@@ -254,9 +255,10 @@ def score_metric(
     """
     on_features = metric.needs == "features"
     try:
-        finite = evidence.finite_features if on_features else evidence.finite
-        values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
-        extractor = evidence.extractor.digest if on_features else ""
+        with explaining_exits("`measure`"):
+            finite = evidence.finite_features if on_features else evidence.finite
+            values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
+            extractor = evidence.extractor.digest if on_features else ""
     except GanbenchError as error:
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():

@@ -60,6 +60,11 @@ class Offered:
     def __str__(self) -> str:
         return f"{KINDS[self.kind]} {self.offer.name!r}"
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is not of ganbench itself, whose own tests ask every rule of its offers."""
+        return self.provider.partition(" ")[0] != GROUP
+
     @cached_property
     def options(self) -> Options:
         """The options of the offer, for checking those of a suite."""

@@ -200,8 +200,8 @@ def train_and_store(
         execute(session, on_progress) as events,
         ask_offers(suite, session.todo.batches, plugins, settings) as answers,
     ):
-        with closing(calibrate(suite, protocols, plugins, store, session.todo.batches)) as calibration_events:
-            for calibrating in timer.iterate("calibrate", calibration_events):
+        with closing(calibrate(suite, protocols, plugins, store, session.todo.batches, settings)) as prepared:
+            for calibrating in timer.iterate("calibrate", prepared):
                 yield session, calibrating
         with timer.phase("calibrate"):
             refuse_broken_offers(answers, settings.files)
