@@ -263,7 +263,7 @@ def score_metric(
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():
         raise GanbenchError(
-            f"metric {part.name!r} measured {sorted(values)}, but declares {sorted(metric.values)}: "
+            f"metric {part.name!r} measured {sorted(map(str, values))}, but declares {sorted(metric.values)}: "
             "`measure` must return a float for each of `values`, and for nothing else."
         )
     if twice:
@@ -273,15 +273,14 @@ def score_metric(
         [part.name, part.version, dict(part.options), samples, extractor, *evidence.reference_identity, metric.software]
     )
     return tuple(
-        Score(step, name, float(values[name]), direction, measurement, samples)
-        for name, direction in metric.values.items()
+        Score(step, name, values[name], direction, measurement, samples) for name, direction in metric.values.items()
     )
 
 
 def refuse_other_values(name: str, values: Mapping[str, float], again: Sequence[Score]) -> None:
     """Raise GanbenchError if a metric measured other values the second time; NaN equals NaN."""
     for score in again:
-        first, second = float(values[score.name]), score.value
+        first, second = values[score.name], score.value
         close = math.isclose(first, second, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
         if not close and not (math.isnan(first) and math.isnan(second)):
             raise GanbenchError(

@@ -24,6 +24,7 @@ from ganbench.registry.exits import blaming
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
 from ganbench.registry.source_text import find_source_file
+from ganbench.registry.validation import is_name, refuse_other_type, refuse_wrong_fields
 
 GROUP = "ganbench"
 PREFIX = "ganbench_"
@@ -141,7 +142,9 @@ class Registry:
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
         with blaming(_format_place(offered, where), f"build of {offered.provider}"):
-            return offered.offer.build(**values)
+            built = offered.offer.build(**values)
+            refuse_other_type(kind, built)
+        return built
 
     def code(self, kind: str, name: str) -> str:
         """Return the SHA-256 of the code behind an offer, as `ganbench.registry.code_hash` defines it.
@@ -260,11 +263,10 @@ def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Off
             raise GanbenchError(
                 f"{provider}: {hook} yields {offer!r}, which is not an Offer. Yield Offer(name, build, ...)."
             )
-        name = offer.name
-        if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
-            raise GanbenchError(f"{provider}: {hook}: {name!r} is not a name: use 1 to 100 printable characters.")
-        if not callable(offer.build):
-            raise GanbenchError(f"{provider}: {hook}: build of {name!r} is {offer.build!r}. It must be callable.")
+        if not is_name(offer.name):
+            raise GanbenchError(f"{provider}: {hook}: {offer.name!r} is not a name: use 1 to 100 printable characters.")
+        with blaming(f"{provider}: {hook}: {offer.name!r}", "its check"):
+            refuse_wrong_fields(offer)
         yield offer
 
 

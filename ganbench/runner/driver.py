@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
-from ganbench.api.records import UNTRAINED, Record
+from ganbench.api.records import UNTRAINED, Record, make_storable
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.plan import selection
@@ -228,9 +228,10 @@ def train_and_store(
 
 
 def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
-    """Return the records of a batch with the facts of the run; a record's own facts override them."""
+    """Return the records of a batch as they are stored, with the facts of the run; a record's own facts override."""
     batch_facts = {**facts, "attempts": event.attempts}
-    return [replace(record, facts={**batch_facts, **record.facts}) for record in event.records]
+    storable = map(make_storable, event.records)
+    return [replace(record, facts={**batch_facts, **record.facts}) for record in storable]
 
 
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
