@@ -26,8 +26,8 @@ from typing import Any, TextIO
 from ganbench.errors import GanbenchError
 from ganbench.runner.tracebacks import find_place
 
-Tell = Callable[[str], None]
-"""A function that is called with what is being done, in words."""
+Tell = Callable[..., None]
+"""A function that is called with what is being done, in words; a second argument is yielded like what work yields."""
 
 SILENCE = 1800.0
 """Seconds after which a process that reports nothing is stopped; data may be downloaded when it is first built."""
@@ -67,12 +67,13 @@ class Reports(Iterator[Any]):
         self, process: SpawnProcess, reader: Connection, trace: Path, files: Collection[str], silence: float
     ) -> None:
         self.process, self.reader, self.trace = process, reader, trace
-        self.files, self.silence, self.doing = files, silence, ""
+        self.files, self.silence = files, silence
+        self.doing, self.limit = "starting a process", START
 
     def __next__(self) -> Any:
         """Return what the work yields next; raise GanbenchError where it fails."""
         while True:
-            ready = connection.wait([self.reader, self.process.sentinel], self.silence if self.doing else START)
+            ready = connection.wait([self.reader, self.process.sentinel], self.limit)
             if not ready:
                 raise self.explain_silence()
             try:
@@ -85,7 +86,7 @@ class Reports(Iterator[Any]):
                 raise StopIteration
             if kind == "error":
                 raise GanbenchError(value)
-            self.doing = value
+            self.doing, self.limit = value, self.silence
 
     def explain_end(self) -> GanbenchError:
         """Return the error for a process that ended before its work did."""
@@ -102,8 +103,8 @@ class Reports(Iterator[Any]):
         while not self.place.startswith(",") and time.monotonic() < deadline:
             time.sleep(0.01)
         return GanbenchError(
-            f"{self.doing}: no progress for {self.silence:g} seconds{self.place}. Nothing has trained. If it only "
-            "takes long, `ganbench run --timeout SECONDS` waits longer."
+            f"{self.doing}: no progress for {self.limit:g} seconds{self.place}. Nothing has trained. If it only takes "
+            "long, `ganbench run --timeout SECONDS` waits longer."
         )
 
     @property
@@ -120,8 +121,13 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
     with open(trace, "w", buffering=1) as file:
         prepare_traces(file)
         threading.Thread(target=exit_with_parent, daemon=True).start()
+
+        def tell(doing: str, *items: Any) -> None:
+            for message in (("doing", doing), *(("item", item) for item in items)):
+                writer.send(message)
+
         try:
-            for item in work(lambda text: writer.send(("doing", text))):
+            for item in work(tell):
                 writer.send(("item", item))
         except GanbenchError as error:
             report = "error", str(error)

@@ -93,6 +93,7 @@ def score_datasets(
     from ganbench.evaluation.calibration import single_thread
     from ganbench.runner.worker import load_plugins
 
+    tell(f"{suite.where}: loading the plugins")
     plugins = plugins or load_plugins(files)
     with single_thread():
         for label, protocol in protocols.items():

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import UNTRAINED, Record, make_storable
 from ganbench.api.trials import Batch
@@ -26,9 +25,9 @@ from ganbench.runner.calibrate import (
 )
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import open_events
-from ganbench.runner.isolation import importing, restored
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
+from ganbench.runner.planning import load_and_plan
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
 from ganbench.suite.suite import DEFAULTS, Suite
@@ -114,15 +113,12 @@ def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total:
 
     `tell` is called as by `plan.make`.
     """
-    from ganbench import plan
     from ganbench.engine import device
 
     device.choose(settings.device)
-    with importing(settings.files):
-        plugins = registry.load(files=settings.files, plugins=settings.offers)
     remarks = caution_disk(results_folder(suite, settings))
-    with restored(plugins):
-        return plugins, replace(plan.make(suite, plugins, tell), remarks=remarks)
+    plugins, plan = load_and_plan(suite, settings, tell)
+    return plugins, replace(plan, remarks=remarks)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
