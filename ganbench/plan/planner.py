@@ -20,6 +20,7 @@ from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
 from ganbench.plan.fingerprint import hash_sources, list_sources
+from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.registry.exits import blaming, explaining_exits
 from ganbench.suite import locations
@@ -52,6 +53,7 @@ def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = la
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
+    refuse_unmeasurable(suite, batches, registry)
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
