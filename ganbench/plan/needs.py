@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,29 +22,33 @@ SAMPLES = 2
 """Samples of an untrained model that a metric on networks is tried on."""
 
 
-def refuse_unmeasurable(suite: Suite, batches: Sequence[Batch], registry: Registry) -> None:
+def refuse_unmeasurable(
+    suite: Suite,
+    batches: Sequence[Batch],
+    registry: Registry,
+    sources: Mapping[str, Source],
+    tell: Callable[[str], None],
+) -> None:
     """Raise GanbenchError for the first metric that cannot score the models of its dataset.
 
-    Only the metrics that one of our own datasets names itself are not tried, unless they need networks. The dataset is
-    built for it, and for a metric on networks also the first model.
+    `sources` has each dataset by its label in tables. Only the metrics that one of our own datasets names itself are
+    not tried, unless they need networks; then the first model is built. `tell` is called before each is tried.
     """
     from ganbench.evaluation.lacks import find_lack
 
     first = {batch.trials[0].labels["dataset"]: batch for batch in reversed(batches)}
     for number, table in enumerate(suite.dataset):
-        batch, place = first[table.title], locations.locate(suite, "dataset", number)
-        dataset = batch.trials[0].dataset
-        tried = list_tried(batch, registry)
-        source: Source | None = registry.build("datasets", dataset.name, dataset.options) if tried else None
-        for part, metric in tried:
-            assert source is not None
+        batch, source = first[table.title], sources[table.title]
+        place = locations.locate(suite, "dataset", number)
+        for part, metric in list_tried(batch, registry):
+            tell(f"{place}: trying metric {part.name!r}")
             with explaining_exits(f"{place}: metric {part.name!r}"):
                 lack = find_lack(metric, source, batch.measurement.samples)
                 if metric.needs == "networks":
                     lack = find_refusal(metric, batch, source, registry)
             if lack:
                 raise GanbenchError(
-                    f"{place}: metric {part.name!r} cannot score dataset {dataset.name!r}: {lack.rstrip('.')}. "
+                    f"{place}: metric {part.name!r} cannot score dataset {table.name!r}: {lack.rstrip('.')}. "
                     "Leave it out for this dataset: metrics = [...] in its [[dataset]]."
                 )
 

@@ -9,6 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ganbench.api import schedules
+from ganbench.api.data import Source
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
@@ -44,16 +45,22 @@ CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """The kinds of offers that are built while planning, so that their errors appear before anything trains."""
 
 
-def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = lambda done, total: None) -> Plan:
+def make(
+    suite: Suite,
+    registry: Registry,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    tell_trial: Callable[[str], None] = lambda doing: None,
+) -> Plan:
     """Return the plan of a suite: every dataset x architecture x method x seed, in batches of seeds.
 
     `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
+    `tell_trial` is called before a metric is tried, with words that say which one.
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
-    refuse_unmeasurable(suite, batches, registry)
+    refuse_unmeasurable(suite, batches, registry, planner.sources, tell_trial)
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
@@ -81,6 +88,11 @@ class Planner:
     @cached_property
     def fitted_recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
+        return {}
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The datasets, as they were built for the digest of their content, by their label in tables."""
         return {}
 
     def make_batches(self, tell: Callable[[int, int], None]) -> Iterator[Batch]:
@@ -250,7 +262,7 @@ class Planner:
         from ganbench.engine.data_digest import digest_data
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
-        source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        source = self.sources[table.title] = self.registry.build("datasets", dataset.name, dataset.options, where=place)
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
                 return digest_data(source)

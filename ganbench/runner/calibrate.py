@@ -17,7 +17,7 @@ from ganbench.registry.exits import explaining_exits
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_scoring_offers
-from ganbench.suite import conditions, locations
+from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -192,23 +192,6 @@ def list_undefined(source: Source, rows: Sequence[Calibration], reasons: Mapping
         yield f"{sentence}. So no model's value has a scale: request more samples, or use another metric."
 
 
-def refuse_unanswerable_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule on a value that the data itself does not have.
-
-    `rows` maps a dataset's label to the scores of its baselines.
-    """
-    from ganbench.evaluation.calibration import describe_undefined, find_undefined
-
-    for rule in suite.success:
-        undefined = find_undefined(rows.get(rule.dataset, ()))
-        names = [rule.metric, *(conditions.parse(rule.condition).names if rule.condition else ())]
-        for row in (undefined[name] for name in names if name in undefined):
-            raise GanbenchError(
-                f"{suite.where}: [[success]] for {rule.dataset!r}: {describe_undefined(row)}, so no model can be said "
-                "to succeed by it. Request more samples, use another value, or remove the rule."
-            )
-
-
 def list_other_measurements(
     batches: Sequence[Batch],
     rows: Mapping[str, Sequence[Calibration]],
@@ -232,16 +215,3 @@ def list_other_measurements(
                     "in this suite, or its code, its options, the number of samples or the reference samples have "
                     "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
                 )
-
-
-def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule that an untrained baseline passes, unless the rule allows it.
-
-    `rows` maps a dataset's label to the scores of its baselines.
-    """
-    from ganbench.evaluation.trivial_thresholds import explain_refusal, find_passing
-
-    for rule in suite.success:
-        passing = [] if rule.allow_trivial else find_passing(rule, rows.get(rule.dataset, ()))
-        if passing:
-            raise GanbenchError(f"{suite.where}: [[success]] for {rule.dataset!r}: {explain_refusal(rule, passing)}")

@@ -17,17 +17,13 @@ from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import (
-    calibrate,
-    list_other_measurements,
-    refuse_trivial_rules,
-    refuse_unanswerable_rules,
-)
+from ganbench.runner.calibrate import calibrate, list_other_measurements
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import open_events
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.planning import load_and_plan
+from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.settings import Settings
 from ganbench.suite import loading
 from ganbench.suite.suite import DEFAULTS, Suite

@@ -56,12 +56,14 @@ def load(files: tuple[PluginFile, ...], offers: tuple[object, ...] = ()) -> Regi
         return registry.load(files=files, plugins=offers)
 
 
-def make_plan(suite: Suite, plugins: Registry, on_planning: OnPlanning) -> Plan:
+def make_plan(
+    suite: Suite, plugins: Registry, on_planning: OnPlanning, tell: Callable[[str], None] = lambda doing: None
+) -> Plan:
     """Plan the suite, and restore what plugins change meanwhile."""
     from ganbench import plan
 
     with restored(plugins):
-        return plan.make(suite, plugins, on_planning)
+        return plan.make(suite, plugins, on_planning, tell)
 
 
 def plan_apart(suite: Suite, files: tuple[PluginFile, ...], tell: Tell) -> Iterator[Any]:
@@ -71,7 +73,7 @@ def plan_apart(suite: Suite, files: tuple[PluginFile, ...], tell: Tell) -> Itera
     plugins = load(files)
     doing = f"{suite.where}: planning"
     tell(doing)
-    yield make_plan(suite, plugins, lambda done, total: tell(doing, (done, total)))
+    yield make_plan(suite, plugins, lambda done, total: tell(doing, (done, total)), tell)
 
 
 def report(items: Iterator[Any], on_planning: OnPlanning) -> Iterator[Any]:
