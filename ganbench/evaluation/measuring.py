@@ -98,7 +98,7 @@ def to_floats(values: Any) -> dict[str, float]:
         try:
             if isinstance(value, str | bytes) or (isinstance(value, Complex) and not isinstance(value, Real)):
                 raise TypeError
-            floats[name] = float(value)  # type: ignore[arg-type]
+            floats[name] = float(value)
         except Exception:
             raise GanbenchError(
                 f"{name!r} is {shorten(value)}: return a float, such as float(tensor.mean())."

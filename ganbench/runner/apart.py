@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
@@ -39,7 +39,7 @@ ERROR_LINES = 12
 
 def iterate_apart(
     work: Callable[[Tell], Iterator[Any]], files: Collection[str], silence: float | None = None
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield what `work(tell)` yields in a process of its own; `work` and what it yields must be picklable.
 
     `tell` takes what is being done, for messages. Raise GanbenchError where the work does, and where its process ends

@@ -67,7 +67,7 @@ def test_work_that_does_not_end_well_is_an_error_with_its_place(act: Callable[[]
 def test_work_is_stopped_with_its_reader_even_if_it_hangs() -> None:
     began, items = time.monotonic(), iterate_apart(partial(work_until, leaving_plugins.hang), [FILE])
     next(items)
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert time.monotonic() - began < 30
 
 
