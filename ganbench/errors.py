@@ -26,8 +26,19 @@ class UnknownOffer(GanbenchError):
     """No plugin that is loaded has this offer; `kind` is one of `KINDS`, `name` the name of the offer."""
 
     def __init__(self, message: str, kind: str, name: str) -> None:
-        super().__init__(message)
+        super().__init__(message, kind, name)  # all arguments, so that it can be pickled
         self.kind, self.name = kind, name
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @classmethod
+    def behind(cls, error: BaseException | None) -> UnknownOffer | None:
+        """Return the error for an unknown offer that caused this one, with this one's message; None if none did."""
+        cause = error
+        while cause is not None and not isinstance(cause, cls):
+            cause = cause.__cause__
+        return None if cause is None else cls(str(error), cause.kind, cause.name)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Trial
@@ -86,3 +88,48 @@ class Record:
     composition: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     generator: bytes = b""
+
+
+def make_storable(record: Record) -> Record:
+    """Return a record as the store can hold it.
+
+    A record with anything that could not be read again becomes a failed one, whose error names what that is. Halves of
+    characters (lone surrogates) in its error are written as codes.
+    """
+    if fault := next(list_faults(record), ""):
+        return Record(trial=record.trial, status="failed", error=f"its record cannot be stored: {fault}.")
+    return replace(record, error=record.error.encode("utf-8", "backslashreplace").decode())
+
+
+def list_faults(record: Record) -> Iterator[str]:
+    """Yield what of a record cannot be stored, as a sentence without its full stop."""
+    texts = {"status": record.status, "error": record.error}
+    yield from (f"{name} is {value!r}, not a text" for name, value in texts.items() if not isinstance(value, str))
+    if record.status not in get_args(Status):
+        yield f"status is {record.status!r}, not one of {', '.join(get_args(Status))}"
+    if type(record.diverged_at) is not int:
+        yield f"diverged_at is {record.diverged_at!r}, not a whole number"
+    if not isinstance(record.generator, bytes):
+        yield f"generator is {type(record.generator).__name__}, not bytes"
+    for score in record.scores:
+        for name, types in (("value", (float, int)), ("step", int), ("samples", int), ("measurement", str)):
+            value = getattr(score, name)
+            if not isinstance(value, types) or isinstance(value, bool):
+                yield f"{name} of the score {score.name!r} is {value!r}"
+        if not isinstance(score.name, str) or not score.name.isprintable():
+            yield f"{score.name!r} is not a name of a score"
+        if score.direction not in get_args(Direction):
+            yield f"the direction of the score {score.name!r} is {score.direction!r}"
+    for name, series in record.signals.items():
+        try:
+            steps, values = array("q", series[0]), array("d", series[1])
+        except (TypeError, ValueError, OverflowError, LookupError) as error:
+            yield f"the signal {name!r} is not a series of numbers ({error})"
+        else:
+            if len(steps) != len(values):
+                yield f"the signal {name!r} has {len(steps)} steps and {len(values)} values"
+    for name in ("seconds", "updates", "composition", "facts"):
+        try:
+            json.dumps(dict(getattr(record, name)), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            yield f"{name} is not plain data ({error})"

@@ -10,7 +10,7 @@ from ganbench.cli.arguments import Plugins, complete_kinds
 from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
-    from ganbench.registry.registry import Offered
+    from ganbench.registry.registry import Offered, Registry
 
 
 def list_(
@@ -48,10 +48,10 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
     if not matches:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
         raise unknown_name("component", name, names)
-    typer.echo(replace_unprintable("\n\n".join(describe(offered) for offered in matches), keep="\n"))
+    typer.echo(replace_unprintable("\n\n".join(describe(offered, plugins) for offered in matches), keep="\n"))
 
 
-def describe(offered: Offered) -> str:
+def describe(offered: Offered, plugins: Registry) -> str:
     """Return all that is known of an offer, in lines for a person."""
     from ganbench.suite.methods import list_settings
 
@@ -64,7 +64,7 @@ def describe(offered: Offered) -> str:
     if options := str(offered.options):
         lines.append(f"  options: {options}")
     if offered.kind == "methods":
-        lines += [f"  {setting}" for setting in list_settings(offered.offer.build())]
+        lines += [f"  {setting}" for setting in list_settings(plugins.build("methods", offer.name))]
     for example in offer.examples:
         given = ", ".join(f"{k} = {v}" for k, v in {**example.given, **example.options}.items())
         values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,6 +124,7 @@ def plan(
     from ganbench.results.files import database_path
     from ganbench.results.store import Store
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
+    from ganbench.runner.rules import preview_rules
 
     asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
     with progress_bar("planning") as tell:
@@ -130,10 +132,15 @@ def plan(
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
         typer.echo(replace_unprintable(sentence), err=True)
-    stored, frames = {}, None
+    stored, frames, preview = {}, None, partial(preview_rules, asked_suite, whole.batches, plugins)
     if database_path(folder).exists():
         with Store(folder, readonly=True) as store:
             stored, frames = store.known(), store.frames(signals=False)
+            sentences = list(preview(store.calibrations))
+    else:
+        sentences = list(preview(lambda protocol: []))
+    for sentence in sentences:
+        typer.echo(replace_unprintable(sentence), err=True)
     todo = find_remaining(whole, stored, settings)
     print_plan(asked_suite, whole, todo, folder)
     if estimate:

@@ -21,6 +21,7 @@ from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import FlopCounter, count_member_flops
 from ganbench.engine.functional import map_leaves
+from ganbench.engine.loss_shape import require_number
 from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
@@ -84,12 +85,14 @@ class MemberLosses:
             if scores[0] is None:
                 refuse_unpaired(error)
             raise
+        require_number(value, self.program.loss_name, player)
         parts = name_scores(*scores) if player == "critic" else {}
         for link in self.program.terms:
             term = getattr(link.part, player)
             if term is not None and link.name in self.due:
                 play.draws = self.step_inputs["draws"].get(link.name, {})
                 extra = _call_with_state(link.name, link.part.init, term, (play,), state)
+                require_number(extra, repr(link.name), player)
                 added = link.weight * link.part.every * extra
                 value = value + added
                 if player == "critic" or link.part.critic is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -64,10 +64,18 @@ class BaselineScorer:
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
     with a GanbenchError, which is raised. The real data is measured twice, and a metric whose values differ is refused.
     `source` is the dataset if it is already built.
+    `tell` is called with what is being scored, in words.
     `reasons` are the exceptions of metrics on the real data, by the name of the value.
     """
 
-    def __init__(self, protocol: MeasurementProtocol, plugins: Registry, source: Source | None = None) -> None:
+    def __init__(
+        self,
+        protocol: MeasurementProtocol,
+        plugins: Registry,
+        source: Source | None = None,
+        tell: Callable[[str], None] = lambda doing: None,
+    ) -> None:
+        self.tell = tell
         self.samples = protocol.measurement.samples
         metrics = [build_metric(part, plugins) for part in protocol.measurement.metrics]
         self.metrics: list[tuple[Part, Metric]] = [each for each in metrics if each[1].needs != "networks"]
@@ -84,6 +92,7 @@ class BaselineScorer:
     @torch.no_grad()
     def score(self, sampler: Sampler) -> list[Calibration]:
         """Draw samples and return their scores by every metric, and their spread."""
+        self.tell(f"drawing {sampler.name!r}")
         evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
         scores = [
             score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence, sampler)
@@ -94,6 +103,7 @@ class BaselineScorer:
         ]
 
     def _score_metric(self, part: Part, metric: Metric, evidence: ModelEvidence, sampler: Sampler) -> Sequence[Score]:
+        self.tell(f"scoring {sampler.name!r} by metric {part.name!r}")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image

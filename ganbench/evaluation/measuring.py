@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from numbers import Complex, Real
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ganbench.api.metrics import Evidence, Metric
 from ganbench.engine.global_random import read_global_random
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, shorten
 
 BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The integers that have as many bytes as a number; equal ones are equal bits."""
@@ -63,8 +64,8 @@ def same_bits(first: Tensor, second: Tensor) -> bool:
 def measure(metric: Metric, evidence: CopiedEvidence) -> Mapping[str, float]:
     """Return what a metric measures.
 
-    Raise GanbenchError if it writes into its evidence, whose next reader sees nothing of it, or if it draws from a
-    global generator of random numbers.
+    Raise GanbenchError if it writes into its evidence, whose next reader sees nothing of it, if it draws from a global
+    generator of random numbers, or if a value is no number.
     """
     drawn: list[str] = []
     for _ in range(2):  # its first call may import a library that draws
@@ -79,7 +80,27 @@ def measure(metric: Metric, evidence: CopiedEvidence) -> Mapping[str, float]:
             )
         drawn = [library for library, state in read_global_random().items() if state != before[library]]
         if not drawn:
-            return values
+            return to_floats(values)
     raise GanbenchError(
         f"it draws random numbers from {drawn[0]}'s global generator: use a generator of its own with a fixed seed."
     )
+
+
+def to_floats(values: Any) -> dict[str, float]:
+    """Return what a metric measured as floats; raise GanbenchError, with the name, for a value that is no number.
+
+    A tensor or an array of one number is a number, a text is not.
+    """
+    if not isinstance(values, Mapping):
+        raise GanbenchError(f"`measure` returns {shorten(values)}: return a dictionary with a float for each value.")
+    floats: dict[str, float] = {}
+    for name, value in values.items():
+        try:
+            if isinstance(value, str | bytes) or (isinstance(value, Complex) and not isinstance(value, Real)):
+                raise TypeError
+            floats[name] = float(value)
+        except Exception:
+            raise GanbenchError(
+                f"{name!r} is {shorten(value)}: return a float, such as float(tensor.mean())."
+            ) from None
+    return floats

@@ -23,6 +23,7 @@ from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.measuring import Copies, measure
 from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
+from ganbench.registry.exits import explaining_exits
 from ganbench.registry.registry import Registry
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
@@ -254,14 +255,15 @@ def score_metric(
     """
     on_features = metric.needs == "features"
     try:
-        finite = evidence.finite_features if on_features else evidence.finite
-        values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
-        extractor = evidence.extractor.digest if on_features else ""
+        with explaining_exits("`measure`"):
+            finite = evidence.finite_features if on_features else evidence.finite
+            values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
+            extractor = evidence.extractor.digest if on_features else ""
     except GanbenchError as error:
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():
         raise GanbenchError(
-            f"metric {part.name!r} measured {sorted(values)}, but declares {sorted(metric.values)}: "
+            f"metric {part.name!r} measured {sorted(map(str, values))}, but declares {sorted(metric.values)}: "
             "`measure` must return a float for each of `values`, and for nothing else."
         )
     if twice:
@@ -271,15 +273,14 @@ def score_metric(
         [part.name, part.version, dict(part.options), samples, extractor, *evidence.reference_identity, metric.software]
     )
     return tuple(
-        Score(step, name, float(values[name]), direction, measurement, samples)
-        for name, direction in metric.values.items()
+        Score(step, name, values[name], direction, measurement, samples) for name, direction in metric.values.items()
     )
 
 
 def refuse_other_values(name: str, values: Mapping[str, float], again: Sequence[Score]) -> None:
     """Raise GanbenchError if a metric measured other values the second time; NaN equals NaN."""
     for score in again:
-        first, second = float(values[score.name]), score.value
+        first, second = values[score.name], score.value
         close = math.isclose(first, second, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
         if not close and not (math.isnan(first) and math.isnan(second)):
             raise GanbenchError(

@@ -1,6 +1,7 @@
+from .architectures import sample
 from .budget import resolve_budget
 from .plan import Plan, Todo, find_missing
-from .planner import make, sample, seeds_per_batch
+from .planner import make, seeds_per_batch
 from .selection import select
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -10,17 +9,21 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ganbench.api import schedules
+from ganbench.api.data import Source
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
-from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, canonical_json, digest, list_offers
+from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, digest, list_offers
 from ganbench.errors import GanbenchError, UnknownOffer, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
+from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
 from ganbench.plan.fingerprint import hash_sources, list_sources
+from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.plan import STACK_FROM, Plan
+from ganbench.registry.exits import blaming, explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -41,19 +44,23 @@ networks of 3 x 64, a seed takes a quarter longer in a batch of eight than in on
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """The kinds of offers that are built while planning, so that their errors appear before anything trains."""
 
-FRUITLESS_DRAWS = 10_000
-"""A space counts as exhausted after this many draws in a row without a new spec."""
 
-
-def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = lambda done, total: None) -> Plan:
+def make(
+    suite: Suite,
+    registry: Registry,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    tell_trial: Callable[[str], None] = lambda doing: None,
+) -> Plan:
     """Return the plan of a suite: every dataset x architecture x method x seed, in batches of seeds.
 
     `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
+    `tell_trial` is called before a metric is tried, with words that say which one.
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
+    refuse_unmeasurable(suite, batches, registry, planner.sources, tell_trial)
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
@@ -81,6 +88,11 @@ class Planner:
     @cached_property
     def fitted_recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
+        return {}
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The datasets, as they were built for the digest of their content, by their label in tables."""
         return {}
 
     def make_batches(self, tell: Callable[[int, int], None]) -> Iterator[Batch]:
@@ -231,8 +243,11 @@ class Planner:
         cautions: dict[str, list[str]] = {}
         for trial in (batch.trials[0] for batch in batches):
             for kind, name in list_offers(trial.recipe, trial.architecture):
-                caution = self.registry.get(kind, name).offer.caution
-                for sentence in caution(trial.recipe, trial.spec) if caution else ():
+                offered = self.registry.get(kind, name)
+                with blaming(f"{offered} of {offered.provider}", "`caution`"):
+                    caution = offered.offer.caution
+                    sentences = list(caution(trial.recipe, trial.spec)) if caution else []
+                for sentence in sentences:
                     methods = cautions.setdefault(sentence, [])
                     if trial.labels["method"] not in methods:
                         methods.append(trial.labels["method"])
@@ -246,11 +261,12 @@ class Planner:
         from ganbench.engine.data_digest import digest_data
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
-        source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
-        try:
-            return digest_data(source)
-        except Exception:  # a third party's `take` may raise anything
-            return "unreadable"
+        source = self.sources[table.title] = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        with explaining_exits(f"{place}: dataset {dataset.name!r}"):
+            try:
+                return digest_data(source)
+            except Exception:  # a third party's `take` may raise anything
+                return "unreadable"
 
     def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Return whether every offer of a trial can train a stack of seeds."""
@@ -291,21 +307,3 @@ class Planner:
                     place = f"{locations.locate(self.suite, 'success', i)} for {rule.dataset!r}"
                     success.check_rule(rule, metrics, self.suite.budget.snapshots, place)
         return directions
-
-
-def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
-    """Draw distinct specs; the first n of a larger sample are the sample of n.
-
-    Raise GanbenchError, which begins with `place`, if the space has fewer.
-    """
-    rng, specs, fruitless = random.Random(seed), dict[str, Spec](), 0
-    while len(specs) < count:
-        if fruitless >= FRUITLESS_DRAWS or (space.size is not None and len(specs) >= space.size):
-            raise GanbenchError(
-                f"{place}: sample = {count} is more than this space has. Write sample = {len(specs)}, or less."
-            )
-        before = len(specs)
-        spec = space.sample(rng)
-        specs.setdefault(canonical_json(spec), spec)
-        fruitless = 0 if len(specs) > before else fruitless + 1
-    return list(specs.values())

@@ -58,7 +58,9 @@ def import_plugin_file(file: PluginFile) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file.path]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0

@@ -20,9 +20,11 @@ from ganbench.api.offers import KINDS, NONE, Offer
 from ganbench.api.schedules import parse_scalar
 from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
+from ganbench.registry.exits import blaming
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
 from ganbench.registry.source_text import find_source_file
+from ganbench.registry.validation import is_name, refuse_other_type, refuse_wrong_fields
 
 GROUP = "ganbench"
 PREFIX = "ganbench_"
@@ -58,6 +60,11 @@ class Offered:
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind]} {self.offer.name!r}"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is not of ganbench itself, whose own tests ask every rule of its offers."""
+        return self.provider.partition(" ")[0] != GROUP
 
     @cached_property
     def options(self) -> Options:
@@ -134,15 +141,10 @@ class Registry:
         for option in offered.options.scalars & values.keys():
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
-        try:
-            return offered.offer.build(**values)
-        except GanbenchError as error:
-            raise GanbenchError(f"{_format_place(offered, where)}: {error}") from error
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise GanbenchError(
-                f"{_format_place(offered, where)}: build of {offered.provider} failed: {reason}"
-            ) from error
+        with blaming(_format_place(offered, where), f"build of {offered.provider}"):
+            built = offered.offer.build(**values)
+            refuse_other_type(kind, built)
+        return built
 
     def code(self, kind: str, name: str) -> str:
         """Return the SHA-256 of the code behind an offer, as `ganbench.registry.code_hash` defines it.
@@ -178,7 +180,9 @@ def load(
             collection.add(entry_point.load(), distribution)
         except GanbenchError:
             raise
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             collection.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
     read = [file if isinstance(file, PluginFile) else read_plugin_file(Path(file).resolve()) for file in files]
     plugin_files = tuple({file.path: file for file in read}.values())
@@ -189,7 +193,8 @@ def load(
             name = f"{plugin.__module__}.{plugin.__qualname__}"
             collection.add(SimpleNamespace(**{plugin.__name__: plugin}), name, in_memory=True)
         else:
-            instance = plugin() if isinstance(plugin, type) else plugin
+            with blaming("offers", f"{plugin!r}"):
+                instance = plugin() if isinstance(plugin, type) else plugin
             collection.add(instance, getattr(instance, "__name__", type(instance).__qualname__), in_memory=True)
     return Registry(collection.offered, collection.problems, collection.manager.hook, plugin_files)
 
@@ -248,11 +253,9 @@ class _Collection:
 def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Offer]:
     """Yield the offers of a hook; raise GanbenchError for anything else, and for a name that is not allowed."""
     hook = getattr(function, "__name__", str(function))
-    try:
+    with blaming(provider, hook):
         result = function()
         offers = result if isinstance(result, Offer) or not hasattr(result, "__iter__") else list(result)
-    except Exception as error:
-        raise GanbenchError(f"{provider}: {hook} failed: {type(error).__name__}: {error}") from error
     if not isinstance(offers, list):
         raise GanbenchError(f"{provider}: {hook} returns {offers!r}. It must yield its offers: yield Offer(...).")
     for offer in offers:
@@ -260,11 +263,10 @@ def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Off
             raise GanbenchError(
                 f"{provider}: {hook} yields {offer!r}, which is not an Offer. Yield Offer(name, build, ...)."
             )
-        name = offer.name
-        if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
-            raise GanbenchError(f"{provider}: {hook}: {name!r} is not a name: use 1 to 100 printable characters.")
-        if not callable(offer.build):
-            raise GanbenchError(f"{provider}: {hook}: build of {name!r} is {offer.build!r}. It must be callable.")
+        if not is_name(offer.name):
+            raise GanbenchError(f"{provider}: {hook}: {offer.name!r} is not a name: use 1 to 100 printable characters.")
+        with blaming(f"{provider}: {hook}: {offer.name!r}", "its check"):
+            refuse_wrong_fields(offer)
         yield offer
 
 

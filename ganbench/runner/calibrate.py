@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
@@ -11,14 +13,25 @@ from ganbench.api.records import Calibration
 from ganbench.api.trials import Batch, Trial
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import SPREAD
+from ganbench.registry.exits import explaining_exits
 from ganbench.results.store import Store
+from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_scoring_offers
-from ganbench.suite import conditions, locations
+from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
     from ganbench.evaluation.calibration import MeasurementProtocol
+    from ganbench.registry.plugin_files import PluginFile
     from ganbench.registry.registry import Registry
+    from ganbench.runner.settings import Settings
+
+
+class Scored(NamedTuple):
+    """The scores of a dataset's baselines, to be stored."""
+
+    label: str
+    rows: Sequence[Calibration]
 
 
 def calibrate(
@@ -26,50 +39,115 @@ def calibrate(
     protocols: Mapping[str, MeasurementProtocol],
     plugins: Registry,
     store: Store,
-    training: Sequence[Batch] = (),
+    training: Sequence[Batch],
+    settings: Settings,
 ) -> Generator[Calibrating, None, None]:
     """Check the data of the batches in `training`; score and store the baselines of every protocol not stored yet.
 
     `protocols` maps a dataset's label to its protocol. Yields an event for each oddity of the data, and before each
     baseline is scored. Raises GanbenchError for data that breaks its contract, and where building a dataset or a metric
     does, or where one changes what all methods share, because every trial would fail with the same error. Any other
-    exception is reported as an event with `error`, and the run goes on: the trials may still succeed.
+    exception is reported as an event with `error`, and the run goes on: the trials may still succeed. Where offers of
+    others are in use, and there are workers, it happens in a process of its own, which they may end.
     """
-    from ganbench.engine.shared_state import SharedState
-    from ganbench.evaluation.calibration import BaselineScorer, single_thread
-
     first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
+    stored = {label: store.calibrations(protocol.key) for label, protocol in protocols.items()}
+    work = partial(score_datasets, suite=suite, protocols=protocols, stored=stored, first_trials=first_trials)
+    if settings.jobs == 0 or not (files := list_foreign_files(protocols, first_trials, plugins)):
+        items = work(lambda doing: None, plugins=plugins)
+    else:
+        items = iterate_apart(partial(work, files=plugins.files), files, settings.timeout)
+    with closing(items):
+        for item in items:
+            if isinstance(item, Calibrating):
+                yield item
+            else:
+                store.calibrate(protocols[item.label].key, item.rows)
+
+
+def list_foreign_files(
+    protocols: Mapping[str, MeasurementProtocol], first_trials: Mapping[str, Trial], plugins: Registry
+) -> list[str]:
+    """Return the files of the offers that calibration uses and that are not our own."""
+    used = [plugins.get("architectures", trial.architecture.name) for trial in first_trials.values()]
+    for protocol in protocols.values():
+        used += list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
+    return list(dict.fromkeys(offered.origin for offered in used if offered.is_foreign))
+
+
+def score_datasets(
+    tell: Tell,
+    *,
+    suite: Suite,
+    protocols: Mapping[str, MeasurementProtocol],
+    stored: Mapping[str, list[Calibration]],
+    first_trials: Mapping[str, Trial],
+    plugins: Registry | None = None,
+    files: tuple[PluginFile, ...] = (),
+) -> Generator[Calibrating | Scored, None, None]:
+    """Yield the events of `calibrate`, and the scores that are not `stored`, by the label of their dataset.
+
+    `first_trials` has a trial of each dataset that is about to be trained on. `plugins` is the registry of this
+    process; without it, it is loaded with these plugin `files`.
+    """
+    from ganbench.evaluation.calibration import single_thread
+    from ganbench.runner.worker import load_plugins
+
+    tell(f"{suite.where}: loading the plugins")
+    plugins = plugins or load_plugins(files)
     with single_thread():
         for label, protocol in protocols.items():
-            source: Source | None = None
-            offers = list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
-            scorer: BaselineScorer | None = None
-            rows = store.calibrations(protocol.key)
+            place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
+            tell_place = partial(tell_at, tell, place)
             try:
-                if label in first_trials:
-                    with isolated(SharedState(), offers):
-                        source = build_sound_data(protocol, plugins)
-                        cautions = list(list_cautions(source, first_trials[label], plugins))
-                    for sentence in cautions:
-                        yield Calibrating(label, caution=sentence)
-                if not rows:
-                    with isolated(SharedState(), offers):
-                        scorer = BaselineScorer(protocol, plugins, source)
-                    for sampler in scorer.samplers:
-                        yield Calibrating(label, sampler.name)
-                        with isolated(SharedState(), offers):
-                            rows += scorer.score(sampler)
-                if source is not None:
-                    for sentence in list_undefined(source, rows, scorer.reasons if scorer else {}):
-                        yield Calibrating(label, caution=sentence)
+                with explaining_exits(f"dataset {protocol.dataset.name!r}"):
+                    trial = first_trials.get(label)
+                    yield from score_dataset(label, protocol, plugins, stored[label], trial, tell_place)
             except GanbenchError as error:
-                place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=str(error) or type(error).__name__)
-            else:
-                if scorer is not None:
-                    store.calibrate(protocol.key, rows)
+
+
+def tell_at(tell: Tell, place: str, doing: str) -> None:
+    """Call `tell` with what is being done, after the place in the suite that it is done for."""
+    tell(f"{place}: {doing}")
+
+
+def score_dataset(
+    label: str,
+    protocol: MeasurementProtocol,
+    plugins: Registry,
+    rows: list[Calibration],
+    trial: Trial | None,
+    tell: Tell,
+) -> Generator[Calibrating | Scored, None, None]:
+    """Check a dataset if a `trial` is to train on it, and score its baselines if there are no `rows` yet."""
+    from ganbench.engine.shared_state import SharedState
+    from ganbench.evaluation.calibration import BaselineScorer
+
+    source: Source | None = None
+    offers = list_scoring_offers(protocol.dataset, protocol.measurement, plugins)
+    scorer: BaselineScorer | None = None
+    tell("checking the data")
+    if trial is not None:
+        with isolated(SharedState(), offers):
+            source = build_sound_data(protocol, plugins)
+            cautions = list(list_cautions(source, trial, plugins))
+        for sentence in cautions:
+            yield Calibrating(label, caution=sentence)
+    if not rows:
+        with isolated(SharedState(), offers):
+            scorer = BaselineScorer(protocol, plugins, source, tell)
+        for sampler in scorer.samplers:
+            yield Calibrating(label, sampler.name)
+            with isolated(SharedState(), offers):
+                rows = rows + scorer.score(sampler)
+    if source is not None:
+        for sentence in list_undefined(source, rows, scorer.reasons if scorer else {}):
+            yield Calibrating(label, caution=sentence)
+    if scorer is not None:
+        yield Scored(label, rows)
 
 
 def build_sound_data(protocol: MeasurementProtocol, plugins: Registry) -> Source:
@@ -114,23 +192,6 @@ def list_undefined(source: Source, rows: Sequence[Calibration], reasons: Mapping
         yield f"{sentence}. So no model's value has a scale: request more samples, or use another metric."
 
 
-def refuse_unanswerable_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule on a value that the data itself does not have.
-
-    `rows` maps a dataset's label to the scores of its baselines.
-    """
-    from ganbench.evaluation.calibration import describe_undefined, find_undefined
-
-    for rule in suite.success:
-        undefined = find_undefined(rows.get(rule.dataset, ()))
-        names = [rule.metric, *(conditions.parse(rule.condition).names if rule.condition else ())]
-        for row in (undefined[name] for name in names if name in undefined):
-            raise GanbenchError(
-                f"{suite.where}: [[success]] for {rule.dataset!r}: {describe_undefined(row)}, so no model can be said "
-                "to succeed by it. Request more samples, use another value, or remove the rule."
-            )
-
-
 def list_other_measurements(
     batches: Sequence[Batch],
     rows: Mapping[str, Sequence[Calibration]],
@@ -154,16 +215,3 @@ def list_other_measurements(
                     "in this suite, or its code, its options, the number of samples or the reference samples have "
                     "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
                 )
-
-
-def refuse_trivial_rules(suite: Suite, rows: Mapping[str, Sequence[Calibration]]) -> None:
-    """Raise GanbenchError for the first success rule that an untrained baseline passes, unless the rule allows it.
-
-    `rows` maps a dataset's label to the scores of its baselines.
-    """
-    from ganbench.evaluation.trivial_thresholds import explain_refusal, find_passing
-
-    for rule in suite.success:
-        passing = [] if rule.allow_trivial else find_passing(rule, rows.get(rule.dataset, ()))
-        if passing:
-            raise GanbenchError(f"{suite.where}: [[success]] for {rule.dataset!r}: {explain_refusal(rule, passing)}")

@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
-from ganbench.api.records import UNTRAINED, Record
+from ganbench.api.records import UNTRAINED, Record, make_storable
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.escaping import is_unicode
@@ -19,17 +18,13 @@ from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import (
-    calibrate,
-    list_other_measurements,
-    refuse_trivial_rules,
-    refuse_unanswerable_rules,
-)
+from ganbench.runner.calibrate import calibrate, list_other_measurements
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import open_events
-from ganbench.runner.isolation import importing, restored
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
+from ganbench.runner.planning import load_and_plan
+from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.settings import Settings
 from ganbench.runner.used_plugins import keep_plugins, naming_plugins
 from ganbench.suite import loading
@@ -121,16 +116,14 @@ def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total:
 
     `tell` is called as by `plan.make`.
     """
-    from ganbench import plan
     from ganbench.engine import device
 
     device.choose(settings.device)
-    with importing(settings.files):
-        plugins = registry.load(files=settings.files, plugins=settings.offers)
     folder = results_folder(suite, settings)
     remarks = caution_disk(folder)
-    with restored(plugins), naming_plugins(folder):
-        return plugins, replace(plan.make(suite, plugins, tell), remarks=remarks)
+    with naming_plugins(folder):
+        plugins, plan = load_and_plan(suite, settings, tell)
+    return plugins, replace(plan, remarks=remarks)
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
@@ -208,8 +201,8 @@ def train_and_store(
         execute(session, on_progress) as events,
         ask_offers(suite, session.todo.batches, plugins, settings) as answers,
     ):
-        with closing(calibrate(suite, protocols, plugins, store, session.todo.batches)) as calibration_events:
-            for calibrating in timer.iterate("calibrate", calibration_events):
+        with closing(calibrate(suite, protocols, plugins, store, session.todo.batches, settings)) as prepared:
+            for calibrating in timer.iterate("calibrate", prepared):
                 yield session, calibrating
         with timer.phase("calibrate"):
             refuse_broken_offers(answers, settings.files)
@@ -237,9 +230,10 @@ def train_and_store(
 
 
 def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
-    """Return the records of a batch with the facts of the run; a record's own facts override them."""
+    """Return the records of a batch as they are stored, with the facts of the run; a record's own facts override."""
     batch_facts = {**facts, "attempts": event.attempts}
-    return [replace(record, facts={**batch_facts, **record.facts}) for record in event.records]
+    storable = map(make_storable, event.records)
+    return [replace(record, facts={**batch_facts, **record.facts}) for record in storable]
 
 
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:

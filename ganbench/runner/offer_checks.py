@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
     from ganbench.runner.settings import Settings
 
-TESTED = "ganbench"
-"""The distribution whose own tests ask every rule of its offers."""
 SECONDS = 60.0
 """The longest that the rules may take for the offers of one batch; then they have no answer."""
 
@@ -67,7 +65,7 @@ def collect_questions(suite: Suite, batches: Sequence[Batch], plugins: Registry)
     for batch in batches:
         trial = batch.trials[0]
         for kind, part in list_uses(batch):
-            if plugins.get(kind, part.name).provider.partition(" ")[0] == TESTED:
+            if not plugins.get(kind, part.name).is_foreign:
                 continue
             key = digest([kind, part.name, part.options, trial.shared_hash if kind == "architectures" else ""])
             if key not in asked:

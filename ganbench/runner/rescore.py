@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError, UnknownOffer
+from ganbench.registry.exits import describe_fault
 from ganbench.results.files import database_path
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
@@ -93,10 +94,10 @@ def _score_batch(
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
         result.scores.update(_score_members(rebuilt, plugins, metric))
-    except UnknownOffer:  # its plugin is not given: then no score of this folder would be complete
+    except (KeyboardInterrupt, UnknownOffer):  # without a plugin, no score of this folder would be complete
         raise
-    except Exception as error:  # a third party's metric or network may raise anything
-        reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
+    except BaseException as error:  # a third party's metric or network may raise anything
+        reason = str(error) if isinstance(error, GanbenchError) else describe_fault(error)
         result.skipped[reason.partition("\n")[0]] += 1
 
 

@@ -21,7 +21,7 @@ class Settings:
 
     `results` is the results folder (default: results/<suite>). `device` is "auto", "cpu" or "cuda". `jobs` is the
     number of workers: 0 trains in this process, None starts one per core. `timeout` is the longest time of a batch, in
-    seconds.
+    seconds, and the longest time without progress of third parties' plugins before training.
     `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
     one; with `yes` it also renames a sound one. `checkpoint` is the time, in seconds of work, after which the next

@@ -65,13 +65,11 @@ def naming_plugins(folder: Path) -> Iterator[None]:
     try:
         yield
     except GanbenchError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UnknownOffer):
-            cause = cause.__cause__
-        if cause is None:
+        unknown = UnknownOffer.behind(error)
+        if unknown is None:
             raise
-        origin = find_origin(folder, cause)
-        raise UnknownOffer(f"{error}{origin and f' {origin}'}", cause.kind, cause.name) from error
+        origin = find_origin(folder, unknown)
+        raise UnknownOffer(f"{error}{origin and f' {origin}'}", unknown.kind, unknown.name) from error
 
 
 def find_origin(folder: Path, error: UnknownOffer) -> str:

@@ -121,7 +121,9 @@ def applies(rule: Rule, case: Any) -> bool:
     """Return whether a rule applies to a case; False if its condition raises: the kind's first rule reports why."""
     try:
         return bool(rule.when(case))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # it may end the program, too
         return False
 
 

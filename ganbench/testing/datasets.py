@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Source
+from ganbench.evaluation.lacks import find_lack
 from ganbench.testing.offers import build_without_chance
 from ganbench.testing.purity import equal_bits, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, always, require, rule
@@ -227,6 +228,15 @@ def names_metrics_that_exist(case: Case) -> None:
         case.subject.registry.get("metrics", name)
 
 
+@rule(lambda case: bool(case.subject.offer.metrics))
+def has_what_its_metrics_need(case: Case) -> None:
+    """Has the extractor and the facts that the metrics it names need."""
+    for name in case.subject.offer.metrics:
+        metric = case.subject.registry.build("metrics", name)
+        lack = find_lack(metric, case.source, case.samples)
+        require(not lack, f"it names the metric {name!r}: {lack}. Add it to the Source, or name another metric.")
+
+
 @rule(lambda case: case.source.extractor is not None)
 def extracts_features_sample_by_sample(case: Case) -> None:
     """Has an extractor whose features and logits depend on one sample only, and repeat."""
@@ -260,5 +270,6 @@ RULES = (
     has_one_reference,
     is_the_same_when_built_again,
     names_metrics_that_exist,
+    has_what_its_metrics_need,
     extracts_features_sample_by_sample,
 )

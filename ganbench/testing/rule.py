@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.errors import GanbenchError
+from ganbench.registry.exits import describe_fault
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing.given_options import find_missing
 
@@ -149,22 +150,28 @@ class Contract:
                     "ignore", category=DeprecationWarning
                 )  # of libraries: the author cannot fix them
                 self.rule(self.case)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ContractError(self.explain(error)) from error
 
     def find_breach(self) -> str:
         """Ask the rule before a run, if it is vital here: return the message to the author if it is broken, else "".
 
         A warning breaks no rule here, and neither does an exception without an explanation: what an offer raises only
-        in a small game must not stop a run, and what it raises in training is the error of its trials.
+        in a small game must not stop a run, and what it raises in training is the error of its trials. What would end
+        the program, such as SystemExit, breaks it.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if self.rule.when(self.case) and self.rule.vital(self.case):
                     self.rule(self.case)
-        except (Exception, SystemExit) as error:
-            explained = isinstance(error, ContractError | ImportError) or find_meaning(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            ends = not isinstance(error, Exception)
+            explained = ends or isinstance(error, ContractError | ImportError) or find_meaning(error)
             return self.explain(error) if explained else ""
         return ""
 
@@ -192,6 +199,8 @@ def describe_exception(error: BaseException, origin: str) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, GanbenchError):
         return text
+    if not isinstance(error, Exception):
+        return describe_fault(error)
     meaning = find_meaning(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f" (line {lines[-1]} of {origin})" if lines else ""

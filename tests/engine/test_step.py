@@ -1,11 +1,14 @@
-"""A generator's loss that reads the missing real scores is told the way out; other errors keep their own words."""
+"""A generator's loss that reads the missing real scores, or a loss of two numbers, is told the way out.
+
+Other errors keep their own words.
+"""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from ganbench import GanbenchError, Objective
-from ganbench.engine.program import Program
+from ganbench import Constraint, GanbenchError, Objective
+from ganbench.engine.program import Link, Program
 from torch.nn.functional import relu, softplus
 
 from tests.support.small_games import W, make_training, mlp, ring
@@ -55,3 +58,32 @@ def test_a_loss_with_a_state_is_told_too() -> None:
 def test_any_other_mistake_keeps_its_own_words(generator, options, words) -> None:
     with pytest.raises((TypeError, AttributeError), match=words):
         train(generator, **options)
+
+
+def critic_of_two(real, fake):
+    return torch.stack([softplus(-real).mean(), softplus(fake).mean()])
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+@pytest.mark.parametrize(
+    ("critic", "shape"),
+    [(critic_of_two, r"\(2,\)"), (lambda real, fake: fake, r"\(\d+,\)"), (lambda *s: critic_of_two(*s)[:1], r"\(1,\)")],
+)
+def test_a_loss_that_is_not_one_number_fails_by_its_name(critic, shape: str, mode: str) -> None:
+    program = Program(objective=Objective(critic, W.generator), loss_name="loss 'two'")
+    with pytest.raises(GanbenchError, match=rf"^loss 'two': for the critic it returned a tensor of shape {shape}"):
+        list(make_training(program, mlp(), ring(), mode=mode, steps=1).run())
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_a_term_that_is_not_one_number_fails_by_its_name_and_a_constant_is_one(mode: str) -> None:
+    def train_with(term) -> None:
+        link = Link("mine", 1.0, Constraint(critic=term))
+        program = Program(objective=W, constraints=(link,))
+        list(make_training(program, mlp(), ring(), mode=mode, steps=1).run())
+
+    with pytest.raises(GanbenchError, match=r"^'mine': for the critic it returned a tensor of shape \(\d+,\)"):
+        train_with(lambda play: play.scores_real)
+    with pytest.raises(GanbenchError, match=r"^'mine': for the critic it returned None"):
+        train_with(lambda play: None)
+    train_with(lambda play: 0.5)

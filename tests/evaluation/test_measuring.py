@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -220,3 +221,44 @@ def test_a_metric_on_networks_calls_the_critic_that_was_trained(tmp_path: Path) 
     assert set(frames.trials["status"]) == {"completed"}
     assert np.isfinite(values).all()
     assert (values > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.ones(3), r"'m' is tensor\(\[1., 1., 1.\]\): return a float"),
+        ("7", "'m' is '7': return a float"),
+        (1j, "'m' is 1j"),
+        (np.complex64(1j), "'m' is "),
+        (None, "'m' is None"),
+        (10**400, "'m' is 1000"),
+    ],
+)
+def test_a_value_that_is_no_number_is_refused_by_the_names_of_metric_and_value(value: Any, message: str) -> None:
+    metric = Metric(measure=lambda evidence: {"m": value}, values={"m": "higher"})
+    with pytest.raises(GanbenchError, match=f"^metric 'culprit': {message}"):
+        score(metric, make_evidence(Reference(make_source(), 5)))
+
+
+@pytest.mark.parametrize("values", [None, 1.0, ["m"]])
+def test_a_metric_that_returns_no_dictionary_is_refused(values: Any) -> None:
+    metric = Metric(measure=lambda evidence: values, values={"m": "higher"})
+    with pytest.raises(GanbenchError, match=r"^metric 'culprit': `measure` returns .*: return a dictionary"):
+        score(metric, make_evidence(Reference(make_source(), 5)))
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int64(2), torch.tensor(2.0), torch.tensor([2.0]), True])
+def test_every_form_of_one_number_is_a_float(value: Any) -> None:
+    metric = Metric(measure=lambda evidence: {"m": value}, values={"m": "higher"})
+    measured = score(metric, make_evidence(Reference(make_source(), 5)))
+    assert type(measured) is float
+    assert measured == float(value)
+
+
+def test_a_metric_that_would_end_the_program_is_refused_by_name_and_line() -> None:
+    metric = Metric(measure=lambda evidence: sys.exit(0), values={"m": "higher"})
+    words = (
+        r"^metric 'culprit': `measure`: it ends the program \(SystemExit: 0\) in test_measuring.py, line \d+\. Raise"
+    )
+    with pytest.raises(GanbenchError, match=words):
+        score(metric, make_evidence(Reference(make_source(), 5)))

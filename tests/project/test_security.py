@@ -22,6 +22,7 @@ MODULES_THAT_UNPICKLE = {
     "marshal",
     "shelve",
     "jsonpickle",
+    "multiprocessing",
 }
 METHODS = {
     "torch.load",
@@ -38,7 +39,9 @@ METHODS = {
 }
 EXCEPTIONS = {
     "plugins/ganbench_plugins/executors/local.py": {"pickle"},  # its own batches, between its own processes
-    "plugins/ganbench_plugins/executors/process.py": {"pickle"},  # the same, at the other end of the pipe
+    # the same, at the other end of the pipe
+    "plugins/ganbench_plugins/executors/process.py": {"pickle", "multiprocessing"},
+    "ganbench/runner/apart.py": {"multiprocessing"},  # reports of its own process, over a pipe of the two
     "ganbench/engine/replay.py": {"exec"},  # a program generated from its own recorded tensor operations
     "ganbench/registry/plugin_files.py": {"exec_module"},  # --plugin FILE: plugins are code, which the user names
     "ganbench/registry/code_hash.py": {"compile"},  # compared with the code in memory, and never run

@@ -41,9 +41,9 @@ def install(folder: Path, distribution: str, entry_points: dict[str, str], modul
         write(folder / f"{module}.py", text)
 
 
-def build(target: Scalar = 1.0, power: int = 2) -> tuple[Any, int]:
-    """Return the options that `build` received."""
-    return target, power
+def build(target: Scalar = 1.0, power: int = 2) -> Objective:
+    """Return a loss that returns the options that `build` received."""
+    return Objective(lambda real, fake: (target, power), lambda real, fake: target)
 
 
 @hookimpl
@@ -133,7 +133,7 @@ def make_plugin(hook: str, body: str) -> Any:
         ("ganbench_losses()", "yield Offer('a\\x1b[31m', int, '')", ["'a\\x1b[31m' is not a name"]),
         ("ganbench_losses()", "yield Offer('a' * 101, int, '')", ["is not a name", "100"]),
         ("ganbench_losses()", "yield Offer(3, int, '')", ["3 is not a name"]),
-        ("ganbench_losses()", "yield Offer('a', 3, '')", ["build of 'a' is 3", "callable"]),
+        ("ganbench_losses()", "yield Offer('a', 3, '')", ["'a': `build` is 3", "a function"]),
     ],
 )
 def test_a_hook_that_cannot_be_used_is_refused(hook: str, body: str, fragments: list[str]) -> None:
@@ -194,13 +194,13 @@ def test_the_error_for_an_option_names_the_place_in_the_suite() -> None:
 
 
 def test_a_schedule_reaches_build_as_the_value_that_the_caller_makes_of_it() -> None:
+    def received(target: Any, **more: Any) -> Any:
+        return HERE.build("losses", "mine", {"target": target}, **more).critic(None, None)
+
     table = {"linear": [0.1, 0.0], "over": 0.5}
-    assert HERE.build("losses", "mine", {"target": table}, scalar=lambda schedule: ("made of", schedule)) == (
-        ("made of", table),
-        2,
-    )
-    assert HERE.build("losses", "mine", {"target": table}) == (0.1, 2)
-    assert HERE.build("losses", "mine", {"target": 3}, scalar=lambda schedule: 0 / 0) == (3.0, 2)
+    assert received(table, scalar=lambda schedule: ("made of", schedule)) == (("made of", table), 2)
+    assert received(table) == (0.1, 2)
+    assert received(3, scalar=lambda schedule: 0 / 0) == (3.0, 2)
 
 
 def registry_with_failing_build(error: Exception) -> Registry:

@@ -11,6 +11,7 @@ from ganbench.api.records import Score
 from ganbench.results.store import Store, read
 from ganbench.runner.rescore import rescore_trials
 
+from tests.support import leaving_plugins
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as tiny_suite
 from tests.support.trials_by_hand import record, results, trial
@@ -110,3 +111,14 @@ def test_further_scores_need_a_record_and_are_stored_all_or_none(tmp_path: Path)
         assert set(store.frames().scores["name"]) == {"fid"}
         store.add_scores({trial().key: [new]})
         assert store.frames().scores["value"].tolist() == [1.0, 2.0]
+
+
+def test_a_metric_or_a_dataset_that_would_end_the_program_is_the_reason_for_skipping(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = command("evaluate", "r", "--metric", "leaves", "--plugin", leaving_plugins.__file__, cwd=folder.parent)
+    assert ended.returncode == 2
+    assert "no generator could be scored by 'leaves': metric 'leaves': `measure`: it ends the program" in ended.stderr
+    monkeypatch.setattr("ganbench.runner.worker.load_reference", lambda *_: leaving_plugins.leave())
+    with pytest.raises(GanbenchError, match=r"by 'modes': it ends the program \(SystemExit: 0\) in leaving_plugins.py"):
+        rescore_trials(folder, "modes", PLUGINS)

@@ -100,6 +100,12 @@ def test_a_run_that_lacks_a_plugin_of_its_folder_names_it(folder: Path) -> None:
         assert missing in str(error.value)
 
 
+def test_a_run_that_plans_in_a_process_of_its_own_names_it_too(folder: Path) -> None:
+    (folder / "other.py").write_text(PLUGIN.replace("my-", "other-"))
+    with pytest.raises(ganbench.GanbenchError, match=r"no dataset 'my-rows'.* used mine\.py .* give it by --plugin"):
+        ganbench.run(SUITE, results=folder / "r", jobs=1, files=(str(folder / "other.py"),))
+
+
 def test_with_the_plugin_the_commands_work(folder: Path, tmp_path: Path) -> None:
     result = command("samples", "r", "--plugin", "mine.py", "--out", str(tmp_path), cwd=folder)
     assert result.returncode == 0

@@ -232,3 +232,24 @@ def test_an_offer_that_is_not_stackable_is_checked_only_in_a_loop() -> None:
         contract.check()
         claims.append(contract.rule.claim)
     assert not [claim for claim in claims if "CUDA" in claim or "trained together" in claim]
+
+
+LEAVES = """
+import sys
+from ganbench import Metric, Offer, hookimpl
+
+@hookimpl
+def ganbench_metrics():
+    yield Offer("leaves", lambda: Metric(measure=lambda evidence: sys.exit(0), values={"m": "higher"}), "Leaves.")
+    yield Offer("unbuilt", lambda: sys.exit(0), "Leaves while it is built.")
+"""
+
+
+def test_check_reports_what_would_end_the_program_by_name_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(LEAVES)
+    verdicts, _ = check([str(file)])
+    broken = {verdict.offered.offer.name: verdict.broken for verdict in verdicts}
+    for name, line in (("leaves", 7), ("unbuilt", 8)):
+        words = f"it ends the program (SystemExit: 0) in mine.py, line {line}. Raise"
+        assert any(words in message for message in broken[name]), broken[name]

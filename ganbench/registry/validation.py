@@ -1,0 +1,135 @@
+"""What plugins hand over, checked where it enters: the fields of offers, and what their `build` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from typing import Any, get_args
+
+from ganbench.api.data import Extractor, Source
+from ganbench.api.metrics import Direction, Metric
+from ganbench.api.models import Space
+from ganbench.api.offers import Example, Method, Offer, Report
+from ganbench.api.training import Constraint, Dynamics, Input, Objective
+from ganbench.errors import GanbenchError, shorten
+
+NEEDS = ("samples", "features", "networks")
+LONGEST_NAME = 100
+
+BUILT: Mapping[str, type] = {
+    "losses": Objective,
+    "constraints": Constraint,
+    "inputs": Input,
+    "dynamics": Dynamics,
+    "architectures": Space,
+    "datasets": Source,
+    "metrics": Metric,
+    "methods": Method,
+    "reports": Report,
+}
+"""What `build` returns, by the kind of the offer; optimizers and executors are functions."""
+
+Check = tuple[Callable[[Any], bool], str]
+"""Whether a value is allowed, and what is allowed, in words."""
+
+
+def is_text(value: Any) -> bool:
+    """Return whether a value is a string that can be stored: without halves of characters (lone surrogates)."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value is a name: 1 to 100 printable characters, not only spaces."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable() and len(value) <= LONGEST_NAME
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Return whether a value is a whole number of at least `least`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def is_optional(value: Any) -> bool:
+    """Return whether a value is a function or None."""
+    return value is None or callable(value)
+
+
+def is_named(value: Any) -> bool:
+    """Return whether a value is a mapping of names, at least one."""
+    return isinstance(value, Mapping) and bool(value) and all(map(is_name, value))
+
+
+TEXT: Check = is_text, "a text"
+FUNCTION: Check = callable, "a function"
+OPTIONAL: Check = is_optional, "a function or None"
+SWITCH: Check = (lambda value: isinstance(value, bool)), "True or False"
+VERSION: Check = (lambda value: type(value) is int), "a whole number"
+
+FIELDS: Mapping[type, Mapping[str, Check]] = {
+    Offer: {
+        "build": FUNCTION,
+        "summary": TEXT,
+        "reference": TEXT,
+        "formula": TEXT,
+        "version": VERSION,
+        "high_is_real": SWITCH,
+        "stackable": SWITCH,
+        "safe_range": (lambda value: isinstance(value, int | float), "a number"),
+        "examples": (lambda value: all(isinstance(each, Example) for each in value), "a tuple of Examples"),
+        "metrics": (lambda value: isinstance(value, tuple | list) and all(map(is_name, value)), "a tuple of names"),
+        "caution": OPTIONAL,
+    },
+    Metric: {
+        "measure": FUNCTION,
+        "values": (is_named, "a dictionary of names, each with its direction"),
+        "needs": (lambda value: value in NEEDS, f"one of {', '.join(map(repr, NEEDS))}"),
+        "final": SWITCH,
+        "least_samples": (lambda value: is_whole(value, 1), "a whole number, 1 or more"),
+        "software": TEXT,
+    },
+    Source: {
+        "shape": (
+            lambda value: isinstance(value, tuple | list) and all(is_whole(size, 0) for size in value),
+            "a tuple of whole numbers",
+        ),
+        "draw": OPTIONAL,
+        "size": (lambda value: isinstance(value, Integral), "a whole number"),
+        "take": OPTIONAL,
+        "reference": FUNCTION,
+        "classes": (lambda value: is_whole(value, 0), "a whole number, 0 or more"),
+        "labels": OPTIONAL,
+        "facts": (lambda value: isinstance(value, Mapping), "a dictionary"),
+        "extractor": (lambda value: value is None or isinstance(value, Extractor), "an Extractor or None"),
+        "digest": TEXT,
+    },
+    Extractor: {"name": TEXT, "digest": TEXT, "extract": FUNCTION},
+}
+"""The fields that are checked, by the record that they belong to."""
+
+
+def refuse_other_type(kind: str, built: Any) -> None:
+    """Raise GanbenchError unless this is what `build` of an offer of this kind must return."""
+    expected = BUILT.get(kind)
+    if expected is None and not callable(built):
+        raise GanbenchError(f"build returns {shorten(built)}. It must return a function.")
+    if expected is not None and not isinstance(built, expected):
+        article = "an" if expected.__name__[0] in "IO" else "a"
+        raise GanbenchError(f"build returns {shorten(built)}. It must return {article} {expected.__name__}.")
+    refuse_wrong_fields(built)
+    if isinstance(built, Source) and built.extractor is not None:
+        refuse_wrong_fields(built.extractor, "extractor.")
+    for name, direction in built.values.items() if isinstance(built, Metric) else ():
+        if direction not in get_args(Direction):
+            known = ", ".join(get_args(Direction))
+            raise GanbenchError(f"the direction of {name!r} is {shorten(direction)}. Known: {known}.")
+
+
+def refuse_wrong_fields(record: Any, prefix: str = "") -> None:
+    """Raise GanbenchError for the first field of a record that holds what it must not; `prefix` opens its name."""
+    for name, (is_allowed, allowed) in FIELDS.get(type(record), {}).items():
+        value = getattr(record, name)
+        try:
+            sound = is_allowed(value)
+        except Exception:  # of a third party's class
+            sound = False
+        if not sound:
+            raise GanbenchError(f"`{prefix}{name}` is {shorten(value)}: it must be {allowed}.")
