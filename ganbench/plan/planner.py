@@ -19,8 +19,10 @@ from ganbench.evaluation import success
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
+from ganbench.plan.doubts import find_doubts, find_unused_constraints
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.plan import STACK_FROM, Plan
+from ganbench.plan.refusals import check_samples, check_suite, check_use, check_where
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -51,6 +53,7 @@ def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = la
     `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
+    check_suite(suite)
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
@@ -59,7 +62,10 @@ def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = la
         trials=trials,
         batches=batches,
         directions=directions,
-        cautions=planner.collect_cautions(batches) | find_long_averages(batches),
+        cautions=planner.collect_cautions(batches)
+        | find_long_averages(batches)
+        | find_doubts(suite, batches, registry)
+        | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
         unruled=planner.find_unruled_datasets(),
         methods={label: planner.describe_method(label) for label in suite.method_names},
     )
@@ -126,7 +132,7 @@ class Planner:
             offered = self.registry.get(kind, use.name)
             options = self.registry.options(kind, use.name, use.options)
             if kind in CHEAP:
-                self.registry.build(kind, use.name, options)
+                check_use(self.registry, kind, use, options, term=term)
             weight = schedules.normalise_scalar(use.weight) if term else None
         except GanbenchError as error:
             option = error.option if isinstance(error, WrongOption) else ""
@@ -192,10 +198,8 @@ class Planner:
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
         for use in method.constraints:
-            unknown_key = next((key for key in use.where if key not in spec), None)
-            if unknown_key is not None:
-                place = f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where"
-                raise unknown_name("architecture property", unknown_key, spec, place)
+            if use.where:
+                check_where(use, spec, f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where")
         fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
         resolved = self.fitted_recipes.setdefault(label, [])
         recipe = next((recipe for constraints, recipe in resolved if constraints == fitting), None)
@@ -248,6 +252,7 @@ class Planner:
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        check_samples(source, place)
         try:
             return digest_data(source)
         except Exception:  # a third party's `take` may raise anything
