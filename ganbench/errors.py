@@ -9,6 +9,9 @@ from typing import Any
 LONGEST_VALUE = 80
 """The largest number of characters of a value that a message shows."""
 
+MOST_NAMES = 20
+"""The largest number of known names that a message lists."""
+
 
 class GanbenchError(Exception):
     """An error that the user can fix; the user sees only its message."""
@@ -23,12 +26,14 @@ class WrongOption(GanbenchError):
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
-    """Return the error for an unknown name; its message has the name, the nearest known name, and all known names.
+    """Return the error for an unknown name; its message has the name, the nearest known name, and the known names.
 
-    `kind` is the word for what is named, and `where` the place that opens the message.
+    `kind` is the word for what is named, and `where` the place that opens the message. Up to `MOST_NAMES` are listed.
     """
     names = sorted(known)
-    listing = ", ".join(names) or "none"
+    listing = ", ".join(names[:MOST_NAMES]) or "none"
+    if (others := len(names) - MOST_NAMES) > 0:
+        listing += f" and {others:,} more"
     place = f"{where}: " if where else ""
     return GanbenchError(f"{place}no {kind} {shorten(str(name))}.{suggest(name, names)} Known: {listing}.")
 

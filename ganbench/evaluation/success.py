@@ -8,7 +8,7 @@ from typing import Any
 
 from ganbench.api.metrics import Direction, Metric, metric_title
 from ganbench.api.records import Record
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
 from ganbench.suite.success import SuccessRule, SuccessTable
@@ -50,8 +50,8 @@ def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, D
     ordered = sorted(rule.thresholds, reverse=direction == "lower")
     if list(rule.thresholds) != ordered:
         raise GanbenchError(
-            f"{place}: thresholds {list(rule.thresholds)} must rise in difficulty; for {metric!r} {direction} "
-            f"is better, so write {ordered}."
+            f"{place}: thresholds {shorten(list(rule.thresholds))} must rise in difficulty; for {metric!r} {direction} "
+            f"is better, so write {shorten(ordered)}."
         )
 
 

@@ -26,6 +26,9 @@ UNKNOWN = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
 MOST_STEPS = 10**12
 """The largest number of generator steps of a trial, as in `generator_steps`; years, even for the smallest networks."""
 
+MOST_PERIODS = 6
+"""The largest number of different periods of lazy terms in a budget of FLOPs: each combination is counted."""
+
 
 def resolve_budget(suite: Suite, trial: Trial, registry: Registry, flops: UpdateFlops | None = None) -> Budget:
     """Return the budget of a trial: the most generator steps that the suite's budget pays for, and the snapshots.
@@ -82,8 +85,20 @@ class UpdateFlops:
         plain = [part and part.plain for part in parts]
         key = canonical_json([plain, recipe.critic_norm, trial.spec, batch_size, source.shape, source.classes])
         if key not in self.counted:
+            self.refuse_many_periods(trial)
             self.counted[key] = self._count(trial, batch_size, source)
         return self.counted[key]
+
+    def refuse_many_periods(self, trial: Trial) -> None:
+        """Raise GanbenchError for terms of so many periods that their combinations could not all be counted."""
+        terms = [("constraints", part) for part in trial.recipe.constraints]
+        terms += [("inputs", part) for part in trial.recipe.inputs]
+        periods = {part.every or self.registry.build(kind, part.name, part.options).every for kind, part in terms}
+        if len(periods) > MOST_PERIODS:
+            raise GanbenchError(
+                f"method {trial.labels['method']!r}: its terms have {len(periods)} different periods `every`, and "
+                f"FLOPs are counted for at most {MOST_PERIODS}. Use fewer, or a budget in updates."
+            )
 
     def build_source(self, dataset: Part) -> Source:
         """Return a dataset, with one sample only if it is a set: the number of samples does not change the FLOPs."""

@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 LARGEST = 3.4028234e38
 """The largest number of the precision that networks train in (float32)."""
 
+MOST_LINKS = 20
+"""Tables [[method]] of which each starts `from` the one before."""
+
 
 def check_suite(suite: Suite) -> None:
-    """Raise GanbenchError for a question of blanks, and for methods that a rule compares twice."""
+    """Raise GanbenchError for a question of blanks, a long chain of `from`, and methods that a rule compares twice."""
     if not suite.question.strip():
         place = locations.locate(suite, "question")
         raise GanbenchError(f"{place} = {shorten(suite.question)}: it is blank. Write what the suite asks.")
+    links: dict[str, int] = {}
+    for i, table in enumerate(suite.method):
+        links[table.name] = links.get(table.from_ or "", 0) + 1
+        if links[table.name] > MOST_LINKS:
+            place = locations.locate(suite, "method", i, "from")
+            reason = f"it starts from a table that starts from another, more than {MOST_LINKS} in all."
+            raise GanbenchError(f"{place} = {shorten(table.from_)}: {reason} Start from a recipe, or an earlier table.")
     for i, rule in enumerate(suite.success):
         seen: set[frozenset[str]] = set()
         for k, pair in enumerate(rule.compare):

@@ -70,6 +70,18 @@ def test_what_means_nothing_is_refused(plugins, changes: dict[str, Any], fragmen
     assert all(fragment in str(error.value) for fragment in fragments), str(error.value)
 
 
+def chain(length: int) -> dict[str, Any]:
+    """Return the changes that make a chain of tables, each from the one before."""
+    tables = [{"name": f"m{i}", "from": f"m{i - 1}" if i else "wgan-gp"} for i in range(length)]
+    return {"methods": [], "success": None, "seeds": 1, "method": tables}
+
+
+def test_a_chain_of_tables_ends(plugins) -> None:
+    assert len(plan_small(plugins, **chain(20)).trials) == 20
+    with pytest.raises(GanbenchError, match=r"method\[20\].from = 'm19': it starts from a table .* more than 20"):
+        plan_small(plugins, **chain(1000))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
