@@ -13,6 +13,7 @@ from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.trials import Batch, Budget, Measurement, Part, Trial, canonical_json
 from ganbench.errors import GanbenchError
+from ganbench.plan.network_size import TooLarge, explain_memory
 from ganbench.suite import locations
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.suite import Suite
@@ -117,8 +118,14 @@ class UpdateFlops:
 
         trial = replace(trial, budget=replace(UNKNOWN, batch_size=batch_size))
         batch = Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))
-        with single_thread():  # small networks: two threads would only wait for each other
-            flops = count_update_flops(prepare(batch, self.registry, torch.device("cpu"), source=source))
+        try:
+            with explain_memory(), single_thread():  # small networks: two threads would only wait for each other
+                flops = count_update_flops(prepare(batch, self.registry, torch.device("cpu"), source=source))
+        except TooLarge as reason:
+            raise GanbenchError(
+                f"method {trial.labels['method']!r}: its FLOPs cannot be counted: {reason}. Use smaller networks, or a "
+                f"batch_size below {batch_size}."
+            ) from None
         return flops["critic"], flops["generator"]
 
 

@@ -1,4 +1,4 @@
-"""Cautions on settings that have no effect in this suite, or another one than it seems; some may be meant."""
+"""Cautions: the warnings of the offers in use, and settings that have no effect in a suite, or not the one it seems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import CriticSteps, is_ramp, parse_critic_steps, parse_scalar
-from ganbench.api.trials import Batch, Part, Recipe, Trial, canonical_json
+from ganbench.api.trials import Batch, Part, Recipe, Trial, canonical_json, list_offers
 from ganbench.errors import shorten
 from ganbench.suite.suite import Suite
 
@@ -20,6 +20,24 @@ Cautions = dict[str, list[str]]
 PARTS = ("loss", "dynamics", "critic_optimizer", "generator_optimizer")
 
 
+def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
+    """Return the warnings of the offers in use, each with the methods that it concerns."""
+    cautions: Cautions = {}
+    for trial in (batch.trials[0] for batch in batches):
+        for kind, name in list_offers(trial.recipe, trial.architecture):
+            caution = registry.get(kind, name).offer.caution
+            for sentence in caution(trial.recipe, trial.spec) if caution else ():
+                add(cautions, sentence, trial)
+    return cautions
+
+
+def add(cautions: Cautions, sentence: str, trial: Trial) -> None:
+    """Add a trial's method to those that a caution concerns, once."""
+    methods = cautions.setdefault(sentence, [])
+    if trial.labels["method"] not in methods:
+        methods.append(trial.labels["method"])
+
+
 def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> Cautions:
     """Return the cautions on the methods and the datasets of a plan, each with what it concerns."""
     trials = {
@@ -29,9 +47,7 @@ def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> C
     cautions: Cautions = {}
     for trial in trials.values():
         for sentence in (*judge_recipe(trial, registry), *judge_snapshots(trial, suite.budget.snapshots)):
-            concerned = cautions.setdefault(sentence, [])
-            if trial.labels["method"] not in concerned:
-                concerned.append(trial.labels["method"])
+            add(cautions, sentence, trial)
     return cautions | find_equal_datasets(batches)
 
 

@@ -19,8 +19,9 @@ from ganbench.evaluation import success
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
-from ganbench.plan.doubts import find_doubts, find_unused_constraints
+from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constraints
 from ganbench.plan.fingerprint import hash_sources, list_sources
+from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import STACK_FROM, Plan
 from ganbench.plan.refusals import check_samples, check_suite, check_use, check_where
 from ganbench.suite import locations
@@ -62,7 +63,7 @@ def make(suite: Suite, registry: Registry, tell: Callable[[int, int], None] = la
         trials=trials,
         batches=batches,
         directions=directions,
-        cautions=planner.collect_cautions(batches)
+        cautions=find_cautions(batches, registry)
         | find_long_averages(batches)
         | find_doubts(suite, batches, registry)
         | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
@@ -94,11 +95,12 @@ class Planner:
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
         flops = UpdateFlops(self.registry)
+        space: Space = self.registry.build("architectures", architecture.name, architecture.options)
         groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
         most = seeds_per_batch(len(self.suite.seed_list), groups)
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
-            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset)
+            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset, space, specs)
             for spec in specs:
                 for label, method in methods.items():
                     recipe = self.fit_recipe(label, method, spec)
@@ -231,20 +233,8 @@ class Planner:
         with_rule = {rule.dataset for rule in self.suite.success}
         return tuple(table.title for table in self.suite.dataset if table.title not in with_rule)
 
-    def collect_cautions(self, batches: Sequence[Batch]) -> dict[str, list[str]]:
-        """Return the warnings of the offers in use, each with the methods that it concerns."""
-        cautions: dict[str, list[str]] = {}
-        for trial in (batch.trials[0] for batch in batches):
-            for kind, name in list_offers(trial.recipe, trial.architecture):
-                caution = self.registry.get(kind, name).offer.caution
-                for sentence in caution(trial.recipe, trial.spec) if caution else ():
-                    methods = cautions.setdefault(sentence, [])
-                    if trial.labels["method"] not in methods:
-                        methods.append(trial.labels["method"])
-        return cautions
-
-    def digest_data(self, table: DatasetTable, dataset: Part) -> str:
-        """Return the digest of a dataset's content; the dataset is built for it.
+    def digest_data(self, table: DatasetTable, dataset: Part, space: Space, specs: Sequence[Spec]) -> str:
+        """Return the digest of a dataset's content; it is built for that, and checked, as are networks for its samples.
 
         It is "unreadable", the digest of no data, where the content cannot be read: the checks before training say why.
         """
@@ -253,6 +243,7 @@ class Planner:
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
         check_samples(source, place)
+        check_networks(space, specs, source, locations.locate(self.suite, "architectures"))
         try:
             return digest_data(source)
         except Exception:  # a third party's `take` may raise anything
