@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import CriticSteps, is_ramp, parse_critic_steps, parse_scalar
 from ganbench.api.trials import Batch, Part, Recipe, Trial, canonical_json, list_offers
-from ganbench.errors import shorten
+from ganbench.errors import fold_look_alikes, shorten, tell_apart
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> C
     for trial in trials.values():
         for sentence in (*judge_recipe(trial, registry), *judge_snapshots(trial, suite.budget.snapshots)):
             add(cautions, sentence, trial)
-    return cautions | find_equal_datasets(batches)
+    titles = [table.title for table in suite.dataset]
+    return cautions | find_equal_datasets(batches) | find_twins(suite.method_names) | find_twins(titles)
 
 
 def judge_recipe(trial: Trial, registry: Registry) -> Iterator[str]:
@@ -155,6 +156,20 @@ def find_equal_datasets(batches: Sequence[Batch]) -> Cautions:
     sentence = "the same dataset with the same options, under several labels: its trials are the same."
     equal = [label for labels in groups.values() if len(labels) > 1 for label in labels]
     return {sentence: equal} if equal else {}
+
+
+def find_twins(names: Sequence[str]) -> Cautions:
+    """Return a caution for names that differ only in case, or in letters that look alike, with these names."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(fold_look_alikes(name).casefold(), []).append(name)
+    cautions: Cautions = {}
+    for first, *others in groups.values():
+        if others:
+            difference = tell_apart(first, others[0]) or " They differ in capitals."
+            pair = f"{first!r} and {others[0]!r}"
+            cautions[f"{pair} are easily taken for each other.{difference}"] = [first, *others]
+    return cautions
 
 
 def lowest(value: Any) -> float:

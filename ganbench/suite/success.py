@@ -129,6 +129,6 @@ class OutcomesTable(Table):
     oscillating: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         default=None, description="The autocorrelation at the period is above this. Default 0.5."
     )
-    periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
+    periods: Annotated[int, Field(strict=True, ge=2, le=10**12)] | None = Field(
         default=None, description="The smallest number of periods of an oscillation. Default 3."
     )
