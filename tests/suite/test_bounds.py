@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ganbench import GanbenchError
+from ganbench.plan import network_size
+from ganbench.plan.budget import MOST_PERIODS
+from ganbench.plan.refusals import MOST_LINKS
+from ganbench.suite import bounds
 from ganbench.suite.loading import load, parse, restore
+from ganbench.suite.suite import MOST_TRIALS
 
 from tests.support.bad_suites import TEXT
 from tests.support.tiny_suite import suite as small
@@ -171,3 +177,12 @@ def test_a_thousand_unknown_names_take_no_longer_than_the_ten_that_are_listed() 
     methods = [f"m{i}" for i in range(1000)]
     rule = {"dataset": "ring", "condition": "modes > 1", "compare": [[f"x{i}", f"y{i}"] for i in range(1000)]}
     refuse(small(methods=methods, success=[rule]), "no method of this suite called 'x0'", "and 1,990 more mistakes.")
+
+
+def test_the_documentation_has_every_bound() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "suites.md").read_text()
+    table = {bound for line in text.splitlines() for bound in re.findall(r"^\|.*\| ([\d,]+)(?: bytes)? \|$", line)}
+    own = [bounds.MOST_BYTES, bounds.MOST_VALUES, bounds.MOST_DEPTH, bounds.MOST_ITEMS, bounds.MOST_SEEDS]
+    own += [bounds.LONGEST_KEY, bounds.LONGEST_TEXT, MOST_TRIALS, MOST_LINKS, MOST_PERIODS]
+    own += [network_size.MOST_WEIGHTS, network_size.MOST_TENSORS, network_size.MOST_UNITS, 100]
+    assert table == {f"{bound:,}" for bound in own}

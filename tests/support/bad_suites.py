@@ -149,10 +149,10 @@ STRANGE_NAMES = [
 ]
 VALUES = [
     case("seeds = 2", 'seeds = "two"', "s.toml:2: seeds = 'two'", "a number of seeds from 1"),
-    case("seeds = 2", "seeds = -1", "s.toml:2: seeds = -1", "a number of seeds from 1", schema=False),
-    case("seeds = 2", "seeds = []", "s.toml:2: seeds = []", "or a list of integers", schema=False),
-    case("seeds = 2", "seeds = [1, 1]", "s.toml:2: seeds[1] = 1", "twice", schema=False),
-    case("seeds = 2", f"seeds = [{2**63}]", "s.toml:2: seeds = [9223372036854775808]", "from 1 to", schema=False),
+    case("seeds = 2", "seeds = -1", "s.toml:2: seeds = -1", "a number of seeds from 1"),
+    case("seeds = 2", "seeds = []", "s.toml:2: seeds = []", "or a list of integers"),
+    case("seeds = 2", "seeds = [1, 1]", "s.toml:2: seeds[1] = 1", "twice"),
+    case("seeds = 2", f"seeds = [{2**63}]", "s.toml:2: seeds = [9223372036854775808]", "from 1 to"),
     case("seeds = 2", "seeds = 10000\n[a]", "s.toml:3: a = {", "no such key"),
     case("sample = 1", "sample = 0", "s.toml:12: architectures.sample = 0", "greater than or equal to 1"),
     case(
