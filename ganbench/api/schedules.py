@@ -117,11 +117,6 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def is_ramp(value: Any) -> bool:
-    """Return whether a value is written as a schedule of a scalar; `parse_scalar` checks it."""
-    return isinstance(value, Mapping) and any(shape in value for shape in SHAPES)
-
-
 def parse_scalar(value: Any) -> Callable[[float], float]:
     """Return a scalar as a function of the run's progress in [0, 1]; the function of a number is constant.
 

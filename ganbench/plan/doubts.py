@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.offers import Method, Use
-from ganbench.api.schedules import CriticSteps, is_ramp, parse_critic_steps, parse_scalar
+from ganbench.api.schedules import CriticSteps, parse_critic_steps, parse_scalar
+from ganbench.api.training import Term
 from ganbench.api.trials import Batch, Part, Recipe, Trial, canonical_json, list_offers
 from ganbench.errors import fold_look_alikes, shorten, tell_apart
 from ganbench.suite.suite import Suite
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Cautions = dict[str, list[str]]
 """The methods, or datasets, that each caution concerns."""
-PARTS = ("loss", "dynamics", "critic_optimizer", "generator_optimizer")
 
 
 def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
@@ -61,8 +61,8 @@ def judge_recipe(trial: Trial, registry: Registry) -> Iterator[str]:
         yield from judge_together(recipe)
     else:
         yield from judge_critic_steps(critic_steps, steps)
-        has_critic = registry.build("losses", recipe.loss.name, recipe.loss.options).head is not None
-        if has_critic and critic_steps.total(steps) == 0:
+        objective = registry.build("losses", recipe.loss.name, recipe.loss.options)
+        if getattr(objective, "head", None) is not None and critic_steps.total(steps) == 0:
             yield "the critic takes no step in this budget, so the generator trains against initial weights."
     updates = {"critic": critic_steps.total(steps), "generator": steps}
     for kind in ("constraints", "inputs"):
@@ -71,9 +71,19 @@ def judge_recipe(trial: Trial, registry: Registry) -> Iterator[str]:
             yield from judge_schedule(f"{part.name!r}, weight", part.weight, steps)
             if lowest(part.weight) < 0:
                 yield f"{part.name!r} with a weight below 0 rewards what it should punish."
-    for part in (*recipe.constraints, *recipe.inputs, *(getattr(recipe, key) for key in PARTS)):
-        for key, value in part.options.items():
-            yield from judge_schedule(f"{part.name!r}, {key}", value, steps)
+    for kind, part in list_parts(recipe):
+        for key in registry.get(kind, part.name).options.scalars & part.options.keys():
+            yield from judge_schedule(f"{part.name!r}, {key}", part.options[key], steps)
+
+
+def list_parts(recipe: Recipe) -> Iterator[tuple[str, Part]]:
+    """Yield the kind and the part of each offer in a recipe."""
+    yield from (("constraints", part) for part in recipe.constraints)
+    yield from (("inputs", part) for part in recipe.inputs)
+    yield "losses", recipe.loss
+    yield "dynamics", recipe.dynamics
+    yield "optimizers", recipe.critic_optimizer
+    yield "optimizers", recipe.generator_optimizer
 
 
 def judge_together(recipe: Recipe) -> Iterator[str]:
@@ -101,6 +111,8 @@ def judge_critic_steps(critic_steps: CriticSteps, steps: int) -> Iterator[str]:
 
 def judge_period(part: Part, built: Any, updates: Mapping[str, int]) -> Iterator[str]:
     """Yield a caution for a term that counts once only, because its period is as long as the training."""
+    if not isinstance(built, Term):
+        return  # left to the checks before training
     every = built.every if part.every is None else part.every
     most = max((count for player, count in updates.items() if getattr(built, player) is not None), default=0)
     if every > 1 and 0 < most <= every:
@@ -112,7 +124,7 @@ def judge_period(part: Part, built: Any, updates: Mapping[str, int]) -> Iterator
 
 def judge_schedule(name: str, value: Any, steps: int) -> Iterator[str]:
     """Yield a caution for a schedule that ends within the first step, and for one that changes its sign."""
-    if not is_ramp(value):
+    if not isinstance(value, Mapping):
         return
     start, end = (parse_scalar(value)(progress) for progress in (0.0, 1.0))
     if float(value.get("over", 1.0)) * steps <= 1 < steps:

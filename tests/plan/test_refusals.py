@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,6 +62,10 @@ def rate(value: Any) -> dict[str, Any]:
             ["no 'modes' meets both modes > 3 and modes <= 3"],
         ),
         ({"success": [RULE | {"condition": "modes <= 7"}]}, ["no 'modes' meets both modes > 7 and modes <= 7"]),
+        (
+            {"dataset": [{"name": "ring", "metrics": ["modes", "w1", {"name": "modes"}]}]},
+            ["s.toml: dataset[0].metrics[2] = {'name': 'modes'}: it appears twice; leave one out."],
+        ),
         ({"dataset": [{"name": "ring", "std": 1e308}]}, ["s.toml: dataset[0]: some of its samples are not finite"]),
     ],
 )
@@ -114,6 +119,9 @@ class Outsider:
     def ganbench_inputs(self):
         yield Offer("reward", lambda: Input(generator=lambda play: play.scores_fake.mean()), "A term.")
 
+        yield Offer("no-term", lambda: None, "Nothing, which the checks before training refuse.")  # type: ignore[arg-type]
+        yield Offer("shaped", lambda shape={}: Input(generator=lambda play: 0), "An option that is no schedule.")
+
     @hookimpl
     def ganbench_losses(self):
         yield Offer("theirs", lambda: Objective(lambda real, fake: fake.mean(), lambda real, fake: real.mean()), "One.")
@@ -124,6 +132,9 @@ class Outsider:
         yield Offer("weighs-a-term", lambda: Method(loss=Use("theirs"), inputs=weighed), "Right.")
         wrong = (Use("wrapped", weight=0.5),)
         yield Offer("weighs-nothing", lambda: Method(loss=Use("theirs"), constraints=wrong), "Wrong.")
+        for name, every in {"never": 0, "backwards": -3, "often": "x"}.items():
+            never: Any = (Use("reward", every=every),)
+            yield Offer(name, partial(Method, loss=Use("theirs"), inputs=never), "Wrong.")
 
 
 def test_the_recipe_of_a_third_party_is_held_to_the_same_rule() -> None:
@@ -131,3 +142,15 @@ def test_the_recipe_of_a_third_party_is_held_to_the_same_rule() -> None:
     assert plan_small(outsider, methods=["weighs-a-term"], success=None).trials
     with pytest.raises(GanbenchError, match=r"methods\[0\]: constraint 'wrapped': weight = 0.5: it adds no term"):
         plan_small(outsider, methods=["weighs-nothing"], success=None)
+
+
+@pytest.mark.parametrize(("name", "every"), [("never", "0"), ("backwards", "-3"), ("often", "'x'")])
+def test_the_period_of_a_third_partys_recipe_is_a_number_of_updates(name: str, every: str) -> None:
+    with pytest.raises(GanbenchError, match=rf"methods\[0\]: input 'reward': every = {every}: give an integer of 1 or"):
+        plan_small(registry.load(plugins=[Outsider()]), methods=[name], success=None)
+
+
+def test_what_is_no_term_and_what_is_no_schedule_is_left_alone() -> None:
+    outsider = registry.load(plugins=[Outsider()])
+    assert plan_small(outsider, **of(inputs=[{"name": "no-term", "weight": 2.0}])).trials
+    assert plan_small(outsider, **of(inputs=[{"name": "shaped", "shape": {"linear": 3}}])).trials
