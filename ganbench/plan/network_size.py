@@ -31,8 +31,10 @@ class TooLarge(Exception):
 def check_networks(space: Space, specs: Sequence[Spec], source: Source, place: str) -> None:
     """Raise GanbenchError, which begins with `place`, if networks of the sample are too large to train.
 
-    Networks that cannot be built are left to the checks before training, which say why.
+    Data that is none, and networks that cannot be built, are left to the checks before training, which say why.
     """
+    if not isinstance(source, Source):
+        return
     largest = sorted(specs, key=lambda spec: math.prod(list_sizes(spec)))[-LARGEST_SPECS:]
     for spec in largest:
         try:

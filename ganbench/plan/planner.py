@@ -23,7 +23,7 @@ from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constra
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import STACK_FROM, Plan
-from ganbench.plan.refusals import check_samples, check_suite, check_use, check_where
+from ganbench.plan.refusals import check_suite, check_use, check_where
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -234,7 +234,7 @@ class Planner:
         return tuple(table.title for table in self.suite.dataset if table.title not in with_rule)
 
     def digest_data(self, table: DatasetTable, dataset: Part, space: Space, specs: Sequence[Spec]) -> str:
-        """Return the digest of a dataset's content; it is built for that, and checked, as are networks for its samples.
+        """Return the digest of a dataset's content; it is built for that, as are networks for its samples.
 
         It is "unreadable", the digest of no data, where the content cannot be read: the checks before training say why.
         """
@@ -242,7 +242,6 @@ class Planner:
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.registry.build("datasets", dataset.name, dataset.options, where=place)
-        check_samples(source, place)
         check_networks(space, specs, source, locations.locate(self.suite, "architectures"))
         try:
             return digest_data(source)

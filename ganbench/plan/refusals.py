@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.data import Source
 from ganbench.api.models import Spec
 from ganbench.api.offers import KINDS, Use
 from ganbench.api.schedules import parse_scalar, to_number
@@ -114,18 +113,3 @@ def check_where(use: Use, spec: Spec, place: str) -> None:
                 f"{place}: {key} = {shorten(value)}: no architecture has such a value, so the constraint would never "
                 f"be used. Write a number, a string, true or false, as in {{ {key} = {shorten(spec[key])} }}."
             )
-
-
-def check_samples(source: Source, place: str) -> None:
-    """Raise GanbenchError, which begins with `place`, if a dataset has numbers that are not finite.
-
-    Samples that cannot be drawn are left to the checks before training, which say why.
-    """
-    from ganbench.evaluation.data_cautions import draw_some
-
-    try:
-        finite = bool(draw_some(source).isfinite().all())
-    except Exception:  # a third party's `draw` or `take` may raise anything
-        return
-    if not finite:
-        raise GanbenchError(f"{place}: some of its samples are not finite numbers. Change its options, or its data.")

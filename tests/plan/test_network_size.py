@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, Networks, Space, plan
+from ganbench import GanbenchError, Networks, Source, Space, plan
 from ganbench.api.models import Ask
 from ganbench.plan.network_size import TooLarge, check_networks, count_weights, explain_memory
 from ganbench.suite.loading import parse
@@ -66,7 +66,8 @@ def test_networks_that_cannot_be_built_without_memory_are_left_to_the_checks_bef
         return Networks(generator=nn.Linear(4, int(scale)), critic=None, latent=4)
 
     space = Space(sample=lambda rng: {}, networks=networks)
-    check_networks(space, [{}], type("Source", (), {"shape": (2,), "classes": 0})(), "s.toml")
+    source = Source(shape=(2,), draw=lambda rng, n: torch.zeros(n, 2), reference=lambda n: torch.zeros(n, 2))
+    check_networks(space, [{}], source, "s.toml")
     assert count_weights(space, {}, ASK) == 0
 
 

@@ -66,7 +66,6 @@ def rate(value: Any) -> dict[str, Any]:
             {"dataset": [{"name": "ring", "metrics": ["modes", "w1", {"name": "modes"}]}]},
             ["s.toml: dataset[0].metrics[2] = {'name': 'modes'}: it appears twice; leave one out."],
         ),
-        ({"dataset": [{"name": "ring", "std": 1e308}]}, ["s.toml: dataset[0]: some of its samples are not finite"]),
     ],
 )
 def test_what_means_nothing_is_refused(plugins, changes: dict[str, Any], fragments: list[str]) -> None:
