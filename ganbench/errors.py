@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
 LONGEST_VALUE = 80
 """The largest number of characters of a value that a message shows."""
+
+MOST_NAMES = 20
+"""The largest number of known names that a message lists."""
+
+TWINS = str.maketrans(
+    "\u0430\u0441\u0501\u0435\u04bb\u0456\u0458\u04cf\u043e\u0440\u051b\u0455\u051d\u0445\u0443"
+    "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0425"
+    "\u03b1\u03b9\u03ba\u03bf\u03c1\u03c5\u03bd\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4"
+    "\u03a5\u03a7\u0131\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+    "acdehijlopqswxyABCEHIJKMOPSTXaikopuvABEZHIKMNOPTYXi-------",
+)
+"""The Latin letter, or the hyphen, that each of these characters looks like: Cyrillic, Greek, dotless i, dashes."""
 
 
 class GanbenchError(Exception):
@@ -42,28 +55,52 @@ class UnknownOffer(GanbenchError):
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:
-    """Return the error for an unknown name; its message has the name, the nearest known name, and all known names.
+    """Return the error for an unknown name; its message has the name, the nearest known name, and the known names.
 
-    `kind` is the word for what is named, and `where` the place that opens the message.
+    `kind` is the word for what is named, and `where` the place that opens the message. Up to `MOST_NAMES` are listed.
     """
     names = sorted(known)
-    listing = ", ".join(names) or "none"
+    listing = ", ".join(names[:MOST_NAMES]) or "none"
+    if (others := len(names) - MOST_NAMES) > 0:
+        listing += f" and {others:,} more"
     place = f"{where}: " if where else ""
     return GanbenchError(f"{place}no {kind} {shorten(str(name))}.{suggest(name, names)} Known: {listing}.")
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """Return a question for the nearest known name, such as " Did you mean 'hinge'?", or "" if none is near."""
+    """Return a question for the nearest known name, such as " Did you mean 'hinge'?", or "" if none is near.
+
+    Where the two look alike, a letter that only one of them has is named.
+    """
     names = {_fold(candidate): candidate for candidate in known}
     text = _fold(str(name)[:200])
     longer = [folded for folded in names if text in folded.split("-")]  # as in "steps" for "generator_steps"
     matches = longer if len(longer) == 1 else get_close_matches(text, names, n=1, cutoff=0.5)
-    return f" Did you mean {names[matches[0]]!r}?" if matches else ""
+    return f" Did you mean {names[matches[0]]!r}?{tell_apart(str(name), names[matches[0]])}" if matches else ""
 
 
 def _fold(name: str) -> str:
-    """Return a name in lower case, with hyphens between its words."""
-    return name.lower().replace("_", "-").replace(" ", "-")
+    """Return a name in lower case, with hyphens between its words and Latin letters for their twins."""
+    return fold_look_alikes(name).lower().replace("_", "-").replace(" ", "-")
+
+
+def fold_look_alikes(name: str) -> str:
+    """Return a name with a Latin letter or hyphen in the place of each character that looks like it, composed (NFKC).
+
+    The twins are those of the Cyrillic and the Greek alphabet in Unicode's table of confusables (UTS 39).
+    """
+    return unicodedata.normalize("NFKC", name).translate(TWINS)
+
+
+def tell_apart(name: str, other: str) -> str:
+    """Return a sentence on a letter that only one of two names has, if they look alike, otherwise ""."""
+    if name == other or fold_look_alikes(name) != fold_look_alikes(other):
+        return ""
+    for odd, plain in ((name, other), (other, name)):
+        for letter in odd:
+            if letter not in plain and not letter.isascii():
+                return f" In {odd!r}, {letter!r} is U+{ord(letter):04X}, {unicodedata.name(letter, 'not ASCII')}."
+    return ""
 
 
 def shorten(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ganbench.errors import GanbenchError, shorten
 
 Shape = Literal["linear", "cosine"]
+SHAPES: tuple[Shape, ...] = ("linear", "cosine")
 
 SCALAR_FORMS = "a number, or a schedule such as {linear = [0.1, 0.0], over = 0.5} or {cosine = [0.1, 0.0]}"
 MAX_STEPS = 10**9
@@ -124,8 +125,8 @@ def parse_scalar(value: Any) -> Callable[[float], float]:
     if not isinstance(value, Mapping):
         constant = _parse_constant(value)
         return lambda progress: constant
-    shapes: list[Shape] = [shape for shape in ("linear", "cosine") if shape in value]
-    unknown = sorted(set(map(str, value)) - {"linear", "cosine", "over"})
+    shapes = [shape for shape in SHAPES if shape in value]
+    unknown = sorted(set(map(str, value)) - {*SHAPES, "over"})
     if len(shapes) != 1 or unknown:
         raise ScheduleError(f"{shorten(dict(value))} is not a schedule; a scalar is {SCALAR_FORMS}")
     start, end = _parse_pair(value[shapes[0]], value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ganbench.api.metrics import Direction, Metric, metric_title
 from ganbench.api.records import Record
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.suite import conditions
 from ganbench.suite.success import SuccessRule, SuccessTable
@@ -19,7 +19,8 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
 
     `metrics` maps the name of a value to the metric that measures it; `snapshots` is the number of snapshots per trial.
     The message begins with `place`. Errors are: an unknown value; a threshold for a value without a better direction;
-    thresholds in an order against that direction; and a condition on a value that is not measured at the best snapshot.
+    thresholds in an order against that direction; a condition that contradicts itself or a threshold; and a condition
+    on a value that is not measured at the best snapshot.
     """
     directions = {name: metric.values[name] for name, metric in metrics.items()}
     if rule.metric is not None:
@@ -30,6 +31,7 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
         for name in names:
             if name not in values:
                 raise unknown_name("metric value", name, values, f"{place}, condition")
+        check_contradiction(rule, directions, place)
         if rule.at == "best":
             chooser = rule.metric or next((name for name in names if values[name] != "neutral"), None)
             check_choice(chooser, names, {name for name, metric in metrics.items() if metric.final}, snapshots, place)
@@ -48,9 +50,26 @@ def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, D
     ordered = sorted(rule.thresholds, reverse=direction == "lower")
     if list(rule.thresholds) != ordered:
         raise GanbenchError(
-            f"{place}: thresholds {list(rule.thresholds)} must rise in difficulty; for {metric!r} {direction} "
-            f"is better, so write {ordered}."
+            f"{place}: thresholds {shorten(list(rule.thresholds))} must rise in difficulty; for {metric!r} {direction} "
+            f"is better, so write {shorten(ordered)}."
         )
+
+
+def check_contradiction(rule: SuccessTable, directions: Mapping[str, Direction], place: str) -> None:
+    """Raise GanbenchError if no number meets all comparisons of the condition and the thresholds with one value."""
+    comparisons = list(conditions.parse(rule.condition or "").comparisons)
+    if rule.metric is not None and rule.thresholds:
+        sign = "<" if directions[rule.metric] == "lower" else ">"
+        comparisons.append(conditions.Comparison(rule.metric, sign, rule.thresholds[-1]))
+    for name in dict.fromkeys(each.name for each in comparisons):
+        own = [each for each in comparisons if each.name == name]
+        low = max((each for each in own if each.sign[0] == ">"), key=lambda each: each.bound, default=None)
+        high = min((each for each in own if each.sign[0] == "<"), key=lambda each: each.bound, default=None)
+        if low is None or high is None:
+            continue
+        between = low.bound / 2 + high.bound / 2
+        if not all(each(between) for each in own):
+            raise GanbenchError(f"{place}, condition: no {name!r} meets both {low} and {high}. Change one of them.")
 
 
 def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], snapshots: int, place: str) -> None:

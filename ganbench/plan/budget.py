@@ -13,6 +13,7 @@ from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.trials import Batch, Budget, Measurement, Part, Trial, canonical_json
 from ganbench.errors import GanbenchError
+from ganbench.plan.network_size import TooLarge, explain_memory
 from ganbench.suite import locations
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.suite import Suite
@@ -25,6 +26,9 @@ UNKNOWN = Budget(generator_steps=1, batch_size=1, snapshots=(1,))
 
 MOST_STEPS = 10**12
 """The largest number of generator steps of a trial, as in `generator_steps`; years, even for the smallest networks."""
+
+MOST_PERIODS = 6
+"""The largest number of different periods of lazy terms in a budget of FLOPs: each combination is counted."""
 
 
 def resolve_budget(suite: Suite, trial: Trial, registry: Registry, flops: UpdateFlops | None = None) -> Budget:
@@ -82,8 +86,20 @@ class UpdateFlops:
         plain = [part and part.plain for part in parts]
         key = canonical_json([plain, recipe.critic_norm, trial.spec, batch_size, source.shape, source.classes])
         if key not in self.counted:
+            self.refuse_many_periods(trial)
             self.counted[key] = self._count(trial, batch_size, source)
         return self.counted[key]
+
+    def refuse_many_periods(self, trial: Trial) -> None:
+        """Raise GanbenchError for terms of so many periods that their combinations could not all be counted."""
+        terms = [("constraints", part) for part in trial.recipe.constraints]
+        terms += [("inputs", part) for part in trial.recipe.inputs]
+        periods = {part.every or self.registry.build(kind, part.name, part.options).every for kind, part in terms}
+        if len(periods) > MOST_PERIODS:
+            raise GanbenchError(
+                f"method {trial.labels['method']!r}: its terms have {len(periods)} different periods `every`, and "
+                f"FLOPs are counted for at most {MOST_PERIODS}. Use fewer, or a budget in updates."
+            )
 
     def build_source(self, dataset: Part) -> Source:
         """Return a dataset, with one sample only if it is a set: the number of samples does not change the FLOPs."""
@@ -102,8 +118,14 @@ class UpdateFlops:
 
         trial = replace(trial, budget=replace(UNKNOWN, batch_size=batch_size))
         batch = Batch(trials=(trial,), mode="loop", measurement=Measurement(metrics=()))
-        with single_thread():  # small networks: two threads would only wait for each other
-            flops = count_update_flops(prepare(batch, self.registry, torch.device("cpu"), source=source))
+        try:
+            with explain_memory(), single_thread():  # small networks: two threads would only wait for each other
+                flops = count_update_flops(prepare(batch, self.registry, torch.device("cpu"), source=source))
+        except TooLarge as reason:
+            raise GanbenchError(
+                f"method {trial.labels['method']!r}: its FLOPs cannot be counted: {reason}. Use smaller networks, or a "
+                f"batch_size below {batch_size}."
+            ) from None
         return flops["critic"], flops["generator"]
 
 

@@ -17,9 +17,9 @@ class Plan:
     """The trials of a suite, in batches.
 
     `directions` has the better direction of each measured value; `cautions` are the warnings of papers, and those on
-    averages that are too long, each with the methods that it concerns; `unruled` are the datasets without a success
-    rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings that concern no
-    method.
+    settings that may not be meant, each with the methods or datasets that it concerns; `unruled` are the datasets
+    without a success rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings
+    that concern no method.
     """
 
     trials: tuple[Trial, ...]

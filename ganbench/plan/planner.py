@@ -20,10 +20,13 @@ from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
+from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constraints
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.needs import refuse_unmeasurable
+from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import STACK_FROM, Plan
-from ganbench.registry.exits import blaming, explaining_exits
+from ganbench.plan.refusals import check_suite, check_use, check_where
+from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
@@ -57,6 +60,7 @@ def make(
     `tell_trial` is called before a metric is tried, with words that say which one.
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
+    check_suite(suite)
     planner = Planner(suite, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
@@ -66,7 +70,10 @@ def make(
         trials=trials,
         batches=batches,
         directions=directions,
-        cautions=planner.collect_cautions(batches) | find_long_averages(batches),
+        cautions=find_cautions(batches, registry)
+        | find_long_averages(batches)
+        | find_doubts(suite, batches, registry)
+        | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
         unruled=planner.find_unruled_datasets(),
         methods={label: planner.describe_method(label) for label in suite.method_names},
     )
@@ -100,11 +107,12 @@ class Planner:
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
         flops = UpdateFlops(self.registry)
+        space: Space = self.registry.build("architectures", architecture.name, architecture.options)
         groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
         most = seeds_per_batch(len(self.suite.seed_list), groups)
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
-            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset)
+            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset, space, specs)
             for spec in specs:
                 for label, method in methods.items():
                     recipe = self.fit_recipe(label, method, spec)
@@ -138,7 +146,7 @@ class Planner:
             offered = self.registry.get(kind, use.name)
             options = self.registry.options(kind, use.name, use.options)
             if kind in CHEAP:
-                self.registry.build(kind, use.name, options)
+                check_use(self.registry, kind, use, options, term=term)
             weight = schedules.normalise_scalar(use.weight) if term else None
         except GanbenchError as error:
             option = error.option if isinstance(error, WrongOption) else ""
@@ -203,10 +211,8 @@ class Planner:
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
         for use in method.constraints:
-            unknown_key = next((key for key in use.where if key not in spec), None)
-            if unknown_key is not None:
-                place = f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where"
-                raise unknown_name("architecture property", unknown_key, spec, place)
+            if use.where:
+                check_where(use, spec, f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where")
         fitting = tuple(u for u in method.constraints if all(spec[key] == value for key, value in u.where.items()))
         resolved = self.fitted_recipes.setdefault(label, [])
         recipe = next((recipe for constraints, recipe in resolved if constraints == fitting), None)
@@ -238,23 +244,8 @@ class Planner:
         with_rule = {rule.dataset for rule in self.suite.success}
         return tuple(table.title for table in self.suite.dataset if table.title not in with_rule)
 
-    def collect_cautions(self, batches: Sequence[Batch]) -> dict[str, list[str]]:
-        """Return the warnings of the offers in use, each with the methods that it concerns."""
-        cautions: dict[str, list[str]] = {}
-        for trial in (batch.trials[0] for batch in batches):
-            for kind, name in list_offers(trial.recipe, trial.architecture):
-                offered = self.registry.get(kind, name)
-                with blaming(f"{offered} of {offered.provider}", "`caution`"):
-                    caution = offered.offer.caution
-                    sentences = list(caution(trial.recipe, trial.spec)) if caution else []
-                for sentence in sentences:
-                    methods = cautions.setdefault(sentence, [])
-                    if trial.labels["method"] not in methods:
-                        methods.append(trial.labels["method"])
-        return cautions
-
-    def digest_data(self, table: DatasetTable, dataset: Part) -> str:
-        """Return the digest of a dataset's content; the dataset is built for it.
+    def digest_data(self, table: DatasetTable, dataset: Part, space: Space, specs: Sequence[Spec]) -> str:
+        """Return the digest of a dataset's content; it is built for that, as are networks for its samples.
 
         It is "unreadable", the digest of no data, where the content cannot be read: the checks before training say why.
         """
@@ -262,6 +253,7 @@ class Planner:
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.sources[table.title] = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        check_networks(space, specs, source, locations.locate(self.suite, "architectures"))
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
                 return digest_data(source)

@@ -20,9 +20,6 @@ TRAITS: Mapping[str, Callable[[Trial], str]] = {
 }
 """The traits of a trial that `--only` can name."""
 
-SHOWN = 20
-"""The largest number of values that an error message lists."""
-
 
 def check(only: Sequence[str], limit: int | None) -> None:
     """Raise GanbenchError for an unknown trait, a trait without a value, and a limit below 1."""
@@ -73,8 +70,7 @@ def check_value(name: str, value: str, plan: Plan) -> str:
         return value
     if name == "key":
         raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shorten(value)}.")
-    more = f" (and {len(values) - SHOWN} more)" if len(values) > SHOWN else ""
-    raise GanbenchError(f"{unknown_name(name, value, values[:SHOWN], '--only')}{more}")
+    raise unknown_name(name, value, values, "--only")
 
 
 def matches(trial: Trial, traits: Mapping[str, set[str]]) -> bool:

@@ -22,6 +22,7 @@ TOKEN = re.compile(
     r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.]))|(?P<sign>[<>]=?(?!=))|(?P<name>[^\W\d](?:[\w.-]*\w)?)",
     re.ASCII | re.IGNORECASE,
 )
+BLANKS = re.compile(r"\s*")
 GRAMMAR = (("name", "a metric value's name"), ("sign", "one of >, >=, <, <="), ("number", "a number"))
 EXAMPLE = 'write it as in "modes >= 8 and high-quality > 0.8"'
 JOINT = "and"
@@ -85,9 +86,16 @@ def parse(text: str) -> Condition:
         for kind, expected in GRAMMAR:
             tokens[kind], position = read_token(text, position, kind, expected)
         comparisons.append(Comparison(tokens["name"], tokens["sign"], float(tokens["number"])))
-        if not text[position:].strip():
+        if skip_blanks(text, position) == len(text):
             return Condition(tuple(comparisons))
         _, position = read_token(text, position, "name", f"{JOINT!r} or the end", word=JOINT)
+
+
+def skip_blanks(text: str, position: int) -> int:
+    """Return the position of the first character from `position` on that is not a blank; the length if all are."""
+    blanks = BLANKS.match(text, position)
+    assert blanks is not None
+    return blanks.end()
 
 
 def read_token(text: str, position: int, kind: str, expected: str, word: str = "") -> tuple[str, int]:
@@ -95,11 +103,11 @@ def read_token(text: str, position: int, kind: str, expected: str, word: str = "
 
     `expected` describes the token in the error message.
     """
-    position += len(text[position:]) - len(text[position:].lstrip())
+    position = skip_blanks(text, position)
     token = TOKEN.match(text, position)
     place = f"{text[:80]!a}: at character {position + 1}"
     if token is None or token.lastgroup != kind or (token[0] != word if word else token[0] == JOINT):
-        rest = text[position:].split()
+        rest = text[position : position + 1000].split()
         actual = ascii(rest[0][:40]) if rest else "the end"
         raise ConditionError(f"{place}: expected {expected}, found {actual}; {EXAMPLE}")
     if kind == "number" and not isfinite(float(token[0])):

@@ -22,7 +22,7 @@ def _check_name(name: str) -> str:
 
 def _check_not_empty(items: Any) -> Any:
     if isinstance(items, Mapping):
-        raise ValueError("it should be a list of tables. Write the header with two brackets, as in [[dataset]]")
+        raise ValueError("it should be a list. The header of a list of tables has two brackets, as in [[dataset]]")
     if isinstance(items, list | tuple) and not items:
         raise ValueError("the list is empty. Leave it out, or add an item")
     return items

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganbench.api.offers import KINDS
+from ganbench.errors import GanbenchError
 from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
+from ganbench.suite.bounds import LONGEST_TEXT, MOST_ITEMS, MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -51,6 +53,23 @@ STEPS: Schema = {
     "description": "Critic steps per generator step.",
     "anyOf": [COUNT, table_schema({"steps": {"type": "array", "items": PHASE, "minItems": 1}, "every": PAIR}, "steps")],
 }
+SEEDS: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            "minItems": 1,
+            "maxItems": MOST_SEEDS,
+            "uniqueItems": True,
+        },
+    ]
+}
+WHERE: Schema = {
+    "description": "Apply it to architectures with these properties only.",
+    "type": "object",
+    "additionalProperties": {"not": {"type": "object"}},
+}
 
 
 def make_json_schema(registry: Registry) -> Schema:
@@ -71,13 +90,16 @@ def make_json_schema(registry: Registry) -> Schema:
     method["critic_steps"] |= {"$ref": "#/$defs/critic_steps"}
     keys["methods"]["items"] = recipes
     keys["dataset"] |= {"minItems": 1, "items": {"$ref": "#/$defs/datasets"}}
+    keys["question"] |= {"pattern": r"\S"}
+    keys["seeds"] |= SEEDS
+    tables["SuccessTable"]["properties"]["compare"] |= {"uniqueItems": True}
     tables["ArchitecturesTable"] |= space_option_rules(registry)
     tables["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
     tables["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
     tables |= {**offers, "scalar": SCALAR, "critic_steps": STEPS}
     for replaced in ("PartTable", "OfferTable", "TermTable", "DatasetTable"):
         tables.pop(replaced, None)
-    return {"$schema": DRAFT, **base, "title": "A ganbench suite", "description": ABOUT, "$defs": tables}
+    return {"$schema": DRAFT, **add_bounds(base), "title": "A ganbench suite", "description": ABOUT}
 
 
 def offer_schema(registry: Registry, kind: str) -> Schema:
@@ -86,13 +108,29 @@ def offer_schema(registry: Registry, kind: str) -> Schema:
     The options of a method's offers may be inherited, and the names of all but its terms.
     """
     names: Schema = {"title": KINDS[kind], "enum": list(registry.names(kind))}
-    term: Schema = {"weight": {"$ref": "#/$defs/scalar"}, "every": {"type": "integer", "minimum": 1}}
-    table_keys = term | {"where": {"type": "object"}} if kind in TERMS else {}
-    tables = [*offer_tables(registry, kind, **table_keys)]
+    tables = [*offer_tables(registry, kind)]
+    if kind in TERMS:
+        for offered, table in zip(registry.offers(kind), tables, strict=True):
+            table["properties"] |= term_keys(registry, offered)
     if kind in locations.KINDS.values():
         needs: Schema = {"required": ["name"]} if kind in TERMS else {"required": [], "minProperties": 1}
         tables = [table | needs for table in tables]
     return {"anyOf": [names, *tables]}
+
+
+def term_keys(registry: Registry, offered: Offered) -> Schema:
+    """Return the schema of a term's keys beside its options: weight and period, if it adds a term to a loss, and where.
+
+    A term that cannot be built without options may have both.
+    """
+    keys: Schema = {"weight": {"$ref": "#/$defs/scalar"}, "every": {"type": "integer", "minimum": 1}}
+    try:
+        built = registry.build(offered.kind, offered.offer.name)
+    except GanbenchError:
+        built = None
+    if built is not None and built.critic is None and built.generator is None:
+        keys = {"weight": {"const": 1}, "every": {"const": 1}}
+    return keys | ({"where": WHERE} if offered.kind == "constraints" else {})
 
 
 def offer_tables(registry: Registry, kind: str, **table_keys: Schema) -> Iterator[Schema]:
@@ -136,6 +174,18 @@ def refer_to_offers(key: Schema, kind: str) -> None:
     else:
         key.pop("anyOf", None)
         key["$ref"] = f"#/$defs/{kind}"
+
+
+def add_bounds(part: Any) -> Any:
+    """Return a schema with the largest sizes of lists and texts that have no smaller ones."""
+    if isinstance(part, list):
+        return [add_bounds(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    most = {"array": {"maxItems": MOST_ITEMS}, "string": {"maxLength": LONGEST_TEXT}}
+    kind = part.get("type")
+    bounds: Schema = most.get(kind, {}) if isinstance(kind, str) and "enum" not in part else {}
+    return bounds | {key: add_bounds(value) for key, value in part.items()}
 
 
 def drop_null(part: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ganbench.errors import GanbenchError, unknown_name
+from ganbench.suite.bounds import MOST_BYTES, TOO_DEEP, check_table, check_text, too_large
 from ganbench.suite.suite import TABLES, Suite
-from ganbench.suite.validation import translate_error
+from ganbench.suite.validation import translate_error, write_complaints
 
 FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
 """The folders of ganbench's own suites: in an installed wheel, and in a checkout."""
@@ -31,7 +32,11 @@ def load(suite: str | Path) -> Suite:
             raise unknown_name("suite", suite, suites)
         path = suites[str(suite)]
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)  # no more of an endless file
+        if len(content) > MOST_BYTES:
+            raise too_large(str(path))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise GanbenchError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
     except IsADirectoryError:
@@ -59,6 +64,7 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
     Raise GanbenchError with a line for each mistake.
     """
     text = suite if isinstance(suite, str) else ""
+    check_text(text, where)
     try:
         data = tomllib.loads(suite) if isinstance(suite, str) else suite
     except tomllib.TOMLDecodeError as error:
@@ -66,19 +72,34 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
     except ValueError:
         raise GanbenchError(f"{where}: not TOML: a number has thousands of digits. Write a shorter one.") from None
     except RecursionError:
-        raise GanbenchError(f"{where}: not TOML: its lists or tables are nested too deeply. Nest fewer.") from None
+        raise GanbenchError(f"{where}: not TOML: {TOO_DEEP}") from None
+    if isinstance(data, Mapping) and (complaints := check_table(data, where)):
+        raise write_complaints(complaints, where, text)
     try:
         model = Suite.model_validate(data)
     except ValidationError as error:
         raise translate_error(error, TABLES, where, text) from None
     model._text, model._where = text, where
+    check_storable(model)
     return model
+
+
+def check_storable(suite: Suite) -> None:
+    """Raise GanbenchError if the text of a suite from Python could not be read again from a results folder."""
+    try:
+        if len(suite.text) > MOST_BYTES:
+            raise too_large(suite.where)
+    except ValueError:  # pydantic's, for an object; json's, for an integer with thousands of digits
+        reason = "it has a value that cannot be stored. Write numbers, strings, true or false, lists and tables only"
+        raise GanbenchError(f"{suite.where}: {reason}.") from None
 
 
 @lru_cache(maxsize=8)
 def restore(text: str) -> Suite:
     """Return the suite of a `Suite.text` that a results folder stores; raise GanbenchError like `parse`."""
     where = "the stored suite"
+    if len(text) > MOST_BYTES:
+        raise too_large(where)
     try:
         return parse(json.loads(text) if text.startswith("{") else text, where)
     except (ValueError, RecursionError) as error:  # a ValueError also for an integer with thousands of digits

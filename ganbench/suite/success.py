@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from ganbench.errors import shorten
 from ganbench.suite.conditions import parse
 from ganbench.suite.fields import Name, NotEmpty, Number, Table
 from ganbench.suite.validation import Complaint, Complaints
@@ -100,7 +101,9 @@ class SuccessTable(Table):
         elif self.primary is None:
             yield Complaint(("primary",), None, "missing. Choose the threshold that the significance tests use.")
         elif self.primary not in self.thresholds:
-            reason = f"it is not one of the thresholds. Choose one of {list(self.thresholds)}, or add it to them."
+            reason = (
+                f"it is not one of the thresholds. Choose one of {shorten(list(self.thresholds))}, or add it to them."
+            )
             yield Complaint(("primary",), self.primary, reason)
         steps = [later - earlier for earlier, later in pairwise(self.thresholds)]
         if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
@@ -126,6 +129,6 @@ class OutcomesTable(Table):
     oscillating: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         default=None, description="The autocorrelation at the period is above this. Default 0.5."
     )
-    periods: Annotated[int, Field(strict=True, ge=2)] | None = Field(
+    periods: Annotated[int, Field(strict=True, ge=2, le=10**12)] | None = Field(
         default=None, description="The smallest number of periods of an oscillation. Default 3."
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
 from ganbench.errors import unknown_name
+from ganbench.suite.bounds import MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.fields import Count, Name, NotEmpty, Number, Table
 from ganbench.suite.methods import MethodTable, OfferTable
@@ -29,7 +31,6 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 """The offers that a suite uses if it names no others; the core knows no other names."""
 
-MOST_SEEDS = 10_000
 MOST_TRIALS = 100_000
 MOST_SNAPSHOTS = 10_000
 MOST_SAMPLES = 10_000_000
@@ -212,13 +213,22 @@ def _find_repeated(suite: Suite) -> Iterator[Complaint]:
         "success": "it appears twice with the same metric, condition and `at`; leave one out.",
     }
     for key, inner, values in lists:
-        seen: list[Any] = []
+        seen: set[Any] = set()
         for i, value in enumerate(values):
             path = (key, inner, i) if key == "measurement" else (key, i, inner) if inner else (key, i)
-            if value in seen:
+            if (frozen := _freeze(value)) in seen:
                 shown = value[0] if isinstance(value, tuple) else value
                 yield Complaint(path, shown, reasons.get(key, "it appears twice; leave one out."))
-            seen.append(value)
+            seen.add(frozen)
+
+
+def _freeze(value: Any) -> Any:
+    """Return a value that can be put into a set, and equals another if the values do."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _freeze(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_freeze, value))
+    return value if isinstance(value, Hashable) else repr(value)
 
 
 def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
@@ -230,9 +240,9 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
         product = f"datasets x architectures x methods x seeds = {' x '.join(map(str, grid))} = {prod(grid)} trials"
         reason = f"{product}, but at most {MOST_TRIALS} are allowed. Ask for fewer, or split the suite."
         yield Complaint(("seeds",), None, reason)
-    names = [table.name for table in suite.method]
+    last = {table.name: i for i, table in enumerate(suite.method)}
     for i, table in enumerate(suite.method):
-        if table.from_ in names[i + 1 :]:
+        if last.get(table.from_ or "", i) > i:
             yield Complaint(
                 ("method", i, "from"), table.from_, "its table comes later. Move that table above this one."
             )
@@ -243,16 +253,16 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
 
 def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
     """Yield a complaint for each dataset and method in a success rule that the suite does not have."""
-    titles = {table.title for table in suite.dataset}
+    titles, methods = {table.title for table in suite.dataset}, dict.fromkeys(suite.method_names)
     for i, rule in enumerate(suite.success):
         if rule.dataset not in titles:
-            reason = str(unknown_name("[[dataset]] called", rule.dataset, titles))
-            yield Complaint(("success", i, "dataset"), rule.dataset, reason)
+            explain = partial(unknown_name, "[[dataset]] called", rule.dataset, titles)
+            yield Complaint(("success", i, "dataset"), rule.dataset, explain)
         for k, pair in enumerate(rule.compare):
             for name in pair:
-                if name not in suite.method_names:
-                    reason = str(unknown_name("method of this suite called", name, suite.method_names))
-                    yield Complaint(("success", i, "compare", k), list(pair), reason)
+                if name not in methods:
+                    explain = partial(unknown_name, "method of this suite called", name, methods)
+                    yield Complaint(("success", i, "compare", k), list(pair), explain)
             if pair[0] == pair[1]:
                 yield Complaint(
                     ("success", i, "compare", k),

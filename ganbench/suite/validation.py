@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -21,12 +21,19 @@ TOML_REASONS = {
 """Reasons in TOML's words, for pydantic's errors that name Python types."""
 
 
+MOST_COMPLAINTS = 10
+"""The largest number of mistakes that a message lists."""
+
+
 class Complaint(NamedTuple):
-    """A mistake in a suite: its path, the value (None if it is missing), and the reason with the way out."""
+    """A mistake in a suite: its path, the value (None if it is missing), and the reason with the way out.
+
+    A reason that takes time to find, among many names, is a function: only those that are listed are called.
+    """
 
     path: Path
     value: Any
-    reason: str
+    reason: str | Callable[[], object]
 
 
 class Complaints(ValueError):
@@ -44,13 +51,24 @@ def translate_error(
 
     `tables` are the models of the suite's tables by key, with "" for the suite itself; `text` is the suite's TOML text.
     """
+    return write_complaints(list(_translate_complaints(error, tables)), where, text)
+
+
+def write_complaints(complaints: Sequence[Complaint], where: str, text: str) -> GanbenchError:
+    """Return mistakes as a GanbenchError with a line for each of the first `MOST_COMPLAINTS`, and one for the others.
+
+    `text` is the suite's TOML text.
+    """
     lines = line_numbers(text)
     messages = []
-    for path, value, reason in _translate_complaints(error, tables):
+    for path, value, reason in complaints[:MOST_COMPLAINTS]:
         line = next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
         place = f"{where}:{line}" if line else where
         assignment = "" if value is None else f" = {shorten(value)}"
-        messages.append(f"{place}: {spell_path(path)}{assignment}: {reason}" if path else f"{place}: {reason}")
+        why = reason() if callable(reason) else reason
+        messages.append(f"{place}: {spell_path(path)}{assignment}: {why}" if path else f"{place}: {why}")
+    if (others := len(complaints) - MOST_COMPLAINTS) > 0:
+        messages.append(f"{where}: and {others:,} more mistake{'s' * (others > 1)}.")
     return GanbenchError("\n".join(messages))
 
 

@@ -27,3 +27,12 @@ def test_the_largest_budgets_are_counted_exactly(critic_steps: str) -> None:
         assert count_affordable_steps(amount, 0, 1, critic_steps, False) == amount
     assert count_affordable_steps(MOST_STEPS + 1, 0, 1, critic_steps, False) > MOST_STEPS
     assert count_affordable_steps(1e308, 3.0, 2.0, critic_steps, False) > MOST_STEPS
+
+
+def test_the_flops_of_many_periods_are_refused_before_their_combinations_are_counted() -> None:
+    """Thirty periods have 2^30 combinations, of which each takes memory and a count."""
+    terms = [{"name": "r1", "every": i + 1} for i in range(30)]
+    method = [{"name": "mine", "from": "ns-gan", "constraints": terms}]
+    suite = small(budget={"flops": 1e12}, methods=None, method=method, success=None)
+    with pytest.raises(GanbenchError, match=r"method 'mine': its terms have 30 different periods .* at most 6"):
+        plan.make(parse(suite, "s.toml"), PLUGINS)

@@ -210,7 +210,9 @@ def test_a_plan_has_the_warnings_of_papers(plugins):
     warnings = "\n".join(cautions)
     for fragment in ("without a constraint", "with momentum ('adam')", "batch norm in the critic"):
         assert fragment in warnings
-    assert not plan_small(plugins, methods=["ns-gan", "wgan", "wgan-gp"], architectures=space, success=None).cautions
+    long = {"generator_steps": 600}
+    methods = ["ns-gan", "wgan", "wgan-gp"]
+    assert not plan_small(plugins, methods=methods, budget=long, architectures=space, success=None).cautions
 
 
 def test_sampling_uses_only_its_own_random_generator(plugins):

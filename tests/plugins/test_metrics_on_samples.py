@@ -74,6 +74,13 @@ def test_data_without_centres_is_refused_with_a_way_out() -> None:
         measure_modes(torch.zeros(1, 2), curves.swiss_roll())
 
 
+@pytest.mark.parametrize("std", [0.0, -0.02])
+def test_modes_without_a_width_are_refused(std: float) -> None:
+    """No sample lies within three standard deviations of 0 or less, so every score would be 0."""
+    with pytest.raises(GanbenchError, match=rf"modes have std = {std / 1.414:g}. Give them a std above 0"):
+        measure_modes(torch.zeros(1, 2), mixtures.ring(std=std))
+
+
 # Wasserstein
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from tests.support.bad_suites import TEXT
 SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 SEEDS = [TEXT, *(path.read_text() for path in SUITES)]
 CI = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=5000, deadline=timedelta(seconds=20), suppress_health_check=list(HealthCheck))
+"""The deadline is for work that grows faster than the suite; an example takes some 50 ms, also on a busy machine."""
 
 INSTALLED = registry.load()
 NUMBERS = [
@@ -55,10 +57,47 @@ WORDS = [
     "ring",
     "mlp",
     "n" * 300,
+    "n" * 20_000,
     "\ud7ff\U0001f600",
+    "n\u0455-gan",
+    "ns\u2011gan",
+    "NS-GAN",
+    "modes > 3 and modes < 2",
+    " and ".join(["modes > 1"] * 700),
+]
+
+
+def nest(value: Any, depth: int, kind: str) -> Any:
+    """Return a value inside of so many lists or tables."""
+    for _ in range(depth):
+        value = [value] if kind == "list" else {"a": value}
+    return value
+
+
+SCHEDULES: list[Any] = [
+    {shape: ends, **over}
+    for shape in ("linear", "cosine", "steps")
+    for ends in ([1, 0], [1e-3, -1e-3], [1, float("inf")], [1e39, 0], [[25, 100], [float("inf"), 5]], [[1, 0]] * 1500)
+    for over in ({}, {"over": 0.5}, {"over": 1e-9}, {"over": float("nan")}, {"every": [500, 0]})
+]
+STRANGE: list[Any] = [
+    {"critic_depth": {"a": 1}},
+    {"critic_depth": 7},
+    {"critic_normalised": [True]},
+    date(1979, 5, 27),
+    time(7, 32),
+    datetime(1979, 5, 27, 7, 32),
+    {"critic_depth": time(7, 32)},
+    [0] * 2000,
+    [*range(1000)],
+    [["ns-gan", "wgan-gp"], ["wgan-gp", "ns-gan"]],
+    {f"k{i}": i for i in range(1500)},
+    {"k" * 300: 1},
+    *(nest(1, depth, kind) for depth in (7, 12, 200) for kind in ("list", "table")),
 ]
 VALUES = st.one_of(
-    st.sampled_from([*NUMBERS, *WORDS, True, False, [], {}, [[]], [{}], {"name": "adam"}, {"linear": [1, 0]}]),
+    st.sampled_from([*NUMBERS, *WORDS, True, False, [], {}, [[]], [{}], {"name": "adam"}]),
+    st.sampled_from([*SCHEDULES, *STRANGE]),
     st.recursive(
         st.integers() | st.floats() | st.text(max_size=8) | st.booleans(),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -99,7 +138,7 @@ def mutated_suites(draw: st.DrawFn) -> dict[str, Any]:
 
 def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
     """Drop, rename, retype, nest, duplicate or replace the value at a spot."""
-    kind = draw(st.sampled_from(["drop", "rename", "value", "nest", "list", "twice", "text", "elsewhere"]))
+    kind = draw(st.sampled_from(["drop", "rename", "value", "nest", "list", "twice", "text", "elsewhere", "where"]))
     if kind == "drop":
         del part[key]
     elif kind == "rename" and isinstance(part, dict):
@@ -108,6 +147,8 @@ def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
         part[key] = {draw(st.sampled_from(["name", "options", "x"])): part[key]}
     elif kind == "list":
         part[key] = [part[key]]
+    elif kind == "where" and isinstance(part[key], dict):
+        part[key][draw(st.sampled_from(["where", "weight", "every", "over"]))] = copy.deepcopy(draw(VALUES))
     elif kind == "twice" and isinstance(part[key], list):
         part[key] = part[key] * 2
     elif kind == "text":
@@ -119,6 +160,22 @@ def change(draw: st.DrawFn, suite: dict[str, Any], part: Any, key: Any) -> None:
         part[key] = copy.deepcopy(draw(VALUES))  # a copy, because later changes would alter the shared value
 
 
+LARGE = [
+    b"a." * 20_000,
+    b"a" * 40_000 + b"=1\n",
+    b"[" * 400,
+    b"{a=" * 200,
+    b"[[dataset]]\n" * 2000,
+    b"0," * 5000,
+    b'"' * 3000,
+    b"#" * 1_000_000,
+    b"07:32:00",
+    b"1979-05-27",
+    "n\u0455-gan".encode(),
+]
+"""Pieces of a text that are long, deep, times, dates or look-alikes."""
+
+
 @st.composite
 def mangled_texts(draw: st.DrawFn) -> bytes:
     """Draw the bytes of one of our suites with some cut out, doubled or replaced."""
@@ -128,7 +185,22 @@ def mangled_texts(draw: st.DrawFn) -> bytes:
         end = min(len(content), start + draw(st.integers(0, 12)))
         new = draw(
             st.sampled_from(
-                [b"", b"\n", b'"', b"[", b"]]", b"= ", b"{", b"\xff", b"\x00", b"#", b"9" * 5000, b"nan", b"inf"]
+                [
+                    b"",
+                    b"\n",
+                    b'"',
+                    b"[",
+                    b"]]",
+                    b"= ",
+                    b"{",
+                    b"\xff",
+                    b"\x00",
+                    b"#",
+                    b"9" * 5000,
+                    b"nan",
+                    b"inf",
+                    *LARGE,
+                ]
             )
         )
         content[start:end] = draw(st.sampled_from([new, bytes(content[start:end]) * 2, draw(st.binary(max_size=4))]))
@@ -139,7 +211,9 @@ def read_and_plan(read: Any, plugins: Registry) -> None:
     """Read a suite and plan it, unless it is large; accept a GanbenchError."""
     try:
         suite = read()
-        if suite.architectures.sample * len(suite.method_names) * len(suite.seed_list) * len(suite.dataset) <= 300:
+        trials = suite.architectures.sample * len(suite.method_names) * len(suite.seed_list) * len(suite.dataset)
+        sizes = (value for table in suite.dataset for value in table.options.values() if isinstance(value, int))
+        if trials <= 300 and max(sizes, default=0) <= 10**5:  # a dataset makes as many modes as it is asked for
             plan.make(suite, plugins)
     except GanbenchError:
         return

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from tests.support.bad_suites import SUITES, TEXT, Case
+from tests.support.meaningless_suites import WITHOUT_SENSE
 
 OURS = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
@@ -32,7 +33,7 @@ def test_the_schema_accepts_our_suites(validator: Draft202012Validator, path: Pa
     assert error is None, f"{error.json_path}: {error.message}"
 
 
-@pytest.mark.parametrize("case", SUITES, ids=lambda case: case.new[:40])
+@pytest.mark.parametrize("case", [*SUITES, *WITHOUT_SENSE], ids=lambda case: case.new[:40])
 def test_the_schema_refuses_the_bad_suites_whose_mistake_it_can_find(
     validator: Draft202012Validator, case: Case
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bad_suites import SUITES, SYNTAX, TEXT, Case
+from tests.support.meaningless_suites import WITHOUT_SENSE
 from tests.support.terminal import ganbench, process
 from tests.support.trials_by_hand import record, results, trial
 
@@ -31,7 +32,7 @@ def check_refusal(answer: subprocess.CompletedProcess[str], *fragments: str) -> 
     assert max(map(len, err.splitlines())) < 1000
 
 
-@pytest.mark.parametrize("case", [*SUITES, *SYNTAX], ids=lambda case: case.new[:40])
+@pytest.mark.parametrize("case", [*SUITES, *SYNTAX, *WITHOUT_SENSE], ids=lambda case: case.new[:40])
 def test_a_wrong_suite_is_an_error_with_value_place_and_way_out(tmp_path: Path, case: Case) -> None:
     assert case.old in TEXT
     (tmp_path / "s.toml").write_text(TEXT.replace(case.old, case.new, 1))

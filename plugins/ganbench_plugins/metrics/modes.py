@@ -35,7 +35,7 @@ def modes(sigmas: Annotated[float, Gt(0)] = 3.0) -> Metric:
     """Build the metric; a sample has high quality within `sigmas` standard deviations of its mode.
 
     More samples cover more modes, so the number of samples is stored with every score; the papers use 2,500. Raises
-    GanbenchError for a dataset without `centres` and `std`.
+    GanbenchError for a dataset without `centres` and `std`, or with a `std` of 0 or less.
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
@@ -45,6 +45,8 @@ def modes(sigmas: Annotated[float, Gt(0)] = 3.0) -> Metric:
                 f"the dataset's facts are {sorted(facts)}, without 'centres' and 'std'. "
                 "Use it on a mixture such as 'ring' or 'grid', or choose another metric."
             )
+        if not facts["std"] > 0:
+            raise GanbenchError(f"the dataset's modes have std = {facts['std']:g}. Give them a std above 0.")
         return coverage(evidence.samples.flatten(1), facts["centres"], sigmas * facts["std"])
 
     return Metric(measure=measure, values={"modes": "higher", "high-quality": "higher", "reverse-kl": "lower"})
