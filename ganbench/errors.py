@@ -13,6 +13,14 @@ LONGEST_VALUE = 80
 class GanbenchError(Exception):
     """An error that the user can fix; the user sees only its message."""
 
+    exit_code = 2
+
+
+class RunFailed(GanbenchError):
+    """A run that cannot go on, although what was asked is right: the machine lacks something, or took it away."""
+
+    exit_code = 1
+
 
 class WrongOption(GanbenchError):
     """An option that an offer does not have, or a value that the option does not allow; `option` is its name."""

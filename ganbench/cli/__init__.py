@@ -61,7 +61,7 @@ def main(words: list[str] | None = None) -> None:
         app(words, prog_name="ganbench")
     except GanbenchError as error:
         typer.echo(f"ganbench: {replace_unprintable(str(error), keep=chr(10))}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
