@@ -13,7 +13,7 @@ from ganbench import registry
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.errors import GanbenchError, bound_error, unknown_name
 from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
@@ -228,9 +228,15 @@ def train_and_store(
 
 
 def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
-    """Return the records of a batch with the facts of the run; a record's own facts override them."""
+    """Return the records of a batch with the facts of the run; a record's own facts override them.
+
+    A very long error is cut, since whatever a plugin raises comes here.
+    """
     batch_facts = {**facts, "attempts": event.attempts}
-    return [replace(record, facts={**batch_facts, **record.facts}) for record in event.records]
+    return [
+        replace(record, error=bound_error(record.error), facts={**batch_facts, **record.facts})
+        for record in event.records
+    ]
 
 
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:

@@ -55,3 +55,13 @@ def test_a_loss_with_a_state_is_told_too() -> None:
 def test_any_other_mistake_keeps_its_own_words(generator, options, words) -> None:
     with pytest.raises((TypeError, AttributeError), match=words):
         train(generator, **options)
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+@pytest.mark.parametrize("player", ["critic", "generator"])
+def test_a_loss_without_a_gradient_is_named_with_its_player(player: str, mode: str) -> None:
+    functions = {"critic": W.critic, "generator": W.generator}
+    constant = {player: lambda real, fake: functions[player](real, fake).detach()}
+    program = Program(objective=Objective(**{**functions, **constant}), loss_name="loss 'flat'")
+    with pytest.raises(GanbenchError, match=f"^loss 'flat': the {player}'s loss has no gradient"):
+        list(make_training(program, mlp(), ring(), mode=mode, steps=1).run())

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from ganbench import RunFailed
-from ganbench.api.events import Finished, Started
+from ganbench.api.events import Finished, Lost, Started
+from ganbench.api.records import Record
+from ganbench.api.trials import Batch
 
 from ganbench_plugins.executors import local
 from tests.support import executor_work as works
@@ -156,3 +158,25 @@ def test_a_system_that_allows_one_worker_of_three_trains_everything_in_one(monke
     monkeypatch.setattr(SpawnProcess, "start", refuse_the_second)
     events = list(local.build(jobs=3)(works.report_three_steps, map(make_batch, ["one", "two", "three"])))
     assert sum(isinstance(event, Finished) for event in events) == 3
+
+
+def print_without_end(batch: Batch, report: works.Report) -> list[Record]:
+    """Print 60 MB in a second."""
+    for _ in range(30):
+        for _ in range(20):
+            os.write(1, 100 * (999 * b"x" + b"\n"))
+        time.sleep(0.03)
+    os.write(1, b"the last words\n")
+    os._exit(3)
+
+
+def test_the_log_of_a_worker_that_prints_without_end_stays_small_and_is_quoted(tmp_path: Path) -> None:
+    run = local.build(jobs=1, log=str(tmp_path / "worker-{process}.log"))
+    [*_, lost] = run(print_without_end, [make_batch("loud")])
+    assert isinstance(lost, Lost)
+    assert lost.error.startswith("its worker ended with exit code 3\nThe log of worker ")
+    assert lost.error.endswith("the last words\n")
+    assert len(lost.error) < 3000
+    for log in tmp_path.iterdir():
+        assert log.stat().st_size < 40_000_000
+        assert make_batch("loud").label in log.read_text()

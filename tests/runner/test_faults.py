@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import ganbench
 import pandas as pd
 import pytest
 from ganbench import plan, registry
+from ganbench.errors import LONGEST_ERROR, find_reason
 from ganbench.plan.plan import halve
 from ganbench.results.files import checkpoint_path, list_checkpoints
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.worker import Job
+from ganbench.statistics.outcome_counts import count_failures
 from ganbench.statistics.outcome_table import trial_outcomes
 
 from tests.support import faulty_plugins as faults
@@ -75,6 +78,25 @@ def test_a_trial_whose_loss_raises_later_keeps_its_earlier_scores_and_the_end_of
     assert {"modes", "high-quality"} <= set(scores["name"])
 
 
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_what_is_kept_of_an_error_has_a_bound_and_its_reason(tmp_path: Path, jobs: int) -> None:
+    reasons = {
+        "raises-millions": "ValueError: xxx",
+        "raises-unprintable": "Unprintable: <exception str() failed>",
+        "raises-base": "NotAnException: planted",
+        "exits": "SystemExit: 5",
+        "interrupts": "KeyboardInterrupt",
+    }
+    method = [{"name": loss, "from": "ns-gan", "loss": loss} for loss in reasons]
+    frames = run(tmp_path / "r", suite(method=method, methods=["ns-gan"], seeds=1), jobs=jobs)
+    errors = frames.trials.set_index("method")["error"]
+    assert errors.pop("ns-gan") == ""
+    for loss, reason in reasons.items():
+        assert reason in find_reason(errors[loss]), loss
+        assert len(errors[loss]) < LONGEST_ERROR + 100
+    assert set(count_failures(frames)["n"]) == {1}
+
+
 @pytest.mark.parametrize(("space", "outcome"), [("not-a-number", "non-finite"), ("constant", "collapsed")])
 def test_a_generator_that_returns_nan_or_a_single_sample_is_a_row_with_its_outcome(
     tmp_path: Path, space: str, outcome: str
@@ -116,7 +138,7 @@ def test_a_half_that_is_killed_goes_on_from_its_own_checkpoint(tmp_path: Path, m
 
     def save_or_die(job: Job, *parts: Any) -> Any:
         if written.count([3, 4]) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         written.append([trial.seed for trial in job.batch.trials])
         return save_state(job, *parts)
 

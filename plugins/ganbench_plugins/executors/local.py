@@ -6,7 +6,6 @@ Every worker has a pipe of its own, so what happens to one worker touches no oth
 from __future__ import annotations
 
 import atexit
-import os
 import pickle
 import signal
 import tempfile
@@ -22,7 +21,7 @@ from time import monotonic
 
 from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, RunFailed, Started, hookimpl
 
-from ganbench_plugins.executors.process import Word, Worker, log_path, serve
+from ganbench_plugins.executors.process import Word, Worker, log_path, read_end, serve, shorten_log
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 
@@ -69,10 +68,10 @@ class Job:
         """Return how the worker ended: by which signal, or with which exit code."""
         code = self.worker.exitcode
         if code is None:
-            return f"worker {self.worker.pid} closed its connection to the driver"
+            return "its worker closed the connection to this process"
         if code < 0:
-            return f"worker {self.worker.pid} was killed by {signal.Signals(-code).name}"
-        return f"worker {self.worker.pid} ended with exit code {code}"
+            return f"its worker was killed by {signal.Signals(-code).name}"
+        return f"its worker ended with exit code {code}"
 
 
 def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
@@ -209,6 +208,7 @@ class WorkerPool:
         for job in list(self.jobs):
             has_ended = not job.worker.is_alive()  # asked before its messages are read, so that none is missed
             events += self.read_messages(job)
+            shorten_log(log_path(self.log, job.worker.pid or 0), job.task.batch.label if job.task else "")
             if job.task is not None and monotonic() > job.deadline:
                 reason = f"not finished after {self.timeout:g} seconds" + self.quote_log(job)
                 events.append(Lost(job.task.batch, "timed-out", reason, attempts=job.task.attempts))
@@ -279,13 +279,8 @@ class WorkerPool:
 
     def quote_log(self, job: Job) -> str:
         """Return the end of what a worker wrote to its log about its task, on new lines; "" without a log."""
-        try:
-            with log_path(self.log, job.worker.pid or 0).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - QUOTED_BYTES))
-                text = file.read(QUOTED_BYTES).decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n" + text.rpartition("\n== ")[2]
+        text = read_end(log_path(self.log, job.worker.pid or 0), QUOTED_BYTES).rpartition("\n== ")[2]
+        return f"\nThe log of worker {job.worker.pid} ends:\n{text}" if text.strip() else ""
 
 
 @hookimpl

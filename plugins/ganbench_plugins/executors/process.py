@@ -24,6 +24,11 @@ THREADED_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 REPORT_INTERVAL = 0.1
 """Seconds between two progress messages."""
 
+LOG_BYTES = 10_000_000
+"""Bytes that a worker's log may have; of a longer one only the end is kept."""
+KEPT_BYTES = 2000
+"""Bytes at the end of a log that became too long that are kept."""
+
 
 class Word(IntEnum):
     """What a message of a worker says, as its first element; the comments say what follows it."""
@@ -156,3 +161,26 @@ def write_log(text: str) -> None:
 def log_path(log: str, worker: int) -> Path:
     """Return the path of the log of a worker, by its process id."""
     return Path(log.replace("{process}", str(worker)))
+
+
+def read_end(log: Path, size: int) -> str:
+    """Return the text at the end of a log, at most `size` bytes of it; "" where it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read(size).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def shorten_log(log: Path, label: str) -> None:
+    """Keep of a log that became too long only this label of a batch and its end: a plugin may print at each step.
+
+    The driver does it while the worker writes on: what is written in the same moment is lost.
+    """
+    with suppress(OSError):  # no log yet, or no log any more
+        if (size := log.stat().st_size) > LOG_BYTES:
+            end = read_end(log, KEPT_BYTES)
+            with log.open("a", errors="replace") as file:
+                file.truncate(0)
+                file.write(f"\n== {label}\n[... only the end of {size} bytes is kept ...]\n{end}")

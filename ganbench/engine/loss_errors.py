@@ -1,0 +1,32 @@
+"""What is said of losses that cannot train, in place of torch's or Python's own words."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from ganbench.errors import GanbenchError
+
+
+def refuse_unpaired(error: TypeError | AttributeError, caller: str) -> None:
+    """Raise GanbenchError if this error of a generator's loss comes from a use of its `real`, which is None.
+
+    `caller` is the file that called the loss.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    in_plugin = [frame for frame in frames if frame.filename != caller]
+    if "NoneType" not in str(error) or error.__cause__ is not None or frames[-1].filename == caller:
+        return
+    place = f"{Path(in_plugin[0].filename).name}, line {in_plugin[0].lineno}"
+    raise GanbenchError(
+        f"the loss reads `real` in generator(real, fake), where it is None ({place}: {error}). Set paired=True in its "
+        "Objective, so that the generator's loss receives the real scores, or do not use them."
+    ) from error
+
+
+def explain_missing_gradient(player: str, loss: str) -> GanbenchError:
+    """Return the error for a player's loss that is a constant to autograd."""
+    return GanbenchError(
+        f"{loss}: the {player}'s loss has no gradient, so the {player} cannot train: it does not follow the critic's "
+        "scores. Compute it from them by operations of torch, without `detach`, `item`, `float` or `no_grad`."
+    )
