@@ -9,7 +9,7 @@ from typing import Any
 
 LONGEST_VALUE = 80
 """The largest number of characters of a value that a message shows."""
-LONGEST_REASON = 300
+LONGEST_REASON = 1000
 """The largest number of characters of a reason that is shown on one line."""
 LONGEST_ERROR = 10_000
 """The largest number of characters of an error that is kept."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from torch import Tensor
+
 from ganbench.errors import GanbenchError
 
 
@@ -24,8 +26,12 @@ def refuse_unpaired(error: TypeError | AttributeError, caller: str) -> None:
     ) from error
 
 
-def explain_missing_gradient(player: str, loss: str) -> GanbenchError:
-    """Return the error for a player's loss that is a constant to autograd."""
+def explain_missing_gradient(player: str, loss: str, value: Tensor) -> GanbenchError:
+    """Return the error for a player's loss that autograd cannot differentiate: a constant, or a complex number."""
+    if value.is_complex():
+        return GanbenchError(
+            f"{loss}: the {player}'s loss is a complex number: return a real one, such as `loss.real`."
+        )
     return GanbenchError(
         f"{loss}: the {player}'s loss has no gradient, so the {player} cannot train: it does not follow the critic's "
         "scores. Compute it from them by operations of torch, without `detach`, `item`, `float` or `no_grad`."

@@ -239,8 +239,8 @@ class Game:
         with torch.enable_grad():
             value, aux = self.seed_map(member)(players["generator"], players["critic"], buffers, step_inputs, state)
             total = value.sum()
-            if not total.requires_grad:
-                raise explain_missing_gradient(player, self.program.loss_name)
+            if not total.requires_grad or total.is_complex():
+                raise explain_missing_gradient(player, self.program.loss_name, total)
             grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, grads, strict=True)), map_leaves(torch.detach, aux)
 

@@ -59,9 +59,12 @@ def test_any_other_mistake_keeps_its_own_words(generator, options, words) -> Non
 
 @pytest.mark.parametrize("mode", ["stack", "loop"])
 @pytest.mark.parametrize("player", ["critic", "generator"])
-def test_a_loss_without_a_gradient_is_named_with_its_player(player: str, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(torch.Tensor.detach, "has no gradient"), (lambda loss: loss * 1j, "is a complex number")]
+)
+def test_a_loss_without_a_gradient_is_named_with_its_player(spoil, words: str, player: str, mode: str) -> None:
     functions = {"critic": W.critic, "generator": W.generator}
-    constant = {player: lambda real, fake: functions[player](real, fake).detach()}
+    constant = {player: lambda real, fake: spoil(functions[player](real, fake))}
     program = Program(objective=Objective(**{**functions, **constant}), loss_name="loss 'flat'")
-    with pytest.raises(GanbenchError, match=f"^loss 'flat': the {player}'s loss has no gradient"):
+    with pytest.raises(GanbenchError, match=f"^loss 'flat': the {player}'s loss {words}"):
         list(make_training(program, mlp(), ring(), mode=mode, steps=1).run())

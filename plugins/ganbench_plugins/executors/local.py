@@ -119,7 +119,7 @@ class Events(Iterator[Event]):
 
 
 class WorkerPool:
-    """The workers of one run, and the tasks of those that died.
+    """The workers of one run, and the queue of the next task and of those whose workers died.
 
     `fruitless` counts the workers that ended before they began a task, since the last one that began; `last_words` is
     why the last of them ended.
@@ -130,9 +130,9 @@ class WorkerPool:
         try:
             self.pickled_work = pickle.dumps(work)
         except Exception:
-            self.pickled_work = b""  # `next_task` reports this for every batch
+            self.pickled_work = b""  # `fill_queue` reports this for every batch
         self.jobs: list[Job] = []
-        self.again: deque[Task] = deque()
+        self.queue: deque[Task] = deque()
         self.fruitless, self.last_words = 0, ""
 
     def __enter__(self) -> WorkerPool:
@@ -170,30 +170,26 @@ class WorkerPool:
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
         """Yield the events of all batches until every batch has ended; raise RunFailed if no worker can be started."""
-        task = yield from self.next_task(batches)
-        while task is not None or any(job.task for job in self.jobs):
-            if task is not None:
+        yield from self.fill_queue(batches)
+        while self.queue or any(job.task for job in self.jobs):
+            if self.queue:
                 self.start_workers()
             if not self.jobs and self.fruitless >= STARTS * self.size:
                 raise self.explain_failure()
             events = self.listen()
             for job in self.jobs:
-                if task is not None and job.ready and job.task is None:
-                    self.send(job, task)
-                    task = yield from self.next_task(batches)
+                if self.queue and job.ready and job.task is None:
+                    self.send(job, self.queue.popleft())
+                    yield from self.fill_queue(batches)
             yield from events  # while they are handled, the workers do their next tasks
-            task = task or (yield from self.next_task(batches))
 
-    def next_task(self, batches: Iterator[Batch]) -> Generator[Lost, None, Task | None]:
-        """Return the next task, None if there is none; yield Lost for batches that cannot be sent."""
-        if self.again:
-            return self.again.popleft()
-        for batch in batches:
+    def fill_queue(self, batches: Iterator[Batch]) -> Iterator[Lost]:
+        """Put the next batch into an empty queue, if there is one; yield Lost for batches that cannot be sent."""
+        while not self.queue and (batch := next(batches, None)) is not None:
             try:
-                return Task(batch, pickle.dumps((self.work, batch)))
+                self.queue.append(Task(batch, pickle.dumps((self.work, batch))))
             except Exception as error:
                 yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
-        return None
 
     def send(self, job: Job, task: Task) -> None:
         """Send a task to a worker that waits; its time limit begins."""
@@ -250,7 +246,7 @@ class WorkerPool:
         return Finished(task.batch, records, attempts=task.attempts)
 
     def handle_death(self, job: Job) -> Iterator[Event]:
-        """Put the task of a worker that died before the next batches; yield Lost if it has killed too many."""
+        """Put the task of a worker that died first in the queue; yield Lost if it has killed too many."""
         job.worker.join(POLL_INTERVAL)  # a pipe closes just before its process ends
         end = job.describe_end()
         self.remove(job)
@@ -259,9 +255,9 @@ class WorkerPool:
         if job.task is None:
             return
         if not job.begun:
-            self.again.append(job.task)
+            self.queue.appendleft(job.task)
         elif job.task.attempts < ATTEMPTS:
-            self.again.append(replace(job.task, attempts=job.task.attempts + 1))
+            self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
         else:
             yield Lost(job.task.batch, "failed", end + self.quote_log(job), attempts=job.task.attempts)
 
