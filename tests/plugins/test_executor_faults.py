@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import spawn
 from multiprocessing.context import SpawnProcess
@@ -100,6 +101,36 @@ def test_a_batch_that_loses_its_pipe_is_lost_and_the_others_go_on() -> None:
     [lost] = [event for event in events if not isinstance(event, (Started, Finished))]
     assert "a library complains" in lost.error
     assert [works.name_of(event.batch) for event in events if isinstance(event, Finished)] == ["good"]
+
+
+def leave_threads() -> None:
+    for _ in range(5):
+        threading.Thread(target=time.sleep, args=(8,)).start()
+
+
+def leave_child() -> None:
+    if os.fork() == 0:
+        time.sleep(8)
+        os._exit(0)
+
+
+def leave_child_and_die() -> None:
+    leave_child()
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("act", "finished"),
+    [(leave_threads, ["bad", "good"]), (leave_child, ["bad", "good"]), (leave_child_and_die, ["good"])],
+)
+def test_threads_and_children_that_a_batch_leaves_behind_hold_up_nobody(
+    act: Callable[[], None], finished: list[str]
+) -> None:
+    """A child keeps the pipe of its worker open, so that a closed pipe alone does not tell that the worker has died."""
+    began = time.monotonic()
+    events = list(local.build(jobs=1)(partial(works.act_if_bad, act), map(make_batch, ["bad", "good"])))
+    assert time.monotonic() - began < 7
+    assert [works.name_of(event.batch) for event in events if isinstance(event, Finished)] == finished
 
 
 class Unpickled:
