@@ -8,7 +8,7 @@ from .api.offers import Example, Method, Offer, Report, Table, Use
 from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
-from .errors import GanbenchError
+from .errors import GanbenchError, RunFailed
 from .results.store import read
 from .runner.driver import run
 
@@ -39,6 +39,7 @@ __all__ = [
     "Progress",
     "Record",
     "Report",
+    "RunFailed",
     "Scalar",
     "Score",
     "Source",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,6 +10,13 @@ from typing import Any
 
 LONGEST_VALUE = 80
 """The largest number of characters of a value that a message shows."""
+LONGEST_REASON = 1000
+"""The largest number of characters of a reason that is shown on one line."""
+LONGEST_ERROR = 10_000
+"""The largest number of characters of an error that is kept."""
+
+FRAME = re.compile(r'  File ".*", line \d+')
+"""The line of a traceback that names the place of a call."""
 
 MOST_NAMES = 20
 """The largest number of known names that a message lists."""
@@ -25,6 +33,14 @@ TWINS = str.maketrans(
 
 class GanbenchError(Exception):
     """An error that the user can fix; the user sees only its message."""
+
+    exit_code = 2
+
+
+class RunFailed(GanbenchError):
+    """A run that cannot go on, although what was asked is right: the machine lacks something, or took it away."""
+
+    exit_code = 1
 
 
 class WrongOption(GanbenchError):
@@ -111,3 +127,28 @@ def shorten(value: Any) -> str:
         text = f"<{type(value).__name__}>"
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def find_reason(error: str) -> str:
+    """Return on one line why something failed, from the error that is stored of it; "" for an empty one.
+
+    It is the first line, and for a traceback the first line of its exception. What follows is left out: the other lines
+    of a message, or the end of a worker's log. A line that ends with a colon takes the next one with it.
+    """
+    text = error.strip()
+    is_group, is_traceback = text.startswith("+ Exception Group Traceback ("), text.startswith("Traceback (")
+    lines = (re.sub(r"(?m)^  [+|] ", "", text) if is_group else text).splitlines()
+    if places := [i for i, line in enumerate(lines) if (is_traceback or is_group) and FRAME.match(line)]:
+        rest = lines[places[-1] + 1 :]
+        lines = rest[next((i for i, line in enumerate(rest) if not line.startswith("  ")), len(rest)) :] or lines[-1:]
+    lines = [line.strip() for line in lines if line.strip()]
+    reason = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+
+
+def bound_error(error: str) -> str:
+    """Return an error as it is kept: of a very long one the beginning and the end."""
+    if (more := len(error) - LONGEST_ERROR) <= 0:
+        return error
+    half = LONGEST_ERROR // 2
+    return f"{error[:half]}\n[... {more} characters are left out here ...]\n{error[-half:]}"

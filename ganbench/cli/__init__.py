@@ -1,6 +1,7 @@
 """The command line: parse, call, print.
 
-Exit codes: 0; 1 if trials failed; 2 for what the user can mend; 130 for Ctrl-C.
+Exit codes: 0; 1 if trials failed, if the machine does not let a command go on (no worker starts, no memory is left), or
+if the output cannot be written (`| head`); 2 for what the user can mend; 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Annotated
 
 import typer
 
+from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import figures, history, migrate, samples, table
 from ganbench.cli.training import plan, run, watch
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import replace_unprintable
 
 __all__ = ["app", "main"]
@@ -56,15 +58,17 @@ def options(
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run the command line; turn what the user can mend into one message and exit code 2."""
+    """Run the command line; turn what the user can mend, and what the machine lacks, into one message."""
     try:
         app(words, prog_name="ganbench")
     except GanbenchError as error:
         typer.echo(f"ganbench: {replace_unprintable(str(error), keep=chr(10))}", err=True)
-        sys.exit(2)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        where = f"{replace_unprintable(str(error.filename))}: " if error.filename else ""
-        typer.echo(f"ganbench: {where}no space is left to write to. Make room, and run the command again.", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if not (limit := find_limit(error)):
+            raise  # a bug, whose traceback is needed
+        place = error.filename if isinstance(error, OSError) else ""
+        reason = "" if place else f" ({find_reason(f'{type(error).__name__}: {error}')})"
+        where = f"{place}: " if place else ""
+        typer.echo(f"ganbench: {replace_unprintable(f'{where}{limit}{reason}')}", err=True)
+        sys.exit(2 if getattr(error, "errno", None) == errno.ENOSPC else 1)

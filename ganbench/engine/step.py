@@ -5,12 +5,10 @@ The optimizers work on the stacked parameters [S, ...].
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,12 +19,11 @@ from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import FlopCounter, count_member_flops
 from ganbench.engine.functional import map_leaves
-from ganbench.engine.loss_shape import require_number
+from ganbench.engine.loss_errors import explain_missing_gradient, refuse_unpaired, require_number
 from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedLoop, RecordedStep
-from ganbench.errors import GanbenchError
 
 Auxiliary = dict[str, Any]
 """The second return value of a loss.
@@ -83,7 +80,7 @@ class MemberLosses:
             value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
         except (TypeError, AttributeError) as error:
             if scores[0] is None:
-                refuse_unpaired(error)
+                refuse_unpaired(error, __file__)
             raise
         require_number(value, self.program.loss_name, player)
         parts = name_scores(*scores) if player == "critic" else {}
@@ -123,19 +120,6 @@ def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, 
         return function(*arguments)
     value, state[name] = function(*arguments, state[name])
     return value
-
-
-def refuse_unpaired(error: TypeError | AttributeError) -> None:
-    """Raise GanbenchError if this error of a generator's loss comes from a use of its `real`, which is None."""
-    frames = traceback.extract_tb(error.__traceback__)
-    in_plugin = [frame for frame in frames if frame.filename != __file__]
-    if "NoneType" not in str(error) or error.__cause__ is not None or frames[-1].filename == __file__:
-        return
-    place = f"{Path(in_plugin[0].filename).name}, line {in_plugin[0].lineno}"
-    raise GanbenchError(
-        f"the loss reads `real` in generator(real, fake), where it is None ({place}: {error}). Set paired=True in its "
-        "Objective, so that the generator's loss receives the real scores, or do not use them."
-    ) from error
 
 
 class Game:
@@ -256,7 +240,10 @@ class Game:
         # one backward pass of the summed losses: each member's loss depends on its own parameters only
         with torch.enable_grad():
             value, aux = self.seed_map(member)(players["generator"], players["critic"], buffers, step_inputs, state)
-            grads = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
+            total = value.sum()
+            if not total.requires_grad:
+                raise explain_missing_gradient(player, self.program.loss_name)
+            grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, grads, strict=True)), map_leaves(torch.detach, aux)
 
     def _store_state(self, player: str, aux: Auxiliary) -> None:

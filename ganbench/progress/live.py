@@ -17,6 +17,7 @@ from ganbench.api.events import Calibrating, Event, Finished, Started
 from ganbench.api.events import Progress as Step
 from ganbench.api.records import TRAINED, Record
 from ganbench.api.trials import Batch
+from ganbench.errors import find_reason
 from ganbench.escaping import replace_unprintable
 from ganbench.evaluation import outcomes, success
 from ganbench.evaluation.outcomes import DEFAULT, Thresholds, Trajectory
@@ -135,7 +136,7 @@ class LiveDisplay:
         """Show which baseline is scored before the training; the clock of the training starts after it."""
         line = f"calibrating {event.dataset}: {event.sampler}"
         if event.error:
-            self.print_line(f"{event.dataset}: the untrained baselines could not be scored: {event.error}")
+            self.print_line(f"{event.dataset}: the untrained baselines could not be scored: {find_reason(event.error)}")
         elif event.caution:
             self.print_line(f"caution: dataset {event.dataset!r}: {event.caution}")
             return
@@ -161,7 +162,7 @@ class LiveDisplay:
         diverged = has_diverged(record, self.limits)
         if record.status not in TRAINED:
             status.shortfalls[record.status] += 1
-            error = (record.error.splitlines() or ["no message"])[-1]
+            error = find_reason(record.error) or "no message"
             trial = f"{labels['method']}, {labels['architecture']}, seed {record.trial.seed}"
             self.print_line(f"{record.status.replace('-', ' ')}: {trial}: {error}")
         elif diverged:

@@ -19,9 +19,11 @@ DAMAGED = (
     "The file is damaged: move it away and run the suite again, or restore a copy. "
     "`ganbench run SUITE --fresh` keeps it under another name and starts afresh."
 )
+MOVED = "It was deleted or moved while it was in use. Put it back, or run the suite again, which trains what was in it."
 REMEDIES = {
     "SQLITE_NOTADB": DAMAGED,
     "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_READONLY_DBMOVED": MOVED,
     "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
     "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
     "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
@@ -85,6 +87,8 @@ def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
+            if not file.is_file():  # SQLite would go on in the deleted file, and nobody would ever see what it stored
+                raise GanbenchError(f"{file}: {MOVED}")
     except IntegrityError:
         raise  # two scores of one name, for example: a bug of ganbench, nothing to mend on the disk
     except DatabaseError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import UNTRAINED, Record, make_storable
 from ganbench.api.trials import Batch
-from ganbench.errors import GanbenchError, shorten, unknown_name
+from ganbench.errors import GanbenchError, bound_error, shorten, unknown_name
 from ganbench.escaping import is_unicode
 from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
@@ -230,10 +230,15 @@ def train_and_store(
 
 
 def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
-    """Return the records of a batch as they are stored, with the facts of the run; a record's own facts override."""
+    """Return the records of a batch as they are stored, with the facts of the run; a record's own facts override.
+
+    A very long error is cut, since whatever a plugin raises comes here.
+    """
     batch_facts = {**facts, "attempts": event.attempts}
-    storable = map(make_storable, event.records)
-    return [replace(record, facts={**batch_facts, **record.facts}) for record in storable]
+    return [
+        replace(record, error=bound_error(record.error), facts={**batch_facts, **record.facts})
+        for record in map(make_storable, event.records)
+    ]
 
 
 def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:

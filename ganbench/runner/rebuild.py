@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, find_reason
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
 from ganbench.results.store import Store
 
@@ -43,16 +43,12 @@ def restore_members(detail: dict[str, Any]) -> tuple[Trial, ...]:
     labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
     trial = restore_trial(detail["content"], labels)
     if "members" not in detail["composition"]:
+        reason = find_reason(detail["error"])
         raise GanbenchError(
-            f"trial {detail['key'][:12]} did not complete its training ({detail['status']}: {last_line(detail)}). "
+            f"trial {detail['key'][:12]} did not complete its training ({detail['status']}: {reason}). "
             f"`ganbench run SUITE --retry {detail['status']}` trains it again."
         )
     return tuple(replace(trial, seed=seed) for seed in detail["composition"]["members"])
-
-
-def last_line(detail: dict[str, Any]) -> str:
-    """Return the last line of a record's error, "" where it has none."""
-    return detail["error"].strip().rpartition("\n")[2]
 
 
 def choose_device(detail: dict[str, Any]) -> str:
@@ -85,7 +81,9 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> Re
     members = restore_members(detail)
     files = {member.key: read_generator(store, member.key) for member in members}
     if not files.get(key):
-        raise GanbenchError(last_line(detail) or "its generator is missing, or is not the file that was stored.")
+        raise GanbenchError(
+            find_reason(detail["error"]) or "its generator is missing, or is not the file that was stored."
+        )
     measurement = Measurement(metrics=(), samples=samples)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
     training = prepare(batch, plugins, devices.configure(choose_device(detail)))

@@ -106,7 +106,9 @@ def is_out_of_memory(error: Exception) -> bool:
     """Return whether an exception means that memory ran out: Python's, CUDA's, or that of torch's CPU allocator."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(message in str(error) for message in ALLOCATOR_MESSAGES)
+    if type(error) is not RuntimeError:  # a plugin's own class may not even be able to say what it means
+        return False
+    return any(message in str(error) for message in ALLOCATOR_MESSAGES)
 
 
 def describe_error(error: Exception) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.records import TRAINED, UNTRAINED
+from ganbench.errors import find_reason
 from ganbench.evaluation.outcomes import OUTCOMES
 from ganbench.statistics.outcome_table import trial_outcomes
 
@@ -43,7 +44,8 @@ def count_outcomes(frames: Frames) -> pd.DataFrame:
 
 
 def count_failures(frames: Frames) -> pd.DataFrame:
-    """Count the trials that failed or timed out by their error message: dataset, method, status, error, n."""
+    """Count the trials that failed or timed out by the reason: dataset, method, status, error, n."""
     failed = frames.trials[frames.trials["status"].isin(UNTRAINED)]
+    failed = failed.assign(error=failed["error"].map(find_reason))
     groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)
     return groups.size().rename("n").reset_index()

@@ -87,3 +87,16 @@ def test_a_term_that_is_not_one_number_fails_by_its_name_and_a_constant_is_one(m
     with pytest.raises(GanbenchError, match=r"^'mine': for the critic it returned None"):
         train_with(lambda play: None)
     train_with(lambda play: 0.5)
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+@pytest.mark.parametrize("player", ["critic", "generator"])
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(torch.Tensor.detach, "has no gradient"), (lambda loss: loss * 1j, "is a complex number")]
+)
+def test_a_loss_without_a_gradient_is_named_with_its_player(spoil, words: str, player: str, mode: str) -> None:
+    functions = {"critic": W.critic, "generator": W.generator}
+    constant = {player: lambda real, fake: spoil(functions[player](real, fake))}
+    program = Program(objective=Objective(**{**functions, **constant}), loss_name="loss 'flat'")
+    with pytest.raises(GanbenchError, match=f"^loss 'flat': the {player}'s loss {words}"):
+        list(make_training(program, mlp(), ring(), mode=mode, steps=1).run())

@@ -17,6 +17,7 @@ import pytest
 from ganbench import GanbenchError
 from ganbench.api.events import Event, Finished, Lost, Progress, Started
 from ganbench.api.trials import Batch
+from ganbench.errors import find_reason
 
 from ganbench_plugins.executors import in_process, local
 from tests.support import executor_work as works
@@ -85,11 +86,18 @@ def test_without_batches_there_are_no_events(run: Run) -> None:
 
 
 def test_the_in_process_executor_does_not_catch_ctrl_c() -> None:
-    def raise_interrupt(batch: Batch, report: works.Report) -> list[Any]:
-        raise KeyboardInterrupt
-
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        list(in_process.build()(raise_interrupt, [make_batch("one")]))
+        list(in_process.build()(lambda batch, report: signal.raise_signal(signal.SIGINT), [make_batch("one")]))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, works.NotAnException])
+def test_whatever_a_plugin_raises_is_the_loss_of_its_batch(run: Run, error: type[BaseException]) -> None:
+    work = partial(works.act_if_bad, partial(works.raise_new, error))
+    events = list(run(work, [make_batch("bad"), make_batch("good")]))
+    assert outcomes(events) == {"bad": "failed", "good": "finished"}
+    assert find_reason(find_loss(events).error).rpartition(".")[2] == f"{error.__name__}: planted"
 
 
 @pytest.mark.parametrize(
@@ -130,12 +138,6 @@ def test_a_worker_that_its_batch_has_changed_is_replaced_and_no_attempt_is_count
     for i, end in enumerate(ends):
         if works.name_of(end.batch).startswith("bad"):
             assert workers[i] not in workers[i + 1 :]
-
-
-def test_work_that_raises_system_exit_is_lost_and_its_worker_goes_on() -> None:
-    events = list(local.build(jobs=1)(works.raise_system_exit_if_bad, [make_batch("bad"), make_batch("good")]))
-    assert outcomes(events) == {"bad": "failed", "good": "finished"}
-    assert "SystemExit" in find_loss(events).error
 
 
 def test_a_batch_that_exceeds_its_time_limit_is_lost_and_the_others_go_on() -> None:

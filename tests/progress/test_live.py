@@ -158,9 +158,8 @@ def test_what_is_odd_about_a_dataset_is_printed_at_once(terminal: bool) -> None:
 def test_failed_and_timed_out_trials_are_printed_and_counted() -> None:
     show = DisplayUnderTest(work := [batch("a", 0), batch("a", 1)])
     show.send(1, Finished(work[0], tuple(record(t, status="timed-out", error="no end") for t in work[0].trials)))
-    show.send(
-        2, Finished(work[1], tuple(record(t, status="failed", error="boom\nValueError: x") for t in work[1].trials))
-    )
+    error = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    boom\nValueError: x\n\''
+    show.send(2, Finished(work[1], tuple(record(t, status="failed", error=error) for t in work[1].trials)))
     assert show.display.refresh_status().describe_shortfalls() == "2 failed, 2 timed out"
     assert "timed out: a, mlp-0, seed 0: no end" in show.text
     assert "failed: a, mlp-1, seed 1: ValueError: x" in show.text

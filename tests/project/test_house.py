@@ -27,7 +27,7 @@ TORCH_AT_IMPORT = {"engine", "evaluation", "testing"}
 TORCH_WHEN_CALLED = {"ganbench.engine.numerics", "ganbench.evaluation.outcomes", "ganbench.evaluation.success"}
 TORCH_WHEN_CALLED |= {"ganbench.evaluation.trivial_thresholds"}
 """Modules that reading results needs. They import torch only in functions, although their package imports it."""
-HEAVY = {"torchvision", "torch_fidelity", "sklearn", "ot", "scipy", "pandas", "matplotlib", "pebble"}
+HEAVY = {"torchvision", "torch_fidelity", "sklearn", "ot", "scipy", "pandas", "matplotlib"}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 320, 60
 COINCIDENCES = {("api", "linear"), ("suite", "linear")}  # a shape of schedules, and an architecture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing.spawn
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import torch
 from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
 from ganbench.api.events import Lost
+from ganbench.cli import main
 from ganbench.results.store import Store, read
 from ganbench.runner.driver import make_lost_records, read_suite, run_events
 from ganbench.runner.settings import Settings
@@ -203,6 +205,33 @@ def test_a_run_killed_between_batches_resumes_to_the_scores_of_an_undisturbed_ru
         after.scores.sort_values(["key", "name", "step"], ignore_index=True),
         undisturbed.scores.sort_values(["key", "name", "step"], ignore_index=True),
     )
+
+
+def test_a_script_without_a_main_guard_trains_in_workers_and_again_has_nothing_to_do(tmp_path):
+    question = tiny_suite(methods=["ns-gan"], seeds=1, success=None)
+    script = f"import ganbench; frames = ganbench.run({question!r}, results='r', jobs=1)\n"
+    (tmp_path / "script.py").write_text(script + "print(list(frames.trials['status']), list(frames.trials['error']))")
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert (ended.stdout, ended.stderr, ended.returncode) == ("['completed'] ['']\n", "", 0)
+    with Store(tmp_path / "r", readonly=True) as store:
+        assert [run.trained for run in store.history()] == [1, 0]
+
+
+def test_workers_that_cannot_be_started_end_the_run_with_one_error_and_no_trial(tmp_path, monkeypatch, capsys):
+    (tmp_path / "s.toml").write_text(
+        'question = "Any?"\nmethods = ["ns-gan"]\nbudget = {generator_steps = 4, batch_size = 8, snapshots = 1}\n'
+        '[[dataset]]\nname = "ring"\n'
+    )
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/no/such/python")
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(tmp_path / "s.toml"), "--jobs", "1", "--results", str(tmp_path / "r")])
+    assert ended.value.code == 1
+    last = capsys.readouterr().err.rpartition("ganbench: ")[2]
+    assert last.startswith("no worker can be started: 3 in a row ended before they began a batch.")
+    assert "--jobs 0" in last
+    with Store(tmp_path / "r", readonly=True) as store:
+        assert not store.known()
 
 
 def test_progress_in_this_process_is_reported_before_its_batch_ends(tmp_path):

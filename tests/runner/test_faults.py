@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
 import ganbench
 import pandas as pd
 import pytest
-from ganbench import plan, registry
+from ganbench import GanbenchError, plan, registry
+from ganbench.api.events import Finished, Started
+from ganbench.errors import LONGEST_ERROR, find_reason
 from ganbench.plan.plan import halve
 from ganbench.results.files import checkpoint_path, list_checkpoints
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
+from ganbench.runner.driver import run_events
+from ganbench.runner.settings import Settings
 from ganbench.runner.worker import Job
+from ganbench.statistics.outcome_counts import count_failures
 from ganbench.statistics.outcome_table import trial_outcomes
 
 from tests.support import faulty_plugins as faults
@@ -75,6 +84,66 @@ def test_a_trial_whose_loss_raises_later_keeps_its_earlier_scores_and_the_end_of
     assert {"modes", "high-quality"} <= set(scores["name"])
 
 
+def delete_database(folder: Path) -> None:
+    (folder / "results.sqlite").unlink()
+
+
+def empty_database(folder: Path) -> None:
+    (folder / "results.sqlite").write_bytes(b"")
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (delete_database, r"results.sqlite: .*was deleted or moved while it was in use"),
+        (shutil.rmtree, "cannot be written"),
+        (empty_database, "results.sqlite: no such table"),
+    ],
+)
+def test_results_that_are_deleted_under_a_run_end_it_in_one_sentence(
+    tmp_path: Path, harm: Callable[[Path], None], words: str, jobs: int
+) -> None:
+    asked = ganbench.suite.parse(tiny_suite.suite(success=None, seeds=1))
+    events = run_events(asked, Settings(results=tmp_path / "r", jobs=jobs))
+    next(event for _, event in events if isinstance(event, Finished))
+    harm(tmp_path / "r")
+    with pytest.raises(GanbenchError, match=words) as raised:
+        list(events)
+    assert "\n" not in str(raised.value)
+    events.close()
+    assert not active_children()
+
+
+def test_results_that_are_deleted_before_the_first_record_are_missed_too(tmp_path: Path) -> None:
+    """SQLite itself would store the first records in the deleted file."""
+    asked = ganbench.suite.parse(tiny_suite.suite(success=None, seeds=1))
+    events = run_events(asked, Settings(results=tmp_path / "r", jobs=0))
+    next(event for _, event in events if isinstance(event, Started))
+    delete_database(tmp_path / "r")
+    with pytest.raises(GanbenchError, match="was deleted or moved while it was in use"):
+        list(events)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_what_is_kept_of_an_error_has_a_bound_and_its_reason(tmp_path: Path, jobs: int) -> None:
+    reasons = {
+        "raises-millions": "ValueError: xxx",
+        "raises-unprintable": "Unprintable: <exception str() failed>",
+        "raises-base": "NotAnException: planted",
+        "exits": "SystemExit: 5",
+        "interrupts": "KeyboardInterrupt",
+    }
+    method = [{"name": loss, "from": "ns-gan", "loss": loss} for loss in reasons]
+    frames = run(tmp_path / "r", suite(method=method, methods=["ns-gan"], seeds=1), jobs=jobs)
+    errors = frames.trials.set_index("method")["error"]
+    assert errors.pop("ns-gan") == ""
+    for loss, reason in reasons.items():
+        assert reason in find_reason(errors[loss]), loss
+        assert len(errors[loss]) < LONGEST_ERROR + 100
+    assert set(count_failures(frames)["n"]) == {1}
+
+
 @pytest.mark.parametrize(("space", "outcome"), [("not-a-number", "non-finite"), ("constant", "collapsed")])
 def test_a_generator_that_returns_nan_or_a_single_sample_is_a_row_with_its_outcome(
     tmp_path: Path, space: str, outcome: str
@@ -116,7 +185,7 @@ def test_a_half_that_is_killed_goes_on_from_its_own_checkpoint(tmp_path: Path, m
 
     def save_or_die(job: Job, *parts: Any) -> Any:
         if written.count([3, 4]) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         written.append([trial.seed for trial in job.batch.trials])
         return save_state(job, *parts)
 

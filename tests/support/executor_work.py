@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -62,8 +61,16 @@ def act_if_bad(act: Callable[[], None], batch: Batch, report: Report) -> list[Re
 
 exit_if_bad = partial(act_if_bad, partial(os._exit, 3))
 exit_cleanly_if_bad = partial(act_if_bad, partial(os._exit, 0))
-raise_system_exit_if_bad = partial(act_if_bad, sys.exit)
 segfault_if_bad = partial(act_if_bad, partial(ctypes.string_at, 0))
+
+
+class NotAnException(BaseException):
+    """An error that `except Exception` does not catch."""
+
+
+def raise_new(error: type[BaseException]) -> None:
+    """Raise an error of this class."""
+    raise error("planted")
 
 
 def kill_this_process() -> None:

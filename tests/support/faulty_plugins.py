@@ -28,6 +28,30 @@ def raise_error() -> None:
     raise ArithmeticError("the loss raises")
 
 
+class Unprintable(RuntimeError):
+    """An error that cannot say what it means, and cannot be pickled either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unpicklable = lambda: None
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class NotAnException(BaseException):
+    """An error that `except Exception` does not catch."""
+
+
+def raising(make: Callable[[], BaseException]) -> Callable[[], Objective]:
+    """Build the non-saturating loss that raises an error in the middle of training."""
+
+    def fail() -> None:
+        raise make()
+
+    return failing_loss(fail, after=STEPS // 2 + 1)
+
+
 def failing_loss(fail: Callable[[], None], after: int = 0) -> Callable[[], Objective]:
     """Build the non-saturating loss; from the critic's call number `after` + 1 on it calls `fail`."""
 
@@ -99,6 +123,11 @@ def ganbench_losses() -> Iterator[Offer]:
     """Offer losses that kill their worker, hang, or raise."""
     yield Offer("kills-worker", failing_loss(kill_worker), "Kills its process.")
     yield Offer("hangs", failing_loss(hang), "Never returns.")
+    yield Offer("raises-millions", raising(lambda: ValueError(5_000_000 * "x")), "Raises with a very long message.")
+    yield Offer("raises-unprintable", raising(Unprintable), "Raises an error that cannot be printed.")
+    yield Offer("raises-base", raising(lambda: NotAnException("planted")), "Raises what is no Exception.")
+    yield Offer("exits", raising(lambda: SystemExit(5)), "Calls sys.exit.")
+    yield Offer("interrupts", raising(KeyboardInterrupt), "Raises KeyboardInterrupt by itself.")
     yield Offer("raises", failing_loss(raise_error, after=STEPS // 2 + 1), "Raises in the middle of training.")
 
 

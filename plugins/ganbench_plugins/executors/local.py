@@ -1,49 +1,77 @@
 """Batches in worker processes of this machine: spawned, with one thread each; no worker outlives its driver.
 
-Pebble manages the workers: it replaces those that died and stops those that exceed the time limit. It transports only
-numbers and bytes: what cannot be pickled becomes an event here, because pebble's pool would hang on it.
+Every worker has a pipe of its own, so what happens to one worker touches no other: it is replaced, and the rest go on.
 """
 
 from __future__ import annotations
 
+import atexit
 import pickle
 import signal
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, replace
+from math import inf
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import monotonic
 
-from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, Started, hookimpl
+from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, RunFailed, Started, hookimpl
 
-from ganbench_plugins.executors.process import REPLACE_ME, WorkerContext, initialise_worker, log_path, run_task
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from pebble import ProcessPool
+from ganbench_plugins.executors.process import Word, Worker, log_path, read_end, serve, shorten_log
 
 Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
 
 POLL_INTERVAL = 0.1
-"""Seconds between two checks by the driver for batches that have ended."""
+"""Seconds between two checks by the driver for workers that exceed the time limit."""
 ATTEMPTS = 2
 """Workers that may die with a batch before it is lost: the kernel may kill one for the memory that others use."""
-QUOTED_CHARACTERS = 2000
-"""Characters at the end of a worker's log that an error message quotes."""
+STARTS = 3
+"""Workers for each job that may end, one after another, before any begins a batch; then the run ends."""
+QUOTED_BYTES = 2000
+"""Bytes at the end of a worker's log that an error message quotes."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A batch, pickled together with its work, and the number of workers that began it, counting the next one."""
+
+    batch: Batch
+    pickled: bytes
+    attempts: int = 1
 
 
 @dataclass
-class Task:
-    """A batch in the pool, the number of times it was submitted, and the worker that began it (0: none yet)."""
+class Job:
+    """A worker, the driver's end of its pipe, and the task that it was sent."""
 
-    batch: Batch
-    future: Future[bytes]
-    attempts: int = 1
-    worker: int = 0
+    worker: Worker
+    pipe: Connection
+    ready: bool = False
+    task: Task | None = None
+    begun: bool = False
+    deadline: float = 0.0
+    last_words: str = ""
+    deaf: bool = False
+    """Whether the pipe is closed at the other end."""
+
+    def stop(self) -> None:
+        """Kill the worker if it still runs, and wait until it has ended."""
+        self.worker.kill()
+        self.worker.join()
+        self.pipe.close()
+
+    def describe_end(self) -> str:
+        """Return how the worker ended: by which signal, or with which exit code."""
+        code = self.worker.exitcode
+        if code is None:
+            return "its worker closed the connection to this process"
+        if code < 0:
+            return f"its worker was killed by {signal.Signals(-code).name}"
+        return f"its worker ended with exit code {code}"
 
 
 def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
@@ -51,8 +79,9 @@ def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callabl
 
     Workers write what they and their libraries print to the file `log`, in whose path "{process}" stands for the number
     of the worker's process. They start when the function is called, and stop when the events end or are closed. If a
-    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. Raises
-    GanbenchError for options out of range.
+    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. A worker that dies
+    while it waits is replaced. Raises GanbenchError for options out of range, and the events raise RunFailed if no
+    worker can be started.
     """
     if jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
@@ -90,143 +119,164 @@ class Events(Iterator[Event]):
 
 
 class WorkerPool:
-    """The workers of one run, and the tasks that they have not finished yet."""
+    """The workers of one run, and the queue of the next task and of those whose workers died.
+
+    `fruitless` counts the workers that ended before they began a task, since the last one that began; `last_words` is
+    why the last of them ended.
+    """
 
     def __init__(self, jobs: int, timeout: float | None, log: str, work: Work) -> None:
-        self.jobs, self.timeout, self.log, self.work = jobs, timeout, log, work
-        self.context = WorkerContext()
-        self.reader, self.writer = self.context.Pipe(duplex=False)
-        self.pool = self.start_pool()
-        self.tasks: dict[int, Task] = {}
+        self.size, self.timeout, self.log, self.work = jobs, timeout, log, work
+        try:
+            self.pickled_work = pickle.dumps(work)
+        except Exception:
+            self.pickled_work = b""  # `fill_queue` reports this for every batch
+        self.jobs: list[Job] = []
+        self.queue: deque[Task] = deque()
+        self.fruitless, self.last_words = 0, ""
 
     def __enter__(self) -> WorkerPool:
+        """Start the workers; they stop at the latest when this process exits."""
+        atexit.register(self.stop)
+        self.start_workers()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let idle workers exit by themselves, so that they clean up; stop workers that still have tasks."""
-        if not self.tasks and self.pool.active:
-            self.pool.close()
-            self.pool.join()
-        else:
-            stop_pool(self.pool)
-        self.reader.close()
-        self.writer.close()
+        """Stop the workers, even in the middle of a task."""
+        atexit.unregister(self.stop)
+        self.stop()
 
-    def start_pool(self) -> ProcessPool:
-        """Return a pool whose workers have begun to start."""
-        from pebble import ProcessPool
+    def stop(self) -> None:
+        """Stop all workers at once."""
+        for job in self.jobs:
+            job.worker.kill()
+        while self.jobs:
+            self.jobs.pop().stop()
 
-        try:
-            work = pickle.dumps(self.work)
-        except Exception:
-            work = b""  # `submit` reports this for every batch
-        start = (self.writer, self.log, work)
-        pool = ProcessPool(self.jobs, initializer=initialise_worker, initargs=start, context=self.context)
-        with suppress(RuntimeError):  # `submit` reports it
-            _ = pool.active  # reading this starts the workers
-        return pool
+    def start_workers(self) -> None:
+        """Start the workers that are missing, unless too many ended before they began a task."""
+        while len(self.jobs) < self.size and self.fruitless < STARTS * self.size:
+            pipe, other_end = connection.Pipe()
+            worker = Worker(target=serve, args=(other_end, self.log, self.pickled_work))
+            try:
+                worker.start()
+            except OSError as error:
+                self.fruitless, self.last_words = self.fruitless + 1, f"{type(error).__name__}: {error}"
+                pipe.close()
+                return
+            finally:
+                other_end.close()
+            self.jobs.append(Job(worker, pipe))
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
-        """Yield the events of all batches until every batch has ended."""
-        numbered = enumerate(batches)
-        while True:
-            # Two tasks per worker: its next task is ready, and thousands of batches are not pickled at once.
-            for number, batch in islice(numbered, 2 * self.jobs - len(self.tasks)):
-                yield from self.submit(number, batch)
-            if not self.tasks:
-                return
-            yield from self.read_messages(POLL_INTERVAL)
-            broken = not self.pool.active
-            for number in [number for number, task in self.tasks.items() if broken or task.future.done()]:
-                yield from self.read_messages()  # sent before the worker ended
-                task = self.tasks.pop(number)
-                if task.worker == 0 and exit_code(task.future) == REPLACE_ME:  # its worker never began it
-                    yield from self.submit(number, task.batch, task.attempts)
-                elif task.attempts < ATTEMPTS and has_worker_died(task.future):
-                    yield from self.submit(number, task.batch, task.attempts + 1)
-                else:
-                    yield self.build_end_event(task)
+        """Yield the events of all batches until every batch has ended; raise RunFailed if no worker can be started."""
+        yield from self.fill_queue(batches)
+        while self.queue or any(job.task for job in self.jobs):
+            if self.queue:
+                self.start_workers()
+            if not self.jobs and self.fruitless >= STARTS * self.size:
+                raise self.explain_failure()
+            events = self.listen()
+            for job in self.jobs:
+                if self.queue and job.ready and job.task is None:
+                    self.send(job, self.queue.popleft())
+                    yield from self.fill_queue(batches)
+            yield from events  # while they are handled, the workers do their next tasks
 
-    def submit(self, number: int, batch: Batch, attempts: int = 1) -> Iterator[Event]:
-        """Send a batch to the pool, or to a new pool if this one broke; yield Lost if it cannot be sent."""
+    def fill_queue(self, batches: Iterator[Batch]) -> Iterator[Lost]:
+        """Put the next batch into an empty queue, if there is one; yield Lost for batches that cannot be sent."""
+        while not self.queue and (batch := next(batches, None)) is not None:
+            try:
+                self.queue.append(Task(batch, pickle.dumps((self.work, batch))))
+            except Exception as error:
+                yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
+
+    def send(self, job: Job, task: Task) -> None:
+        """Send a task to a worker that waits; its time limit begins."""
+        job.task, job.deadline = task, monotonic() + (self.timeout or inf)
+        with suppress(OSError):  # it has just died: `listen` finds that out
+            job.pipe.send_bytes(task.pickled)
+
+    def listen(self) -> list[Event]:
+        """Wait a moment for messages; return what workers report, and the ends of those that died or took too long."""
+        events: list[Event] = []
+        connection.wait([each for job in self.jobs for each in (job.pipe, job.worker.sentinel)], POLL_INTERVAL)
+        for job in list(self.jobs):
+            has_ended = not job.worker.is_alive()  # asked before its messages are read, so that none is missed
+            events += self.read_messages(job)
+            shorten_log(log_path(self.log, job.worker.pid or 0), job.task.batch.label if job.task else "")
+            if job.task is not None and monotonic() > job.deadline:
+                reason = f"not finished after {self.timeout:g} seconds" + self.quote_log(job)
+                events.append(Lost(job.task.batch, "timed-out", reason, attempts=job.task.attempts))
+                self.remove(job)
+            elif has_ended or job.deaf:
+                events += self.handle_death(job)
+        return events
+
+    def read_messages(self, job: Job) -> Iterator[Event]:
+        """Yield what a worker has reported; replace it if its task changed its process."""
         try:
-            task = pickle.dumps((self.work, batch))
-        except Exception as error:
-            yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
-            return
-        if not self.pool.active:
-            stop_pool(self.pool)
-            self.pool = self.start_pool()
-        try:
-            future = self.pool.schedule(run_task, args=(number, task), timeout=self.timeout)
-        except RuntimeError as error:
-            yield Lost(batch, "failed", f"no worker could be started: {error.__cause__ or error}", attempts=attempts)
-        else:
-            self.tasks[number] = Task(batch, future, attempts)
+            while job in self.jobs and job.pipe.poll():
+                match job.pipe.recv():
+                    case (Word.READY,):
+                        job.ready = True
+                    case (Word.UNABLE, str(reason)):
+                        job.last_words = reason
+                    case (Word.BEGUN,) if job.task:
+                        job.begun, self.fruitless = True, 0
+                        yield Started(job.task.batch)
+                    case (Word.PROGRESS, step, steps) if job.task:
+                        yield Progress(job.task.batch, step, steps)
+                    case (Word.ENDED, bytes(result)) if job.task:
+                        yield self.end_task(job, job.task, result)
+        except (EOFError, OSError):
+            job.deaf = True
 
-    def read_messages(self, wait: float = 0.0) -> Iterator[Event]:
-        """Yield what the workers have reported; wait up to `wait` seconds for the first message."""
-        while self.reader.poll(wait):
-            wait = 0.0
-            message: tuple[int, ...] = self.reader.recv()
-            task = self.tasks.get(message[0])
-            match message:
-                case _, worker if task:
-                    task.worker = worker
-                    yield Started(task.batch)
-                case _, step, steps if task:
-                    yield Progress(task.batch, step, steps)
-
-    def build_end_event(self, task: Task) -> Event:
+    def end_task(self, job: Job, task: Task, result: bytes) -> Event:
         """Return the event of a task's end: Finished with its records, or Lost with the reason."""
-        from pebble import ProcessExpired
-
-        lost = partial(Lost, task.batch, "failed", attempts=task.attempts)
-        if not task.future.done():
-            return lost("the worker pool broke; see the stderr of the driver for the reason")
+        job.task, job.begun = None, False
         try:
-            result: Any = pickle.loads(task.future.result())
-        except TimeoutError:
-            reason = f"not finished after {self.timeout:g} seconds" + self.quote_log(task.worker)
-            return Lost(task.batch, "timed-out", reason, attempts=task.attempts)
-        except ProcessExpired as error:
-            return lost(describe_exit(error.pid, error.exitcode) + self.quote_log(error.pid))
+            records = pickle.loads(result)
         except Exception as error:
-            return lost(f"{type(error).__name__}: {error}" + self.quote_log(task.worker))
-        return lost(result) if isinstance(result, str) else Finished(task.batch, result, attempts=task.attempts)
+            records = f"{type(error).__name__}: {error}"
+        if isinstance(records, str):
+            return Lost(task.batch, "failed", records, attempts=task.attempts)
+        if any("process_changes" in record.facts for record in records):
+            self.remove(job)
+        return Finished(task.batch, records, attempts=task.attempts)
 
-    def quote_log(self, worker: int) -> str:
-        """Return the end of what a worker wrote to its log about its batch, on a new line; "" without a log."""
-        try:
-            text = log_path(self.log, worker).read_text(errors="replace")
-        except OSError:
-            return ""
-        return "\n" + text.rpartition("\n== ")[2][-QUOTED_CHARACTERS:]
+    def handle_death(self, job: Job) -> Iterator[Event]:
+        """Put the task of a worker that died first in the queue; yield Lost if it has killed too many."""
+        job.worker.join(POLL_INTERVAL)  # a pipe closes just before its process ends
+        end = job.describe_end()
+        self.remove(job)
+        if not job.begun:
+            self.fruitless, self.last_words = self.fruitless + 1, job.last_words or end + self.quote_log(job)
+        if job.task is None:
+            return
+        if not job.begun:
+            self.queue.appendleft(job.task)
+        elif job.task.attempts < ATTEMPTS:
+            self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
+        else:
+            yield Lost(job.task.batch, "failed", end + self.quote_log(job), attempts=job.task.attempts)
 
+    def remove(self, job: Job) -> None:
+        """Stop a worker; `start_workers` replaces it if there is more to do."""
+        self.jobs.remove(job)
+        job.stop()
 
-def has_worker_died(future: Future[bytes]) -> bool:
-    """Return whether a task ended because its worker died."""
-    from pebble import ProcessExpired
+    def explain_failure(self) -> RunFailed:
+        """Return the error for workers of which none begins a batch."""
+        return RunFailed(
+            f"no worker can be started: {self.fruitless} in a row ended before they began a batch. The last one: "
+            f"{self.last_words}\nTry fewer workers, such as --jobs 1, or train in this process: --jobs 0."
+        )
 
-    return future.done() and not future.cancelled() and isinstance(future.exception(), ProcessExpired)
-
-
-def exit_code(future: Future[bytes]) -> int | None:
-    """Return the exit code of the worker that died with a task, None if none did."""
-    return getattr(future.exception(), "exitcode", None) if has_worker_died(future) else None
-
-
-def describe_exit(worker: int, code: int | None) -> str:
-    """Return how a worker ended: by which signal, or with which exit code."""
-    if code and code < 0:
-        return f"worker {worker} was killed by {signal.Signals(-code).name}"
-    return f"worker {worker} ended with exit code {code or 0}"
-
-
-def stop_pool(pool: ProcessPool) -> None:
-    """Stop the workers of a pool and wait until they have exited."""
-    pool.stop()
-    pool.join()
+    def quote_log(self, job: Job) -> str:
+        """Return the end of what a worker wrote to its log about its task, on new lines; "" without a log."""
+        text = read_end(log_path(self.log, job.worker.pid or 0), QUOTED_BYTES).rpartition("\n== ")[2]
+        return f"\nThe log of worker {job.worker.pid} ends:\n{text}" if text.strip() else ""
 
 
 @hookimpl

@@ -12,42 +12,46 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, parent_process
+from enum import IntEnum
+from multiprocessing import connection, parent_process, spawn
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 THREADED_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 """Libraries whose number of threads is the environment variable <NAME>_NUM_THREADS."""
 REPORT_INTERVAL = 0.1
 """Seconds between two progress messages."""
-REPLACE_ME = 87
-"""The exit code of a worker that leaves its next task to another: its process was changed by the task before."""
 
-_driver: Connection
-"""In a worker: the pipe on which it reports to its driver. A global, because pebble keeps no state between tasks."""
-_changed = False
-"""In a worker: whether a task changed its process, by the fact `process_changes` of its records."""
+LOG_BYTES = 10_000_000
+"""Bytes that a worker's log may have; of a longer one only the end is kept."""
+KEPT_BYTES = 2000
+"""Bytes at the end of a log that became too long that are kept."""
+
+
+class Word(IntEnum):
+    """What a message of a worker says, as its first element; the comments say what follows it."""
+
+    READY = 0
+    UNABLE = 1  # the reason
+    BEGUN = 2
+    PROGRESS = 3  # the step, and the number of steps
+    ENDED = 4  # what `do_task` returns
 
 
 class Worker(SpawnProcess):
-    """A process that starts with one thread per numerical library and ignores Ctrl-C."""
+    """A process that starts with one thread per numerical library, ignores Ctrl-C, and never imports the user's script.
+
+    So a script needs no `if __name__ == "__main__"`. What the worker is given must be importable from other modules.
+    """
+
+    starting = threading.Lock()
 
     def start(self) -> None:
         """Start with the environment it needs, because libraries read it only once, when they are imported."""
-        with limit_threads(), block_sigint():
+        with self.starting, limit_threads(), block_sigint(), hide_main_module():
             super().start()
-
-    @property
-    def exitcode(self) -> int | None:
-        """The exit code, but None for 0: after an exit code of 0 pebble would wait for a result for ever."""
-        return super().exitcode or None
-
-
-class WorkerContext(SpawnContext):
-    """The spawn context whose processes are workers."""
-
-    Process = Worker
 
 
 @contextmanager
@@ -75,24 +79,50 @@ def block_sigint() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def initialise_worker(driver: Connection, log: str, work: bytes) -> None:
-    """Make a new process a worker: set its log, its pipe to the driver and its exit with the driver; import `work`."""
-    global _driver
-    _driver = driver
-    # Pebble's handler would run only after a long kernel returns to Python; the worker must stop at once.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+@contextmanager
+def hide_main_module() -> Iterator[None]:
+    """Let processes that start inside not import the main module: a script would run its own start again in each."""
+    whole = spawn.get_preparation_data
+
+    def without_main(name: str) -> dict[str, Any]:
+        return {key: value for key, value in whole(name).items() if not key.startswith("init_main")}
+
+    spawn.get_preparation_data = without_main
     try:
-        file = os.open(log_path(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    except FileNotFoundError:
-        os._exit(1)  # the driver has ended meanwhile, and removed the folder of the logs
+        yield
+    finally:
+        spawn.get_preparation_data = whole
+
+
+def serve(driver: Connection, log: str, work: bytes) -> None:
+    """Do the tasks that the driver sends, one after another, until it closes the pipe; import `work` before the first.
+
+    The worker first says READY or UNABLE, then of each task BEGUN, PROGRESS and ENDED.
+    """
+    try:
+        prepare_process(log)
+        if work:
+            pickle.loads(work)
+    except BaseException as error:
+        driver.send((Word.UNABLE, "".join(traceback.format_exception_only(error)).strip()))
+        os._exit(1)
+    driver.send((Word.READY,))
+    with suppress(EOFError):
+        while True:
+            task = driver.recv_bytes()
+            driver.send((Word.BEGUN,))
+            driver.send((Word.ENDED, do_task(driver, task)))
+
+
+def prepare_process(log: str) -> None:
+    """Send what this process and its libraries print to its log, and let it end with its driver."""
+    file = os.open(log_path(log, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
     threading.Thread(target=exit_with_driver, daemon=True).start()
-    with suppress(Exception):  # the first task reports it
-        pickle.loads(work)  # imports what the work needs, before the first task comes
 
 
 def exit_with_driver() -> None:
@@ -103,35 +133,54 @@ def exit_with_driver() -> None:
         os._exit(1)
 
 
-def run_task(number: int, task: bytes) -> bytes:
-    """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none.
-
-    A worker whose process was changed by its last task exits before it begins this one.
-    """
-    global _changed
-    if _changed:
-        os._exit(REPLACE_ME)
-    # One small write to a pipe is atomic (POSIX), so a worker killed while it sends leaves no lock behind.
-    _driver.send((number, os.getpid()))
+def do_task(driver: Connection, task: bytes) -> bytes:
+    """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none."""
     last_report = -REPORT_INTERVAL
 
     def report(step: int, steps: int) -> None:
         nonlocal last_report
         if (now := time.monotonic()) - last_report >= REPORT_INTERVAL or step == steps:
             last_report = now
-            _driver.send((number, step, steps))
+            driver.send((Word.PROGRESS, step, steps))
 
     try:
         work, batch = pickle.loads(task)
-        sys.stderr.write(f"\n== {batch.label}\n")
-        records = tuple(work(batch, report))
-        _changed = any("process_changes" in record.facts for record in records)
-        return pickle.dumps(records)
+        write_log(f"\n== {batch.label}\n")
+        return pickle.dumps(tuple(work(batch, report)))
     except BaseException:
-        sys.stderr.write(text := traceback.format_exc(limit=-8))
+        write_log(text := traceback.format_exc(limit=-8))
         return pickle.dumps(text)
+
+
+def write_log(text: str) -> None:
+    """Write to this worker's log, also where a task has closed or replaced `sys.stderr`."""
+    with suppress(OSError):
+        os.write(2, text.encode(errors="replace"))
 
 
 def log_path(log: str, worker: int) -> Path:
     """Return the path of the log of a worker, by its process id."""
     return Path(log.replace("{process}", str(worker)))
+
+
+def read_end(log: Path, size: int) -> str:
+    """Return the text at the end of a log, at most `size` bytes of it; "" where it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read(size).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def shorten_log(log: Path, label: str) -> None:
+    """Keep of a log that became too long only this label of a batch and its end: a plugin may print at each step.
+
+    The driver does it while the worker writes on: what is written in the same moment is lost.
+    """
+    with suppress(OSError):  # no log yet, or no log any more
+        if (size := log.stat().st_size) > LOG_BYTES:
+            end = read_end(log, KEPT_BYTES)
+            with log.open("a", errors="replace") as file:
+                file.truncate(0)
+                file.write(f"\n== {label}\n[... only the end of {size} bytes is kept ...]\n{end}")
