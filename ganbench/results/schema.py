@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from ganbench.api.records import Record
 from ganbench.api.trials import Trial, canonical_json, digest
 
 SCHEMA = 3
 """Raised when a table changes, with a step in `migrations.STEPS`; other versions are refused, never half understood."""
+
+RENAMED: Mapping[int, tuple[tuple[str, str, str], ...]] = MappingProxyType(
+    {2: (("trials", "asked", "content"), ("records", "died", "diverged_at"))}
+)
+"""The columns of each earlier schema version that the next one renamed: table, old name, new name."""
 
 METADATA = MetaData()
 
@@ -137,6 +145,11 @@ PROTOCOLS = Table(
     text_column("protocol"),
 )
 """The protocol by which each run scored a dataset; the dataset by its label."""
+
+
+def table_texts() -> list[str]:
+    """Return the SQL that makes each table of today's schema."""
+    return [str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in METADATA.sorted_tables]
 
 
 def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:

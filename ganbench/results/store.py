@@ -27,13 +27,16 @@ from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import integrity, recovery
-from ganbench.results.database import check_schema, connect, execute, transaction
+from ganbench.results.database import connect, create_tables, execute, transaction
 from ganbench.results.files import (
     DATABASE,
+    LARGEST_NETWORK,
     database_path,
+    find_database,
     hold_lock,
     make_folders,
     network_path,
+    read_regular,
     suite_path,
     write_file,
     write_network,
@@ -89,20 +92,18 @@ class Store:
     def open(self) -> Store:
         """Take the lock (for writing), connect, and check that the schema is ours."""
         with ExitStack() as undo:
-            if self.readonly and not self.file.is_file():
-                raise GanbenchError(f"{self.folder}: no results here. `ganbench run SUITE` makes them.")
-            if not self.readonly:
+            if self.readonly:
+                find_database(self.folder)
+            else:
                 make_folders(self.folder)
                 undo.enter_context(hold_lock(self.folder))
                 self.aside = recovery.set_aside(self.file, self.sound) if self.fresh else None
                 make_folders(self.folder)  # generators may have been put aside too
-            else:
-                integrity.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)
             undo.callback(self._engine.dispose)
             with transaction(self._engine, self.file) as connection:
-                check_schema(connection, self.file, self.readonly)
-                integrity.refuse_foreign(connection, self.file)
+                if not self.readonly:
+                    create_tables(connection)
             self._undo = undo.pop_all()
         return self
 
@@ -224,7 +225,10 @@ class Store:
         path = network_path(self.folder, detail["key"])
         if not detail["network"]:
             raise GanbenchError(f"{path}: this trial left no generator (its status: {detail['status']}).")
-        content = path.read_bytes() if path.is_file() else b""
+        try:
+            content = read_regular(path, self.folder, LARGEST_NETWORK)
+        except FileNotFoundError:
+            content = b""
         if hashlib.sha256(content).hexdigest() != detail["network"]:
             raise GanbenchError(f"{path}: missing or not the file that was stored. Train the trial again.")
         return content
