@@ -23,6 +23,17 @@ CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
         "direction": frozenset({"higher", "lower", "neutral"}),
     }
 )
+BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "seed": (0, 2**63 - 1),
+        "generator_steps": (1, 10**12),
+        "batch_size": (1, 10**7),
+        "diverged_at": (-1, 2**62),
+        "step": (0, 10**12),
+    }
+)
+"""The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`)."""
+
 KEY = re.compile("[0-9a-f]{64}")
 """The key of a trial or a batch: only such a text becomes a file name."""
 
@@ -44,6 +55,9 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
                 column not in WORDS and frame[column].dtype.kind not in "biuf"
             ):
                 raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
+        for column, (least, most) in BOUNDS.items():
+            if column in frame.columns and len(frame) and not frame[column].between(least, most).all():
+                raise GanbenchError(f"{file}: {column} in {name} is not within {least} and {most}. {NOT_OURS}")
         for column, allowed in CHOICES.items():
             odd = sorted(set(frame[column].unique()) - allowed) if column in frame.columns else []
             if odd:
@@ -51,8 +65,6 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
     for key in frames.trials["key"].unique():
         if not KEY.fullmatch(key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
-    if not isinstance(frames.suite, str):
-        raise GanbenchError(f"{file}: the stored suite is not a text. {NOT_OURS}")
 
 
 @contextmanager

@@ -40,7 +40,7 @@ STEPS: Mapping[int, tuple[str, ...]] = MappingProxyType(
 
 def is_older(version: object) -> bool:
     """Return whether a schema version is an earlier one that can be migrated."""
-    return version in map(str, STEPS)
+    return isinstance(version, str) and version in map(str, STEPS)
 
 
 def explain_version(version: object) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,6 +27,7 @@ from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import integrity, recovery
 from ganbench.results.database import connect, create_tables, execute, transaction
+from ganbench.results.details import read_detail
 from ganbench.results.files import (
     DATABASE,
     LARGEST_NETWORK,
@@ -197,7 +197,7 @@ class Store:
         return values
 
     def detail(self, key: str) -> dict[str, Any]:
-        """Return all that is stored of one recorded trial, with its content and its batch's composition.
+        """Return all that is stored of one recorded trial, with its content and its batch's composition, each checked.
 
         `key` may be shortened as long as only one recorded trial starts with it.
         """
@@ -209,10 +209,8 @@ class Store:
             rows = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
         if len(rows) != 1:
             raise GanbenchError(f"{self.folder}: {'no' if not rows else 'more than one'} record with key {key}...")
-        texts = ("content", "seconds", "updates", "composition", "facts")
-        hidden = ("id", "trial", "batch")
         with integrity.explaining_bad_cells(self.file):
-            return {name: json.loads(v) if name in texts else v for name, v in rows[0].items() if name not in hidden}
+            return read_detail({name: cell for name, cell in rows[0].items() if name not in ("id", "trial", "batch")})
 
     def history(self) -> tuple[Run, ...]:
         """Return the runs of this folder, the oldest first."""

@@ -188,7 +188,7 @@ def test_a_record_can_be_looked_up_by_the_beginning_of_its_key(tmp_path: Path) -
         detail = store.detail(asked.key[:8])
         assert detail["key"] == asked.key
         assert digest(detail["content"]) == asked.key
-        assert detail["composition"] == {"mode": "stack", "members": [asked.key], "device": "cpu"}
+        assert detail["composition"] == {"mode": "stack", "members": [asked.seed], "device": "cpu"}
         assert detail["facts"] == {"torch": "2.15"}
         with pytest.raises(GanbenchError, match="no record with key 0000"):
             store.detail("0000")
