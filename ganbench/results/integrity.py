@@ -34,6 +34,9 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 """The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`)."""
 
+MOST: Mapping[str, int] = MappingProxyType({"key": 100_000, "dataset": 1000, "method": 1000})
+"""The largest numbers of planned trials, datasets and methods: those of a suite (`suite.suite`, `suite.bounds`)."""
+
 KEY = re.compile("[0-9a-f]{64}")
 """The key of a trial or a batch: only such a text becomes a file name."""
 
@@ -62,6 +65,12 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
             odd = sorted(set(frame[column].unique()) - allowed) if column in frame.columns else []
             if odd:
                 raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
+    planned = frames.trials[frames.trials["planned"]]
+    for column, most in MOST.items():
+        count = len(planned) if column == "key" else planned[column].nunique()
+        if count > most:
+            what = "trial" if column == "key" else column
+            raise GanbenchError(f"{file}: its newest plan has {count} {what}s, more than {most}. {NOT_OURS}")
     for key in frames.trials["key"].unique():
         if not KEY.fullmatch(key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")

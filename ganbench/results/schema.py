@@ -22,6 +22,9 @@ RENAMED: Mapping[int, tuple[tuple[str, str, str], ...]] = MappingProxyType(
 )
 """The columns of each earlier schema version that the next one renamed: table, old name, new name."""
 
+LONGEST_ERROR = 100_000
+"""Characters of a record's error, at most; of a longer one the beginning and the end are kept."""
+
 METADATA = MetaData()
 
 
@@ -185,12 +188,19 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "code": record.trial.code,
         "status": record.status,
-        "error": record.error,
+        "error": cut_middle(record.error, LONGEST_ERROR),
         "diverged_at": record.diverged_at,
         "seconds": canonical_json(dict(record.seconds)),
         "updates": canonical_json(dict(record.updates)),
         **label_values(record.trial),
     }
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Return the text, with the middle of a longer one than `most` characters left out."""
+    left_out = f"\n[{len(text)} characters, the middle left out]\n"
+    half = (most - len(left_out)) // 2
+    return text if len(text) <= most else text[:half] + left_out + text[-half:]
 
 
 def score_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:

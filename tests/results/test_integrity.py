@@ -53,7 +53,22 @@ def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_wri
     assert max(len(path.name) for path in (tmp_path / "there").iterdir()) < 120
 
 
+MANY = "WITH RECURSIVE n(i) AS (SELECT 9 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
 CELLS = {
+    "seed in trials is not within 0 and": "UPDATE trials SET seed = -1",
+    "generator_steps in trials is not within 1 and": "UPDATE trials SET generator_steps = 9223372036854775807",
+    "diverged_at in trials is not within -1 and": "UPDATE records SET diverged_at = -9223372036854775808",
+    "step in scores is not within 0 and": "UPDATE scores SET step = -step",
+    "a signal of 100001 steps, more than 100000": """UPDATE signals SET steps = zeroblob(800008)""",
+    "its newest plan has 100002 trials, more than 100000": (
+        f"INSERT INTO plan {MANY.format(100_009)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' FROM n"
+    ),
+    "its newest plan has 1001 methods, more than 1000": (
+        f"INSERT INTO plan {MANY.format(1008)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' || i FROM n"
+    ),
+    "its newest plan has 1001 datasets, more than 1000": (
+        f"INSERT INTO plan {MANY.format(1008)} SELECT 1, i, 1, 'c', 'ring' || i, 'a', 'm' FROM n"
+    ),
     "invalid literal for int() with base 10: 'soon'": "UPDATE records SET diverged_at = 'soon'",
     "seed in trials": "UPDATE trials SET seed = x'ff'",
     "method in trials": "UPDATE plan SET method = x'ff00'",
