@@ -61,7 +61,9 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
     for number, started, suite, text in connection.execute(stored_runs):
         if not isinstance(suite, str):
             raise ValueError("the stored suite is not a text")
-        facts = dict(json.loads(text))
+        facts = json.loads(text)
+        if not isinstance(facts, dict):
+            raise ValueError(f"the facts of run {number} are not a mapping")
         stored = facts.pop("stored", None)
         datetime.fromisoformat(started)  # a ValueError or a TypeError for what is no time
         runs.append(
