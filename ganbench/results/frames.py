@@ -186,10 +186,10 @@ def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
 
 
 def number_column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
-    """Return one number of each row, NaN where it has none."""
+    """Return one number of each row, NaN where it has none; raise TypeError or ValueError for what is no number."""
     import numpy as np
 
-    return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
+    return np.array([float(row.get(name, np.nan)) for row in rows], dtype=np.float64)
 
 
 def describe_batch(composition: str, facts: str) -> dict[str, Any]:

@@ -77,6 +77,7 @@ CELLS = {
     "JSONDecodeError": "UPDATE records SET seconds = '{'",
     "AttributeError": "UPDATE records SET updates = '[]'",
     "could not convert": """UPDATE records SET seconds = '{"train": "long"}'""",
+    "not 'list'": """UPDATE records SET seconds = '{"train": [[]]}'""",
     "TypeError": "UPDATE batches SET facts = '[1]'",
     "RecursionError": f"UPDATE records SET seconds = '{'[' * 100_000}'",
     "ValueError": "UPDATE signals SET steps = x'00'",
