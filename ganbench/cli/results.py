@@ -133,9 +133,10 @@ def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
     from tqdm import tqdm
 
     from ganbench.report.figures import write_pictures
+    from ganbench.results.files import figures_path
 
     if not pictures:
         typer.echo("nothing to draw: no success rule has scores yet.", err=True)
         return
-    drawn = write_pictures(pictures, out or results_folder(results) / "figures")
+    drawn = write_pictures(pictures, out or figures_path(results_folder(results)))
     print_paths(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -17,11 +18,12 @@ from rich.text import Text
 
 from ganbench import suite
 from ganbench.api.records import TRAINED
+from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 from ganbench.evaluation import success
 from ganbench.progress.eta import Forecast, WorkItem
 from ganbench.progress.status import SHORTFALLS, Status, process_memory
-from ganbench.results.files import read_holder, worker_log
+from ganbench.results.files import open_regular, read_holder, worker_log
 from ganbench.results.store import read
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.outcome_counts import count_outcomes
@@ -151,17 +153,17 @@ def running_labels(holder: psutil.Process, folder: Path) -> list[str]:
         children = holder.children()
     except psutil.Error:
         return []
-    labels = (read_last_label(worker_log(folder, child.pid)) for child in children)
+    labels = (read_last_label(worker_log(folder, child.pid), folder) for child in children)
     return [label for label in labels if label]
 
 
-def read_last_label(log: Path) -> str:
+def read_last_label(log: Path, folder: Path) -> str:
     """Return the label of the last batch in a worker's log, empty where there is none."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        with open_regular(log, folder) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             text = file.read(TAIL_BYTES).decode("utf-8", errors="replace")
-    except OSError:
+    except (OSError, GanbenchError):
         return ""
     _, mark, rest = text.rpartition("\n== ")
     return rest.split("\n", 1)[0][:200] if mark else ""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ganbench.api.metrics import metric_title
 from ganbench.report.output import file_names, make_folder
+from ganbench.report.shown import limit_values
 from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
 from ganbench.results.files import write_file
 from ganbench.statistics.final_scores import headline, measurements, rule_scores
@@ -43,6 +44,7 @@ BAND = 0.1
 
 def list_figures(frames: Frames, rules: Sequence[SuccessRule]) -> list[Picture]:
     """Return the figures of these rules, two for each rule that has scores: success rates, and scores."""
+    frames, _ = limit_values(frames, rules)
     titled: list[tuple[str, Callable[[], bytes]]] = []
     for rule in rules:
         for measurement in measurements(frames, rule):

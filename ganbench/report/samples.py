@@ -80,7 +80,7 @@ class SampleSource:
     def rebuild(self, key: str) -> dict[str, TrialSamples]:
         """Rebuild the batch in which a trial trained; return the samples of each member that left a generator."""
         with Store(self.folder, readonly=True) as store:
-            size = store.detail(key)["content"]["budget"]["batch_size"]
+            size = store.detail(key)["batch_size"]
             with naming_plugins(self.folder):
                 rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
         training = rebuilt.training
@@ -116,7 +116,7 @@ def trial_sheet(folder: Path, frames: Frames, plugins: Registry, key: str) -> Pi
         detail = store.detail(key)
         store.generator(detail["key"])  # raises GanbenchError if there is none
     full_key = str(detail["key"])
-    title = f"{detail['method']} on {detail['dataset']}, {detail['architecture']}, seed {detail['content']['seed']}"
+    title = f"{detail['method']} on {detail['dataset']}, {detail['architecture']}, seed {detail['seed']}"
     source = SampleSource(folder, frames, plugins)
     return f"trial-{full_key[:12]}-samples.png", partial(draw_trial, source, full_key, title)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
 from ganbench.report.notes import pair_note, size_note
+from ganbench.report.shown import limit_values
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
 from ganbench.suite.success import SuccessRule
@@ -27,7 +28,7 @@ SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
 
 def make_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> list[Table]:
     """Return a table for each comparison; raise GanbenchError if the suite compares no methods."""
-    tables = list(rule_sensitivity_tables(frames, rules))
+    tables = list(rule_sensitivity_tables(limit_values(frames, rules)[0], rules))
     if not tables:
         raise GanbenchError('no success rule compares methods. Add compare = [["A", "B"]] to one and run the suite.')
     return tables

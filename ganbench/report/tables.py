@@ -12,6 +12,7 @@ from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
 from ganbench.report.notes import size_note
 from ganbench.report.paired_tables import COST_HEADINGS, paired_score_tables, seed_share_tables, success_cost_tables
 from ganbench.report.score_tables import score_tables
+from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
 from ganbench.results.history import describe_extensions, list_plugins
 from ganbench.statistics.costs import cost_table
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
     """Return every table of a suite: outcomes, successes, scores and their differences, costs, failures."""
+    frames, hidden = limit_values(frames, success_rules)
     return [
-        outcome_counts_table(frames),
+        outcome_counts_table(frames, hidden),
         *success_tables(frames, success_rules),
         *score_tables(frames),
         *paired_score_tables(frames, success_rules),
@@ -40,14 +42,19 @@ def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> li
     ]
 
 
-def outcome_counts_table(frames: Frames) -> Table:
-    """Return the outcomes of all planned trials, with the notes that hold for every table."""
+def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
+    """Return the outcomes of all planned trials, with the notes that hold for every table.
+
+    `hidden` is the number of measured values that no table shows.
+    """
     frame = count_outcomes(frames)
     notes = [size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
         notes.append(f"{missing} of the planned trials have no record yet; only this table counts them.")
     if stale := int(frame["stale"].sum()):
         notes.append(f"{stale} of the trials are stale: trained by other code than the plan's.")
+    if hidden:
+        notes.append(f"{hidden} of the measured values are in no table, because there are too many (ganbench.read).")
     notes += describe_extensions(frames.runs)
     limits = outcome_thresholds(stored_suite(frames))
     notes += [

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
@@ -18,6 +20,16 @@ ACTIVE = str.maketrans(
     {character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 )
 """Characters with a meaning in Markdown, or in HTML within it, and their escapes."""
+
+
+LINKS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=#)(?=\d)|(?<=gh-)(?=\d)", re.IGNORECASE)
+"""Places within what GitHub and others make a link without any markup: addresses, e-mail, @user, #1, GH-1."""
+
+APART = "&#8203;"
+"""A space of no width: with it in such a place, nothing is a link."""
+
+FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
+"""Beginnings of a formula in a spreadsheet; forms of other widths count too (NFKC)."""
 
 
 def render(tables: Sequence[Table], format: str) -> str:
@@ -49,8 +61,8 @@ def markdown_value(value: Any) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text escaped for Markdown: one line, no markup, no HTML, no control or invisible character."""
-    return escape_unprintable(text).translate(ACTIVE)
+    """Return text escaped for Markdown: one line, no markup, no HTML, no link, no control or invisible character."""
+    return LINKS.sub(APART, escape_unprintable(text).translate(ACTIVE))
 
 
 def write_csv(tables: Sequence[Table]) -> str:
@@ -74,9 +86,9 @@ def csv_cell(value: Any) -> str:
 
 
 def guard_formula(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: with a quotation mark before = + - @."""
+    """Return text that no spreadsheet takes for a formula: with a quotation mark before = + - @ of any width."""
     shown = escape_unprintable(text)
-    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
+    return f"'{shown}" if unicodedata.normalize("NFKC", shown.lstrip()[:1]).startswith(FORMULA) else shown
 
 
 def write_json(tables: Sequence[Table]) -> str:

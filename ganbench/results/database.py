@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, insert
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ganbench.errors import GanbenchError
-from ganbench.results import migrations
+from ganbench.results import guard, migrations
 from ganbench.results.schema import META, METADATA, SCHEMA
 
 DAMAGED = (
@@ -27,6 +27,7 @@ REMEDIES = {
     "SQLITE_READONLY_ROLLBACK": "A run was killed while it wrote: the next `ganbench run` into this folder repairs it.",
     "SQLITE_CANTOPEN": "Check that the folder exists and that you may read it.",
     "SQLITE_BUSY": "Another process is writing to it: try again in a moment.",
+    "SQLITE_TOOBIG": f"A cell or a text has more than {guard.LONGEST_CELL >> 20} MiB, which ganbench never writes.",
     "SQLITE_FULL": "Make room on the disk and run again; what was stored before is safe.",
 }
 
@@ -34,19 +35,25 @@ REMEDIES = {
 def connect(file: Path, readonly: bool) -> Engine:
     """Return an engine on one connection, whose transactions are exactly SQLAlchemy's.
 
-    A reader of a database of an earlier version gets a private copy in today's schema.
+    Connecting raises GanbenchError for a database of another schema version, or one that is not ganbench's (`guard`). A
+    reader of a database of an earlier version gets a private copy in today's schema.
     """
 
     def creator() -> sqlite3.Connection:
-        if readonly and migrations.is_older(migrations.stored_version(file)):
-            return migrations.migrated_copy(file)
-        mode = "ro" if readonly else "rwc"
-        link = sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        link = guard.open_database(file, "ro" if readonly else "rwc")
         try:
+            version = guard.read_version(link, file)
+            if readonly and migrations.is_older(version):
+                with closing(link):
+                    return migrations.migrated_copy(link, file)
+            if version is None and readonly:
+                raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
+            if version not in (None, str(SCHEMA)):
+                raise GanbenchError(f"{file}: {migrations.explain_version(version)}")
             link.execute("PRAGMA foreign_keys = ON")
             if not readonly:
                 link.execute("PRAGMA journal_mode = DELETE")  # a single file, on any file system
-        except sqlite3.Error:
+        except BaseException:
             link.close()
             raise
         return link
@@ -61,18 +68,11 @@ def connect(file: Path, readonly: bool) -> Engine:
     return engine
 
 
-def check_schema(connection: Connection, file: Path, readonly: bool) -> None:
-    """Create the tables of an empty database; raise GanbenchError for another schema version."""
-    empty = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
-    if empty and readonly:
-        raise GanbenchError(f"{file}: no results yet. `ganbench run SUITE` makes them.")
-    if empty:
+def create_tables(connection: Connection) -> None:
+    """Create the tables of an empty database."""
+    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0:
         METADATA.create_all(connection)
         connection.execute(insert(META).values(name="schema", value=str(SCHEMA)))
-    ours = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").scalar_one()
-    version = connection.scalar(select(META.c.value).where(META.c.name == "schema")) if ours else "none"
-    if version != str(SCHEMA):
-        raise GanbenchError(f"{file}: {migrations.explain_version(version)}")
 
 
 def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:

@@ -6,18 +6,101 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from ganbench.errors import GanbenchError
 from ganbench.escaping import make_slug
-from ganbench.results import integrity
+from ganbench.results.integrity import KEY
 
 DATABASE = "results.sqlite"
+OURS = ("results.sqlite", "results.sqlite-journal", "suite.toml", ".lock", ".holder")
+FOLDERS = ("networks", "checkpoints", "log", "plugins")
+"""The files, and the folders, of a results folder that a run writes."""
+
+LARGEST_NETWORK = 2**32
+"""Bytes of a generator's or a checkpoint's file, at most."""
+
+KINDS: Mapping[int, str] = MappingProxyType(
+    {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}
+)
+"""Kinds of paths, in words."""
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Flags with which a link is not opened, and a pipe is not waited for."""
+
 HOLDER = re.compile(r"process (\d{1,10}) on (\S{1,255})")
+
+
+def check_kind(path: Path, kind: int = stat.S_IFREG) -> os.stat_result:
+    """Return the status of a path; raise GanbenchError for another kind, FileNotFoundError where nothing is."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(*error.args) from None
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+    if stat.S_IFMT(status.st_mode) != kind:
+        found = KINDS.get(stat.S_IFMT(status.st_mode), "a device or a socket")
+        raise GanbenchError(
+            f"{path}: {found}, where a results folder has {KINDS[kind]} of its own. Remove it, or choose another "
+            "folder."
+        )
+    return status
+
+
+def check_regular(path: Path, folder: Path) -> os.stat_result:
+    """Return the status of a file in a results folder; raise GanbenchError unless it is a regular one behind no link.
+
+    The folder itself may be a link. A file that is nearly all hole is refused too: it takes no room on the disk, but
+    would fill the memory. Raises FileNotFoundError where there is no such file.
+    """
+    for parent in path.parents:
+        if folder in parent.parents:
+            check_kind(parent, stat.S_IFDIR)
+    status = check_kind(path)
+    on_disk = 512 * getattr(status, "st_blocks", status.st_size)
+    if status.st_size > 2**26 and on_disk < status.st_size / 100:
+        raise GanbenchError(
+            f"{path}: {status.st_size} bytes, nearly all of them a hole. Remove it: ganbench makes none."
+        )
+    return status
+
+
+def open_regular(path: Path, folder: Path) -> BinaryIO:
+    """Return a file of a results folder, open to be read; raise the errors of `check_regular`."""
+    check_regular(path, folder)
+    try:
+        return os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | getattr(os, "O_BINARY", 0)), "rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def read_regular(path: Path, folder: Path, most: int) -> bytes:
+    """Return the content of a file of a results folder; raise GanbenchError for more than `most` bytes of it."""
+    with open_regular(path, folder) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise GanbenchError(f"{path}: more than {most} bytes, which ganbench never writes here. Remove it.")
+        return file.read()
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise GanbenchError for a link or a special file through which a run would write outside its folder."""
+    logs = worker_log(folder).parent
+    places = [(folder / name, stat.S_IFREG) for name in OURS] + [(folder / name, stat.S_IFDIR) for name in FOLDERS]
+    for path, kind in places:
+        with suppress(FileNotFoundError):
+            check_kind(path, kind)
+    for log in logs.glob("*"):
+        check_kind(log)
 
 
 def database_path(folder: Path) -> Path:
@@ -25,9 +108,26 @@ def database_path(folder: Path) -> Path:
     return folder / DATABASE
 
 
+def find_database(folder: Path) -> Path:
+    """Return the database of a results folder; raise GanbenchError where there is none, or none that may be read."""
+    try:
+        check_regular(database_path(folder), folder)
+    except FileNotFoundError:
+        raise GanbenchError(f"{folder}: no results here. `ganbench run SUITE` makes them.") from None
+    return database_path(folder)
+
+
 def suite_path(folder: Path) -> Path:
     """Return where the suite lies as it was last run."""
     return folder / "suite.toml"
+
+
+def figures_path(folder: Path) -> Path:
+    """Return where figures are drawn if nobody says otherwise; raise GanbenchError for a link that leads elsewhere."""
+    path = folder / "figures"
+    with suppress(FileNotFoundError):
+        check_kind(path, stat.S_IFDIR)
+    return path
 
 
 def holder_path(folder: Path) -> Path:
@@ -38,8 +138,8 @@ def holder_path(folder: Path) -> Path:
 def read_holder(folder: Path) -> tuple[int, str] | None:
     """Return the number and the host of the process that holds a folder's lock, None where it cannot be read."""
     try:
-        text = holder_path(folder).read_text(encoding="utf-8", errors="replace")[:400]
-    except OSError:
+        text = read_regular(holder_path(folder), folder, 400).decode(errors="replace")
+    except (OSError, GanbenchError):
         return None
     match = HOLDER.fullmatch(text.strip())
     return (int(match[1]), match[2]) if match else None
@@ -47,8 +147,9 @@ def read_holder(folder: Path) -> tuple[int, str] | None:
 
 def list_networks(folder: Path) -> list[Path]:
     """Return the files of the generators that a results folder holds."""
-    files = sorted((folder / "networks").glob("*.safetensors"))
-    return [file for file in files if integrity.KEY.fullmatch(file.stem) and not file.is_symlink()]
+    place = folder / "networks"
+    files = [] if place.is_symlink() else sorted(place.glob("*.safetensors"))
+    return [file for file in files if KEY.fullmatch(file.stem) and stat.S_ISREG(file.lstat().st_mode)]
 
 
 def worker_log(folder: Path, process: int | str = "{process}") -> Path:
@@ -59,7 +160,7 @@ def worker_log(folder: Path, process: int | str = "{process}") -> Path:
 def make_folders(folder: Path) -> None:
     """Create the results folder and the folders in it."""
     try:
-        integrity.refuse_links(folder)
+        refuse_links(folder)
         for part in ("networks", "log"):
             (folder / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,7 +183,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise GanbenchError(f"{folder}: cannot be locked ({error.strerror}). Choose another folder.") from error
     try:
-        sidecar.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        write_file(sidecar, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
         sidecar.unlink(missing_ok=True)
@@ -91,7 +192,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 def network_path(folder: Path, key: str) -> Path:
     """Return where the generator of a trial lies; raise GanbenchError unless the key is 64 hexadecimal digits."""
-    if not integrity.KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise GanbenchError(f"{folder}: {key!r} is no trial's key: 64 hexadecimal digits.")
     return folder / "networks" / f"{key}.safetensors"
 
@@ -103,7 +204,7 @@ def checkpoint_path(folder: Path, key: str) -> Path:
 
 def list_checkpoints(folder: Path) -> set[str]:
     """Return the keys of the batches that have a checkpoint."""
-    return {file.stem for file in checkpoint_path(folder, "").parent.glob("*.safetensors")}
+    return {file.stem for file in (folder / "checkpoints").glob("*.safetensors")}
 
 
 def forget_checkpoint(folder: Path, key: str) -> None:

@@ -14,7 +14,18 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED, Calibration
 from ganbench.escaping import html_table
 from ganbench.results.history import Run, read_runs
-from ganbench.results.schema import BATCHES, CALIBRATIONS, PLAN, PROTOCOLS, RECORDS, RUNS, SCORES, SIGNALS, TRIALS
+from ganbench.results.schema import (
+    BATCHES,
+    CALIBRATIONS,
+    LONGEST_ERROR,
+    PLAN,
+    PROTOCOLS,
+    RECORDS,
+    RUNS,
+    SCORES,
+    SIGNALS,
+    TRIALS,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +38,9 @@ TRIAL_COLUMNS = (
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples", "flops"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
+MOST_POINTS = 100_000
+"""Steps at which a signal is stored, at most: hundreds of times as many as a training records."""
+
 FRAMES = "Frames: .trials, .scores, .signals, .calibration; tables: ganbench.report.make_tables."
 CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
 
@@ -124,7 +138,8 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
     import pandas as pd
 
     asked = TRIALS.c["id", "key", "seed", "generator_steps", "batch_size"]
-    columns = [*asked, *RECORDS.c["batch", "status", "error", "diverged_at", "seconds", "updates", "code"]]
+    error = func.substr(RECORDS.c.error, 1, LONGEST_ERROR).label("error")  # earlier versions stored longer ones
+    columns = [*asked, error, *RECORDS.c["batch", "status", "diverged_at", "seconds", "updates", "code"]]
     joined = PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).outerjoin(RECORDS, RECORDS.c.trial == TRIALS.c.id)
     planned = select(*columns, *PLAN.c[LABELS], PLAN.c.code.label("planned")).select_from(joined)
     planned = planned.where(PLAN.c.run == newest).order_by(PLAN.c.position)
@@ -171,10 +186,10 @@ def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
 
 
 def number_column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
-    """Return one number of each row, NaN where it has none."""
+    """Return one number of each row, NaN where it has none; raise TypeError or ValueError for what is no number."""
     import numpy as np
 
-    return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
+    return np.array([float(row.get(name, np.nan)) for row in rows], dtype=np.float64)
 
 
 def describe_batch(composition: str, facts: str) -> dict[str, Any]:
@@ -229,6 +244,8 @@ def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
     rows = connection.execute(select(SIGNALS).order_by(SIGNALS.c.trial)).all() if known else []
     found = [(known[trial], name, steps, values) for trial, name, steps, values in rows if trial in known]
     counts = [len(steps) // 8 for _, _, steps, _ in found]
+    if max(counts, default=0) > MOST_POINTS:
+        raise ValueError(f"a signal of {max(counts)} steps, more than {MOST_POINTS}")
     return pd.DataFrame(
         {
             "key": pd.Series([key for key, *_ in found], dtype="str").repeat(counts).reset_index(drop=True),

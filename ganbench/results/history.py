@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -58,8 +59,13 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
     runs = []
     stored_runs = select(RUNS.c.id, RUNS.c.started, RUNS.c.suite, RUNS.c.facts).order_by(RUNS.c.id)
     for number, started, suite, text in connection.execute(stored_runs):
+        if not isinstance(suite, str):
+            raise ValueError("the stored suite is not a text")
         facts = json.loads(text)
+        if not isinstance(facts, dict):
+            raise ValueError(f"the facts of run {number} are not a mapping")
         stored = facts.pop("stored", None)
+        datetime.fromisoformat(started)  # a ValueError or a TypeError for what is no time
         runs.append(
             Run(
                 number=number,

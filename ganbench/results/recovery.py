@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from ganbench.errors import GanbenchError
+from ganbench.results import guard
+from ganbench.results.files import check_regular
 from ganbench.results.schema import SCHEMA
 
 
 def find_fault(file: Path) -> str:
-    """Return why a database cannot be used: "damaged", or "schema-1" for another version; "" if it is sound."""
-    if not file.is_file() or not file.stat().st_size:
+    """Return why a database cannot be used: "damaged", "foreign", "schema-1" for another version; "" if it is sound."""
+    if not is_there(file):
         return ""
-    link = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        if link.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            return "damaged"
-        (version,) = link.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() or ("none",)
+        with closing(guard.open_database(file, "ro")) as link:
+            version = guard.read_version(link, file)
     except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return "schema-none"
         raise GanbenchError(f"{file}: {error}. Check that you may read it, and that nobody writes to it.") from error
     except sqlite3.DatabaseError:
         return "damaged"
-    finally:
-        link.close()
+    except GanbenchError:
+        return "foreign"
     shown = version if isinstance(version, str) and version.isascii() and version.isalnum() else "other"
-    return "" if version == str(SCHEMA) else f"schema-{shown[:20]}"
+    return "" if version == str(SCHEMA) else f"schema-{'none' if version is None else shown[:20]}"
+
+
+def is_there(file: Path) -> bool:
+    """Return whether there is a database that is not empty; raise GanbenchError for a link or a special file."""
+    try:
+        return check_regular(file, file.parent).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def is_sound(file: Path) -> bool:
     """Return whether there is a database that can be used."""
-    return file.is_file() and file.stat().st_size > 0 and not find_fault(file)
+    return is_there(file) and not find_fault(file)
 
 
 def set_aside(file: Path, sound: bool = False) -> Path | None:
@@ -42,7 +49,7 @@ def set_aside(file: Path, sound: bool = False) -> Path | None:
     sound database raises GanbenchError, so that no flag loses results. None where there is nothing to rename. The
     caller holds the folder's lock.
     """
-    if not file.is_file() or not file.stat().st_size:
+    if not is_there(file):
         return None
     fault = find_fault(file)
     if not fault and not sound:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from ganbench.api.records import Record
 from ganbench.api.trials import Trial, canonical_json, digest
 
 SCHEMA = 3
 """Raised when a table changes, with a step in `migrations.STEPS`; other versions are refused, never half understood."""
+
+RENAMED: Mapping[int, tuple[tuple[str, str, str], ...]] = MappingProxyType(
+    {2: (("trials", "asked", "content"), ("records", "died", "diverged_at"))}
+)
+"""The columns of each earlier schema version that the next one renamed: table, old name, new name."""
+
+LONGEST_ERROR = 100_000
+"""Characters of a record's error, at most; of a longer one the beginning and the end are kept."""
 
 METADATA = MetaData()
 
@@ -139,6 +150,11 @@ PROTOCOLS = Table(
 """The protocol by which each run scored a dataset; the dataset by its label."""
 
 
+def table_texts() -> list[str]:
+    """Return the SQL that makes each table of today's schema."""
+    return [str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in METADATA.sorted_tables]
+
+
 def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:
     """Pack int64 (`q`) or float64 (`d`) values little-endian."""
     return struct.pack(f"<{len(values)}{kind}", *values)
@@ -172,12 +188,19 @@ def record_row(record: Record) -> dict[str, Any]:
     return {
         "code": record.trial.code,
         "status": record.status,
-        "error": record.error,
+        "error": cut_middle(record.error, LONGEST_ERROR),
         "diverged_at": record.diverged_at,
         "seconds": canonical_json(dict(record.seconds)),
         "updates": canonical_json(dict(record.updates)),
         **label_values(record.trial),
     }
+
+
+def cut_middle(text: str, most: int) -> str:
+    """Return the text, with the middle of a longer one than `most` characters left out."""
+    left_out = f"\n[{len(text)} characters, the middle left out]\n"
+    half = (most - len(left_out)) // 2
+    return text if len(text) <= most else text[:half] + left_out + text[-half:]
 
 
 def score_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,13 +27,17 @@ from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import integrity, recovery
-from ganbench.results.database import check_schema, connect, execute, transaction
+from ganbench.results.database import connect, create_tables, execute, transaction
+from ganbench.results.details import read_detail
 from ganbench.results.files import (
     DATABASE,
+    LARGEST_NETWORK,
     database_path,
+    find_database,
     hold_lock,
     make_folders,
     network_path,
+    read_regular,
     suite_path,
     write_file,
     write_network,
@@ -90,20 +93,18 @@ class Store:
     def open(self) -> Store:
         """Take the lock (for writing), connect, and check that the schema is ours."""
         with ExitStack() as undo:
-            if self.readonly and not self.file.is_file():
-                raise GanbenchError(f"{self.folder}: no results here. `ganbench run SUITE` makes them.")
-            if not self.readonly:
+            if self.readonly:
+                find_database(self.folder)
+            else:
                 make_folders(self.folder)
                 undo.enter_context(hold_lock(self.folder))
                 self.aside = recovery.set_aside(self.file, self.sound) if self.fresh else None
                 make_folders(self.folder)  # generators may have been put aside too
-            else:
-                integrity.refuse_write_ahead(self.file)
             self._engine = connect(self.file, self.readonly)
             undo.callback(self._engine.dispose)
             with transaction(self._engine, self.file) as connection:
-                check_schema(connection, self.file, self.readonly)
-                integrity.refuse_foreign(connection, self.file)
+                if not self.readonly:
+                    create_tables(connection)
             self._undo = undo.pop_all()
         return self
 
@@ -197,7 +198,7 @@ class Store:
         return values
 
     def detail(self, key: str) -> dict[str, Any]:
-        """Return all that is stored of one recorded trial, with its content and its batch's composition.
+        """Return all that is stored of one recorded trial, with its content and its batch's composition, each checked.
 
         `key` may be shortened as long as only one recorded trial starts with it.
         """
@@ -209,10 +210,8 @@ class Store:
             rows = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
         if len(rows) != 1:
             raise GanbenchError(f"{self.folder}: {'no' if not rows else 'more than one'} record with key {key}...")
-        texts = ("content", "seconds", "updates", "composition", "facts")
-        hidden = ("id", "trial", "batch")
         with integrity.explaining_bad_cells(self.file):
-            return {name: json.loads(v) if name in texts else v for name, v in rows[0].items() if name not in hidden}
+            return read_detail({name: cell for name, cell in rows[0].items() if name not in ("id", "trial", "batch")})
 
     def history(self) -> tuple[Run, ...]:
         """Return the runs of this folder, the oldest first."""
@@ -225,7 +224,10 @@ class Store:
         path = network_path(self.folder, detail["key"])
         if not detail["network"]:
             raise GanbenchError(f"{path}: this trial left no generator (its status: {detail['status']}).")
-        content = path.read_bytes() if path.is_file() else b""
+        try:
+            content = read_regular(path, self.folder, LARGEST_NETWORK)
+        except FileNotFoundError:
+            content = b""
         if hashlib.sha256(content).hexdigest() != detail["network"]:
             raise GanbenchError(f"{path}: missing or not the file that was stored. Train the trial again.")
         return content

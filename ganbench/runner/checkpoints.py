@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, canonical_json
 from ganbench.engine.tensor_hash import hash_tensors
-from ganbench.results.files import checkpoint_path, write_file
+from ganbench.errors import GanbenchError
+from ganbench.results.files import check_regular, checkpoint_path, write_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +44,8 @@ class Checkpoint:
     def __init__(
         self, folder: str | None, batch: Batch, environment: Mapping[str, Any], every: float = CHECKPOINT_SECONDS
     ) -> None:
-        self.path = checkpoint_path(Path(folder), batch.key) if folder is not None else None
+        self.folder = Path(folder) if folder is not None else None
+        self.path = checkpoint_path(self.folder, batch.key) if self.folder is not None else None
         self.every, self.last, self.label = every, perf_counter(), batch.label
         self.work = canonical_json(
             {
@@ -73,23 +75,30 @@ class Checkpoint:
 
     def read(self) -> CheckpointState | None:
         """Return the stored state of exactly this work, None where there is no file; log why a file is ignored."""
-        if self.path is None or not self.path.is_file():
+        if self.path is None or self.folder is None:
             return None
         from safetensors import SafetensorError, safe_open
 
         try:
+            check_regular(self.path, self.folder)
             with safe_open(self.path, "pt") as file:
                 header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+                ours = header.get("work") == self.work
+                tensors = {name: file.get_tensor(name) for name in file.keys()} if ours else {}  # noqa: SIM118
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, GanbenchError) as error:
             self.warn_ignored(f"damaged ({error})")
             return None
-        if header.get("work") != self.work:
+        if not ours:
             self.warn_ignored("of other code, another torch or another device")
         elif header.get("digest") != hash_tensors(tensors, header.get("numbers", "")):
             self.warn_ignored("damaged (its content is not what was written)")
         else:
-            return tensors, json.loads(header["numbers"])
+            try:
+                return tensors, dict(json.loads(header["numbers"]))
+            except (LookupError, ValueError, TypeError, RecursionError) as error:
+                self.warn_ignored(f"damaged ({error})")
         return None
 
     def warn_ignored(self, reason: str) -> None:

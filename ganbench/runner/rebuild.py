@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
-from ganbench.errors import GanbenchError, find_reason
+from ganbench.errors import GanbenchError, find_reason, shorten
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
 from ganbench.results.store import Store
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 OF_SAMPLES = ("architectures", "inputs", "datasets", DATA, NUMERICS)
 """The kinds of sources on which the samples of a stored generator, and their reference, depend."""
+
+
+LONGEST_HEADER = 2**24
+"""Bytes of the header of a generator's file, at most: a hundred thousand tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +63,22 @@ def choose_device(detail: dict[str, Any]) -> str:
     return "auto" if detail["composition"].get("device") == "cuda" else "cpu"
 
 
-def read_generator(store: Store, key: str) -> bytes:
-    """Return the generator file of a trial, empty where it is missing or not the file that was stored."""
+def read_generator(store: Store, key: str) -> tuple[bytes, str]:
+    """Return the generator file of a trial, or empty bytes and the reason why there is none that can be used."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
-        return store.generator(key)
+        content = store.generator(key)
     except GanbenchError:
-        return b""
+        return b"", "its generator is missing, or is not the file that was stored"
+    try:
+        if int.from_bytes(content[:8], "little") > LONGEST_HEADER:
+            raise ValueError("its header is too long")
+        load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        return b"", f"its generator is no safetensors file as ganbench writes it ({shorten(str(error))[1:-1]})"
+    return content, ""
 
 
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> RebuiltBatch:
@@ -79,11 +93,10 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> Re
 
     detail = store.detail(key)
     members = restore_members(detail)
-    files = {member.key: read_generator(store, member.key) for member in members}
-    if not files.get(key):
-        raise GanbenchError(
-            find_reason(detail["error"]) or "its generator is missing, or is not the file that was stored."
-        )
+    read = {member.key: read_generator(store, member.key) for member in members}
+    files = {member: content for member, (content, _) in read.items()}
+    if not files[key]:
+        raise GanbenchError(find_reason(detail["error"]) or f"{read[key][1]}.")
     measurement = Measurement(metrics=(), samples=samples)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
     training = prepare(batch, plugins, devices.configure(choose_device(detail)))

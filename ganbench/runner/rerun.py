@@ -87,7 +87,7 @@ def rerun_trial(
     with Store(folder, readonly=True) as store:
         detail = store.detail(key)
         full_key = str(detail["key"])
-        runs, generator = store.history(), read_generator(store, full_key)
+        runs, (generator, fault) = store.history(), read_generator(store, full_key)
         frames = store.frames(everything=True, signals=False)
     members = restore_members(detail)
     trial = next(member for member in members if member.key == full_key)
@@ -108,6 +108,7 @@ def rerun_trial(
     records = run_batch(batch, report, device=choose_device(detail), plugins=plugins)
     record = next(record for record in records if record.trial.key == full_key)
     changed = (*describe_changes(detail, record), *changes_since(detail, record.facts.get("sources", {})))
+    changed += (fault,) * bool(detail["network"] and fault)
     return compare(detail, stored, generator, record, batch.label, changed)
 
 
@@ -197,7 +198,8 @@ def generator_difference(a: bytes, b: bytes) -> float:
     of the weights are not the same.
     """
     import numpy as np
-    from safetensors.numpy import load
+    import torch
+    from safetensors.torch import load
 
     if a == b:
         return 0.0
@@ -206,7 +208,7 @@ def generator_difference(a: bytes, b: bytes) -> float:
         return math.inf
     largest = 0.0
     for name, weights in first.items():
-        x, y = weights.astype("float64"), second[name].astype("float64")
+        x, y = (tensor.to(torch.float64).numpy() for tensor in (weights, second[name]))
         with np.errstate(invalid="ignore"):
             relative = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, abs(x - y) / np.maximum(1.0, abs(x)))
         of_tensor = float(relative.max(initial=0.0))

@@ -12,7 +12,7 @@ from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.registry.exits import describe_fault
-from ganbench.results.files import database_path
+from ganbench.results.files import find_database
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
@@ -68,8 +68,7 @@ def rescore_trials(
     part, built = build_metric(Part(metric, offered.offer.version), plugins)
     if built.needs == "networks":
         raise GanbenchError(f"metric {metric!r} needs the critic, but only generators are stored. Use another metric.")
-    if not database_path(folder).is_file():
-        raise GanbenchError(f"{folder}: no results here. `ganbench run SUITE` makes them.")
+    find_database(folder)
     result = RescoreResult()
     with Store(folder) as store:
         frames = store.frames(everything=True, signals=False)

@@ -140,7 +140,7 @@ def test_a_holder_that_does_not_run_on_this_machine_is_none(tmp_path: Path, text
 
 def test_a_log_without_a_batch_has_no_label(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("words\n")
-    assert [read_last_label(tmp_path / name) for name in ("x.log", "gone.log")] == ["", ""]
+    assert [read_last_label(tmp_path / name, tmp_path) for name in ("x.log", "gone.log")] == ["", ""]
 
 
 def test_two_workers_take_half_the_time(tmp_path: Path) -> None:

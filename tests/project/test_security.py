@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ganbench.report.shown import MOST_MEASUREMENTS, MOST_VALUES
+from ganbench.results import files, frames, guard
+from ganbench.results.integrity import MOST
+from ganbench.runner import rebuild
 
 ROOT = Path(__file__).parents[2]
 MODULES = [*sorted((ROOT / "ganbench").rglob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))]
@@ -102,3 +107,25 @@ def test_a_dangerous_import_or_call_is_found(source: str) -> None:
 
 def test_a_harmless_method_named_like_a_dangerous_function_is_not_found() -> None:
     assert not list(find_dangers("network.eval()\nre.compile('x')\ntorch.compile(f)\nmodel.load(x)"))
+
+
+def test_every_promise_of_security_names_a_test_that_exists() -> None:
+    rows = [line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 10
+    for row in rows:
+        tests = re.findall(r"`(tests/[a-z_/]+\.py)`", row.rsplit("|", 2)[1])
+        assert tests, row
+        assert all("def test_" in (ROOT / test).read_text() for test in tests), row
+
+
+def test_the_bounds_that_security_names_are_those_of_the_code() -> None:
+    text = " ".join((ROOT / "SECURITY.md").read_text().split())
+    for part in (
+        f"cells of more than {guard.LONGEST_CELL >> 20} MiB",
+        f"takes more than {guard.SECONDS:g} seconds",
+        f"at most {files.LARGEST_NETWORK >> 30} GiB, with a header of at most {rebuild.LONGEST_HEADER >> 20} MiB",
+        f"at most {MOST['key']:,} trials, {MOST['method']:,} methods and {MOST['dataset']:,} datasets",
+        f"{frames.MOST_POINTS:,} steps in a signal",
+        f"at most {MOST_VALUES} values of metrics and {MOST_MEASUREMENTS} measurements",
+    ):
+        assert part in text, part

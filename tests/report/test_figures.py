@@ -151,6 +151,18 @@ def test_third_party_text_is_shown_without_mathematics_or_missing_glyphs_and_sho
     assert fit_text("wgan-gp") == "wgan-gp"
 
 
+@pytest.mark.parametrize("text", [r"$\frac{$", r"$\foo$", "$$", "$", r"\$\frac{$x$", "a$b$c", r"\\$x$", "$" * 60])
+def test_no_third_party_text_is_read_as_mathematics(text: str) -> None:
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for shown in (fit_text(text), f"{fit_text(text)}\n{fit_text(text)}"):
+            axes.set_title(shown)
+            assert axes.title._preprocess_math(shown)[1] is False
+        axes.set_yticks([0.5], [fit_text(text)])
+
+    assert render_png(draw)
+
+
 def test_a_users_own_settings_of_matplotlib_change_no_byte() -> None:
     import matplotlib
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -12,21 +10,14 @@ from pathlib import Path
 import pytest
 from ganbench.errors import GanbenchError
 from ganbench.report.writers import render
-from ganbench.results.integrity import OURS
-from ganbench.results.store import Store, read
+from ganbench.results.store import Store
 
 from tests.suite.test_validation import is_harmless
+from tests.support.hostile_folders import SUITE, everything_in, hostile
 from tests.support.terminal import ganbench
 from tests.support.tiny_suite import suite as small
 from tests.support.trials_by_hand import record, results, trial
 
-SUITE = """
-question = "What does it do to its reader?"
-methods = ["a"]
-budget = { generator_steps = 100 }
-dataset = [{ name = "ring" }]
-success = [{ dataset = "ring", metric = "fid", thresholds = [10] }]
-"""
 PAYLOADS = {
     "markup": "[red]bold[/red] <script>alert(1)</script> `code` **x** $y$",
     "formula": "=cmd|' /C calc'!A0",
@@ -35,24 +26,6 @@ PAYLOADS = {
     "huge": "n" * 200_000,
     "lines": "a\n| --- |\n# heading\r\n",
 }
-
-
-def hostile(folder: Path, *statements: str) -> Path:
-    """Make a folder with one record and do this to its database."""
-    with Store(folder) as store:
-        store.begin_run(SUITE, [trial()], {})
-        store.append([record(trial(), [3.0, 2.0], signals={"k": ([1], [1.0])}, generator=b"weights")])
-    with closing(sqlite3.connect(folder / "results.sqlite", isolation_level=None)) as link, link:
-        for statement in statements:
-            link.execute(statement)
-    link.close()
-    return folder
-
-
-def everything_in(folder: Path) -> dict[str, str]:
-    """Give every file below a folder with the hash of its content."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
@@ -80,16 +53,22 @@ def test_labels_and_errors_of_third_parties_are_shown_escaped_and_nothing_is_wri
     assert max(len(path.name) for path in (tmp_path / "there").iterdir()) < 120
 
 
-FOREIGN = {
-    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON meta BEGIN DELETE FROM records; END"],
-    "a view": ["ALTER TABLE scores RENAME TO s2", "CREATE VIEW scores AS SELECT * FROM s2"],
-    "a virtual table": ["CREATE VIRTUAL TABLE v USING fts5(x)"],
-    "no table 'signals'": ["DROP TABLE signals"],
-    "'records' has no column 'diverged_at'": ["ALTER TABLE records DROP COLUMN diverged_at"],
-    "its schema version is none": ["ALTER TABLE meta RENAME TO atem"],
-    "its schema version is b'\\x00'": ["UPDATE meta SET value = x'00'"],
-}
+MANY = "WITH RECURSIVE n(i) AS (SELECT 9 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
 CELLS = {
+    "seed in trials is not within 0 and": "UPDATE trials SET seed = -1",
+    "generator_steps in trials is not within 1 and": "UPDATE trials SET generator_steps = 9223372036854775807",
+    "diverged_at in trials is not within -1 and": "UPDATE records SET diverged_at = -9223372036854775808",
+    "step in scores is not within 0 and": "UPDATE scores SET step = -step",
+    "a signal of 100001 steps, more than 100000": """UPDATE signals SET steps = zeroblob(800008)""",
+    "its newest plan has 100002 trials, more than 100000": (
+        f"INSERT INTO plan {MANY.format(100_009)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' FROM n"
+    ),
+    "its newest plan has 1001 methods, more than 1000": (
+        f"INSERT INTO plan {MANY.format(1008)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' || i FROM n"
+    ),
+    "its newest plan has 1001 datasets, more than 1000": (
+        f"INSERT INTO plan {MANY.format(1008)} SELECT 1, i, 1, 'c', 'ring' || i, 'a', 'm' FROM n"
+    ),
     "invalid literal for int() with base 10: 'soon'": "UPDATE records SET diverged_at = 'soon'",
     "seed in trials": "UPDATE trials SET seed = x'ff'",
     "method in trials": "UPDATE plan SET method = x'ff00'",
@@ -98,6 +77,7 @@ CELLS = {
     "JSONDecodeError": "UPDATE records SET seconds = '{'",
     "AttributeError": "UPDATE records SET updates = '[]'",
     "could not convert": """UPDATE records SET seconds = '{"train": "long"}'""",
+    "not 'list'": """UPDATE records SET seconds = '{"train": [[]]}'""",
     "TypeError": "UPDATE batches SET facts = '[1]'",
     "RecursionError": f"UPDATE records SET seconds = '{'[' * 100_000}'",
     "ValueError": "UPDATE signals SET steps = x'00'",
@@ -107,20 +87,6 @@ CELLS = {
     "UTF-8": "UPDATE records SET error = CAST(x'ff' AS TEXT)",
     "the stored suite is not a text": "UPDATE runs SET suite = x'00'",
 }
-
-
-@pytest.mark.parametrize(("said", "statements"), FOREIGN.items(), ids=FOREIGN.keys())
-def test_a_foreign_schema_is_refused_to_readers_and_to_runs(tmp_path: Path, said: str, statements: list[str]) -> None:
-    folder = hostile(tmp_path / "r", *statements)
-    before = everything_in(folder)
-    for readonly in (True, False):
-        with pytest.raises(GanbenchError) as caught:
-            Store(folder, readonly=readonly).open()
-        assert said in str(caught.value)
-        assert "results.sqlite: " in str(caught.value)
-        assert "nother folder" in str(caught.value)
-    assert everything_in(folder).items() >= before.items()
-    assert {"results.sqlite-wal", "results.sqlite-journal"}.isdisjoint(everything_in(folder))
 
 
 @pytest.mark.parametrize(("said", "statement"), CELLS.items(), ids=CELLS.keys())
@@ -153,14 +119,6 @@ def test_an_invalid_stored_suite_is_refused_with_its_place(tmp_path: Path, suite
     assert "Traceback" not in err
 
 
-def test_a_database_in_write_ahead_mode_is_refused_before_anything_is_made_beside_it(tmp_path: Path) -> None:
-    folder = hostile(tmp_path / "r", "PRAGMA journal_mode = WAL")
-    before = everything_in(folder)
-    with pytest.raises(GanbenchError, match=r"results\.sqlite: in write-ahead mode.*PRAGMA journal_mode = DELETE"):
-        read(folder)
-    assert everything_in(folder) == before
-
-
 def test_a_generator_that_is_not_a_safetensors_file_is_refused(tmp_path: Path) -> None:
     key = trial().key
     folder = hostile(tmp_path / "r")
@@ -175,19 +133,6 @@ def test_what_is_not_a_key_is_never_looked_up(tmp_path: Path, key: str) -> None:
         for look in (store.detail, store.generator):
             with pytest.raises(GanbenchError, match="is not a key: give 4 to 64 hexadecimal digits"):
                 look(key)
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_a_run_follows_no_link_out_of_its_folder(tmp_path: Path, name: str) -> None:
-    folder, outside = tmp_path / "r", tmp_path / "outside"
-    hostile(tmp_path / "made")
-    shutil.copytree(tmp_path / "made", outside)
-    before = everything_in(outside)
-    folder.mkdir()
-    (folder / name).symlink_to(outside / name)
-    with pytest.raises(GanbenchError, match=r": a link, and a run writes only into its own folder"):
-        Store(folder).open()
-    assert everything_in(outside) == before
 
 
 def test_a_link_where_a_half_written_file_would_be_is_replaced_not_followed(tmp_path: Path) -> None:

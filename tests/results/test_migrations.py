@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from ganbench.errors import GanbenchError
-from ganbench.results.migrations import STEPS, migrate, stored_version
+from ganbench.results.migrations import STEPS, migrate
+from ganbench.results.recovery import find_fault
 from ganbench.results.schema import SCHEMA
 from ganbench.results.store import Store, read
 
@@ -66,7 +67,7 @@ def test_a_generator_of_older_results_is_found_under_its_key(old: Path) -> None:
 def test_older_results_are_never_written_to_and_the_way_out_is_named(old: Path) -> None:
     with pytest.raises(GanbenchError, match=r"schema version is 2, .*ganbench migrate RESULTS COPY"), Store(old):
         pass
-    assert stored_version(old / "results.sqlite") == "2"
+    assert find_fault(old / "results.sqlite") == "schema-2"
 
 
 def test_a_migrated_copy_says_the_same_and_can_be_written_to(old: Path, tmp_path: Path) -> None:
@@ -123,5 +124,5 @@ def test_a_database_that_acts_by_itself_is_refused_before_it_is_migrated(old: Pa
 def test_tables_that_are_not_those_of_schema_2_are_refused(old: Path) -> None:
     with closing(sqlite3.connect(old / "results.sqlite")) as link, link:
         link.execute("ALTER TABLE records RENAME COLUMN died TO perished")
-    with pytest.raises(GanbenchError, match="cannot be migrated"):
+    with pytest.raises(GanbenchError, match="its table 'records' is not the one that ganbench makes"):
         read(old)

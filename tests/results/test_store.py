@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ganbench.api.trials import digest
 from ganbench.errors import GanbenchError
-from ganbench.results.schema import SCHEMA
+from ganbench.results.schema import LONGEST_ERROR, SCHEMA
 from ganbench.results.store import Store, read
 
 from tests.support.trials_by_hand import SUITE, record, results, scores, trial
@@ -188,7 +188,7 @@ def test_a_record_can_be_looked_up_by_the_beginning_of_its_key(tmp_path: Path) -
         detail = store.detail(asked.key[:8])
         assert detail["key"] == asked.key
         assert digest(detail["content"]) == asked.key
-        assert detail["composition"] == {"mode": "stack", "members": [asked.key], "device": "cpu"}
+        assert detail["composition"] == {"mode": "stack", "members": [asked.seed], "device": "cpu"}
         assert detail["facts"] == {"torch": "2.15"}
         with pytest.raises(GanbenchError, match="no record with key 0000"):
             store.detail("0000")
@@ -286,3 +286,14 @@ def test_frames_of_two_thousand_trials_take_under_a_second_each_thousand(tmp_pat
     frames = read(tmp_path)
     assert time.perf_counter() - start < 2.0
     assert len(frames.scores) == 24000
+
+
+def test_an_error_of_any_length_is_stored_with_its_beginning_and_its_end(tmp_path: Path) -> None:
+    error = "first line\n" + "x" * 1_000_000 + "\nlast line"
+    frames = results(tmp_path, [record(trial(), status="failed", error=error), record(trial("b"), error="short")])
+    long, short = frames.trials["error"]
+    assert short == "short"
+    assert len(long) <= LONGEST_ERROR
+    assert long.startswith("first line\n")
+    assert f"[{len(error)} characters, the middle left out]" in long
+    assert long.endswith("\nlast line")

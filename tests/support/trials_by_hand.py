@@ -70,7 +70,7 @@ def record(planned: Trial, fid: Iterable[float] = (), **fields: Any) -> Record:
         "scores": tuple(with_fresh_best(scores("fid", fid))),
         "seconds": {"train": 2.0, "evaluate": 0.5},
         "updates": {"critic": 500, "generator": 100},
-        "composition": {"mode": "stack", "members": [planned.key], "device": "cpu"},
+        "composition": {"mode": "stack", "members": [planned.seed], "device": "cpu"},
         "facts": {"torch": "2.15"},
         "status": "diverged" if fields.get("diverged_at", -1) >= 0 else "completed",
     }

@@ -1,0 +1,121 @@
+"""One recorded trial in full: every cell is checked before a model is built from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ganbench.api.trials import Budget, Part, Recipe, canonical_json, digest, restore_trial
+from ganbench.errors import shorten
+from ganbench.results.integrity import BOUNDS
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+MOST_MEMBERS = 1024
+"""Members of a stored batch, at most: more than any version of the planner puts together."""
+
+MOST_SNAPSHOTS = 10_000
+"""Snapshots of a stored trial, at most, as of a suite (`suite.suite`)."""
+
+KINDS: Mapping[type, tuple[str, ...]] = {
+    str: ("key", "code", "status", "error", "network", "dataset", "architecture", "method"),
+    int: ("seed", "generator_steps", "batch_size", "diverged_at"),
+    dict: ("content", "seconds", "updates", "composition", "facts"),
+}
+"""The type of each cell of a detail; mappings are stored as JSON."""
+
+
+@dataclass(frozen=True)
+class StoredArchitecture(Part):
+    """An architecture as a trial's content has it: the space, and what was drawn from it."""
+
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredContent:
+    """A trial's content (`Trial.content`) as it must be."""
+
+    format: int
+    dataset: Part
+    architecture: StoredArchitecture
+    recipe: Recipe
+    seed: int
+    budget: Budget
+
+
+@cache
+def content_adapter() -> TypeAdapter[StoredContent]:
+    """Return what checks the types of a trial's content."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredContent)
+
+
+def read_detail(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of a recorded trial by name, JSON parsed; raise ValueError for what ganbench never writes."""
+    detail = {name: json.loads(value) if name in KINDS[dict] else value for name, value in row.items()}
+    for kind, names in KINDS.items():
+        for name in names:
+            if not isinstance(detail[name], kind):
+                raise ValueError(f"{name} is {shorten(detail[name])}")
+    check_content(detail)
+    check_batch(detail)
+    return detail
+
+
+def check_content(detail: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a trial's content is complete, within its bounds, and that of its key and its row."""
+    from pydantic import ValidationError
+
+    content = detail["content"]
+    if digest(content) != detail["key"]:
+        raise ValueError("its content was altered: it is not that of its key")
+    try:
+        content_adapter().validate_json(canonical_json(content), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"content.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    trial = restore_trial(content, {})
+    budget = trial.budget
+    if trial.key != detail["key"]:
+        raise ValueError("its content has parts that no trial has")
+    if (trial.seed, budget.generator_steps, budget.batch_size) != tuple(detail[name] for name in KINDS[int][:3]):
+        raise ValueError("its seed, steps or batch size are not those of its content")
+    for name in KINDS[int]:
+        least, most = BOUNDS[name]
+        if not least <= detail[name] <= most:
+            raise ValueError(f"{name} is {detail[name]}, not within {least} and {most}")
+    snapshots = list(budget.snapshots)
+    if snapshots != sorted(set(snapshots)) or len(snapshots) > MOST_SNAPSHOTS:
+        raise ValueError(f"its {len(snapshots)} snapshots are not at most {MOST_SNAPSHOTS} steps in order")
+    if snapshots and not (snapshots[0] >= 0 and snapshots[-1] <= budget.generator_steps):
+        raise ValueError("its snapshots lie outside its training")
+
+
+def check_batch(detail: Mapping[str, Any]) -> None:
+    """Raise ValueError unless composition and facts have the types that ganbench writes, and a batch that may be."""
+    composition, facts = detail["composition"], detail["facts"]
+    for name in ("versions", "sources"):
+        if not isinstance(facts.get(name, {}), dict):
+            raise ValueError(f"{name} are {shorten(facts[name])}")
+    if any(not isinstance(source, str) for source in facts.get("sources", {}).values()):
+        raise ValueError("sources are not all texts")
+    if "members" not in composition:
+        return
+    members = composition["members"]
+    least, most = BOUNDS["seed"]
+    if (
+        not isinstance(members, list)
+        or not 0 < len(members) <= MOST_MEMBERS
+        or not all(type(seed) is int and least <= seed <= most for seed in members)
+        or len(set(members)) < len(members)
+        or detail["seed"] not in members
+    ):
+        raise ValueError(f"members are {shorten(members)}, not 1 to {MOST_MEMBERS} seeds with the trial's own")
+    if composition.get("mode") not in ("stack", "loop"):
+        raise ValueError(f"mode is {shorten(composition.get('mode'))}, not 'stack' or 'loop'")
