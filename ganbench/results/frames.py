@@ -126,7 +126,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
     return Frames(
         trials=trials[list(TRIAL_COLUMNS)],
         scores=scores_frame(connection, keys),
-        signals=signals_frame(connection, keys if signals else keys[:0]),
+        signals=signals_frame(connection, keys if signals else keys.iloc[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
         runs=read_runs(connection),
