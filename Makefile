@@ -8,6 +8,7 @@ types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
 bench:  ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure speed here
 chaos:  ; $(PYTHON) tests/chaos.py --kills 200  # kill runs at random, and compare their results
+oldest: ; .ci/oldest  # run every test with the oldest versions of the dependencies
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
-.PHONY: help test lint types docs bench chaos ci
+.PHONY: help test lint types docs bench chaos oldest ci
