@@ -146,6 +146,18 @@ def find_reason(error: str) -> str:
     return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
 
 
+def describe(error: BaseException) -> str:
+    """Return the kind and the message of any exception, up to `LONGEST_ERROR` characters.
+
+    A third party's exception may have a message of megabytes, or none that can be printed.
+    """
+    try:
+        message = str(error)
+    except Exception:
+        message = "its message cannot be printed"
+    return bound_error(f"{type(error).__name__}: {message}".removesuffix(": "))
+
+
 def bound_error(error: str) -> str:
     """Return an error as it is kept: of a very long one the beginning and the end."""
     if (more := len(error) - LONGEST_ERROR) <= 0:

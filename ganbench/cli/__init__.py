@@ -18,7 +18,7 @@ from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import figures, history, migrate, samples, table
 from ganbench.cli.training import plan, run, watch
-from ganbench.errors import GanbenchError, find_reason
+from ganbench.errors import GanbenchError, describe, find_reason
 from ganbench.escaping import replace_unprintable
 
 __all__ = ["app", "main"]
@@ -68,7 +68,7 @@ def main(words: list[str] | None = None) -> None:
         if not (limit := find_limit(error)):
             raise  # a bug, whose traceback is needed
         place = error.filename if isinstance(error, OSError) else ""
-        reason = "" if place else f" ({find_reason(f'{type(error).__name__}: {error}')})"
+        reason = "" if place else f" ({find_reason(describe(error))})"
         where = f"{place}: " if place else ""
         typer.echo(f"ganbench: {replace_unprintable(f'{where}{limit}{reason}')}", err=True)
         sys.exit(2 if getattr(error, "errno", None) == errno.ENOSPC else 1)

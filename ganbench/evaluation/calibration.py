@@ -22,7 +22,7 @@ from ganbench.api.data import Source
 from ganbench.api.metrics import Metric
 from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
 from ganbench.evaluation.scoring import ModelEvidence, Reference, build_metric, score_metric, score_spread
 from ganbench.registry.registry import Registry
@@ -113,7 +113,7 @@ class BaselineScorer:
             raise
         except Exception as error:
             if not sampler.trivial:
-                self.reasons |= dict.fromkeys(metric.values, f"{type(error).__name__}: {error}")
+                self.reasons |= dict.fromkeys(metric.values, describe(error))
             undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
             return score_metric(part, metric, undefined, step=0)
 

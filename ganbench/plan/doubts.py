@@ -113,10 +113,8 @@ def judge_critic_steps(critic_steps: CriticSteps, steps: int) -> Iterator[str]:
         )
 
 
-def judge_period(part: Part, built: Any, updates: Mapping[str, int]) -> Iterator[str]:
+def judge_period(part: Part, built: Term, updates: Mapping[str, int]) -> Iterator[str]:
     """Yield a caution for a term that counts once only, because its period is as long as the training."""
-    if not isinstance(built, Term):
-        return  # left to the checks before training
     every = built.every if part.every is None else part.every
     most = max((count for player, count in updates.items() if getattr(built, player) is not None), default=0)
     if every > 1 and 0 < most <= every:

@@ -81,7 +81,7 @@ def count_weights(space: Space, spec: Spec, ask: Ask) -> int:
             space.networks(spec, ask)
     except TooLarge:
         raise
-    except Exception:  # a third party's networks, or what cannot be built without memory
+    except (Exception, SystemExit):  # a third party's networks, or what cannot be built without memory
         pass
     finally:
         handle.remove()

@@ -87,10 +87,10 @@ def refuse_wrong_period(name: str, use: Use) -> None:
         )
 
 
-def refuse_idle_weight(name: str, use: Use, built: Any) -> None:
+def refuse_idle_weight(name: str, use: Use, built: Term) -> None:
     """Raise GanbenchError for a weight other than 1, or a period, of what adds no term to a player's loss."""
-    if not isinstance(built, Term) or built.critic is not None or built.generator is not None:
-        return  # what is no term is left to the checks before training
+    if built.critic is not None or built.generator is not None:
+        return
     weighs = isinstance(use.weight, Mapping) or to_number(use.weight) != 1
     key = "weight" if weighs else "every"
     if weighs or use.every not in (None, 1):

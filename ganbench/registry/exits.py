@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, describe
 
 GANBENCH = Path(__file__).parents[1]
 
@@ -38,7 +38,7 @@ def explaining_exits(place: str) -> Iterator[None]:
 
 def describe_fault(error: BaseException) -> str:
     """Return what a plugin raised; for what would end the program, also where, and what to do instead."""
-    words = f"{type(error).__name__}: {error}".removesuffix(": ")
+    words = describe(error)
     if isinstance(error, Exception):
         return words
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename)]

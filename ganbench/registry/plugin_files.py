@@ -11,7 +11,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, describe
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,6 @@ def import_plugin_file(file: PluginFile) -> ModuleType:
         del sys.modules[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file.path]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
-        reason = error.msg if isinstance(error, SyntaxError) else error
-        raise GanbenchError(f"{file.path}:{line}: {type(error).__name__}: {reason}") from error
+        reason = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else describe(error)
+        raise GanbenchError(f"{file.path}:{line}: {reason}") from error
     return module

@@ -17,7 +17,7 @@ import numpy as np
 
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED
-from ganbench.errors import GanbenchError, UnknownOffer
+from ganbench.errors import GanbenchError, UnknownOffer, describe
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_images, draw_points
@@ -73,7 +73,7 @@ class SampleSource:
             except UnknownOffer:  # no sheet would show anything: the command ends, and names the plugin
                 raise
             except Exception as error:  # a third-party network may raise any error
-                reason = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
+                reason = str(error) if isinstance(error, GanbenchError) else describe(error)
                 self.cache[key] = TrialSamples(None, None, reason)
         return self.cache[key]
 

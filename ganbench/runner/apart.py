@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, TextIO
 
-from ganbench.errors import GanbenchError, UnknownOffer
+from ganbench.errors import GanbenchError, UnknownOffer, describe
 from ganbench.runner.tracebacks import find_place
 
 Tell = Callable[..., None]
@@ -86,6 +86,8 @@ class Reports(Iterator[Any]):
                 raise StopIteration
             if kind == "error":
                 raise value
+            if kind == "raised":
+                raise self.explain_exception(*value)
             self.doing, self.limit = value, self.silence
 
     def explain_end(self) -> GanbenchError:
@@ -94,6 +96,12 @@ class Reports(Iterator[Any]):
         code = self.process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return GanbenchError(f"{self.doing}: a plugin ended it: its process {how}{self.place}. Nothing has trained.")
+
+    def explain_exception(self, error: str, frames: str) -> GanbenchError:
+        """Return the error for an exception that nobody expected: a plugin's with its line, ours with a traceback."""
+        if self.place.startswith(","):
+            return GanbenchError(f"{self.doing}: a plugin raised {error}{self.place}. Nothing has trained.")
+        return GanbenchError(f"{self.doing}: {error}\n{frames}")
 
     def explain_silence(self) -> GanbenchError:
         """Return the error for a process that hangs, after asking it where it is."""
@@ -126,15 +134,16 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
             for message in (("doing", doing), *(("item", item) for item in items)):
                 writer.send(message)
 
-        report: tuple[str, GanbenchError | None] = "end", None
+        report: tuple[str, Any] = "end", None
         try:
             for item in work(tell):
                 writer.send(("item", item))
         except GanbenchError as error:
             report = "error", UnknownOffer.behind(error) or GanbenchError(str(error))
         except BaseException as error:
-            text = "".join(traceback.format_exception(error, limit=-ERROR_LINES)).strip()
-            report = "error", GanbenchError(text)
+            frames = traceback.format_tb(error.__traceback__)
+            file.writelines(reversed(frames))  # the innermost first, as faulthandler writes them
+            report = "raised", (describe(error), "".join(frames[-ERROR_LINES:]))
         writer.send(report)
 
 

@@ -11,7 +11,7 @@ from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
 from ganbench.api.records import Calibration
 from ganbench.api.trials import Batch, Trial
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.outcomes import SPREAD
 from ganbench.registry.exits import explaining_exits
 from ganbench.results.store import Store
@@ -106,7 +106,7 @@ def score_datasets(
             except GanbenchError as error:
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
-                yield Calibrating(label, error=str(error) or type(error).__name__)
+                yield Calibrating(label, error=describe(error))
 
 
 def tell_at(tell: Tell, place: str, doing: str) -> None:

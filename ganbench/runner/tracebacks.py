@@ -1,4 +1,4 @@
-"""The line of a plugin in a traceback that faulthandler wrote."""
+"""The line of a plugin in a traceback, with the innermost frame first, as faulthandler writes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def find_place(trace: str, files: Collection[str]) -> str:
 
     That is a line of one of the plugin `files`, else of another local module, else of a library.
     """
-    frames = re.findall(r'^ *File "(.*)", line (\d+) in (.*)$', trace, re.MULTILINE)
+    frames = re.findall(r'^ *File "(.*)", line (\d+),? in (.*)$', trace, re.MULTILINE)
     choices: list[Callable[[str], bool]] = [
         lambda file: file in files,
         lambda file: is_local(Path(file)) and not is_ours(file),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, describe
 from ganbench.registry.exits import describe_fault
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing.given_options import find_missing
@@ -159,8 +159,8 @@ class Contract:
         """Ask the rule before a run, if it is vital here: return the message to the author if it is broken, else "".
 
         A warning breaks no rule here, and neither does an exception without an explanation: what an offer raises only
-        in a small game must not stop a run, and what it raises in training is the error of its trials. What would end
-        the program, such as SystemExit, breaks it.
+        in a small game must not stop a run, and what it raises in training is the error of its trials. The same holds
+        for what would end the program, such as SystemExit.
         """
         try:
             with warnings.catch_warnings():
@@ -170,8 +170,7 @@ class Contract:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            ends = not isinstance(error, Exception)
-            explained = ends or isinstance(error, ContractError | ImportError) or find_meaning(error)
+            explained = isinstance(error, ContractError | ImportError) or find_meaning(error)
             return self.explain(error) if explained else ""
         return ""
 
@@ -196,13 +195,12 @@ def find_meaning(error: BaseException) -> str:
 
 def describe_exception(error: BaseException, origin: str) -> str:
     """Return an exception as a message to the author: its meaning, torch's own words, and the line of their file."""
-    text = " ".join(str(error).split())
     if isinstance(error, GanbenchError):
-        return text
+        return " ".join(str(error).split())
     if not isinstance(error, Exception):
         return describe_fault(error)
     meaning = find_meaning(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f" (line {lines[-1]} of {origin})" if lines else ""
-    kind = type(error).__name__
-    return f"{meaning}{place} [{kind}: {text[:60]}...]" if meaning else f"it raised {kind}: {text[:300]}{place}"
+    text = " ".join(describe(error).split())
+    return f"{meaning}{place} [{text[:80]}...]" if meaning else f"it raised {text[:320]}{place}"

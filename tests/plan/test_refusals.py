@@ -118,7 +118,6 @@ class Outsider:
     def ganbench_inputs(self):
         yield Offer("reward", lambda: Input(generator=lambda play: play.scores_fake.mean()), "A term.")
 
-        yield Offer("no-term", lambda: None, "Nothing, which the checks before training refuse.")  # type: ignore[arg-type]
         yield Offer("shaped", lambda shape={}: Input(generator=lambda play: 0), "An option that is no schedule.")
 
     @hookimpl
@@ -149,7 +148,6 @@ def test_the_period_of_a_third_partys_recipe_is_a_number_of_updates(name: str, e
         plan_small(registry.load(plugins=[Outsider()]), methods=[name], success=None)
 
 
-def test_what_is_no_term_and_what_is_no_schedule_is_left_alone() -> None:
+def test_a_table_that_is_no_schedule_is_left_alone() -> None:
     outsider = registry.load(plugins=[Outsider()])
-    assert plan_small(outsider, **of(inputs=[{"name": "no-term", "weight": 2.0}])).trials
     assert plan_small(outsider, **of(inputs=[{"name": "shaped", "shape": {"linear": 3}}])).trials

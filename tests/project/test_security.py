@@ -43,7 +43,8 @@ METHODS = {
     "yaml.unsafe_load",
 }
 EXCEPTIONS = {
-    "plugins/ganbench_plugins/executors/local.py": {"pickle"},  # its own batches, between its own processes
+    # its own batches, between its own processes
+    "plugins/ganbench_plugins/executors/local.py": {"pickle", "multiprocessing"},
     # the same, at the other end of the pipe
     "plugins/ganbench_plugins/executors/process.py": {"pickle", "multiprocessing"},
     "ganbench/runner/apart.py": {"multiprocessing"},  # reports of its own process, over a pipe of the two

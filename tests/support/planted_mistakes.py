@@ -280,7 +280,7 @@ CONSTRAINTS = (
     constraint("reparametrisation that drops biases", "return the other ones", reparametrise=normalise_and_drop_biases),
     constraint("detached reparametrisation", "do not detach them", reparametrise=detach_weights),
     constraint("a wrap that sums", "for 4 samples", wrap=lambda critic: lambda x: critic(x).sum()),
-    constraint("a missing mean", "reduce it to one number", lambda p: norms(p, p.real)),
+    constraint("a missing mean", "return one number", lambda p: norms(p, p.real)),
     constraint(
         "changes at call 51",
         "for equal inputs at call 51",
