@@ -148,7 +148,10 @@ def trials_frame(connection: Connection, newest: int | None, everything: bool) -
         in_plan = select(PLAN.c.trial).where(PLAN.c.run == newest)
         rest = select(*columns, *RECORDS.c[LABELS]).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
         others = read_query(connection, rest.where(TRIALS.c.id.not_in(in_plan)).order_by(TRIALS.c.id))
-        frame = pd.concat([frame, others], ignore_index=True) if len(frame) else others.assign(planned=None)
+        if frame.empty:
+            frame = others.assign(planned=None)
+        elif len(others):  # an empty frame would turn whole numbers into floats
+            frame = pd.concat([frame, others], ignore_index=True)
     return unpack_cells(connection, frame)
 
 

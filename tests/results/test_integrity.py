@@ -59,6 +59,8 @@ CELLS = {
     "generator_steps in trials is not within 1 and": "UPDATE trials SET generator_steps = 9223372036854775807",
     "diverged_at in trials is not within -1 and": "UPDATE records SET diverged_at = -9223372036854775808",
     "step in scores is not within 0 and": "UPDATE scores SET step = -step",
+    "samples in scores is not within 0 and": "UPDATE scores SET samples = '1e999'",
+    "seed in trials is not within 0": "UPDATE trials SET seed = 1.5",
     "a signal of 100001 steps, more than 100000": """UPDATE signals SET steps = zeroblob(800008)""",
     "its newest plan has 100002 trials, more than 100000": (
         f"INSERT INTO plan {MANY.format(100_009)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' FROM n"

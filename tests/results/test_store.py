@@ -297,3 +297,10 @@ def test_an_error_of_any_length_is_stored_with_its_beginning_and_its_end(tmp_pat
     assert long.startswith("first line\n")
     assert f"[{len(error)} characters, the middle left out]" in long
     assert long.endswith("\nlast line")
+
+
+def test_the_largest_seed_is_read_exactly_with_and_without_other_trials(tmp_path: Path) -> None:
+    seed = 2**63 - 1
+    results(tmp_path, [record(trial(seed=seed))])
+    assert read(tmp_path).trials["seed"].tolist() == [seed]
+    assert read(tmp_path, everything=True).trials["seed"].tolist() == [seed]
