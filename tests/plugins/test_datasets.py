@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from ganbench import GanbenchError, Source
+from ganbench import GanbenchError, Source, registry
 from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import curves, digits, dirac, mixtures
@@ -92,10 +92,24 @@ def test_options_make_the_ring_and_the_grid_of_pacgan() -> None:
         assert distance.square().mean().item() == pytest.approx(2 * std**2, rel=0.03)
 
 
-@pytest.mark.parametrize("build", [lambda: mixtures.ring(modes=0), lambda: mixtures.grid(scale=0.0)])
-def test_an_empty_mixture_is_refused_with_a_way_out(build: object) -> None:
-    with pytest.raises(GanbenchError, match=r"dataset '(ring|grid)'.*give .* scale > 0"):
-        build()  # type: ignore[operator]
+@pytest.mark.parametrize(
+    ("name", "options", "bound"),
+    [
+        ("ring", {"modes": 0}, "greater than or equal to 1"),
+        ("ring", {"modes": 10**9}, "less than or equal to 10000"),
+        ("ring", {"std": 0.0}, "greater than 0"),
+        ("ring", {"std": -1.0}, "greater than 0"),
+        ("ring", {"radius": 1e308}, "less than or equal to 1000000"),
+        ("grid", {"side": 1000}, "less than or equal to 100"),
+        ("grid", {"scale": 0.0}, "greater than 0"),
+        ("swiss-roll", {"noise": -0.1}, "greater than or equal to 0"),
+        ("two-moons", {"scale": -1.0}, "greater than 0"),
+    ],
+)
+def test_an_option_out_of_its_range_is_refused_before_anything_is_built(name: str, options: dict, bound: str) -> None:
+    (option,) = options
+    with pytest.raises(GanbenchError, match=rf"dataset '{name}': option '{option}' = .*{bound}\. Options: "):
+        registry.load().build("datasets", name, options)
 
 
 def assert_same_distribution(ours: Tensor, theirs: Tensor) -> None:

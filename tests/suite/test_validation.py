@@ -142,7 +142,12 @@ def test_a_wrong_option_on_the_command_line_is_an_error(tmp_path: Path, words: l
 
 def test_a_dataset_with_a_wrong_option_is_an_error_before_anything_trains(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TEXT.replace("modes = 8", "modes = 0"))
-    fragments = ("s.toml:", "dataset[0]: dataset 'ring'", "modes = 0", "give modes >= 1")
+    fragments = (
+        "s.toml:",
+        "dataset[0]: dataset 'ring'",
+        "'modes' = 0",
+        "greater than or equal to 1. Options: modes: int >= 1",
+    )
     answer = ganbench("run", "s.toml", "--jobs", "0", cwd=tmp_path)
     answer.stderr = "".join(line for line in answer.stderr.splitlines(keepends=True) if "ganbench: " in line)
     check_refusal(answer, *fragments)

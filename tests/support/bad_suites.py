@@ -175,7 +175,9 @@ VALUES = [
     ),
     case('[[dataset]]\nname = "ring"\nmodes = 8', "", "s.toml: dataset: missing", "[[dataset]] with a name"),
     case("[[dataset]]", "[dataset]", "s.toml:20: dataset = {", "two brackets, as in [[dataset]]"),
-    case("modes = 8", "modes = 8.5", "dataset 'ring': option 'modes' = 8.5", "Options: modes: int = 8"),
+    case(
+        "modes = 8", "modes = 8.5", "dataset 'ring': option 'modes' = 8.5", "Options: modes: int >= 1 and <= 10000 = 8"
+    ),
     case("modes = 8", "std = nan", "dataset[0]: dataset 'ring': option 'std' = nan", "(no NaN)", schema=False),
     case("modes = 8", "modes = 2020-01-01", "option 'modes' = datetime.date(2020, 1, 1)", "an option is a number"),
     case(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt, Le
 from ganbench import Offer, Source, hookimpl
 from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_029
 """Seed of the reference sample, which has its own random stream; any constant would do."""
+
+Noise = Annotated[float, Ge(0), Le(1e6)]
+Length = Annotated[float, Gt(0), Le(1e6)]
 
 
 def curve(at: Callable[[Tensor], Tensor], noise: float, scale: float) -> Source:
@@ -39,12 +44,12 @@ def moons(place: Tensor) -> Tensor:
     return torch.stack((x, y), dim=1)
 
 
-def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Source:
+def swiss_roll(noise: Noise = 0.25, scale: Length = 7.5) -> Source:
     """Return the source of the Swiss roll's two curled coordinates, divided by `scale`."""
     return curve(spiral, noise, scale)
 
 
-def two_moons(noise: float = 0.05, scale: float = 1.0) -> Source:
+def two_moons(noise: Noise = 0.05, scale: Length = 1.0) -> Source:
     """Return the source of two interleaved half circles of radius 1 / `scale`."""
     return curve(moons, noise, scale)
 

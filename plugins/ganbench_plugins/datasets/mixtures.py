@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
+from typing import Annotated
 
 import torch
-from ganbench import GanbenchError, Offer, Source, hookimpl
+from annotated_types import Ge, Gt, Le
+from ganbench import Offer, Source, hookimpl
 from torch import Generator, Tensor
 
 REFERENCE_SEED = 5_170_400_028
 """Seed of the reference sample, which has its own random stream; any constant would do."""
+
+Count = Annotated[int, Ge(1), Le(10_000)]
+Side = Annotated[int, Ge(1), Le(100)]
+Length = Annotated[float, Gt(0), Le(1e6)]
 
 
 def mixture(centres: Tensor, std: float) -> Source:
@@ -34,20 +40,16 @@ def mixture(centres: Tensor, std: float) -> Source:
     )
 
 
-def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02, scale: float = 1.414) -> Source:
+def ring(modes: Count = 8, radius: Length = 2.0, std: Length = 0.02, scale: Length = 1.414) -> Source:
     """Return the source of `modes` distinct Gaussians on a circle; every point is divided by `scale`."""
-    if modes < 1 or scale <= 0:
-        raise GanbenchError(f"dataset 'ring': modes = {modes}, scale = {scale}: give modes >= 1 and scale > 0.")
     # The angles end before the full turn, where a mode would coincide with the first one.
     angles = [2 * math.pi * k / modes for k in range(modes)]
     centres = torch.tensor([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles])
     return mixture(centres / scale, std / scale)
 
 
-def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05, scale: float = 2.828) -> Source:
+def grid(side: Side = 5, spacing: Length = 2.0, std: Length = 0.05, scale: Length = 2.828) -> Source:
     """Return the source of `side` x `side` Gaussians, `spacing` apart, centred on 0; points are divided by `scale`."""
-    if side < 1 or scale <= 0:
-        raise GanbenchError(f"dataset 'grid': side = {side}, scale = {scale}: give side >= 1 and scale > 0.")
     ticks = [spacing * (k - (side - 1) / 2) for k in range(side)]
     return mixture(torch.tensor(list(product(ticks, ticks))) / scale, std / scale)
 
