@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from ganbench.api.models import Space, Spec
 from ganbench.api.trials import canonical_json
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, shorten
 from ganbench.registry.exits import blaming
 
 FRUITLESS_DRAWS = 10_000
@@ -27,6 +28,16 @@ def sample(space: Space, count: int, seed: int, place: str) -> list[Spec]:
         before = len(specs)
         with blaming(place, "`sample`"):
             spec = space.sample(rng)
-        specs.setdefault(canonical_json(spec), spec)
+            specs.setdefault(spell_spec(spec), spec)
         fruitless = 0 if len(specs) > before else fruitless + 1
     return list(specs.values())
+
+
+def spell_spec(spec: Spec) -> str:
+    """Return a spec as JSON, by which specs are told apart; raise GanbenchError for one that is not plain data."""
+    try:
+        if isinstance(spec, Mapping):
+            return canonical_json(spec)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise GanbenchError(f"it returns {shorten(spec)}: return plain data, such as {{'width': 64, 'norm': 'batch'}}.")

@@ -159,7 +159,8 @@ class Planner:
         place = locations.locate(self.suite, "architectures")
         part = self.resolve_part("architectures", Use(table.space, options=table.options))
         space: Space = self.registry.build("architectures", part.name, part.options, where=place)
-        return part, sample(space, table.sample, table.seed, place)
+        of_space = f"{place}: {self.registry.get('architectures', part.name)}"
+        return part, sample(space, table.sample, table.seed, of_space)
 
     def resolve_method(self, label: str) -> Method:
         """Return the method with this label: a recipe, or the suite's own, which may start from another method."""

@@ -130,21 +130,28 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
         prepare_traces(file)
         threading.Thread(target=exit_with_parent, daemon=True).start()
 
+        process = os.getpid()
+
+        def send(message: tuple[str, Any]) -> None:
+            if os.getpid() != process:  # a plugin forked: its copy of this process would report everything twice
+                os.kill(os.getpid(), signal.SIGKILL)
+            writer.send(message)
+
         def tell(doing: str, *items: Any) -> None:
             for message in (("doing", doing), *(("item", item) for item in items)):
-                writer.send(message)
+                send(message)
 
         report: tuple[str, Any] = "end", None
         try:
             for item in work(tell):
-                writer.send(("item", item))
+                send(("item", item))
         except GanbenchError as error:
             report = "error", UnknownOffer.behind(error) or GanbenchError(str(error))
         except BaseException as error:
             frames = traceback.format_tb(error.__traceback__)
             file.writelines(reversed(frames))  # the innermost first, as faulthandler writes them
             report = "raised", (describe(error), "".join(frames[-ERROR_LINES:]))
-        writer.send(report)
+        send(report)
 
 
 def prepare_traces(file: TextIO) -> None:

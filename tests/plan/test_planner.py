@@ -287,3 +287,9 @@ def test_planning_tells_how_many_cells_are_planned(plugins):
     table = small(architectures=architectures, budget={"flops": 1e9, "batch_size": 8, "snapshots": 1}, success=None)
     plan.make(parse(table), plugins, lambda done, total: told.append((done, total)))
     assert told == [(done, 3 * 2) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize("spec", [None, "text", [1], {"width": object()}, {"width": {1, 2}}])
+def test_a_spec_that_is_no_plain_data_is_refused_by_the_name_of_its_space(spec: object) -> None:
+    with pytest.raises(GanbenchError, match=r"^here: .*it returns .*: return plain data"):
+        plan.sample(Space(sample=lambda rng: spec, networks=lambda spec, ask: None, size=None), 1, 0, "here")  # type: ignore

@@ -158,7 +158,7 @@ VALUES = [
     case(
         "sample = 1",
         "sample = 2",
-        "s.toml:10: architectures: sample = 2",
+        "s.toml:10: architectures: architecture 'mlp': sample = 2",
         "more than this space has. Write sample = 1",
         schema=False,
     ),

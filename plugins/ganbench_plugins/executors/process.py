@@ -107,11 +107,15 @@ def serve(driver: Connection, log: str, work: bytes) -> None:
         driver.send((Word.UNABLE, "".join(traceback.format_exception_only(error)).strip()))
         os._exit(1)
     driver.send((Word.READY,))
+    process = os.getpid()
     with suppress(EOFError):
         while True:
             task = driver.recv_bytes()
             driver.send((Word.BEGUN,))
-            driver.send((Word.ENDED, do_task(driver, task)))
+            result = do_task(driver, task)
+            if os.getpid() != process:  # a plugin forked: its copy of this worker would report everything twice
+                os._exit(1)
+            driver.send((Word.ENDED, result))
 
 
 def prepare_process(log: str) -> None:
