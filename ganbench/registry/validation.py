@@ -12,6 +12,7 @@ from ganbench.api.models import Space
 from ganbench.api.offers import Example, Method, Offer, Report
 from ganbench.api.training import Constraint, Dynamics, Input, Objective
 from ganbench.errors import GanbenchError, shorten
+from ganbench.escaping import is_unicode
 
 NEEDS = ("samples", "features", "networks")
 LONGEST_NAME = 100
@@ -35,7 +36,7 @@ Check = tuple[Callable[[Any], bool], str]
 
 def is_text(value: Any) -> bool:
     """Return whether a value is a string that can be stored: without halves of characters (lone surrogates)."""
-    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, str) and is_unicode(value)
 
 
 def is_name(value: Any) -> bool:

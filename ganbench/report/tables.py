@@ -108,11 +108,10 @@ def describe_plugins(runs: Sequence[Run]) -> Iterator[str]:
     """Yield a note for each plugin of a third party, with the runs that used it."""
     users: dict[str, list[int]] = {}
     for run in runs:
-        for name, digest, version in list_plugins(run.facts):
-            known = f" (sha256 {digest[:12]}...)" if digest else f" {version}" if version else ""
-            users.setdefault(f"{name}{known}", []).append(run.number)
-    for plugin, numbers in users.items():
-        yield f"{plugin}: used by run{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}."
+        for plugin in list_plugins(run.facts):
+            users.setdefault(plugin.title, []).append(run.number)
+    for title, numbers in users.items():
+        yield f"{title}: used by run{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}."
 
 
 def compare_suites(earlier: Run | None, run: Run) -> str:

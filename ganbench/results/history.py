@@ -83,13 +83,32 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def list_plugins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, sha256, version) of each plugin of a third party in a run's facts; what is not known is ""."""
+@dataclass(frozen=True)
+class UsedPlugin:
+    """A plugin of a third party that a run used; `offers` are those in use, as "losses/mine".
+
+    `sha256` is that of a plugin file's text, `version` that of a distribution. A Python object has neither.
+    """
+
+    name: str
+    sha256: str
+    version: str
+    offers: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The name, with the start of the hash or the version."""
+        return self.name + (f" (sha256 {self.sha256[:12]}...)" if self.sha256 else f" {self.version}".rstrip())
+
+
+def list_plugins(facts: Mapping[str, Any]) -> Iterator[UsedPlugin]:
+    """Yield the plugins of third parties in a run's facts; what is not known is ""."""
     listed = facts.get("plugins")
     for plugin in listed if isinstance(listed, list) else ():
         if isinstance(plugin, Mapping):
+            offers = plugin.get("offers")
             name, digest, version = (str(plugin.get(key, "")) for key in ("name", "sha256", "version"))
-            yield name, digest, version
+            yield UsedPlugin(name, digest, version, tuple(map(str, offers)) if isinstance(offers, list) else ())
 
 
 def count_by_run(connection: Connection, statement: Any) -> dict[int, int]:

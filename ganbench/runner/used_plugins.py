@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from ganbench.api.offers import KINDS
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.results.files import database_path, plugin_path, write_plugin
+from ganbench.results.history import UsedPlugin, list_plugins
 from ganbench.results.store import Store
 from ganbench.suite.suite import Suite
 
@@ -29,7 +30,7 @@ def keep_plugins(folder: Path, suite: Suite, batches: Sequence[Batch], plugins: 
     used |= {("methods", name) for label in suite.method_names for name in (label, *list_starts(suite, label))}
     offers: dict[str, list[str]] = {}
     for offered in (offered for kind in plugins.kinds for offered in plugins.offers(kind)):
-        if (offered.kind, offered.offer.name) in used and offered.provider.partition(" ")[0] != "ganbench":
+        if (offered.kind, offered.offer.name) in used and offered.is_foreign:
             offers.setdefault(offered.provider, []).append(f"{offered.kind}/{offered.offer.name}")
     facts: list[dict[str, Any]] = []
     for file in plugins.files:
@@ -79,21 +80,17 @@ def find_origin(folder: Path, error: UnknownOffer) -> str:
         with suppress(GanbenchError), Store(folder, readonly=True) as store:
             runs = store.history()
     for run in reversed(runs):
-        listed = run.facts.get("plugins")
-        for plugin in listed if isinstance(listed, list) else ():
-            if isinstance(plugin, dict) and f"{error.kind}/{error.name}" in (plugin.get("offers") or ()):
-                what = f"A run in this folder used {{}} for {KINDS.get(error.kind, error.kind)} {error.name!r}"
-                return describe_plugin(folder, plugin, what)
+        for plugin in list_plugins(run.facts):
+            if f"{error.kind}/{error.name}" in plugin.offers:
+                offer = f"{KINDS.get(error.kind, error.kind)} {error.name!r}"
+                return f"A run in this folder used {plugin.title} for {offer}: {explain_loading(folder, plugin)}"
     return ""
 
 
-def describe_plugin(folder: Path, plugin: Mapping[str, Any], what: str) -> str:
-    """Return what a plugin was and how to load it again; `what` has a place for the plugin's name."""
-    name, digest, version = (str(plugin.get(key, "")) for key in ("name", "sha256", "version"))
-    if digest:
-        kept = plugin_path(folder, name, digest)
+def explain_loading(folder: Path, plugin: UsedPlugin) -> str:
+    """Return how to load a plugin again."""
+    if plugin.sha256:
+        kept = plugin_path(folder, plugin.name, plugin.sha256)
         text = f" Its text is {kept}: read it before you load it." if kept.is_file() else ""
-        return f"{what.format(f'{name} (sha256 {digest[:12]}...)')}: give it by --plugin.{text}"
-    if version:
-        return f"{what.format(f'{name} {version}')}: install it."
-    return f"{what.format(f'the Python object {name}')}: give it by `offers`, in Python."
+        return f"give it by --plugin.{text}"
+    return "install it." if plugin.version else "a Python object, which is given by `offers`, in Python."
