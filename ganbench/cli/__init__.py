@@ -15,8 +15,9 @@ import typer
 
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
+from ganbench.cli.pictures import figures, samples
 from ganbench.cli.plugins import check, doctor, list_, schema, show
-from ganbench.cli.results import figures, history, migrate, samples, table
+from ganbench.cli.results import history, migrate, table
 from ganbench.cli.training import plan, run, watch
 from ganbench.errors import GanbenchError, describe, find_reason
 from ganbench.escaping import replace_unprintable

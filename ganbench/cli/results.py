@@ -1,4 +1,4 @@
-"""Commands about a results folder: table, history, figures, samples, migrate."""
+"""Commands about a results folder: table, history, migrate."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Format, Out, OutOfFigures, Plugins, Results, renamed, results_folder
+from ganbench.cli.arguments import Format, Out, Plugins, Results, renamed, results_folder
 from ganbench.cli.printing import print_paths
 from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
-    from ganbench.report.figures import Picture
     from ganbench.results.frames import Frames
     from ganbench.results.history import Run
     from ganbench.suite.suite import Suite
@@ -51,35 +50,6 @@ def history(results: Results, format: Format = "md") -> None:
     with Store(results_folder(results), readonly=True) as store:
         runs = refuse_unplanned(store.history(), results)
     typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
-
-
-def figures(results: Results, out: OutOfFigures = None) -> None:
-    """Draw success rates and scores as PNG files.
-
-    Two figures for each success rule: its rates over all thresholds, and the scores of every trial.
-    """
-    from ganbench.report.figures import list_figures
-
-    draw(list_figures(frames := read_planned(results), restore_suite(results, frames).success), results, out)
-
-
-def samples(
-    results: Results,
-    of: Annotated[
-        str, typer.Option("--of", metavar="KEY", help="Only this trial's: its key, or the start of it.")
-    ] = "",
-    out: OutOfFigures = None,
-    plugin: Plugins = None,
-) -> None:
-    """Draw samples of the trained models as PNG files.
-
-    A sheet for each method, from the best trial to the worst.
-    """
-    from ganbench import registry
-    from ganbench.report.samples import list_sheets, trial_sheet
-
-    source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
-    draw([trial_sheet(*source, of)] if of else list_sheets(*source), results, out)
 
 
 def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY", help="The new folder.")]) -> None:
@@ -126,17 +96,3 @@ def build_tables(frames: Frames, results: Path, sensitivity: bool = False) -> li
 
     make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)
-
-
-def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
-    """Draw pictures into files and print their paths; after two seconds a progress bar appears."""
-    from tqdm import tqdm
-
-    from ganbench.report.figures import write_pictures
-    from ganbench.results.files import figures_path
-
-    if not pictures:
-        typer.echo("nothing to draw: no success rule has scores yet.", err=True)
-        return
-    drawn = write_pictures(pictures, out or figures_path(results_folder(results)))
-    print_paths(tqdm(drawn, "drawing", len(pictures), leave=False, disable=None, delay=2.0))
