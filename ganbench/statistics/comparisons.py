@@ -93,7 +93,8 @@ def compare_successes(frames: Frames, rules: Sequence[SuccessRule]) -> list[Comp
 def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None) -> Interval:
     """Return the 90% interval of the difference of two methods' success rates at the primary threshold."""
     a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
-    return equivalence_interval(*(successes(side, rule.at, rule.primary) for side in (a, b)), a["unit"])
+    success_a, success_b = (successes(side, rule.at, rule.primary) for side in (a, b))
+    return equivalence_interval(success_a, success_b, a["unit"])
 
 
 def compare_scores(frames: Frames) -> list[Comparison]:
