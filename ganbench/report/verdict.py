@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from ganbench.results.frames import Frames
 
+LOST = {"diverged": "Diverged", "failed": "Failed", "timed_out": "Timed out"}
+"""The outcomes of trials that are lost, by column of `count_outcomes`."""
+
 SHORT = 8
 """Digits of a measurement's hash that a reader sees."""
 
@@ -186,14 +189,13 @@ def judge_medians(frames: Frames, rule: SuccessRule, measurement: str | None, me
 def describe_losses(
     dataset: str, methods: Sequence[str], counts: Mapping[tuple[str, str], Mapping[Any, Any]]
 ) -> Iterator[str]:
-    """Yield how many planned trials diverged, failed, timed out, are missing or stale."""
-    names = {"diverged": "diverged", "failed": "failed", "timed_out": "timed out", "missing": "not trained yet"}
-    parts = []
-    for method in methods:
-        row = counts[dataset, method]
-        losses = [f"{int(row[name])} {words}" for name, words in names.items() if row[name]]
-        if losses:
-            parts.append(f"{method}: of {plural(int(row['planned']), 'trial')} {join_words(losses)}")
-    yield f"{'; '.join(shorten_list(parts))}." if parts else "No trial diverged or failed."
+    """Yield how many planned trials diverged, failed or timed out, and how many are missing or stale."""
+    if not any(counts[dataset, method][outcome] for method in methods for outcome in LOST):
+        yield "No trial diverged or failed."
+    for outcome, words in {**LOST, "missing": "Not trained yet"}.items():
+        rows = {method: counts[dataset, method] for method in methods}
+        parts = [f"{method} {int(row[outcome])}/{int(row['planned'])}" for method, row in rows.items() if row[outcome]]
+        if parts:
+            yield f"{words}: {', '.join(shorten_list(parts))}."
     if stale := sum(int(counts[dataset, method]["stale"]) for method in methods):
         yield f"{plural(stale, 'trial')} of these {'is' if stale == 1 else 'are'} stale: of other code than the plan's."
