@@ -80,7 +80,7 @@ FormatOrSummary = Annotated[
         autocompletion=complete_formats,
     ),
 ]
-Full = Annotated[bool, typer.Option("--full", help="On a terminal, too, print every table; then the whole verdict.")]
+Full = Annotated[bool, typer.Option("--full", help="On a terminal: every table as Markdown, then every verdict.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 OutOfFigures = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder (default: RESULTS/figures).")
