@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,6 +18,9 @@ from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
+
+MOST_METHODS, MOST_COMPARISONS = 200, 1000
+"""The most methods that are compared without being asked for, and the most comparisons of scores: a matter of time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +70,12 @@ class Comparison:
 def compared_pairs(frames: Frames, rule: SuccessRule) -> list[tuple[str, str]]:
     """Return the pairs of methods that a rule compares, of those that are planned on its dataset.
 
-    A rule that declares none compares the dataset's first method, in the order of the plan, with every other.
+    A rule that declares none compares the dataset's first method, in the order of the plan, with every other; with
+    none, if there are more than `MOST_METHODS`.
     """
     methods = list(dict.fromkeys(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"]))
-    declared = rule.compare or [(methods[0], other) for other in methods[1:]]
+    every = [(methods[0], other) for other in methods[1:]] if len(methods) <= MOST_METHODS else []
+    declared = rule.compare or every
     return [pair for pair in declared if set(pair) <= set(methods)]
 
 
@@ -101,9 +107,10 @@ def compare_scores(frames: Frames) -> list[Comparison]:
     """Return comparisons of final scores, for a suite without success rules: each directed value, each pair.
 
     The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
-    often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family.
+    often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family; there
+    are at most `MOST_COMPARISONS`.
     """
-    return adjust(
+    found = (
         Comparison(
             rule=rule,
             measurement=measurement,
@@ -114,6 +121,7 @@ def compare_scores(frames: Frames) -> list[Comparison]:
         for rule, measurement in list_score_rules(frames)
         for pair in compared_pairs(frames, rule)
     )
+    return adjust(islice(found, MOST_COMPARISONS))
 
 
 def list_score_rules(frames: Frames) -> Iterator[tuple[ScoreRule, str]]:
