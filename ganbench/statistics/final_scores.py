@@ -14,6 +14,7 @@ from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.success import beyond
 from ganbench.statistics.outcome_table import trial_outcomes
+from ganbench.statistics.units import find_units
 from ganbench.suite import conditions
 from ganbench.suite.success import At, SuccessRule
 
@@ -66,13 +67,12 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
     table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
     completed = table["status"].isin(TRAINED) & ~table["diverged"]
     scored = completed & np.isfinite(table["final"])
-    one_architecture = trials["architecture"].nunique() <= 1
     return table.assign(
         scored=scored,
         undefined=completed & ~scored,
         final=table["final"].where(scored, WORST[direction]),
         best=table["best"].where(scored & np.isfinite(table["best"]), WORST[direction]),
-        unit=table["seed"].astype("str") if one_architecture else table["architecture"],
+        unit=find_units(trials),
     )
 
 

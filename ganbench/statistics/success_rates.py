@@ -90,6 +90,27 @@ def pair_trials(scores: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> 
     return a, b
 
 
+def paired_points(
+    frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None = None
+) -> pd.DataFrame:
+    """Return the final values of two methods on every pair of equal architecture and seed, a row per pair.
+
+    Columns: architecture, seed, key_a, key_b, final_a, final_b (the worst possible value without a finite score),
+    status_a, status_b: "scored" with a finite score, else "diverged", "undefined", "failed" or "timed-out". The values
+    are those of the rule's metric. Trials without a partner are left out (`pair_trials`). Raise GanbenchError for an
+    unknown method.
+    """
+    a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
+    columns: dict[str, Any] = {}
+    for name in ("key", "final"):
+        columns |= {f"{name}_a": a[name].to_numpy(), f"{name}_b": b[name].to_numpy()}
+    for side, trials in (("a", a), ("b", b)):
+        status = trials["status"].mask(trials["diverged"], "diverged")
+        status = status.mask(trials["scored"], "scored").mask(trials["undefined"], "undefined")
+        columns[f"status_{side}"] = status.to_numpy()
+    return a.index.to_frame(index=False).assign(**columns)
+
+
 def success_table(
     frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None = None
 ) -> pd.DataFrame:
