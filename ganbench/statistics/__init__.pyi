@@ -7,7 +7,7 @@ from .outcome_table import trial_outcomes
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
-from .success_rates import median_differences, paired_points, rate_table, success_curve, success_table
+from .success_rates import median_differences, paired_points, rate_table, success_curve, success_table, sustained_rates
 from .survival import survival_curve, survival_table
 from .trajectories import trajectory_quartiles
 from .variance import share_within
@@ -38,6 +38,7 @@ __all__ = [
     "summary_table",
     "survival_curve",
     "survival_table",
+    "sustained_rates",
     "trajectory_quartiles",
     "trial_outcomes",
     "trial_scores",

@@ -45,7 +45,7 @@ def survival_table(frames: Frames) -> pd.DataFrame:
             if len(times):
                 until, begun, units = (times[name] for name in times)
                 curve = survival_curve(until, begun.astype(bool), units)
-                rows.append(curve.assign(dataset=dataset, method=method, outcome=outcome, n=len(times)))
+                rows.append(curve.assign(dataset=str(dataset), method=str(method), outcome=outcome, n=len(times)))
     columns = ["dataset", "method", "outcome", "step", "share", "low", "high", "at_risk", "n"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 
@@ -61,13 +61,12 @@ def observe_trials(frames: Frames) -> pd.DataFrame:
     trained = trials["status"].isin(TRAINED)
     lost = trials.loc[~trained, "key"]
     stored = [rows.loc[rows["key"].isin(lost), ["key", "step"]] for rows in (frames.scores, frames.signals)]
-    last_stored = trials["key"].map(pd.concat(stored).groupby("key")["step"].max())
+    last_stored = trials["key"].map(pd.concat(stored).groupby("key")["step"].max()).astype("float64")
     end = trials["generator_steps"].astype("float64").where(trained, last_stored)
     columns: dict[str, Any] = {}
     for outcome in SURVIVED:
-        diverged = np.fmin(trials["non-finite"], trials["exploded"])  # either may be unknown
-        begin = diverged if outcome == "diverged" else trials[outcome].where(trained | trials[outcome].notna(), np.inf)
-        until = np.minimum(begin, end)
+        begin = trials[["non-finite", "exploded"] if outcome == "diverged" else [outcome]].min(axis=1)
+        until = pd.concat([begin, end], axis=1).min(axis=1, skipna=False)
         begun = np.isfinite(begin) & (trained | (outcome == "diverged"))
         columns |= {f"{outcome}_until": until, f"{outcome}_begun": begun.astype("float64").where(until.notna())}
     return trials.assign(**columns)
@@ -117,7 +116,7 @@ def variance_between_units(
     times: NDArray[np.float64],
     events: NDArray[np.bool_],
     codes: NDArray[np.intp],
-    curve: tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]],
+    curve: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]],
     shown: NDArray[np.intp],
 ) -> NDArray[np.float64]:
     """Return the variance of the share at the steps `shown`, from the sums of each unit's influences.

@@ -47,7 +47,7 @@ def trajectory_quartiles(
     numbers, directed = frames.numbers(trials["key"]), direction != "neutral"
     method_of = np.full(len(frames.keys) + 1, -1)  # the last place is for -1, the number of no trial
     method_of[numbers] = codes
-    rows = rows.assign(method=method_of[rows["number"]])[lambda rows: rows["method"] >= 0]
+    rows = rows.assign(method=method_of[rows["number"]]).query("method >= 0")
     deaths = steps_of_death(frames, trials, rows) if directed else np.full(len(trials), np.inf)
     dead_from = np.full(len(frames.keys), np.inf)
     dead_from[numbers] = deaths
@@ -67,7 +67,7 @@ def steps_of_death(frames: Frames, trials: pd.DataFrame, rows: pd.DataFrame) -> 
     `rows` are the stored values of these trials. One that failed or timed out is dead after the last of them.
     """
     outcomes = trial_outcomes(frames).reindex(trials["key"])
-    diverged = np.fmin(outcomes["non-finite"], outcomes["exploded"]).fillna(np.inf).to_numpy(float)
+    diverged = outcomes[["non-finite", "exploded"]].min(axis=1).fillna(np.inf).to_numpy(float)
     last = rows.groupby("number")["step"].max().reindex(frames.numbers(trials["key"])).fillna(-1).to_numpy(float)
     return np.where(trials["status"].isin(TRAINED), diverged, np.minimum(diverged, last + 1))
 

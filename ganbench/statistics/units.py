@@ -10,5 +10,5 @@ def find_units(trials: pd.DataFrame) -> pd.Series[str]:
 
     `trials` [n] has the columns dataset, architecture and seed.
     """
-    several = trials.groupby("dataset", sort=False)["architecture"].transform("nunique") > 1
-    return trials["architecture"].where(several, trials["seed"].astype("str"))
+    counts = trials["dataset"].map(trials.groupby("dataset")["architecture"].nunique()).astype("float64")
+    return trials["architecture"].where(counts > 1, trials["seed"].astype("str"))
