@@ -1,5 +1,6 @@
 from .bootstrap import bootstrap_median
 from .costs import cost_table, success_cost_table
+from .factors import factor_odds, factor_rates
 from .final_scores import trial_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import count_failures, count_outcomes
@@ -20,6 +21,8 @@ __all__ = [
     "count_outcomes",
     "curve_half_width",
     "effective_size",
+    "factor_odds",
+    "factor_rates",
     "holm",
     "mcnemar_exact",
     "median_differences",
