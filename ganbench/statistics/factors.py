@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 MOST_NUMBERS, MOST_TEXTS = 6, 20
-"""Values of a factor that are levels: numbers (more are grouped by quartiles) and texts (with more it has no levels)."""
+"""Values of a factor that are levels: numbers (more are grouped by quartiles) and texts (more are no levels)."""
 
 FEWEST_ARCHITECTURES = 5
 """Architectures for each coefficient of a logistic model, at least."""
@@ -184,7 +184,7 @@ def fit_factors(counts: pd.DataFrame, model: Mapping[str, NDArray[np.intp]], not
             row["note"] = "this level always goes with those of other factors"
     design = full[:, kept]
     try:
-        estimates = estimate(design, cells, counts, groups.ngroup().to_numpy(np.intp))
+        estimates = estimate(design, cells, counts, np.asarray(groups.ngroup(), np.intp))
     except np.linalg.LinAlgError as error:
         return [{**row, "note": f"the model cannot be fitted: {error}"} for row in rows]
     for place, values in zip(kept[1:], estimates, strict=True):
