@@ -70,7 +70,7 @@ def factor_tables(
         notes=(
             "odds ratio: the odds of success at this level over those at the reference level, in a logistic model of "
             "each method's trials (Firth's penalised likelihood), with the 95% interval of the profile likelihood.",
-            "p: of an odds ratio of 1, two-sided, not adjusted for the number of rows: it describes where to look next.",
+            "p: of an odds ratio of 1, two-sided, not adjusted for the number of rows: it shows where to look next.",
         ),
         headings={"level": factor or "level"},
         intervals={"odds_ratio": ("low", "high")},
