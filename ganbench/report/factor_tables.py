@@ -9,7 +9,7 @@ from ganbench.errors import GanbenchError
 from ganbench.report.notes import size_note
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import describe_criterion, interval_note, rule_notes
-from ganbench.statistics.factors import factor_odds, factor_rates
+from ganbench.statistics.factors import MOST_PROFILED, factor_odds, factor_rates
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.suite.success import SuccessRule
 from ganbench.table import Table
@@ -69,7 +69,8 @@ def factor_tables(
         frame=factor_odds(frames, rule, measurement, factor).drop(columns=single),
         notes=(
             "odds ratio: the odds of success at this level over those at the reference level, in a logistic model of "
-            "each method's trials (Firth's penalised likelihood), with the 95% interval of the profile likelihood.",
+            "each method's trials (Firth's penalised likelihood), with the 95% interval of the profile likelihood "
+            f"(Wald's for more than {MOST_PROFILED} kinds of architectures).",
             "p: of an odds ratio of 1, two-sided, not adjusted for the number of rows: it shows where to look next.",
         ),
         headings={"level": factor or "level"},

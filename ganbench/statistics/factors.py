@@ -71,7 +71,8 @@ def factor_odds(
     likelihood (G. Heinze, M. Schemper, Statistics in Medicine 21, 2002), Wald's for more than `MOST_PROFILED` groups.
     The unit is the architecture: with several seeds the likelihood is divided by the dispersion of the architectures'
     counts, at least 1. With fewer than `FEWEST_ARCHITECTURES` for each coefficient, every factor has a model of its
-    own, which the note says: in random architectures, factors are independent. Rows without a number have a note too.
+    own, which the note says: in random architectures, factors are independent. So it is if only one `factor` is asked
+    for, without a note. Rows without a number have a note too.
     Empty for one architecture. Raise GanbenchError for an unknown `factor`.
     """
     trials, levels = read_levels(frames, rule, measurement, factor)
@@ -150,7 +151,7 @@ def group_numbers(codes: NDArray[np.intp], distinct: NDArray[np.float64]) -> tup
     names = []
     for quartile in range(len(ends)):
         within = distinct[quartiles == quartile].tolist()
-        names.append(" to ".join(dict.fromkeys((name_level(within[0]), name_level(within[-1])))))
+        names.append(" to ".join(dict.fromkeys((f"{within[0]:.4g}", f"{within[-1]:.4g}"))))
     return np.where(codes < 0, -1, quartiles[codes]), names
 
 
