@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ganbench.statistics.intervals import NO_INTERVAL, Interval
 
 Floats = NDArray[np.float64]
-ITERATIONS, TOLERANCE = 200, 1e-6
+ITERATIONS, TOLERANCE = 200, 1e-7
 """Newton steps at most, and the gradient (and distance from a likelihood) at which they end."""
 
 LONGEST_STEPS = (5.0, 1.0, 0.2)
@@ -110,7 +110,7 @@ class Firth:
             for _ in range(ITERATIONS):
                 here = self.evaluate(place)
                 rest = np.delete(here.gradient, index)
-                if max(abs(here.log - target), np.abs(rest).max(initial=0.0)) < 10 * TOLERANCE:
+                if max(abs(here.log - target), np.abs(rest).max(initial=0.0)) < TOLERANCE:
                     return float(place[index])
                 across = float(here.gradient @ here.covariance @ here.gradient)
                 square = (2 * (here.log - target) + across) / here.covariance[index, index]
