@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ganbench.statistics.intervals import NO_INTERVAL, Interval
 
 Floats = NDArray[np.float64]
-ITERATIONS, TOLERANCE = 200, 1e-7
+ITERATIONS, TOLERANCE = 200, 1e-6
 """Newton steps at most, and the gradient (and distance from a likelihood) at which they end."""
 
 LONGEST_STEPS = (5.0, 1.0, 0.2)
