@@ -70,9 +70,9 @@ def factor_odds(
     odds ratios are finite also where a level always succeeds; intervals and p are those of the profile penalised
     likelihood (G. Heinze, M. Schemper, Statistics in Medicine 21, 2002), Wald's for more than `MOST_PROFILED` groups.
     The unit is the architecture: with several seeds the likelihood is divided by the dispersion of the architectures'
-    counts, at least 1. With fewer than `FEWEST_ARCHITECTURES` for each coefficient, every factor has a model of its
-    own, which the note says: in random architectures, factors are independent. So it is if only one `factor` is asked
-    for, without a note. Rows without a number have a note too.
+    counts, at least 1, and Student's t replaces the normal distribution. With fewer than `FEWEST_ARCHITECTURES` for
+    each coefficient, every factor has a model of its own, which the note says: in random architectures, factors are
+    independent. So it is, without a note, if only one `factor` is asked for. Rows without a number have a note too.
     Empty for one architecture. Raise GanbenchError for an unknown `factor`.
     """
     trials, levels = read_levels(frames, rule, measurement, factor)
@@ -210,7 +210,8 @@ def estimate(
     `cells` has the successes and trials of each, `counts` those of each architecture, whose cell is `cell_of`. Raise
     LinAlgError if the model cannot be fitted.
     """
-    from scipy.special import expit, ndtr, ndtri
+    from scipy.special import expit
+    from scipy.stats import t
 
     numbers = (cells["successes"].to_numpy(float), cells["trials"].to_numpy(float))
     model = Firth(design, *numbers)
@@ -218,8 +219,8 @@ def estimate(
     if (counts["trials"] > 1).any():
         rates, sizes = expit(design @ best)[cell_of], counts["trials"].to_numpy(float)
         residuals = (counts["successes"].to_numpy(float) - sizes * rates) ** 2 / (sizes * rates * (1 - rates))
-        dispersion = max(1.0, float(residuals.sum()) / (len(counts) - design.shape[1]))
-        model = Firth(design, *numbers, weight=1 / dispersion)
+        freedom = len(counts) - design.shape[1]
+        model = Firth(design, *numbers, freedom / max(freedom, float(residuals.sum())), freedom)
         best, top = model.maximise(best)
     estimates = []
     for place in range(1, design.shape[1]):
@@ -227,7 +228,7 @@ def estimate(
             (low, high), p = model.profile(best, place), model.test(top, best, place)
         else:
             error = float(np.sqrt(top.covariance[place, place]))
-            low, high = (float(best[place] + sign * ndtri(0.975) * error) for sign in (-1, 1))
-            p = float(2 * ndtr(-abs(best[place]) / error))
+            low, high = (float(best[place] + end * error) for end in t.ppf([0.025, 0.975], model.freedom))
+            p = float(2 * t.sf(abs(best[place]) / error, model.freedom))
         estimates.append(dict(zip(("odds_ratio", "low", "high"), np.exp([best[place], low, high]), strict=True), p=p))
     return estimates

@@ -49,7 +49,7 @@ def test_the_maximum_is_that_of_brute_force(separated: bool, weight: float) -> N
 
 
 def profile_likelihood(model: Firth, index: int, value: float) -> float:
-    """Return the highest penalised likelihood with one of three coefficients fixed, by a simplex from several starts."""
+    """Return the highest penalised likelihood with one of three coefficients fixed, by several simplexes."""
     free = [place for place in range(3) if place != index]
 
     def negative(others: np.ndarray) -> float:
