@@ -121,10 +121,10 @@ def test_the_sensitivity_of_a_conclusion_has_the_reading_over_the_last_three_sna
 
 
 def test_a_metric_of_one_snapshot_is_read_there_where_the_rule_must_be_sustained(tmp_path: Path) -> None:
-    kid = {"a": 1.0, "b": 9.0}
+    values = [("a", 1.0, 1.0), ("b", 99.0, 9.0)]
     records = [
-        record(trial(m, i), scores=(*scores("fid", [1, 1, 1]), *scores("kid", [value])))
-        for m, value in kid.items()
+        record(trial(m, i), scores=(*scores("fid", [fid] * 3), *scores("kid", [value])))
+        for m, fid, value in values
         for i in range(8)
     ]
     table = sensitivity_table(results(tmp_path, records), Success(sustained=3), ("a", "b"))
