@@ -32,6 +32,9 @@ def table(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Instead: does each conclusion hold under other readings?")
     ] = False,
+    by: Annotated[
+        str, typer.Option("--by", metavar="FACTOR", help="Instead: success by a factor of the architecture.")
+    ] = "",
     robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
 ) -> None:
     """Print the tables of a results folder, or write them to files.
@@ -43,9 +46,9 @@ def table(
     writer = choose_writer(format or "md", plugin or ())
     frames = read_planned(results, everything=all)
     if out is not None:
-        print_paths(write_tables(build_tables(frames, results, sensitivity), writer, out))
-    elif sensitivity:
-        typer.echo(writer.page(build_tables(frames, results, sensitivity)), nl=False)
+        print_paths(write_tables(build_tables(frames, results, sensitivity, by), writer, out))
+    elif sensitivity or by:
+        typer.echo(writer.page(build_tables(frames, results, sensitivity, by)), nl=False)
     else:
         print_results(frames, results, writer, summary=wants_summary(format), full=full)
 
@@ -106,9 +109,13 @@ def print_results(frames: Frames, results: Path, writer: Writer, *, summary: boo
         typer.echo(writer.page(build_tables(frames, results)), nl=False)
 
 
-def build_tables(frames: Frames, results: Path, sensitivity: bool = False) -> list[Table]:
-    """Return the tables of the results, or those of the sensitivity of their conclusions."""
-    from ganbench.report import make_sensitivity_tables, make_tables
+def build_tables(frames: Frames, results: Path, sensitivity: bool = False, by: str = "") -> list[Table]:
+    """Return the tables of the results, of the sensitivity of their conclusions, or of success by a factor."""
+    from ganbench.report import make_factor_tables, make_sensitivity_tables, make_tables
 
+    if by and sensitivity:
+        raise GanbenchError("--by and --sensitivity are two kinds of tables. Ask for one at a time.")
+    if by:
+        return make_factor_tables(frames, restore_suite(results, frames).success, by)
     make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)

@@ -26,6 +26,7 @@ class Success:
     condition: str | None = None
     compare: tuple[tuple[str, str], ...] = (("a", "b"),)
     smallest_effect: float | None = None
+    sustained: int = 1
 
 
 SGD = Part("sgd")
