@@ -1,4 +1,4 @@
-"""Commands about a results folder: table, history, migrate."""
+"""Commands about a results folder: table, history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ganbench.cli.arguments import Format, FormatOrSummary, Full, Out, Plugins, 
 from ganbench.cli.printing import print_paths
 from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
-from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
@@ -59,18 +58,6 @@ def history(results: Results, format: Format = "md") -> None:
     with Store(results_folder(results), readonly=True) as store:
         runs = refuse_unplanned(store.history(), results)
     typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
-
-
-def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY", help="The new folder.")]) -> None:
-    """Copy results of an earlier version into today's format.
-
-    Such results can be read as they are, but not written to. The folder itself stays as it is.
-    """
-    from ganbench.results.migrations import migrate
-    from ganbench.results.schema import SCHEMA
-
-    version = migrate(results_folder(results), copy)
-    typer.echo(replace_unprintable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
 
 
 def read_planned(results: Path, *, everything: bool = False) -> Frames:
