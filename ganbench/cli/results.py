@@ -1,4 +1,4 @@
-"""Commands about a results folder: table, history."""
+"""Commands about a results folder: table, trials, history."""
 
 from __future__ import annotations
 
@@ -58,6 +58,33 @@ def history(results: Results, format: Format = "md") -> None:
     with Store(results_folder(results), readonly=True) as store:
         runs = refuse_unplanned(store.history(), results)
     typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
+
+
+def trials(
+    results: Results,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only these: method, seed, key, ..., or a factor (critic_depth=3)."),
+    ] = None,
+    diverged: Annotated[bool, typer.Option("--diverged", help="Only trials that diverged.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only trials that failed or timed out.")] = False,
+    sort: Annotated[str, typer.Option(metavar="NAME", help="Sort by a column or a factor; scores: best first.")] = "",
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer has.")] = False,
+    format: FormatOrSummary = None,
+    plugin: Plugins = None,
+) -> None:
+    """List the trials: key, architecture, outcomes, scores, error."""
+    from ganbench.report import choose_writer, make_trials_table
+
+    writer = choose_writer(format or "md", plugin or ())
+    frames = read_planned(results, everything=all)
+    shown = make_trials_table(frames, str(results), only or (), diverged=diverged, failed=failed, sort=sort)
+    if wants_summary(format):
+        from ganbench.report.terminal import print_table
+
+        print_table(shown)
+    else:
+        typer.echo(writer.page([shown]), nl=False)
 
 
 def read_planned(results: Path, *, everything: bool = False) -> Frames:

@@ -152,4 +152,5 @@ def failure_tables(frames: Frames) -> Iterator[Table]:
     """Yield the errors of failed and timed-out trials with their counts, if there are any."""
     frame = count_failures(frames)
     if len(frame):
-        yield Table(title="Failures", frame=frame, notes=("n trials ended with this error.",))
+        notes = ("n trials ended with this error, example is the key of one: `ganbench trials RESULTS --failed`.",)
+        yield Table(title="Failures", frame=frame, notes=notes)

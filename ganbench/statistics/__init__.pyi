@@ -10,6 +10,7 @@ from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .score_bounds import ReferenceScores, reference_scores
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
+from .single_trials import select_trials, trial_table
 from .success_rates import median_differences, rate_table, success_curve, success_table
 from .variance import share_within
 
@@ -37,6 +38,7 @@ __all__ = [
     "rate_table",
     "reference_scores",
     "seed_share_table",
+    "select_trials",
     "sensitivity_table",
     "share_within",
     "sign_flip_exact",
@@ -46,5 +48,6 @@ __all__ = [
     "summary_table",
     "trial_outcomes",
     "trial_scores",
+    "trial_table",
     "wilson",
 ]
