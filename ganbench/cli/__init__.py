@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.cli.folders import merge, migrate
+from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pictures import figures, samples
@@ -33,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, trials, history, figures, samples, rerun, evaluate, merge, migrate),
+    *(run, plan, watch, table, trials, history, figures, samples, rerun, evaluate, export, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 

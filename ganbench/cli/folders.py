@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ganbench.cli.arguments import Results, results_folder
+from ganbench.cli.printing import print_paths
 from ganbench.escaping import replace_unprintable
 
 
@@ -43,3 +44,25 @@ def merge(
 
     for line in merge([results_folder(folder) for folder in results], out, prefer).lines:
         typer.echo(replace_unprintable(line))
+
+
+def export(
+    results: Results,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the files.")],
+    format: Annotated[str, typer.Option(metavar="NAME", help="csv or parquet.")] = "csv",
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer has.")] = False,
+) -> None:
+    """Write trials, scores and all else as CSV or Parquet.
+
+    One file each, as pandas reads it. Texts are written as they are, also those that a spreadsheet takes for formulas.
+    """
+    from ganbench.results.export import count_formulas, export
+    from ganbench.results.store import read
+
+    frames = read(results, everything=all)
+    print_paths(export(frames, folder, format))
+    if format == "csv" and (count := count_formulas(frames)):
+        typer.echo(
+            f"caution: {count} texts begin as formulas do. For a spreadsheet, use `ganbench table --format csv`.",
+            err=True,
+        )
