@@ -44,7 +44,8 @@ def trial_table(frames: Frames) -> pd.DataFrame:
         error=trials["error"].map(find_reason),
     )
     scores = [headline_scores(frames, dataset) for dataset in trials["dataset"].unique()]
-    return table.merge(pd.concat(scores), on="key", how="left")
+    none = pd.DataFrame({"key": [], "metric": [], "direction": [], "final": [], "best": []})
+    return table.merge(pd.concat(scores) if scores else none, on="key", how="left")
 
 
 def describe_outcomes(steps: Iterable[float]) -> str:
@@ -61,9 +62,10 @@ def headline_scores(frames: Frames, dataset: str) -> pd.DataFrame:
     scores = frames.scores[frames.scores["key"].isin(keys) & (frames.scores["direction"] != "neutral")]
     name = headline_metrics(stored_suite(frames)).get(dataset) or min(scores["name"].unique(), default="")
     groups = split_by_measurement(frames, name, keys)
-    if not groups or scores.empty:
+    measurement = max(groups, key=lambda measurement: len(groups[measurement]), default=None)
+    table = trial_scores(frames, dataset, name, measurement)
+    if scores.empty or table.empty:
         return pd.DataFrame({"key": keys, "metric": name, "direction": "neutral", "final": np.nan, "best": np.nan})
-    table = trial_scores(frames, dataset, name, max(groups, key=lambda measurement: len(groups[measurement])))
     values = {at: table[at].where(table["scored"] & np.isfinite(table[at])) for at in SCORES}
     scored = table[["key", "direction"]].assign(**values).set_index("key").reindex(keys).reset_index()
     return scored.assign(metric=name, direction=scored["direction"].fillna(str(table["direction"].iloc[0])))

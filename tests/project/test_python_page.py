@@ -32,7 +32,7 @@ def test_the_code_of_the_page_runs(
     monkeypatch.chdir(folder)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) == 4
-    code = "\n".join(blocks).replace('"fid"', '"modes"').replace("critic_depth=3", "critic_depth=2")
+    code = "\n".join(blocks).replace('== "fid"', '== "modes"').replace("critic_depth=3", "critic_depth=2")
     exec(compile(code, str(PAGE), "exec"), {})
     out = capsys.readouterr().out
     assert "completed" in out

@@ -99,3 +99,12 @@ def test_what_no_trial_has_is_refused_with_what_there_is(
     with pytest.raises(GanbenchError) as refusal:
         select_trials(trial_table(frames), frames, **asked)  # type: ignore[arg-type]
     assert message in str(refusal.value)
+
+
+def test_trials_without_any_record_or_without_any_plan_are_a_table_too(tmp_path: Path) -> None:
+    frames = results(tmp_path, [], [trial(seed=0), trial(seed=1)])
+    table = trial_table(frames)
+    assert table["status"].tolist() == ["missing"] * 2
+    assert table["final"].isna().all()
+    none = replace(frames, trials=frames.trials[:0])
+    assert trial_table(none).empty
