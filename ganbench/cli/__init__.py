@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
+from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pictures import figures, samples
 from ganbench.cli.plugins import check, doctor, list_, schema, show
-from ganbench.cli.results import history, migrate, table
+from ganbench.cli.results import history, table, trials
 from ganbench.cli.training import plan, run, watch
 from ganbench.errors import GanbenchError, describe, find_reason
 from ganbench.escaping import replace_unprintable
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, history, figures, samples, rerun, evaluate, migrate),
+    *(run, plan, watch, table, trials, history, figures, samples, rerun, evaluate, export, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 

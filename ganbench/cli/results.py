@@ -1,4 +1,4 @@
-"""Commands about a results folder: table, history, migrate."""
+"""Commands about a results folder: table, trials, history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ganbench.cli.arguments import Format, FormatOrSummary, Full, Out, Plugins, 
 from ganbench.cli.printing import print_paths
 from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
-from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
@@ -63,16 +62,31 @@ def history(results: Results, format: Format = "md") -> None:
     typer.echo(choose_writer(format).page([history_table(runs)]), nl=False)
 
 
-def migrate(results: Results, copy: Annotated[Path, typer.Argument(metavar="COPY", help="The new folder.")]) -> None:
-    """Copy results of an earlier version into today's format.
+def trials(
+    results: Results,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only these: method, seed, key, ..., or a factor (critic_depth=3)."),
+    ] = None,
+    diverged: Annotated[bool, typer.Option("--diverged", help="Only trials that diverged.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only trials that failed or timed out.")] = False,
+    sort: Annotated[str, typer.Option(metavar="NAME", help="Sort by a column or a factor; scores: best first.")] = "",
+    all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer has.")] = False,
+    format: FormatOrSummary = None,
+    plugin: Plugins = None,
+) -> None:
+    """List the trials: key, architecture, outcomes, scores, error."""
+    from ganbench.report import choose_writer, make_trials_table
 
-    Such results can be read as they are, but not written to. The folder itself stays as it is.
-    """
-    from ganbench.results.migrations import migrate
-    from ganbench.results.schema import SCHEMA
+    writer = choose_writer(format or "md", plugin or ())
+    frames = read_planned(results, everything=all)
+    shown = make_trials_table(frames, str(results), only or (), diverged=diverged, failed=failed, sort=sort)
+    if wants_summary(format):
+        from ganbench.report.terminal import print_table
 
-    version = migrate(results_folder(results), copy)
-    typer.echo(replace_unprintable(f"{copy}: copied from schema version {version} to {SCHEMA}"))
+        print_table(shown)
+    else:
+        typer.echo(writer.page([shown]), nl=False)
 
 
 def read_planned(results: Path, *, everything: bool = False) -> Frames:

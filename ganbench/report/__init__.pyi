@@ -4,6 +4,7 @@ from .output import choose_writer, write_tables
 from .samples import list_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
+from .trial_tables import make_trials_table
 from .verdict import Verdict, make_verdicts
 from .writers import FORMATS, render
 
@@ -18,6 +19,7 @@ __all__ = [
     "make_factor_tables",
     "make_sensitivity_tables",
     "make_tables",
+    "make_trials_table",
     "make_verdicts",
     "render",
     "trial_sheet",

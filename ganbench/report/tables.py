@@ -20,7 +20,7 @@ from ganbench.report.paired_tables import (
 from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
-from ganbench.results.history import describe_extensions, list_plugins
+from ganbench.results.history import describe_extensions, describe_merge, list_plugins
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
 from ganbench.statistics.outcome_table import outcome_thresholds, stored_suite
@@ -104,6 +104,7 @@ def history_table(runs: Sequence[Run]) -> Table:
         "started: UTC. planned: the trials of the plan; new: those that no earlier run planned; stored: those that had "
         "a record when the run began; trained: records of this run that no later run replaced. suite: its text, "
         "compared with that of the run before.",
+        *filter(None, map(describe_merge, runs)),
         *describe_extensions(runs),
         *describe_plugins(runs),
     )
@@ -151,4 +152,5 @@ def failure_tables(frames: Frames) -> Iterator[Table]:
     """Yield the errors of failed and timed-out trials with their counts, if there are any."""
     frame = count_failures(frames)
     if len(frame):
-        yield Table(title="Failures", frame=frame, notes=("n trials ended with this error.",))
+        notes = ("n trials ended with this error, example is the key of one: `ganbench trials RESULTS --failed`.",)
+        yield Table(title="Failures", frame=frame, notes=notes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
+from rich.console import Console
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -21,9 +22,11 @@ from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.results.history import describe_extensions
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table as Shown
+from ganbench.table import format_value
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from ganbench.results.frames import Frames
 
@@ -103,6 +106,21 @@ def draw_table(summary: Summary, columns: Sequence[Column], width: int | None = 
         cells = (write_text(column.cells.get(row, "")) for column in columns)
         table.add_row(write_text(row), *cells, style="dim" if place < summary.references else "")
     return table
+
+
+def print_table(shown: Shown) -> None:
+    """Print a table fitted to the terminal's width: the first column whole, longer texts in several lines."""
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows = shown.cells(format_value)
+    used = [place for place, _ in enumerate(shown.columns) if any(row[place] for row in rows)]
+    for place in used:
+        table.add_column(write_text(shown.heading(shown.columns[place])), no_wrap=not place, overflow="fold")
+    for row in rows:
+        table.add_row(*(write_text(row[place]) for place in used))
+    console.print(write_text(shown.title, "cyan"), table, sep="\n")
+    for note in shown.notes:
+        console.print(write_text(note, "dim"), soft_wrap=True)
 
 
 def write_text(text: str, style: str = "") -> Text:

@@ -111,6 +111,17 @@ def list_plugins(facts: Mapping[str, Any]) -> Iterator[UsedPlugin]:
             yield UsedPlugin(name, digest, version, tuple(map(str, offers)) if isinstance(offers, list) else ())
 
 
+def describe_merge(run: Run) -> str:
+    """Return in words what a run merged, "" for a run that was no merge."""
+    merged = run.facts.get("merged")
+    parts = [
+        f"{part.get('records')} records of {part.get('folder')}"
+        for part in (merged if isinstance(merged, list) else ())
+        if isinstance(part, Mapping)
+    ]
+    return f"Run {run.number} is a merge: {', '.join(parts)}." if parts else ""
+
+
 def count_by_run(connection: Connection, statement: Any) -> dict[int, int]:
     """Return the number that a statement counts for each run."""
     return {row[0]: row[1] for row in connection.execute(statement)}

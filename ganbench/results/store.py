@@ -46,7 +46,7 @@ from ganbench.results.files import (
     write_network,
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
-from ganbench.results.history import Run, read_runs
+from ganbench.results.history import SHOWN, Run, read_runs
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -210,9 +210,16 @@ class Store:
         joined = TRIALS.join(RECORDS, RECORDS.c.trial == TRIALS.c.id).join(BATCHES, BATCHES.c.id == RECORDS.c.batch)
         wanted = select(TRIALS, RECORDS, BATCHES.c.composition, BATCHES.c.facts).select_from(joined)
         with transaction(self._engine, self.file) as connection:
-            rows = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(2)).mappings().all()
-        if len(rows) != 1:
-            raise GanbenchError(f"{self.folder}: {'no' if not rows else 'more than one'} record with key {key}...")
+            rows = connection.execute(wanted.where(TRIALS.c.key.startswith(key)).limit(SHOWN + 1)).mappings().all()
+        if not rows:
+            raise GanbenchError(f"{self.folder}: no record with key {key}... `ganbench trials RESULTS` lists the keys.")
+        if len(rows) > 1:
+            listed = [f"{row['key'][:16]} ({row['method']}, {row['architecture']}, seed {row['seed']})" for row in rows]
+            more = " and others" if len(rows) > SHOWN else ""
+            raise GanbenchError(
+                f"{self.folder}: more than one record with key {key}...: {', '.join(listed[:SHOWN])}{more}. Give more "
+                "digits."
+            )
         with integrity.explaining_bad_cells(self.file):
             return read_detail({name: cell for name, cell in rows[0].items() if name not in ("id", "trial", "batch")})
 

@@ -11,6 +11,7 @@ from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .score_bounds import ReferenceScores, reference_scores
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
+from .single_trials import select_trials, trial_table
 from .success_rates import median_differences, paired_points, rate_table, success_curve, success_table, sustained_rates
 from .survival import survival_curve, survival_table
 from .trajectories import trajectory_quartiles
@@ -43,6 +44,7 @@ __all__ = [
     "rate_table",
     "reference_scores",
     "seed_share_table",
+    "select_trials",
     "sensitivity_table",
     "share_within",
     "sign_flip_exact",
@@ -56,5 +58,6 @@ __all__ = [
     "trajectory_quartiles",
     "trial_outcomes",
     "trial_scores",
+    "trial_table",
     "wilson",
 ]

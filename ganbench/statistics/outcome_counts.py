@@ -15,6 +15,9 @@ from ganbench.statistics.outcome_table import trial_outcomes
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
+KEY_DIGITS = 12
+"""Digits of the key of an example: enough to tell a hundred thousand trials apart."""
+
 
 def count_outcomes(frames: Frames) -> pd.DataFrame:
     """Count the outcomes of every planned trial: a row per dataset and method, no trial left out.
@@ -44,8 +47,11 @@ def count_outcomes(frames: Frames) -> pd.DataFrame:
 
 
 def count_failures(frames: Frames) -> pd.DataFrame:
-    """Count the trials that failed or timed out by the reason: dataset, method, status, error, n."""
+    """Count the trials that failed or timed out by the reason.
+
+    Columns: dataset, method, status, error, n, and `example`, the start of the key of one of them.
+    """
     failed = frames.trials[frames.trials["status"].isin(UNTRAINED)]
     failed = failed.assign(error=failed["error"].map(find_reason))
     groups = failed.groupby(["dataset", "method", "status", "error"], sort=False)
-    return groups.size().rename("n").reset_index()
+    return groups["key"].agg(n="size", example=lambda keys: keys.iloc[0][:KEY_DIGITS]).reset_index()

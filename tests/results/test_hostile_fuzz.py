@@ -56,6 +56,8 @@ COMMANDS = [
     *(["table", "r"], ["table", "r", "--format", "json"], ["table", "r", "--all", "--format", "csv"]),
     *(["table", "r", "--format", "latex"], ["table", "r", "--sensitivity"], ["history", "r"], ["watch", "r", "--once"]),
     *(["figures", "r", "--out", "out"], ["samples", "r", "--out", "out"], ["rerun", "r"]),
+    *(["trials", "r"], ["trials", "r", "--failed", "--format", "json"], ["export", "r", "out"]),
+    ["merge", "r", "sound", "--out", "out", "--prefer", "sound"],
 ]
 
 
@@ -160,6 +162,8 @@ def fuzz(made: Path, base: Path, seed: int) -> None:
             did.append(change(folder, rng))
     words = list(rng.choice(COMMANDS))
     words += [key[:12]] if words[0] == "rerun" else []
+    if words[0] == "merge":
+        shutil.copytree(made, base / "sound")
     before, began = everything_in(folder), monotonic()
     try:
         ended = command(*words, cwd=base)

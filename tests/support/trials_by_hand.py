@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ganbench.api.records import Record, Score
+from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Budget, Part, Recipe, Trial
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
@@ -86,3 +86,19 @@ def results(folder: Path, records: Iterable[Record], plan: Iterable[Trial] | Non
         store.begin_run(SUITE, [r.trial for r in records] if plan is None else list(plan), {})
         store.append(records)
         return store.frames()
+
+
+def fill(folder: Path, records: Iterable[Record], plan: Iterable[Any] | None = None, **facts: Any) -> Path:
+    """Store records under a plan of their trials, with the number of the run as a fact of each."""
+    records = list(records)
+    with Store(folder) as store:
+        planned = [each.trial for each in records] if plan is None else list(plan)
+        number = store.begin_run(SUITE, planned, facts, {"ring": "p" * 64})
+        store.append([replace(each, facts={**each.facts, "run": number}) for each in records])
+        store.calibrate("p" * 64, [Calibration("real", False, "fid", 1.0, "lower", "m" * 64, 500)])
+    return folder
+
+
+def seeds(*numbers: int, fid: float = 2.0, **fields: Any) -> list[Record]:
+    """Return the records of trials with these seeds."""
+    return [record(trial(seed=seed), [3.0, fid], generator=b"weights", **fields) for seed in numbers]
