@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,14 @@ def run(
         typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--watch",
+            metavar="NAME",
+            help="Also write to a tracker; `list watch` names them. NAME.KEY=VALUE: an option.",
+        ),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Keep the old results under another name, and train everything anew.")
     ] = False,
@@ -69,6 +78,7 @@ def run(
         limit=limit,
         fresh=fresh,
         yes=yes,
+        watchers=tuple(watch or ()),
     )
     asked_suite, writer = read_suite(suite), choose_writer(format, plugin or ())
     folder = results_folder(asked_suite, settings)
@@ -94,7 +104,9 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
     workers = 0
     timer.enter("other")
     try:
-        with raise_on_signals(), LiveDisplay() as display:
+        # what a watcher prints in its thread must not come between the tables
+        printing = redirect_stdout(sys.stderr) if settings.watchers else nullcontext()
+        with raise_on_signals(), printing, LiveDisplay() as display:
             counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")
             display.print_line(f"planning {suite.where}{counting} ...")
             for session, event in run_events(suite, settings, display.on_progress, timer, display.on_planning):

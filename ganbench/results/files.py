@@ -130,6 +130,17 @@ def figures_path(folder: Path) -> Path:
     return path
 
 
+def make_watch_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a watcher, which is made if it is not there; raise GanbenchError for a link in it."""
+    path = folder / "watch" / make_slug(name)
+    path.mkdir(parents=True, exist_ok=True)
+    for each in (path.parent, path):
+        check_kind(each, stat.S_IFDIR)
+    if links := [each for each in path.rglob("*") if each.is_symlink()]:
+        raise GanbenchError(f"{links[0]}: a link, and a watcher makes none. Remove it.")
+    return path
+
+
 def holder_path(folder: Path) -> Path:
     """Return where the process that holds the lock writes its name."""
     return folder / ".holder"
