@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.api.records import UNTRAINED
-from ganbench.cli.arguments import Device, Format, OutOfRun, Plugins, Results, ResultsOf, SuiteName
+from ganbench.cli.arguments import Device, Format, Only, OutOfRun, Plugins, Results, ResultsOf, SuiteName, Trackers
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import build_tables
 from ganbench.errors import GanbenchError
@@ -38,19 +38,9 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed; mark them as stale.")] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
-    ] = None,
+    only: Only = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
-    watch: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--watch",
-            metavar="NAME",
-            help="Also write to a tracker; `list watch` names them. NAME.KEY=VALUE: an option.",
-        ),
-    ] = None,
+    watch: Trackers = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Keep the old results under another name, and train everything anew.")
     ] = False,
