@@ -150,7 +150,8 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value)
+            keep = asked_suite.keep.generators == "snapshots"
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value, keep)
         typer.echo(replace_unprintable(cost.line))
 
 

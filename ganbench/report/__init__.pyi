@@ -1,6 +1,7 @@
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
 from .samples import list_paired, list_sheets, paired_sheets, trial_sheet
+from .samples_over_time import list_over_time
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
 from .writers import FORMATS, render
@@ -11,6 +12,7 @@ __all__ = [
     "choose_writer",
     "history_table",
     "list_figures",
+    "list_over_time",
     "list_paired",
     "list_sheets",
     "make_sensitivity_tables",

@@ -56,12 +56,15 @@ class SampleSource:
                 self.cache[key] = TrialSamples(None, None, reason)
         return self.cache[key]
 
-    def rebuild(self, key: str) -> dict[str, TrialSamples]:
-        """Rebuild the batch in which a trial trained; return the samples of each member that left a generator."""
+    def rebuild(self, key: str, step: int | None = None) -> dict[str, TrialSamples]:
+        """Rebuild the batch in which a trial trained; return the samples of each member that left a generator.
+
+        They are the final ones, or those of an earlier snapshot.
+        """
         with Store(self.folder, readonly=True) as store:
             size = store.detail(key)["batch_size"]
             with naming_plugins(self.folder):
-                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
+                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size), step)
         training = rebuilt.training
         samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
         reference = training.source.reference(POINTS).float().cpu().numpy()

@@ -283,6 +283,7 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         plugins=plugins if in_process else None,
         folder=str(session.folder),
         every=settings.checkpoint,
+        keep=session.suite.keep.generators == "snapshots",
     )
     name, options = choose_executor(session)
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work

@@ -88,7 +88,7 @@ def follow(watchers: Mapping[str, Watcher], suite: Suite, todo: Todo, results: P
                 return
             told[key] = now
         if isinstance(event, Finished):
-            records = (replace(make_storable(record), generator=b"") for record in event.records)
+            records = (replace(make_storable(record), generator=b"", snapshots={}) for record in event.records)
             event = replace(event, records=tuple(records))
         for follower in followers:
             follower.tell(event)
