@@ -56,18 +56,17 @@ def list_over_time(folder: Path, frames: Frames, plugins: Registry, key: str = "
 
 def draw_over_time(source: SampleSource, key: str, title: str) -> bytes:
     """Return the sheet of a trial over time as PNG; at most SHEET_TRIALS snapshots, the first and the last included."""
-    trial = source.frames.trials.drop_duplicates("key").set_index("key").loc[key]
-    metric = headline_metrics(stored_suite(source.frames)).get(str(trial["dataset"]), "")
-    scores = source.frames.series
-    scores = (
-        scores[(scores["key"] == key) & (scores["name"] == metric)].drop_duplicates("step").set_index("step")["value"]
-    )
-    steps = list(list_snapshots(source.folder, key))
-    places = np.unique(np.linspace(0, len(steps), min(SHEET_TRIALS, len(steps) + 1)).round().astype(int))
+    frames, kept = source.frames, list(list_snapshots(source.folder, key))
+    trial = frames.trials[frames.trials["key"] == key].iloc[0]
+    metric = headline_metrics(stored_suite(frames)).get(str(trial["dataset"]), "")
+    series = frames.series[(frames.series["key"] == key) & (frames.series["name"] == metric)]
+    scores = dict(zip(series["step"].tolist(), series["value"].tolist(), strict=True))
+    final = int(trial["generator_steps"])
+    steps = [*kept, final]
+    places = np.unique(np.linspace(0, len(kept), min(SHEET_TRIALS, len(steps))).round().astype(int))
     rows = []
-    for place in places:
-        step = steps[place] if place < len(steps) else int(trial["generator_steps"])
-        samples = source.rebuild(key, step)[key] if place < len(steps) else source.load(key)
-        note = f"\n{metric_title(metric)} {format_value(float(scores[step]))}" if step in scores.index else ""
+    for step in (steps[place] for place in places):
+        samples = source.load(key) if step == final else source.rebuild(key, step)[key]
+        note = f"\n{metric_title(metric)} {format_value(scores[step])}" if step in scores else ""
         rows.append((f"step {step}{note}", samples))
     return draw_sheet(rows, title, COLUMNS)

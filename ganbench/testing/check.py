@@ -72,9 +72,9 @@ def check(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[Verdi
     given, verdicts = give_options(plugins, offers, options), dict[tuple[str, str], Verdict]()
     for offered in offers:
         key = (offered.kind, offered.offer.name)
-        options = dict(given.get(key, {}))
-        missing = find_missing(offered, options)
-        lack = "" if missing else find_lack(Subject(offered, plugins, options))
+        own_options = dict(given.get(key, {}))
+        missing = find_missing(offered, own_options)
+        lack = "" if missing else find_lack(Subject(offered, plugins, own_options))
         verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=missing, lack=lack)
     listener = Listener()
     with isolated_pytest():
