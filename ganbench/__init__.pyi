@@ -1,5 +1,5 @@
 from .api.data import Extractor, Source
-from .api.events import Event, Finished, Lost, Progress, Started
+from .api.events import Event, Finished, Lost, Progress, Started, Watched, Watcher
 from .api.file_hash import hash_files
 from .api.hooks import hookimpl
 from .api.metrics import Evidence, Metric
@@ -8,7 +8,7 @@ from .api.offers import Example, Method, Offer, Report, Table, Use
 from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
-from .errors import GanbenchError, RunFailed
+from .errors import GanbenchError, NotInstalled, RunFailed
 from .results.store import read
 from .runner.driver import run
 
@@ -32,6 +32,7 @@ __all__ = [
     "Method",
     "Metric",
     "Networks",
+    "NotInstalled",
     "Objective",
     "Offer",
     "Parameters",
@@ -52,6 +53,8 @@ __all__ = [
     "Term",
     "Trial",
     "Use",
+    "Watched",
+    "Watcher",
     "hash_files",
     "hookimpl",
     "read",

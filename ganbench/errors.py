@@ -43,6 +43,10 @@ class RunFailed(GanbenchError):
     exit_code = 1
 
 
+class NotInstalled(GanbenchError):
+    """A library that an offer needs is not installed; the message says how to install it."""
+
+
 class WrongOption(GanbenchError):
     """An option that an offer does not have, or a value that the option does not allow; `option` is its name."""
 

@@ -1,5 +1,5 @@
 from .data import Extractor, Source
-from .events import Calibrating, Event, Finished, Lost, Progress, Started
+from .events import Calibrating, Event, Finished, Lost, Progress, Started, Watched, Watcher
 from .hooks import hookimpl
 from .metrics import Direction, Evidence, Metric
 from .models import Ask, Networks, Space, Spec
@@ -52,5 +52,7 @@ __all__ = [
     "Term",
     "Trial",
     "Use",
+    "Watched",
+    "Watcher",
     "hookimpl",
 ]

@@ -1,8 +1,11 @@
-"""The events that an executor reports while batches train."""
+"""The events that an executor reports while batches train, and the watchers that follow them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any
 
 from ganbench.api.records import Record, Status
 from ganbench.api.trials import Batch
@@ -64,3 +67,35 @@ class Lost:
 
 
 Event = Started | Progress | Finished | Lost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A run that a watcher follows.
+
+    `folder` is where the watcher may write: it exists, and a run that goes on has the same one. `name` is the suite's
+    name, `suite` its text. `batches` are those that train in this run.
+    """
+
+    folder: Path
+    name: str
+    suite: str
+    batches: tuple[Batch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """What follows a run and writes elsewhere, such as to TensorBoard: three functions.
+
+    `open(run)` is called with the `Watched` run before anything trains. What it returns goes to the other two: a file,
+    a client. `on_event(opened, event)` is called with every event, in order: Calibrating, Started, Progress (one in a
+    second, at most), and Finished when the records are stored. Records come without the bytes of their generators. A
+    batch that was lost is Finished, with failed records. `close(opened)` is called at the end, however the run ends.
+
+    All three are called in one thread of their own, in the process that stores the results. So a slow watcher does not
+    slow the training. One that raises, falls 1000 events behind, or does not end in 10 seconds is switched off.
+    """
+
+    on_event: Callable[[Any, Event | Calibrating], None]
+    open: Callable[[Watched], Any] = lambda run: None
+    close: Callable[[Any], None] = lambda opened: None

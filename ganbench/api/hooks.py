@@ -212,3 +212,26 @@ def ganbench_reports() -> Iterable[Offer]:
     ...     yield Offer("my-lines", lambda: Report(suffix=".txt", render=render), "A line for each row.")
     """
     return ()
+
+
+@hookspec
+def ganbench_watch() -> Iterable[Offer]:
+    """Yield watchers, which follow a run and write to a tracker; `build(**options)` returns a `Watcher`.
+
+    `ganbench run SUITE --watch NAME` calls them. They can neither slow the training nor fail a trial: see `Watcher`.
+    If a library is missing, raise `NotInstalled` in `build`, and say how to install it. Nothing is trained then.
+
+    >>> from ganbench import Finished, Offer, Watcher, hookimpl
+    >>> def start(run):
+    ...     return (run.folder / "lines.txt").open("a", encoding="utf-8")
+    >>> def write(file, event):
+    ...     if isinstance(event, Finished):
+    ...         file.writelines(f"{record.trial.key} {record.status}\\n" for record in event.records)
+    ...         file.flush()
+    >>> def build():
+    ...     return Watcher(open=start, on_event=write, close=lambda file: file.close())
+    >>> @hookimpl
+    ... def ganbench_watch():
+    ...     yield Offer("my-lines", build, "A line for each trial.")
+    """
+    return ()

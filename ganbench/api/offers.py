@@ -23,6 +23,7 @@ KINDS = {
     "methods": "method",
     "executors": "executor",
     "reports": "report",
+    "watch": "watcher",
 }
 """The kinds of offers, with the word for one offer of each kind. The hook of kind K is `ganbench_K`."""
 

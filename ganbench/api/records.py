@@ -74,7 +74,8 @@ class Record:
     `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
     `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN.
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
-    were averaged.
+    were averaged. `snapshots` are the generators of earlier evaluation points in the same form, by generator step;
+    empty unless the suite keeps them.
     """
 
     trial: Trial
@@ -88,6 +89,7 @@ class Record:
     composition: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     generator: bytes = b""
+    snapshots: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def make_storable(record: Record) -> Record:
@@ -111,6 +113,8 @@ def list_faults(record: Record) -> Iterator[str]:
         yield f"diverged_at is {record.diverged_at!r}, not a whole number"
     if not isinstance(record.generator, bytes):
         yield f"generator is {type(record.generator).__name__}, not bytes"
+    if not all(type(step) is int and isinstance(content, bytes) for step, content in record.snapshots.items()):
+        yield "snapshots are not bytes by whole numbers"
     for score in record.scores:
         for name, types in (("value", (float, int)), ("step", int), ("samples", int), ("measurement", str)):
             value = getattr(score, name)

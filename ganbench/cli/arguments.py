@@ -65,6 +65,14 @@ ResultsOf = Annotated[
 ]
 OutOfRun = Annotated[Path | None, renamed("--out", "--results")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
+]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option("--watch", metavar="NAME", help="Write to a tracker too: `list watch`. NAME.KEY=VALUE: an option."),
+]
 Format = Annotated[
     str,
     typer.Option(

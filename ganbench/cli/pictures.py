@@ -31,18 +31,26 @@ def samples(
     of: Annotated[
         str, typer.Option("--of", metavar="KEY", help="Only this trial's: its key, or the start of it.")
     ] = "",
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="The samples at each snapshot, where the suite kept them.")
+    ] = False,
     out: OutOfFigures = None,
     plugin: Plugins = None,
 ) -> None:
     """Draw samples of the trained models as PNG files.
 
-    A sheet for each method, from the best trial to the worst.
+    Sheets with all methods side by side, each on one architecture; then a sheet for each method, from the best trial
+    to the worst.
     """
     from ganbench import registry
-    from ganbench.report.samples import list_sheets, trial_sheet
+    from ganbench.report.samples import list_paired, list_sheets, trial_sheet
+    from ganbench.report.samples_over_time import list_over_time
 
     source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
-    draw([trial_sheet(*source, of)] if of else list_sheets(*source), results, out)
+    if over_time:
+        draw(list_over_time(*source, of), results, out)
+    else:
+        draw([trial_sheet(*source, of)] if of else list_paired(*source) + list_sheets(*source), results, out)
 
 
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:

@@ -112,7 +112,7 @@ def check(
     for problem in problems:
         typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
     broken = sum(bool(verdict.broken) for verdict in verdicts)
-    left_out = sum(bool(verdict.missing) for verdict in verdicts)
+    left_out = sum(bool(verdict.missing or verdict.lack) for verdict in verdicts)
     count = f"{len(verdicts) - left_out} checked, {broken} with broken rules"
     typer.echo(f"{count}, {left_out} not checked" if left_out else count)
     if broken or problems:

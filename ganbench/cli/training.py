@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.api.records import UNTRAINED
-from ganbench.cli.arguments import Device, FormatOrSummary, Full, Only, OutOfRun, Plugins, Results, ResultsOf, SuiteName
+from ganbench.cli.arguments import (
+    Device,
+    FormatOrSummary,
+    Full,
+    Only,
+    OutOfRun,
+    Plugins,
+    Results,
+    ResultsOf,
+    SuiteName,
+    Trackers,
+)
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import print_results
 from ganbench.cli.summary import wants_summary
@@ -41,6 +53,7 @@ def run(
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed; mark them as stale.")] = False,
     only: Only = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
+    watch: Trackers = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Keep the old results under another name, and train everything anew.")
     ] = False,
@@ -72,6 +85,7 @@ def run(
         limit=limit,
         fresh=fresh,
         yes=yes,
+        watchers=tuple(watch or ()),
     )
     asked_suite, writer = read_suite(suite), choose_writer(format or "md", plugin or ())
     folder = results_folder(asked_suite, settings)
@@ -102,7 +116,9 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
     workers = 0
     timer.enter("other")
     try:
-        with raise_on_signals(), LiveDisplay() as display:
+        # what a watcher prints in its thread must not come between the tables
+        printing = redirect_stdout(sys.stderr) if settings.watchers else nullcontext()
+        with raise_on_signals(), printing, LiveDisplay() as display:
             counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")
             display.print_line(f"planning {suite.where}{counting} ...")
             for session, event in run_events(suite, settings, display.on_progress, timer, display.on_planning):
@@ -156,7 +172,8 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value)
+            keep = asked_suite.keep.generators == "snapshots"
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value, keep)
         typer.echo(replace_unprintable(cost.line))
 
 

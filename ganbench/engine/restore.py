@@ -13,8 +13,10 @@ from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 
 
-def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
-    """Return a batch's final snapshot, rebuilt from its members' generators as `Snapshot.generator_file` wrote them.
+def restore_snapshot(training: Training, files: Sequence[bytes], step: int | None = None) -> Snapshot:
+    """Return a batch's snapshot, rebuilt from its members' generators as `Snapshot.generator_file` wrote them.
+
+    It is the final snapshot, or that of a generator step: GanbenchError where the networks grow while they train.
 
     `training.draw_samples` then returns the samples that were scored, bit for bit on the same kind of device. A member
     whose file is empty gets a copy of another member's generator, so that the batch composition is the one in which the
@@ -22,7 +24,9 @@ def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
     built today.
     """
     ask = training.program.build_ask(training.source, training.critic_norm)
-    last = build_stages(training.space, training.spec, ask, training.members, training.device, training.dtype)[-1]
+    *earlier, last = build_stages(training.space, training.spec, ask, training.members, training.device, training.dtype)
+    if step is not None and earlier:
+        raise GanbenchError("its networks grow while they train, so only its final samples can be drawn.")
     loaded = [load(file) if file else None for file in files]
     substitute = next((tensors for tensors in loaded if tensors is not None), None)
     if substitute is None:
@@ -32,8 +36,8 @@ def restore_snapshot(training: Training, files: Sequence[bytes]) -> Snapshot:
     last.buffers["generator"] = stack_matching(members, "buffer", last.buffers["generator"])
     averaged = any(name.startswith("average.") for name in substitute)
     return Snapshot(
-        step=training.budget.generator_steps,
-        final=True,
+        step=training.budget.generator_steps if step is None else step,
+        final=step is None,
         members=tuple(range(len(files))),
         ensemble=last,
         generators=generators,

@@ -76,8 +76,11 @@ def estimate_cost(
     workers: int,
     show_progress: ShowProgress = lambda done, total: None,
     device: str = "auto",
+    keep_snapshots: bool = False,
 ) -> Estimate:
     """Return an estimate of the time and disk that these batches take on so many workers, on a device.
+
+    With `keep_snapshots` each trial leaves a generator for each of its snapshots, else only the final one.
 
     Pairs of dataset and method without finished records of this device in the folder are tried: the first batch of each
     trains for a few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
@@ -99,12 +102,13 @@ def estimate_cost(
         networks.append(timed.network)
     show_progress(len(untried), len(untried))
     trials = sum(len(batch.trials) for batch in batches)
+    kept = [len(trial.budget.snapshots) if keep_snapshots else 1 for batch in batches for trial in batch.trials]
     forecast = Forecast(make_work_items(batches), max(1, workers))
     forecast.finished = observations
     return Estimate(
         trials=trials,
         seconds=forecast.seconds_left(0.0) or 0.0,
-        disk=trials * (ROW_BYTES + (mean(networks) if networks else 0)),
+        disk=trials * ROW_BYTES + sum(kept) * (mean(networks) if networks else 0),
         workers=max(1, min(workers, len(batches))),
         recorded=recorded,
         tried=len(untried),

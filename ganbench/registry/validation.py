@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, get_args
 
 from ganbench.api.data import Extractor, Source
+from ganbench.api.events import Watcher
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space
 from ganbench.api.offers import Example, Method, Offer, Report
@@ -27,6 +28,7 @@ BUILT: Mapping[str, type] = {
     "metrics": Metric,
     "methods": Method,
     "reports": Report,
+    "watch": Watcher,
 }
 """What `build` returns, by the kind of the offer; optimizers and executors are functions."""
 
@@ -102,6 +104,7 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "extractor": (lambda value: value is None or isinstance(value, Extractor), "an Extractor or None"),
         "digest": TEXT,
     },
+    Watcher: {"open": FUNCTION, "on_event": FUNCTION, "close": FUNCTION},
     Extractor: {"name": TEXT, "digest": TEXT, "extract": FUNCTION},
 }
 """The fields that are checked, by the record that they belong to."""

@@ -1,7 +1,8 @@
 from .factor_tables import make_factor_tables
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
-from .samples import list_sheets, trial_sheet
+from .samples import list_paired, list_sheets, paired_sheets, trial_sheet
+from .samples_over_time import list_over_time
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
 from .trial_tables import make_trials_table
@@ -15,12 +16,15 @@ __all__ = [
     "choose_writer",
     "history_table",
     "list_figures",
+    "list_over_time",
+    "list_paired",
     "list_sheets",
     "make_factor_tables",
     "make_sensitivity_tables",
     "make_tables",
     "make_trials_table",
     "make_verdicts",
+    "paired_sheets",
     "render",
     "trial_sheet",
     "write_pictures",

@@ -35,6 +35,9 @@ KINDS: Mapping[int, str] = MappingProxyType(
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Flags with which a link is not opened, and a pipe is not waited for."""
 
+SNAPSHOT = re.compile(r"(\d{1,12})-[0-9a-f]{64}\.safetensors")
+"""The name of a snapshot's generator: its generator step, and the SHA-256 of its content."""
+
 HOLDER = re.compile(r"process (\d{1,10}) on (\S{1,255})")
 
 
@@ -130,6 +133,17 @@ def figures_path(folder: Path) -> Path:
     return path
 
 
+def make_watch_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a watcher, which is made if it is not there; raise GanbenchError for a link in it."""
+    path = folder / "watch" / make_slug(name)
+    path.mkdir(parents=True, exist_ok=True)
+    for each in (path.parent, path):
+        check_kind(each, stat.S_IFDIR)
+    if links := [each for each in path.rglob("*") if each.is_symlink()]:
+        raise GanbenchError(f"{links[0]}: a link, and a watcher makes none. Remove it.")
+    return path
+
+
 def holder_path(folder: Path) -> Path:
     """Return where the process that holds the lock writes its name."""
     return folder / ".holder"
@@ -219,6 +233,35 @@ def write_network(folder: Path, key: str, content: bytes) -> str:
     """Write a generator; return its SHA-256, which the record keeps."""
     write_file(network_path(folder, key), content)
     return hashlib.sha256(content).hexdigest()
+
+
+def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes]) -> None:
+    """Write the generators of a trial's earlier snapshots in place of those that are there; a name has its hash."""
+    place = snapshots_path(folder, key)
+    for path in list_snapshots(folder, key).values():
+        path.unlink(missing_ok=True)
+    if snapshots:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GanbenchError(
+                f"{place}: cannot be made ({error.strerror}). Check the disk, then run again."
+            ) from error
+        for each in (place.parent, place):
+            check_kind(each, stat.S_IFDIR)
+    for step, content in snapshots.items():
+        write_file(place / f"{step}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
+
+
+def list_snapshots(folder: Path, key: str) -> dict[int, Path]:
+    """Return the files of the generators of a trial's earlier snapshots, by their generator steps in order."""
+    found = ((SNAPSHOT.fullmatch(path.name), path) for path in snapshots_path(folder, key).glob("*"))
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+
+def snapshots_path(folder: Path, key: str) -> Path:
+    """Return the folder of the generators of a trial's earlier snapshots."""
+    return folder / "networks" / "snapshots" / network_path(folder, key).stem
 
 
 def plugin_path(folder: Path, name: str, digest: str) -> Path:

@@ -2,7 +2,7 @@
 
     results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
     suite.toml        the suite as it was last run
-    networks/         final generators, named by the trial's key
+    networks/         final generators, named by the trial's key; in snapshots/<key>/ earlier ones, if they are kept
     checkpoints/      unfinished long batches, at their last snapshots (ganbench.runner.checkpoints)
     plugins/          the text of the plugin files that runs used, for people; it is never loaded from here
     log/              what the workers wrote to stderr
@@ -38,12 +38,14 @@ from ganbench.results.files import (
     database_path,
     find_database,
     hold_lock,
+    list_snapshots,
     make_folders,
     network_path,
     read_regular,
     suite_path,
     write_file,
     write_network,
+    write_snapshots,
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
 from ganbench.results.history import SHOWN, Run, read_runs
@@ -163,6 +165,8 @@ class Store:
             execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
+        for key, record in newest.items():
+            write_snapshots(self.folder, key, record.snapshots)
 
     def add_scores(self, scores: Mapping[str, Sequence[Score]]) -> None:
         """Store more scores of recorded trials, by key: all or none; each replaces one measured in the same way."""
@@ -246,6 +250,14 @@ class Store:
         """Return what the newest plan's trials consist of; with `everything`, all recorded trials too."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
             return read_contents(connection, everything=everything)
+
+    def snapshot(self, key: str, step: int) -> bytes:
+        """Return the generator of a trial's earlier snapshot as safetensors bytes, checked by the hash in its name."""
+        path = list_snapshots(self.folder, key).get(step)
+        content = read_regular(path, self.folder, LARGEST_NETWORK) if path else b""
+        if path is None or hashlib.sha256(content).hexdigest() != path.stem.rpartition("-")[2]:
+            raise GanbenchError(f"{self.folder}: no generator of trial {key[:12]} at step {step}, as it was stored.")
+        return content
 
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Return the results as pandas frames: the newest plan's trials; with `everything`, all recorded trials too."""

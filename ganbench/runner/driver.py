@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
-from ganbench.api.records import UNTRAINED, Record, make_storable
+from ganbench.api.records import Record, make_storable
 from ganbench.api.trials import Batch
-from ganbench.errors import GanbenchError, bound_error, shorten, unknown_name
+from ganbench.errors import GanbenchError, bound_error, shorten
 from ganbench.escaping import is_unicode
 from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
@@ -20,13 +20,14 @@ from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_l
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_other_measurements
 from ganbench.runner.environment import caution_disk, collect_facts
-from ganbench.runner.execution import open_events
+from ganbench.runner.execution import make_lost_records, open_events
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.planning import load_and_plan
 from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.settings import Settings
 from ganbench.runner.used_plugins import keep_plugins, naming_plugins
+from ganbench.runner.watchers import build_watchers, follow, tell_both
 from ganbench.suite import loading
 from ganbench.suite.suite import DEFAULTS, Suite
 
@@ -171,6 +172,7 @@ def run_events(
     folder = results_folder(suite, settings)
     with timer.phase("plan"):
         plugins, plan = make_plan(suite, settings, on_planning)
+        watchers = build_watchers(settings.watchers, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         remaining = find_remaining(plan, store.known(), settings)
         todo, later = select_for_run(remaining, plan, settings)
@@ -185,7 +187,11 @@ def run_events(
             later=later,
         )
         yield session, None
-        yield from train_and_store(session, store, remaining, on_progress, timer)
+        with follow(watchers, suite, todo, folder) as tell:
+            progress = on_progress and tell_both(tell, on_progress)
+            for item in train_and_store(session, store, remaining, progress, timer):
+                tell(item[1])
+                yield item
 
 
 def train_and_store(
@@ -277,6 +283,7 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         plugins=plugins if in_process else None,
         folder=str(session.folder),
         every=settings.checkpoint,
+        keep=session.suite.keep.generators == "snapshots",
     )
     name, options = choose_executor(session)
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work
@@ -308,11 +315,3 @@ def run_with_progress(
 ) -> list[Record]:
     """Do the work of a batch and report its progress directly, not through the executor."""
     return work(batch, lambda step, steps: on_progress(Progress(batch, step, steps)))
-
-
-def make_lost_records(event: Lost) -> list[Record]:
-    """Return the records of a batch that ended without any; a status that does not exist counts as a failure."""
-    status, error = event.status, event.error
-    if status not in UNTRAINED:
-        status, error = "failed", f"{error}\n{unknown_name('status', event.status, UNTRAINED, 'the executor')}"
-    return [Record(trial=trial, status=status, error=error) for trial in event.batch.trials]

@@ -1,4 +1,4 @@
-"""Starting an executor on some work, and stopping it."""
+"""Starting an executor on some work, and stopping it; and what is stored of a batch that it lost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.events import Event
-from ganbench.api.records import Record
+from ganbench.api.events import Event, Lost
+from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
+from ganbench.errors import unknown_name
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -28,3 +29,11 @@ def open_events(
     finally:
         if (close := getattr(events, "close", None)) is not None:
             close()
+
+
+def make_lost_records(event: Lost) -> list[Record]:
+    """Return the records of a batch that ended without any; a status that does not exist counts as a failure."""
+    status, error = event.status, event.error
+    if status not in UNTRAINED:
+        status, error = "failed", f"{error}\n{unknown_name('status', event.status, UNTRAINED, 'the executor')}"
+    return [Record(trial=trial, status=status, error=error) for trial in event.batch.trials]

@@ -63,13 +63,16 @@ def choose_device(detail: dict[str, Any]) -> str:
     return "auto" if detail["composition"].get("device") == "cuda" else "cpu"
 
 
-def read_generator(store: Store, key: str) -> tuple[bytes, str]:
-    """Return the generator file of a trial, or empty bytes and the reason why there is none that can be used."""
+def read_generator(store: Store, key: str, step: int | None = None) -> tuple[bytes, str]:
+    """Return the generator file of a trial, or empty bytes and the reason why there is none that can be used.
+
+    It is the final generator, or that of an earlier snapshot.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        content = store.generator(key)
+        content = store.generator(key) if step is None else store.snapshot(key, step)
     except GanbenchError:
         return b"", "its generator is missing, or is not the file that was stored"
     try:
@@ -81,8 +84,10 @@ def read_generator(store: Store, key: str) -> tuple[bytes, str]:
     return content, ""
 
 
-def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> RebuiltBatch:
+def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step: int | None = None) -> RebuiltBatch:
     """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
+
+    They are those of the final generators, or those of the snapshot of an earlier generator `step`.
 
     Raises GanbenchError where the trial has no generator, or where code or data behind its samples have changed.
     """
@@ -93,7 +98,7 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> Re
 
     detail = store.detail(key)
     members = restore_members(detail)
-    read = {member.key: read_generator(store, member.key) for member in members}
+    read = {member.key: read_generator(store, member.key, step) for member in members}
     files = {member: content for member, (content, _) in read.items()}
     if not files[key]:
         raise GanbenchError(find_reason(detail["error"]) or f"{read[key][1]}.")
@@ -107,6 +112,5 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int) -> Re
             f"changed since this trial was trained: {', '.join(changes)}. Its samples would not be those of the model "
             "that was scored. Train it again: `ganbench run SUITE`."
         )
-    return RebuiltBatch(
-        batch=batch, training=training, snapshot=restore_snapshot(training, list(files.values())), files=files
-    )
+    snapshot = restore_snapshot(training, list(files.values()), step)
+    return RebuiltBatch(batch=batch, training=training, snapshot=snapshot, files=files)

@@ -26,7 +26,8 @@ class Settings:
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
     one; with `yes` it also renames a sound one. `checkpoint` is the time, in seconds of work, after which the next
     snapshot of a batch writes a checkpoint (inf: never). `only` (such as "method=wgan-gp") and `limit` (a number of
-    trials) restrict what is trained now, never the plan.
+    trials) restrict what is trained now, never the plan. `watchers` name the watchers that follow the run, such as
+    "tensorboard"; "NAME.KEY=VALUE" gives one an option.
     """
 
     results: str | Path | None = None
@@ -42,6 +43,7 @@ class Settings:
     only: tuple[str, ...] = ()
     limit: int | None = None
     checkpoint: float = CHECKPOINT_SECONDS
+    watchers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise GanbenchError for a value that makes no sense."""

@@ -68,6 +68,7 @@ def run_batch(
     plugins: Registry | None = None,
     folder: str | None = None,
     every: float = checkpoints.CHECKPOINT_SECONDS,
+    keep: bool = False,
 ) -> list[Record]:
     """Train and score a batch; return one record for each trial, also where training fails.
 
@@ -76,12 +77,13 @@ def run_batch(
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
-    share fails; its records have the changes as the fact `process_changes`.
+    share fails; its records have the changes as the fact `process_changes`. With `keep` the records have the generators
+    of all snapshots.
     """
     configured = devices.configure(device)
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
-    job = Job(batch, plugins, configured, folder, every)
+    job = Job(batch, plugins, configured, folder, every, keep)
     try:
         with isolated(state, list_batch_offers(batch, plugins)):
             job.run(report)
@@ -98,7 +100,9 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    train_half = partial(run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every)
+    train_half = partial(
+        run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every, keep=keep
+    )
     return [record for half in halve(batch) for record in train_half(half)]
 
 
@@ -128,10 +132,13 @@ class Job:
         device: torch.device,
         folder: str | None = None,
         every: float = checkpoints.CHECKPOINT_SECONDS,
+        keep: bool = False,
     ) -> None:
         self.batch, self.plugins, self.device = batch, plugins, device
         self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
+        self.kept: list[dict[int, bytes]] = [{} for _ in batch.trials]
+        self.keep = keep
         self.seconds = {"train": 0.0, "evaluate": 0.0}
         self.last: Snapshot | None = None
         self.facts: dict[str, Any] = {}
@@ -153,6 +160,8 @@ class Job:
             self.seconds["evaluate"] += perf_counter() - began
             began = perf_counter()
             if not snapshot.final:
+                for i, files in enumerate(self.kept if self.keep else ()):
+                    files[snapshot.step] = snapshot.generator_file(i)
                 self.checkpoint.write_if_due(lambda: self.save_state(training, scorer))
         for member, fresh_scores in scorer.fresh_scores():
             self.scores[member] += fresh_scores
@@ -181,12 +190,17 @@ class Job:
 
     def save_state(self, training: Training, scorer: BestSnapshots) -> CheckpointState:
         """Return the state of a training, its scorer (stored as "judge") and this job."""
+        import torch
+
         tensors: dict[str, torch.Tensor] = {}
         numbers: dict[str, object] = {"seconds": self.seconds}
         states = {"training": checkpoint.save_state(training), "judge": scorer.save_state()}
         for name, (state_tensors, state_numbers) in states.items():
             tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in state_tensors.items()}
             numbers[name] = state_numbers
+        for i, files in enumerate(self.kept):
+            for step, content in files.items():
+                tensors[f"kept/{i}/{step}"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return tensors, numbers
 
     def restore_state(self, training: Training, scorer: BestSnapshots, state: CheckpointState) -> None:
@@ -198,12 +212,16 @@ class Job:
         self.last = training.take_snapshot(training.stage.done, training.stage.game)
         self.scores = [[score for scores in scorer.history for score in scores[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
+        for name, tensor in select_branch(tensors, "kept").items() if self.keep else ():
+            member, _, step = name.partition("/")
+            self.kept[int(member)][int(step)] = tensor.numpy().tobytes()
         self.facts["resumed"] = training.stage.done
 
     def discard(self, error: ProcessChanged) -> None:
         """Fail the batch without scores, and drop references that may have been computed after the change."""
         self.error, self.facts = str(error), {**self.facts, "process_changes": error.changes}
         self.scores, self.last = [[] for _ in self.batch.trials], None
+        self.kept = [{} for _ in self.batch.trials]
         _references.clear()
 
     def make_records(self) -> list[Record]:
@@ -227,6 +245,7 @@ class Job:
                 composition=composition,
                 facts=self.facts,
                 generator=b"" if self.error or last is None else last.generator_file(i),
+                snapshots=self.kept[i] if not self.error else {},
             )
             for i, trial in enumerate(self.batch.trials)
         ]

@@ -8,7 +8,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
@@ -106,6 +106,14 @@ class MeasurementTable(Table):
     )
 
 
+class KeepTable(Table):
+    """What is kept of each trial beside its numbers; no part of a trial's key."""
+
+    generators: Literal["final", "snapshots"] = Field(
+        default="final", description="The generators that are kept: the final one, or that of every snapshot."
+    )
+
+
 class Suite(Table):
     """One question: methods x datasets x architectures x seeds, a budget, and what counts as success."""
 
@@ -127,6 +135,7 @@ class Suite(Table):
     measurement: MeasurementTable = MeasurementTable()
     success: Annotated[tuple[SuccessTable, ...], NotEmpty] = ()
     outcomes: OutcomesTable = OutcomesTable()
+    keep: KeepTable = KeepTable()
     _text: str = PrivateAttr("")
     _where: str = PrivateAttr("suite")
 
@@ -193,6 +202,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "measurement": MeasurementTable,
     "success": SuccessTable,
     "outcomes": OutcomesTable,
+    "keep": KeepTable,
 }
 """The models of a suite's tables, by key; "" is the suite itself."""
 

@@ -24,7 +24,8 @@ ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": "", "PYTEST_DISABLE_PLUGI
 class Verdict:
     """The result of checking one offer: the number of rules that apply, and a message for each broken one.
 
-    With `missing` options, which have no default and are not given, an offer cannot be built and is not checked.
+    An offer that cannot be built is not checked: with `missing` options, which have no default and are not given, or
+    with a `lack`, the sentence on a library that is not installed.
     """
 
     offered: Offered
@@ -32,8 +33,11 @@ class Verdict:
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    lack: str = ""
 
     def __str__(self) -> str:
+        if self.lack:
+            return f"{self.offered} of {self.offered.provider}: not checked: {self.lack}"
         if self.missing:
             names = ", ".join(map(repr, self.missing))
             lack = f"option {names} has" if len(self.missing) == 1 else f"options {names} have"
@@ -58,16 +62,20 @@ def check(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[Verdi
         raise GanbenchError(
             "check: the contract tests run on pytest, which is not installed. pip install pytest, or 'ganbench[dev]'."
         ) from None
-    from ganbench.testing.contracts import author_notes
+    from ganbench.testing.contracts import author_notes, find_lack
     from ganbench.testing.given_options import find_missing, give_options
     from ganbench.testing.pytest_plugin import Listener, load_plugins, select_offers
+    from ganbench.testing.rule import Subject
 
     plugins = load_plugins(words)
     offers = select_offers(plugins, words)
     given, verdicts = give_options(plugins, offers, options), dict[tuple[str, str], Verdict]()
     for offered in offers:
         key = (offered.kind, offered.offer.name)
-        verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=find_missing(offered, given.get(key, {})))
+        own_options = dict(given.get(key, {}))
+        missing = find_missing(offered, own_options)
+        lack = "" if missing else find_lack(Subject(offered, plugins, own_options))
+        verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=missing, lack=lack)
     listener = Listener()
     with isolated_pytest():
         arguments = [f"--contracts-of={word}" for word in words] + [f"--contract-option={text}" for text in options]

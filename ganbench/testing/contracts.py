@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ganbench.errors import NotInstalled
 from ganbench.registry.registry import Offered, Registry
 from ganbench.testing import (
     architecture_case,
@@ -23,6 +24,7 @@ from ganbench.testing import (
     penalties,
     reports,
     transforms,
+    watchers,
 )
 from ganbench.testing import (
     offers as offer_rules,
@@ -57,6 +59,7 @@ KINDS: Mapping[str, Rules] = {
     "methods": Rules(methods.cases, methods.RULES),
     "executors": Rules(executors.cases, executors.RULES),
     "reports": Rules(reports.cases, reports.RULES),
+    "watch": Rules(watchers.cases, watchers.RULES),
 }
 """The rules of each kind of offer."""
 
@@ -66,13 +69,24 @@ def contracts(
 ) -> Iterator[Contract]:
     """Yield the contracts of these offers (default: of every offer in the registry), with the options given to them.
 
-    An offer with an option that has no default and is not given has no contracts: it cannot be built.
+    An offer that cannot be built here has no contracts: one with an option that has no default and is not given, and
+    one whose library is not installed.
     """
     everything = (offered for kind in registry.kinds for offered in registry.offers(kind))
     for offered in everything if offers is None else offers:
         options = dict(given.get((offered.kind, offered.offer.name), {}))
-        if not find_missing(offered, options):
-            yield from offer_contracts(Subject(offered, registry, options))
+        subject = Subject(offered, registry, options)
+        if not find_missing(offered, options) and not find_lack(subject):
+            yield from offer_contracts(subject)
+
+
+def find_lack(subject: Subject) -> str:
+    """Return the sentence on a library that an offer needs and that is not installed, "" if it lacks none."""
+    try:
+        subject.build()
+    except Exception as error:
+        return str(error.__cause__) if isinstance(error.__cause__, NotInstalled) else ""
+    return ""
 
 
 def offer_contracts(subject: Subject) -> Iterator[Contract]:

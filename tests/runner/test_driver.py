@@ -19,7 +19,8 @@ from ganbench import Constraint, GanbenchError, Objective, Offer, hookimpl
 from ganbench.api.events import Lost
 from ganbench.cli import main
 from ganbench.results.store import Store, read
-from ganbench.runner.driver import make_lost_records, read_suite, run_events
+from ganbench.runner.driver import read_suite, run_events
+from ganbench.runner.execution import make_lost_records
 from ganbench.runner.settings import Settings
 from safetensors.torch import load
 

@@ -13,7 +13,7 @@ from torch.func import grad
 
 from tests.support.conditional_offers import MixedProjection, OneHotProjection, projection
 from tests.support.planted_mistakes import Planted
-from tests.support.planted_output_mistakes import EXECUTORS, REPORTS
+from tests.support.planted_output_mistakes import EXECUTORS, REPORTS, WATCHERS
 
 
 class Net(nn.Module):
@@ -274,5 +274,6 @@ OTHER_MISTAKES = (
     *METHODS,
     *EXECUTORS,
     *REPORTS,
+    *WATCHERS,
     *ANYTHING,
 )

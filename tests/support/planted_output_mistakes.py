@@ -1,8 +1,8 @@
-"""Executors and reports with one mistake each, and a fragment of the message that names it."""
+"""Executors, reports and watchers with one mistake each, and a fragment of the message that names it."""
 
 from __future__ import annotations
 
-from ganbench import Offer, Report
+from ganbench import Offer, Report, Watcher
 from ganbench.api.events import Finished, Started
 
 from tests.support.planted_mistakes import Planted
@@ -57,4 +57,42 @@ REPORTS = (
     report("changes the table", "changes the table's frame", render_and_change_index),
     report("keeps count", "differently the second time", render_with_count),
     report("escapes nothing", "reaches the output", lambda table: render_lines(table) + table.title),
+)
+
+
+def watcher(mistake: str, message: str, on_event=lambda opened, event: None, **functions) -> Planted:
+    """Return a watcher with a planted mistake."""
+    return Planted("watch", Offer(mistake, lambda: Watcher(on_event=on_event, **functions), "Follows."), message)
+
+
+def records(event):
+    return event.records if isinstance(event, Finished) else ()
+
+
+def round_scores(opened, event) -> None:
+    for record in records(event):
+        [round(score.value) for score in record.scores]
+
+
+def clear_signals(opened, event) -> None:
+    for record in records(event):
+        record.signals.clear()
+
+
+def write_under_the_name(folder, event) -> None:
+    for record in records(event):
+        (folder / record.trial.labels["method"].partition("/")[0] / "x").write_text("x")
+
+
+def shorten_file(run) -> None:
+    path = run.folder / "x"
+    path.write_text("" if path.exists() else "first")
+
+
+WATCHERS = (
+    watcher("needs finite scores", "cannot convert float NaN", round_scores),
+    watcher("clears signals", "it changes a record", clear_signals),
+    watcher("shortens", "a second run shortens or removes", open=shorten_file),
+    watcher("a name as a path", "outside of `run.folder`", write_under_the_name, open=lambda run: run.folder),
+    watcher("needs a batch", "IndexError", open=lambda run: run.batches[0]),
 )

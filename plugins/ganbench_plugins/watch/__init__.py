@@ -1,0 +1,1 @@
+"""One tracker per file; each file is a plugin."""
