@@ -1,10 +1,15 @@
 from .bootstrap import bootstrap_median
+from .cost_profiles import cost_profile, cost_ratios, profile_score
 from .costs import cost_table, success_cost_table
 from .final_scores import trial_scores
+from .interquartile import interquartile_interval, interquartile_mean
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import count_failures, count_outcomes
 from .outcome_table import trial_outcomes
+from .outperformance import Outperformance, paired_outperformance, read_evidence, unpaired_outperformance
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
+from .pairs_needed import mcnemar_pairs, mcnemar_power, noether_pairs
+from .resampled_ranks import RankStability, rank_stability
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
 from .success_rates import median_differences, rate_table, success_curve, success_table
@@ -12,19 +17,32 @@ from .variance import share_within
 
 __all__ = [
     "Interval",
+    "Outperformance",
+    "RankStability",
     "bootstrap_median",
+    "cost_profile",
+    "cost_ratios",
     "cost_table",
     "count_failures",
     "count_outcomes",
     "curve_half_width",
     "effective_size",
     "holm",
+    "interquartile_interval",
+    "interquartile_mean",
     "mcnemar_exact",
+    "mcnemar_pairs",
+    "mcnemar_power",
     "median_differences",
     "median_interval",
+    "noether_pairs",
     "paired_difference",
+    "paired_outperformance",
+    "profile_score",
     "quantile",
+    "rank_stability",
     "rate_table",
+    "read_evidence",
     "seed_share_table",
     "sensitivity_table",
     "share_within",
@@ -35,5 +53,6 @@ __all__ = [
     "summary_table",
     "trial_outcomes",
     "trial_scores",
+    "unpaired_outperformance",
     "wilson",
 ]
