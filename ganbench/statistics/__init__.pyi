@@ -1,6 +1,8 @@
 from .bootstrap import bootstrap_median
+from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
 from .cost_profiles import cost_profile, cost_ratios, profile_score
 from .costs import cost_table, success_cost_table
+from .equivalence import equivalence_interval, is_within
 from .final_scores import trial_scores
 from .interquartile import interquartile_interval, interquartile_mean
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
@@ -10,16 +12,22 @@ from .outperformance import Outperformance, paired_outperformance, read_evidence
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .pairs_needed import mcnemar_pairs, mcnemar_power, noether_pairs
 from .resampled_ranks import RankStability, rank_stability
+from .score_bounds import ReferenceScores, reference_scores
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
 from .success_rates import median_differences, rate_table, success_curve, success_table
 from .variance import share_within
 
 __all__ = [
+    "Comparison",
     "Interval",
     "Outperformance",
     "RankStability",
+    "ReferenceScores",
     "bootstrap_median",
+    "compare_scores",
+    "compare_successes",
+    "compared_pairs",
     "cost_profile",
     "cost_ratios",
     "cost_table",
@@ -27,9 +35,11 @@ __all__ = [
     "count_outcomes",
     "curve_half_width",
     "effective_size",
+    "equivalence_interval",
     "holm",
     "interquartile_interval",
     "interquartile_mean",
+    "is_within",
     "mcnemar_exact",
     "mcnemar_pairs",
     "mcnemar_power",
@@ -43,6 +53,7 @@ __all__ = [
     "rank_stability",
     "rate_table",
     "read_evidence",
+    "reference_scores",
     "seed_share_table",
     "sensitivity_table",
     "share_within",
