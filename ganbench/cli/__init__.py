@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from ganbench.cli.comparison import compare
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pictures import figures, samples
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, history, figures, samples, rerun, evaluate, migrate),
+    *(run, plan, watch, table, compare, history, figures, samples, rerun, evaluate, migrate),
     *(list_, show, check, schema, doctor),
 )
 

@@ -1,16 +1,21 @@
+from .comparison import Comparison, compare
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
 from .samples import list_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
+from .side_differences import Difference
 from .tables import Table, history_table, make_tables
 from .verdict import Verdict, make_verdicts
 from .writers import FORMATS, render
 
 __all__ = [
     "FORMATS",
+    "Comparison",
+    "Difference",
     "Table",
     "Verdict",
     "choose_writer",
+    "compare",
     "history_table",
     "list_figures",
     "list_sheets",

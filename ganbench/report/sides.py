@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.results.frames import Frames
@@ -117,9 +120,7 @@ def open_side(folder: Path) -> Side:
         suite = restore(frames.suite)
     except GanbenchError as error:
         raise GanbenchError(f"{folder}: {error}") from error
-    return Side(
-        name="", folder=folder, frames=frames, suite=suite, origins={origin.key: origin for origin in origins}
-    )
+    return Side(name="", folder=folder, frames=frames, suite=suite, origins={origin.key: origin for origin in origins})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,7 +128,7 @@ class Matched:
     """The sides of a comparison, and the `cells` of which every side has a record, in the order of the first."""
 
     sides: tuple[Side, ...]
-    cells: pd.MultiIndex
+    cells: pd.Index[Any]
 
     def trials(self, side: Side) -> pd.DataFrame:
         """Return the trials of a side in the matched cells, in their order; methods as the side calls them."""
@@ -136,13 +137,22 @@ class Matched:
 
     @cached_property
     def frames(self) -> Frames:
-        """The matched trials of all sides as one: each method of each side is a method of its own."""
-        return join_frames([(side.frames, self.trials(side).reset_index(drop=True)) for side in self.sides])
+        """The matched trials of all sides as one: each method of each side is a method of its own.
+
+        Of the scores, those that all sides measured in the same way.
+        """
+        joined = join_frames([(side.frames, self.trials(side).reset_index(drop=True)) for side in self.sides])
+        return replace(joined, scores=select_shared(joined))
 
     @property
     def methods(self) -> list[str]:
         """The methods of the matched cells; "" alone where methods are compared."""
         return list(dict.fromkeys(self.cells.get_level_values("method")))
+
+    @property
+    def datasets(self) -> list[str]:
+        """The datasets of the matched cells, by their label in tables."""
+        return list(dict.fromkeys(self.cells.get_level_values("dataset")))
 
     def pairs(self, dataset: str) -> tuple[tuple[str, str], ...]:
         """Return what is compared on a dataset: each method of the first side with the same of every other side."""
@@ -182,18 +192,27 @@ class Matched:
                 yield f"Without a partner in {side.name}: {named}."
 
 
+def select_shared(joined: Frames) -> pd.DataFrame:
+    """Return the scores by the measurements that every side has, of those sides that measured the value at all."""
+    scores = joined.scores
+    dataset = scores["key"].map(joined.trials.set_index("key")["dataset"])
+    rows = scores[["name", "measurement"]].assign(dataset=dataset, side=scores["key"].str.partition(":")[0])
+    sides = rows.groupby(["dataset", "name"])["side"].transform("nunique")
+    return scores[rows.groupby(["dataset", "name", "measurement"])["side"].transform("nunique") == sides]
+
+
 FATES = ("matched", "no_record", "not_planned_elsewhere", "no_record_elsewhere")
 """What became of a planned cell in a comparison; the first reason counts."""
 
 
-def recorded_cells(side: Side) -> pd.MultiIndex:
+def recorded_cells(side: Side) -> pd.Index[Any]:
     """Return the cells of a side whose trial has a record."""
     return side.cells.index[side.cells["status"] != "missing"]
 
 
-def all_contain(indexes: Sequence[pd.MultiIndex], cells: pd.MultiIndex) -> pd.Series[bool]:
-    """Return which of the cells all of these indexes contain."""
-    return pd.Series([all(found) for found in zip(*(cells.isin(index) for index in indexes), strict=True)], dtype=bool)
+def all_contain(indexes: Sequence[pd.Index[Any]], cells: pd.Index[Any]) -> NDArray[np.bool_]:
+    """Return which of the cells [n] all of these indexes contain."""
+    return np.logical_and.reduce([cells.isin(index) for index in indexes])
 
 
 def match_cells(sides: Sequence[Side]) -> Matched:

@@ -20,6 +20,8 @@ from ganbench.escaping import escape_unprintable
 from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.suite.success import SuccessRule
+from ganbench.table import Table as ReaderTable
+from ganbench.table import format_value
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -40,7 +42,11 @@ def print_verdicts(
     console: Console, frames: Frames, rules: Sequence[SuccessRule], question: str, *, full: bool = False
 ) -> None:
     """Print the question and the verdicts; with `full`, on every comparison of a rule with many of them."""
-    verdicts = make_verdicts(frames, rules)
+    show_verdicts(console, make_verdicts(frames, rules), question, full=full)
+
+
+def show_verdicts(console: Console, verdicts: Sequence[Verdict], question: str, *, full: bool = False) -> None:
+    """Print a question and these verdicts on it; with `full`, on every comparison of a rule with many of them."""
     console.print(write_text(question, "bold"), "", sep="\n")
     for verdict in verdicts if full else shorten_verdicts(verdicts):
         answer, *evidence = verdict.sentences
@@ -110,3 +116,15 @@ def write_text(text: str, style: str = "") -> Text:
 def indent(content: RenderableType) -> Padding:
     """Return content two columns to the right."""
     return Padding(content, (0, 0, 0, 2), expand=False)
+
+
+def show_differences(console: Console, differences: ReaderTable) -> None:
+    """Print what differs between the sides of a comparison: a row for each difference, a column for each side."""
+    console.print(write_text(differences.title, "cyan"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in differences.columns:
+        table.add_column(write_text(differences.heading(column)), overflow="fold")
+    for row in differences.cells(format_value):
+        table.add_row(*map(write_text, row))
+    console.print(table if len(differences.frame) else indent(write_text("nothing")))
+    console.print()

@@ -24,7 +24,15 @@ from ganbench.report.words import (
     show_percent,
     show_points,
 )
-from ganbench.statistics.comparisons import Comparison, ScoreRule, compare_scores, compare_successes, list_score_rules
+from ganbench.statistics.comparisons import (
+    NO_PAIRS,
+    Comparison,
+    Pairs,
+    ScoreRule,
+    compare_scores,
+    compare_successes,
+    list_score_rules,
+)
 from ganbench.statistics.equivalence import is_within
 from ganbench.statistics.final_scores import headline, measurements, rule_scores
 from ganbench.statistics.intervals import Interval, quantile
@@ -59,19 +67,21 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def make_verdicts(frames: Frames, rules: Sequence[SuccessRule]) -> list[Verdict]:
+def make_verdicts(frames: Frames, rules: Sequence[SuccessRule], pairs: Pairs = NO_PAIRS) -> list[Verdict]:
     """Return the verdicts of a suite, by success rule; without rules, on the scores of each value of a metric.
+
+    `pairs` are the pairs of methods to compare by scores on each dataset; default: its first method with every other.
 
     A rule with several comparisons, or without any, begins with a verdict on the rule as a whole. It says how all
     compared methods stand to the baselines, and how many of their trials diverged or failed; the verdict on a rule's
     only comparison says so itself.
     """
     frames, _ = limit_values(frames, rules)
-    comparisons = compare_successes(frames, rules) if rules else compare_scores(frames)
+    comparisons = compare_successes(frames, rules) if rules else compare_scores(frames, pairs)
     readings: list[tuple[SuccessRule, str | None]] = (
         [(rule, way) for rule in rules for way in measurements(frames, rule)]
         if rules
-        else list(list_score_rules(frames))
+        else list(list_score_rules(frames, pairs))
     )
     counts = {(row["dataset"], row["method"]): row for row in count_outcomes(frames).to_dict("records")}
     verdicts: list[Verdict] = []

@@ -37,7 +37,9 @@ def read_origins(connection: Connection) -> tuple[Origin, ...]:
     """
     batches = {number: read_batch(*texts) for number, *texts in connection.execute(select(BATCHES))}
     wanted = select(TRIALS.c.key, TRIALS.c.content, RECORDS.c.code, RECORDS.c.batch)
-    wanted = wanted.select_from(PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).join(RECORDS, RECORDS.c.trial == TRIALS.c.id))
+    wanted = wanted.select_from(
+        PLAN.join(TRIALS, TRIALS.c.id == PLAN.c.trial).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)
+    )
     newest = select(func.max(RUNS.c.id)).scalar_subquery()
     data: dict[str, str] = {}
     origins = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,6 +18,11 @@ from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
+
+Pairs = Mapping[str, tuple[tuple[str, str], ...]]
+"""The pairs of methods to compare, by dataset."""
+
+NO_PAIRS: Pairs = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +102,10 @@ def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str]
     return equivalence_interval(*(successes(side, rule.at, rule.primary) for side in (a, b)), a["unit"])
 
 
-def compare_scores(frames: Frames) -> list[Comparison]:
+def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
     """Return comparisons of final scores, for a suite without success rules: each directed value, each pair.
 
-    The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
+    `pairs` are the pairs of methods to compare on each dataset; default: its first method with every other. The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
     often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family.
     """
     return adjust(
@@ -110,18 +116,21 @@ def compare_scores(frames: Frames) -> list[Comparison]:
             table=(table := score_table(frames, rule, pair, measurement)),
             p=float(table["p"].iloc[0]),
         )
-        for rule, measurement in list_score_rules(frames)
+        for rule, measurement in list_score_rules(frames, pairs)
         for pair in compared_pairs(frames, rule)
     )
 
 
-def list_score_rules(frames: Frames) -> Iterator[tuple[ScoreRule, str]]:
-    """Yield each value with a better direction and each of its measurements, dataset by dataset."""
+def list_score_rules(frames: Frames, pairs: Pairs = NO_PAIRS) -> Iterator[tuple[ScoreRule, str]]:
+    """Yield each value with a better direction and each of its measurements, dataset by dataset.
+
+    `pairs` are the pairs of methods that the rules of each dataset compare.
+    """
     for dataset in frames.trials["dataset"].drop_duplicates():
         keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
         for name in dict.fromkeys(name for name, _ in frames.measured):
             for measurement in directed_measurements(frames, name, keys):
-                yield ScoreRule(dataset=str(dataset), metric=name), measurement
+                yield ScoreRule(dataset=str(dataset), metric=name, compare=pairs.get(dataset, ())), measurement
 
 
 def score_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None) -> pd.DataFrame:

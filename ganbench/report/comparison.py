@@ -1,0 +1,192 @@
+"""Results side by side: two days, two machines, two versions of a plugin, or two methods of one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ganbench.errors import GanbenchError
+from ganbench.escaping import html_table
+from ganbench.report.comparison_tables import (
+    Reading,
+    equivalence_tables,
+    interquartile_tables,
+    outperformance_tables,
+    profile_tables,
+    rank_tables,
+)
+from ganbench.report.paired_tables import paired_score_tables, tested_score_tables
+from ganbench.report.side_differences import Difference, list_differences, name_rule, refuse_unlike
+from ganbench.report.sides import Matched, Side, match_cells, open_sides
+from ganbench.report.success_tables import success_tables
+from ganbench.report.tables import costs_table, failure_tables, outcome_counts_table
+from ganbench.report.verdict import Verdict, make_verdicts
+from ganbench.statistics.comparisons import Pairs, compare_successes, list_score_rules
+from ganbench.statistics.final_scores import measurements
+from ganbench.suite.success import SuccessTable
+from ganbench.table import Table
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """A comparison of several sides on the cells that all of them have.
+
+    `sides` are their names, `matched` is the number of matched cells. `differences` are what differs between the sides,
+    their code first. `verdicts` are the answers in words, and `tables` all numbers, the differences and the matched
+    cells first. `frames` are the matched trials of all sides as one (`Frames`), in which "A: wgan-gp" is the method
+    `wgan-gp` of side A; so every function of `ganbench.statistics` takes them.
+    """
+
+    sides: tuple[str, ...]
+    matched: int
+    differences: tuple[Difference, ...]
+    verdicts: tuple[Verdict, ...]
+    tables: tuple[Table, ...]
+    frames: Frames
+
+    def _repr_html_(self) -> str:
+        """Return the verdicts and the differences as plain HTML, for a notebook."""
+        words = [[verdict.title, " ".join(verdict.sentences)] for verdict in self.verdicts]
+        differences = self.tables[0]._repr_html_()
+        return html_table(" against ".join(self.sides), ["comparison", "verdict"], words) + differences
+
+
+def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Comparison:
+    """Compare results folders cell by cell, or the `methods` of one folder; the first side with every other.
+
+    A cell is a dataset, an architecture, a seed and, where folders are compared, a method. With as many `methods` as
+    folders, each stands for one folder. Code, options, versions, machines and, if neither code nor options differ,
+    budgets may differ: they are the question. Raise GanbenchError if there is nothing to compare, and with the list of
+    differences if the sides were measured by unlike protocols (docs/compare.md).
+    """
+    matched = match_cells(open_sides(results, methods))
+    rules = shared_rules(matched)
+    differences = list_differences(matched, rules)
+    refuse_unlike(matched, differences)
+    frames, pairs = matched.frames, {dataset: matched.pairs(dataset) for dataset in matched.datasets}
+    return Comparison(
+        sides=tuple(side.name for side in matched.sides),
+        matched=len(matched.cells),
+        differences=tuple(differences),
+        verdicts=tuple(make_verdicts(frames, rules, pairs)),
+        tables=(
+            differences_table(matched.sides, differences),
+            cells_table(matched),
+            *make_tables(matched, rules, pairs),
+        ),
+        frames=frames,
+    )
+
+
+def shared_rules(matched: Matched) -> list[SuccessTable]:
+    """Return the success rules that all sides have on the matched datasets, comparing the first side with the others.
+
+    Two rules are the same if they decide the same (`name_rule`). The thresholds are those that all sides have, and the
+    smallest effect is that of the first side. Raise GanbenchError if sides have rules, but none in common; an empty list
+    means that no side has any.
+    """
+    declared = [{name_rule(rule): rule for rule in side.suite.success} for side in matched.sides]
+    rules = []
+    for name, rule in declared[0].items():
+        if rule.dataset in matched.datasets and all(name in each for each in declared):
+            shared = [t for t in rule.thresholds if all(t in each[name].thresholds for each in declared)]
+            changes = {"thresholds": tuple(shared), "compare": matched.pairs(rule.dataset)}
+            rules.append(rule.model_copy(update=changes))
+    if any(declared) and not rules:
+        listed = [
+            f"  {side.name}: {'; '.join(own) or 'none'}" for side, own in zip(matched.sides, declared, strict=True)
+        ]
+        datasets = ", ".join(matched.datasets)
+        raise GanbenchError(
+            "\n".join(
+                [
+                    f"no success rule in common on {datasets}, so nothing says what a success is:",
+                    *listed,
+                    "Write the same [[success]] table (dataset, metric, at, primary threshold, condition) into both suites "
+                    "and run them again: nothing is trained, because all trials are stored.",
+                ]
+            )
+        )
+    return rules
+
+
+def differences_table(sides: Sequence[Side], differences: Sequence[Difference]) -> Table:
+    """Return what differs between the sides, a row for each difference and a column for each side."""
+    names = [f"side_{number}" for number in range(1, len(sides) + 1)]
+    rows = [
+        {"kind": each.kind, "what": each.what, **dict(zip(names, each.values, strict=True))} for each in differences
+    ]
+    notes = ["Of the trials in matched cells. What the sides share is not listed."]
+    kinds = {each.kind for each in differences}
+    if "code" in kinds:
+        notes.append("code: the start of the hash of an offer's code; after it the plugin of a third party, if any.")
+    if "options" in kinds:
+        notes.append("default: the option is not given, so it has the default of its offer.")
+    if "reading" in kinds:
+        notes.append(f"reading: the same scores are read as {sides[0].name} reads them, on all sides.")
+    if not kinds & {"code", "options", "budget"}:
+        notes.append("Neither code, options nor budget differ: the same trainings, repeated.")
+    return Table(
+        title="What differs between the sides",
+        frame=pd.DataFrame(rows, columns=["kind", "what", *names], dtype=object),
+        notes=tuple(notes),
+        headings=dict(zip(names, (side.name for side in sides), strict=True)),
+    )
+
+
+def cells_table(matched: Matched) -> Table:
+    """Return how many cells match, and how many of each side were left out, and why."""
+    cell = "dataset, architecture and seed" if matched.sides[0].method else "dataset, architecture, seed and method"
+    every = "both sides" if len(matched.sides) == 2 else f"all {len(matched.sides)} sides"
+    return Table(
+        title="Matched cells",
+        frame=matched.count_cells(),
+        notes=(
+            f"{len(matched.cells)} cells match: {every} have a record of the same {cell}. Only these are compared.",
+            *matched.list_left_out(),
+            "no record: planned, but not trained yet. not planned elsewhere, no record elsewhere: what another side lacks.",
+            *describe_identical(matched),
+        ),
+    )
+
+
+def describe_identical(matched: Matched) -> Iterator[str]:
+    """Yield on how many matched cells all sides have the very same scores, bit by bit, if on any."""
+    scores = matched.frames.scores
+    if scores.empty:
+        return
+    rows = scores[["name", "measurement", "step", "fresh", "value"]].astype("str").agg("|".join, axis=1)
+    texts = rows.groupby(scores["key"]).agg(lambda lines: "\n".join(sorted(lines)))
+    count = len(matched.cells)
+    sides = [
+        texts.reindex([f"{number}:{key}" for key in matched.trials(side)["key"]]).tolist()
+        for number, side in enumerate(matched.sides)
+    ]
+    same = sum(all(each == first for each in others) for first, *others in zip(*sides, strict=True))
+    if same:
+        yield f"On {same} of the {count} cells all sides have exactly the same scores."
+
+
+def make_tables(matched: Matched, rules: Sequence[SuccessTable], pairs: Pairs) -> Iterator[Table]:
+    """Yield the numbers: outcomes, successes, paired scores, and what only a comparison has."""
+    frames = matched.frames
+    readings: list[Reading] = [(rule, way) for rule in rules for way in measurements(frames, rule)]
+    readings = readings or list(list_score_rules(frames, pairs))
+    yield outcome_counts_table(frames)
+    yield from success_tables(frames, rules)
+    yield from paired_score_tables(frames, rules) if rules else tested_score_tables(frames, pairs)
+    yield from outperformance_tables(frames, readings)
+    yield from interquartile_tables(frames, readings)
+    if rules:
+        yield from rank_tables(frames, readings)
+        yield from profile_tables(frames, readings, matched.sides[0].suite.budget.unit)
+        yield from equivalence_tables(compare_successes(frames, rules))
+    yield costs_table(frames)
+    yield from failure_tables(frames)
