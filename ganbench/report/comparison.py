@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.errors import GanbenchError
-from ganbench.escaping import html_table
 from ganbench.report.comparison_tables import (
     Reading,
     equivalence_tables,
@@ -39,9 +38,10 @@ class Comparison:
     """A comparison of several sides on the cells that all of them have.
 
     `sides` are their names, `matched` is the number of matched cells. `differences` are what differs between the sides,
-    their code first. `verdicts` are the answers in words, and `tables` all numbers, the differences and the matched
-    cells first. `frames` are the matched trials of all sides as one (`Frames`), in which "A: wgan-gp" is the method
-    `wgan-gp` of side A; so every function of `ganbench.statistics` takes them.
+    their code first. `verdicts` are the answers in words. `tables` are the differences, the verdicts, the matched cells,
+    then all numbers. `rules` are the success rules of all sides. `frames` are the matched trials of all sides as one
+    (`Frames`), in which "A: wgan-gp" is the method `wgan-gp` of side A; so every function of `ganbench.statistics`
+    takes them.
     """
 
     sides: tuple[str, ...]
@@ -49,13 +49,12 @@ class Comparison:
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
     tables: tuple[Table, ...]
+    rules: tuple[SuccessTable, ...]
     frames: Frames
 
     def _repr_html_(self) -> str:
-        """Return the verdicts and the differences as plain HTML, for a notebook."""
-        words = [[verdict.title, " ".join(verdict.sentences)] for verdict in self.verdicts]
-        differences = self.tables[0]._repr_html_()
-        return html_table(" against ".join(self.sides), ["comparison", "verdict"], words) + differences
+        """Return the differences, the verdicts and the matched cells as plain HTML, for a notebook."""
+        return "".join(table._repr_html_() for table in self.tables[:3])
 
 
 def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Comparison:
@@ -71,16 +70,19 @@ def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Compa
     differences = list_differences(matched, rules)
     refuse_unlike(matched, differences)
     frames, pairs = matched.frames, {dataset: matched.pairs(dataset) for dataset in matched.datasets}
+    verdicts = make_verdicts(frames, rules, pairs)
     return Comparison(
         sides=tuple(side.name for side in matched.sides),
         matched=len(matched.cells),
         differences=tuple(differences),
-        verdicts=tuple(make_verdicts(frames, rules, pairs)),
+        verdicts=tuple(verdicts),
         tables=(
             differences_table(matched.sides, differences),
+            verdicts_table(verdicts),
             cells_table(matched),
             *make_tables(matched, rules, pairs),
         ),
+        rules=tuple(rules),
         frames=frames,
     )
 
@@ -89,8 +91,8 @@ def shared_rules(matched: Matched) -> list[SuccessTable]:
     """Return the success rules that all sides have on the matched datasets, comparing the first side with the others.
 
     Two rules are the same if they decide the same (`name_rule`). The thresholds are those that all sides have, and the
-    smallest effect is that of the first side. Raise GanbenchError if sides have rules, but none in common; an empty list
-    means that no side has any.
+    smallest effect is that of the first side. An empty list means that no side has any. Raise GanbenchError if sides
+    have rules, but none in common.
     """
     declared = [{name_rule(rule): rule for rule in side.suite.success} for side in matched.sides]
     rules = []
@@ -109,8 +111,8 @@ def shared_rules(matched: Matched) -> list[SuccessTable]:
                 [
                     f"no success rule in common on {datasets}, so nothing says what a success is:",
                     *listed,
-                    "Write the same [[success]] table (dataset, metric, at, primary threshold, condition) into both suites "
-                    "and run them again: nothing is trained, because all trials are stored.",
+                    "Write the same [[success]] table (dataset, metric, at, primary threshold, condition) into both "
+                    "suites and run them again: nothing is trained, because all trials are stored.",
                 ]
             )
         )
@@ -128,7 +130,7 @@ def differences_table(sides: Sequence[Side], differences: Sequence[Difference]) 
     if "code" in kinds:
         notes.append("code: the start of the hash of an offer's code; after it the plugin of a third party, if any.")
     if "options" in kinds:
-        notes.append("default: the option is not given, so it has the default of its offer.")
+        notes.append("not given: the option has the default of its offer, or the method has no such part.")
     if "reading" in kinds:
         notes.append(f"reading: the same scores are read as {sides[0].name} reads them, on all sides.")
     if not kinds & {"code", "options", "budget"}:
@@ -141,6 +143,12 @@ def differences_table(sides: Sequence[Side], differences: Sequence[Difference]) 
     )
 
 
+def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return the answers in words, a row for each comparison."""
+    rows = [(verdict.title, " ".join(verdict.sentences)) for verdict in verdicts]
+    return Table(title="Verdict", frame=pd.DataFrame(rows, columns=["comparison", "verdict"], dtype=object))
+
+
 def cells_table(matched: Matched) -> Table:
     """Return how many cells match, and how many of each side were left out, and why."""
     cell = "dataset, architecture and seed" if matched.sides[0].method else "dataset, architecture, seed and method"
@@ -151,26 +159,21 @@ def cells_table(matched: Matched) -> Table:
         notes=(
             f"{len(matched.cells)} cells match: {every} have a record of the same {cell}. Only these are compared.",
             *matched.list_left_out(),
-            "no record: planned, but not trained yet. not planned elsewhere, no record elsewhere: what another side lacks.",
+            "no record: planned, but not trained yet. not planned, no record elsewhere: another side lacks the cell.",
             *describe_identical(matched),
         ),
     )
 
 
 def describe_identical(matched: Matched) -> Iterator[str]:
-    """Yield on how many matched cells all sides have the very same scores, bit by bit, if on any."""
-    scores = matched.frames.scores
-    if scores.empty:
-        return
-    rows = scores[["name", "measurement", "step", "fresh", "value"]].astype("str").agg("|".join, axis=1)
-    texts = rows.groupby(scores["key"]).agg(lambda lines: "\n".join(sorted(lines)))
-    count = len(matched.cells)
-    sides = [
-        texts.reindex([f"{number}:{key}" for key in matched.trials(side)["key"]]).tolist()
-        for number, side in enumerate(matched.sides)
-    ]
-    same = sum(all(each == first for each in others) for first, *others in zip(*sides, strict=True))
-    if same:
+    """Yield on how many matched cells all sides have exactly the same scores, if on any."""
+    frames, count = matched.frames, len(matched.cells)
+    cells = frames.numbers(frames.scores["key"]) % count  # the trials of each side are in the order of the cells
+    groups = frames.scores.groupby([cells, "name", "measurement", "step", "fresh"])["value"]
+    values = groups.agg(["size", "count", "min", "max"])
+    equal = (values["min"] == values["max"]) | (values["count"] == 0)  # or NaN on all sides
+    whole = (values["size"] == len(matched.sides)) & values["count"].isin([0, len(matched.sides)])
+    if same := int((equal & whole).groupby(level=0).all().sum()):
         yield f"On {same} of the {count} cells all sides have exactly the same scores."
 
 

@@ -13,14 +13,21 @@ from ganbench.statistics.cost_profiles import LARGEST_RATIO, cost_profile, profi
 from ganbench.statistics.equivalence import is_within
 from ganbench.statistics.final_scores import headline, rule_scores, successes
 from ganbench.statistics.interquartile import interquartile_interval, interquartile_mean
-from ganbench.statistics.outperformance import GAMMA, Direction, paired_outperformance, read_evidence
+from ganbench.statistics.intervals import Interval
+from ganbench.statistics.outperformance import (
+    GAMMA,
+    Direction,
+    Outperformance,
+    paired_outperformance,
+    read_evidence,
+)
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.pairs_needed import POWER, mcnemar_pairs, noether_pairs
 from ganbench.statistics.reaching_costs import reaching_costs
 from ganbench.statistics.resampled_ranks import rank_stability
 from ganbench.statistics.success_rates import pair_trials
 from ganbench.suite.success import SuccessRule
-from ganbench.table import Table
+from ganbench.table import Table, name_undefined
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -43,19 +50,11 @@ def outperformance_tables(frames: Frames, readings: Sequence[Reading]) -> Iterat
             a, b = pair_trials(scores, frames, pair)
             direction = cast("Direction", str(a["direction"].iloc[0]) if len(a) else "lower")
             found = paired_outperformance(a[rule.at], b[rule.at], a["unit"], direction)
-            names = {
-                "dataset": rule.dataset,
-                "metric": headline(frames, rule),
-                "at": rule.at,
-                "a": pair[0],
-                "b": pair[1],
-            }
+            names = {"dataset": rule.dataset, "metric": headline(frames, rule), "at": rule.at}
             counts = {"wins": found.wins, "ties": found.ties, "losses": found.losses, "n": len(a)}
             ends = {"probability_low": found.interval.low, "probability_high": found.interval.high}
-            evidence = weigh(found.interval, found.probability)
-            rows.append(
-                {**names, **counts, "probability": found.probability, **ends, "evidence": evidence, "p": found.p}
-            )
+            chance = {"probability": found.probability, **ends, "evidence": weigh(found), "p": found.p}
+            rows.append({**names, "a": pair[0], "b": pair[1], **counts, **chance})
     if not rows:
         return
     frame = pd.DataFrame(rows).drop_duplicates(["dataset", "metric", "at", "a", "b"], ignore_index=True)
@@ -63,25 +62,29 @@ def outperformance_tables(frames: Frames, readings: Sequence[Reading]) -> Iterat
         title="Probability of outperforming",
         frame=frame.assign(p_holm=holm(frame["p"].tolist())),
         notes=(
-            "probability: that A scores better than B on one cell, (wins + ties / 2) / n. A trial without a score loses "
-            "against one with a score; two without are a tie (Bouthillier et al. 2021). In brackets: Wilson's 95% "
-            "interval at the effective sample size.",
-            f"evidence, for the side with the higher probability: none if the interval reaches down to .5; meaningful if "
-            f"it also reaches beyond {GAMMA:g}; else detectable but small. {noether_pairs(GAMMA)} pairs show a "
-            f"probability of {GAMMA:g} with 95% power (Noether 1987).",
+            "probability: that A scores better than B on one cell, (wins + ties / 2) / n. A trial without a score "
+            "loses against one with a score; two without are a tie (Bouthillier et al. 2021). In brackets: Wilson's "
+            "95% interval at the effective sample size.",
+            "evidence, for the side that is better more often: no evidence if its interval reaches down to 0.5; "
+            f"meaningful if it lies above and reaches beyond {GAMMA:g}; else detectable but small. "
+            f"{noether_pairs(GAMMA)} pairs show a probability of {GAMMA:g} with 95% power (Noether 1987).",
             "p: the exact sign test on wins and losses, two-sided; with several seeds the sign-flip test over "
             f"architectures. p holm: adjusted for the {len(frame)} of this table.",
         ),
         headings={"a": "A", "b": "B"},
         intervals={"probability": ("probability_low", "probability_high")},
-        words={"metric": metric_title},
+        words={"metric": metric_title, "p": name_undefined, "p_holm": name_undefined},
     )
 
 
-def weigh(interval: Any, probability: float) -> str:
-    """Return how strong the evidence is for whichever of two sides outperforms the other (`read_evidence`)."""
-    mirrored = type(interval)(1 - interval.high, 1 - interval.low)
-    return read_evidence(mirrored if probability < 0.5 else interval)
+def weigh(found: Outperformance) -> str:
+    """Return how strong the evidence is, for whichever side is better more often, as in "B: meaningful"."""
+    low, high = found.interval
+    if found.probability >= 0.5:
+        words, side = read_evidence(found.interval), "A"
+    else:
+        words, side = read_evidence(Interval(1 - high, 1 - low)), "B"
+    return words if words in ("", "no evidence") else f"{side}: {words}"
 
 
 def interquartile_tables(frames: Frames, readings: Sequence[Reading]) -> Iterator[Table]:
@@ -99,11 +102,11 @@ def interquartile_tables(frames: Frames, readings: Sequence[Reading]) -> Iterato
             title="Interquartile means",
             frame=pd.DataFrame(rows).drop_duplicates(["dataset", "metric", "at", "method"], ignore_index=True),
             notes=(
-                "mean: the mean of the middle half of the scores, without the n/4 (rounded down) best and the n/4 worst "
-                "ones. Trials without a score are the worst (inf where lower is better); it is finite while no more than "
-                "n/4 of the trials have none (Agarwal et al. 2021).",
-                "In brackets: the 95% percentile interval of the bootstrap over whole architectures; none for fewer than "
-                "six.",
+                "interquartile mean: the mean of the middle half of the scores, without the n/4 (rounded down) best "
+                "and the n/4 worst ones. Trials without a score are the worst (inf where lower is better). It is "
+                "finite while at most n/4 of the trials have none (Agarwal et al. 2021).",
+                "In brackets: the 95% percentile interval of the bootstrap over whole architectures; none for fewer "
+                "than six.",
             ),
             headings={"mean": "interquartile mean", "finite": "finite of n"},
             intervals={"mean": ("mean_low", "mean_high")},
@@ -125,8 +128,8 @@ def profile_tables(frames: Frames, readings: Sequence[Reading], unit: str) -> It
     for rule, measurement in readings:
         scores = reaching_costs(frames, rule, measurement, unit).set_index(["architecture", "seed"])
         for group in group_sides(rule):
-            columns = [scores.loc[scores["method"] == method, "cost"] for method in group]
-            costs = pd.concat(columns, axis=1, join="inner").to_numpy(float).T
+            parts = [scores.loc[scores["method"] == method, "cost"] for method in group]
+            costs = pd.concat(parts, axis=1, join="inner").to_numpy(float).T
             if not costs.size or np.isnan(costs).any():
                 continue
             profiles = {f"within_{ratio}": cost_profile(costs, ratio) for ratio in (1, 2, 4)}
@@ -141,9 +144,9 @@ def profile_tables(frames: Frames, readings: Sequence[Reading], unit: str) -> It
             title="Cost profiles",
             frame=pd.DataFrame(rows),
             notes=(
-                f"Cost: {unit.replace('_', ' ')} until the first snapshot that meets the rule; infinite for a trial that "
-                "never meets it or ends without a score. On each cell, the cost is compared with that of the cheapest "
-                "side.",
+                f"Cost: {unit.replace('_', ' ')} until the first snapshot that meets the rule; infinite for a trial "
+                "that never meets it or ends without a score. On each cell, the cost is compared with that of the "
+                "cheapest side.",
                 "within 1, 2, 4: the share of the n cells on which the cost is at most so many times the lowest one; "
                 "within 1 counts ties. ever: the share on which the rule is met at all. score: the mean share over all "
                 f"ratios from 1 to {LARGEST_RATIO:g} (Dolan and More 2002).",
@@ -180,8 +183,8 @@ def rank_tables(frames: Frames, readings: Sequence[Reading]) -> Iterator[Table]:
             frame=pd.DataFrame(rows),
             notes=(
                 "rank: by success rate at the primary threshold; equal rates share a rank. Whole architectures are "
-                "resampled: first is the share of resamples in which the side is first (a shared first place counts as "
-                "its part), and in brackets the range of its rank in 95% of them; none for fewer than six architectures.",
+                "resampled: first in is the share of resamples in which the side is first (of a shared first place, "
+                "its part), and in brackets is the range of its rank in 95% of them; none for fewer than six.",
             ),
             headings={"rate": "success rate", "first": "first in"},
             intervals={"rank": ("rank_low", "rank_high")},
@@ -217,13 +220,14 @@ def equivalence_tables(comparisons: Sequence[Comparison]) -> Iterator[Table]:
             title="Equivalence, and pairs needed",
             frame=pd.DataFrame(rows),
             notes=(
-                "equivalent: the 90% interval of the difference of success rates (in brackets, A minus B, Newcombe) lies "
-                "within the smallest effect that the suite declares, either way: two one-sided tests at 5%, not adjusted. "
-                "An empty cell does not show that the sides differ.",
-                f"pairs needed: so many pairs, one on each architecture, find a difference as large as the smallest effect "
-                f"with {POWER:.0%} power (McNemar's exact test, two-sided at 5%; up to 1,000 pairs its exact power is "
-                "summed, beyond that Connor's formula). The effect is the declared one, never the observed one. Only how "
-                "often the two sides disagree (discordant) is taken from the results; at least as often as the effect.",
+                "equivalent: the 90% interval of the difference of success rates (in brackets, A minus B, Newcombe) "
+                "lies within the smallest effect that the suite declares, either way: two one-sided tests at 5%, not "
+                "adjusted. An empty cell does not show that the sides differ.",
+                "pairs needed: so many pairs, one on each architecture, find a difference as large as the smallest "
+                f"effect with {POWER:.0%} power (McNemar's exact test, two-sided at 5%; up to 1,000 pairs its exact "
+                "power is summed, beyond that Connor's formula). The effect is the declared one, never the observed "
+                "one. Only the share of pairs on which the sides disagree (discordant) is taken from the results; it "
+                "is at least the effect.",
             ),
             headings={"a": "A", "b": "B"},
             intervals={"difference": ("difference_low", "difference_high")},

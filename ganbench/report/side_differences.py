@@ -29,8 +29,8 @@ HASH = 12
 MOST_SHOWN = 6
 """The most values of one side that a cell lists."""
 
-DEFAULT = "default"
-"""What stands in the place of an option that a side does not give."""
+ABSENT = "not given"
+"""What stands in the place of a setting that a side does not give."""
 
 MACHINE = ("system", "cores", "device", "device_name", "threads", "mode")
 """The facts of a batch about where and how it was trained."""
@@ -157,7 +157,7 @@ def compare_options(matched: Matched) -> Iterator[Difference]:
         ]
         for setting in dict.fromkeys(name for row in rows for name in row.index):
             values = [row.get(setting) for row in rows]
-            shown = [[DEFAULT if is_missing(value) or value == "" else value] for value in values]
+            shown = [[ABSENT if is_missing(value) or value == "" else value] for value in values]
             yield from compare_values("options", f"{method}: {setting}" if method else str(setting), shown)
 
 
@@ -245,7 +245,7 @@ def compare_readings(sides: Sequence[Side]) -> Iterator[Difference]:
     """Yield what the suites read from the same scores in other ways; the first side's reading is used for all."""
     declared = [side.suite.outcomes.model_dump(exclude_none=True) for side in sides]
     for name in dict.fromkeys(name for each in declared for name in each):
-        yield from compare_values("reading", f"[outcomes] {name}", [[each.get(name, DEFAULT)] for each in declared])
+        yield from compare_values("reading", f"[outcomes] {name}", [[each.get(name, ABSENT)] for each in declared])
     rules = [{name_rule(rule): rule for rule in side.suite.success} for side in sides]
     for name in (name for name in rules[0] if all(name in each for each in rules)):
         for key in ("thresholds", "smallest_effect"):

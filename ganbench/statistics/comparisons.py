@@ -105,7 +105,9 @@ def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str]
 def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
     """Return comparisons of final scores, for a suite without success rules: each directed value, each pair.
 
-    `pairs` are the pairs of methods to compare on each dataset; default: its first method with every other. The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
+    `pairs` are the pairs of methods to compare on each dataset; default: its first method with every other.
+
+    The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
     often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family.
     """
     return adjust(
