@@ -141,7 +141,7 @@ def compare_code(matched: Matched, origins: Sequence[Sequence[Origin]]) -> Itera
 def name_plugin(side: Side, origin: Origin, offer: str) -> str:
     """Return the plugin of a third party that an offer came from, as in " (mine.py (sha256 1f...))", or nothing."""
     for run in side.frames.runs:
-        if run.number == origin.facts.get("run"):
+        if run.number == origin.run:
             titles = [plugin.title for plugin in list_plugins(run.facts) if offer in plugin.offers]
             return f" in {titles[0]}" if titles else ""
     return ""
@@ -292,6 +292,6 @@ def compare_days(sides: Sequence[Side], origins: Sequence[Sequence[Origin]]) -> 
     """Yield the days on which the runs began that trained the matched trials."""
     days = []
     for side, own in zip(sides, origins, strict=True):
-        numbers = {origin.facts.get("run") for origin in own}
+        numbers = {origin.run for origin in own}
         days.append([run.started[:10] for run in side.frames.runs if run.number in numbers])
     yield from compare_values("days", "trained on", days)

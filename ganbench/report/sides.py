@@ -234,7 +234,7 @@ def explain_no_match(sides: Sequence[Side]) -> str:
         shared = [value for value in values[0] if all(value in other for other in values[1:])]
         counts = " and ".join(str(len(each)) for each in values)
         found = list_values(trait, shared) or f"no {trait}"
-        lines.append(f"  {trait}: {found} in common, of {counts}")
+        lines.append(f"  {found} in common, of {counts}")
     missing = [f"{int((side.cells['status'] == 'missing').sum())} in {side.name}" for side in sides]
     lines.append(f"  planned without a record: {', '.join(missing)}")
     lines.append(

@@ -19,8 +19,8 @@ class Origin:
 
     `data` is the dataset with its version and options, as JSON. `sources` maps the name of everything that it was
     trained with ("losses/hinge", "numerics", "data") to a hash; it is empty for a record of an early version, which has
-    `code` alone, the hash of all of it. `facts` are those of the batch: versions, machine, composition and the number
-    of the run.
+    `code` alone, the hash of all of it. `facts` are those of the batch: versions, machine and composition. `run` is the
+    number of the run that made the record, None where it is not known.
     """
 
     key: str
@@ -28,6 +28,7 @@ class Origin:
     code: str
     sources: Mapping[str, str]
     facts: Mapping[str, Any]
+    run: int | None
 
 
 def read_origins(connection: Connection) -> tuple[Origin, ...]:
@@ -48,7 +49,8 @@ def read_origins(connection: Connection) -> tuple[Origin, ...]:
         if without_seed not in data:
             data[without_seed] = canonical_json(json.loads(content)["dataset"])
         sources, facts = batches[batch]
-        origins.append(Origin(key=key, data=data[without_seed], code=code, sources=sources, facts=facts))
+        run = facts.get("run") if isinstance(facts.get("run"), int) else None
+        origins.append(Origin(key=key, data=data[without_seed], code=code, sources=sources, facts=facts, run=run))
     return tuple(origins)
 
 
