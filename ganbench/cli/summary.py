@@ -39,12 +39,12 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
     if not full:
         print_summaries(console, frames, suite.success)
     console.print(write_text(f"{len(frames.trials)} trials, in {results}"), soft_wrap=True)
-    for line in list_next_steps(frames, results, full=full):
+    for line in list_next_steps(frames, results, full=full, rules=bool(suite.success)):
         console.print(write_text(f"  {line}", "dim"), soft_wrap=True)
 
 
-def list_next_steps(frames: Frames, results: Path, *, full: bool) -> Iterator[str]:
-    """Yield what can be done next with these results, each with its command."""
+def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -> Iterator[str]:
+    """Yield what can be done next with these results, each with its command; `rules`: the suite has success rules."""
     folder = shlex.quote(str(results))
     status = frames.trials["status"]
     failed = ",".join(name for name in UNTRAINED if (status == name).any())
@@ -52,9 +52,9 @@ def list_next_steps(frames: Frames, results: Path, *, full: bool) -> Iterator[st
         "train what is missing": f"run SUITE --results {folder}" if (status == "missing").any() else "",
         "train again what failed": f"run SUITE --results {folder} --retry {failed}" if failed else "",
         "every table": "" if full else f"table {folder} --full",
-        "other readings": f"table {folder} --sensitivity",
+        "other readings": f"table {folder} --sensitivity" if rules else "",
         "one page to send": f"report {folder}",
-        "pictures": f"figures {folder}",
+        "pictures": f"figures {folder}" if rules else "",
     }
     width = max(len(purpose) for purpose, command in steps.items() if command)
     yield from (f"{purpose:{width}}  ganbench {command}" for purpose, command in steps.items() if command)

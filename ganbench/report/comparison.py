@@ -11,7 +11,6 @@ import pandas as pd
 
 from ganbench.errors import GanbenchError
 from ganbench.report.comparison_tables import (
-    Reading,
     equivalence_tables,
     interquartile_tables,
     outperformance_tables,
@@ -19,13 +18,13 @@ from ganbench.report.comparison_tables import (
     rank_tables,
 )
 from ganbench.report.paired_tables import paired_score_tables, tested_score_tables
+from ganbench.report.readings import list_readings
 from ganbench.report.side_differences import Difference, list_differences, name_rule, refuse_unlike
 from ganbench.report.sides import Matched, Side, match_cells, open_sides
 from ganbench.report.success_tables import success_tables
 from ganbench.report.tables import costs_table, failure_tables, outcome_counts_table
 from ganbench.report.verdict import Verdict, make_verdicts
-from ganbench.statistics.comparisons import Pairs, compare_successes, list_score_rules
-from ganbench.statistics.final_scores import measurements
+from ganbench.statistics.comparisons import Pairs, compare_successes
 from ganbench.suite.success import SuccessTable
 from ganbench.table import Table
 
@@ -180,8 +179,7 @@ def describe_identical(matched: Matched) -> Iterator[str]:
 def make_tables(matched: Matched, rules: Sequence[SuccessTable], pairs: Pairs) -> Iterator[Table]:
     """Yield the numbers: outcomes, successes, paired scores, and what only a comparison has."""
     frames = matched.frames
-    readings: list[Reading] = [(rule, way) for rule in rules for way in measurements(frames, rule)]
-    readings = readings or list(list_score_rules(frames, pairs))
+    readings = list_readings(frames, rules, pairs)
     yield outcome_counts_table(frames)
     yield from success_tables(frames, rules)
     yield from paired_score_tables(frames, rules) if rules else tested_score_tables(frames, pairs)

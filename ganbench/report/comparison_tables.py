@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
+from ganbench.report.readings import Reading
 from ganbench.statistics.cost_profiles import LARGEST_RATIO, cost_profile, profile_score
 from ganbench.statistics.equivalence import is_within
 from ganbench.statistics.final_scores import headline, rule_scores, successes
@@ -32,9 +33,6 @@ from ganbench.table import Table, name_undefined
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
     from ganbench.statistics.comparisons import Comparison
-
-Reading = tuple[SuccessRule, str | None]
-"""A rule, and the measurement of its metric."""
 
 Row = dict[str, Any]
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.metrics import metric_title
+from ganbench.report.readings import describe_reading, describe_units, list_readings
 from ganbench.report.shown import limit_values
-from ganbench.report.verdict import describe_reading, describe_units
 from ganbench.report.words import show_ends, show_number, show_percent
-from ganbench.statistics.comparisons import ScoreRule, list_score_rules
+from ganbench.statistics.comparisons import ScoreRule
 from ganbench.statistics.final_scores import (
     directed_measurements,
     headline,
-    measurements,
     rule_scores,
     split_by_measurement,
     trial_scores,
@@ -70,11 +69,9 @@ def make_summaries(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Sum
     frames, _ = limit_values(frames, rules)
     counts = count_outcomes(frames)
     seen: set[str] = set()
-    readings: list[tuple[SuccessRule, str | None]] = (
-        [(rule, way) for rule in rules for way in measurements(frames, rule)]
-        if rules
-        else list({rule.dataset: (rule, way) for rule, way in reversed(list(list_score_rules(frames)))}.values())[::-1]
-    )
+    readings = list_readings(frames, rules)
+    if not rules:
+        readings = list({rule.dataset: (rule, way) for rule, way in reversed(readings)}.values())[::-1]
     for rule, way in readings:
         yield make_summary(frames, rule, way, counts[counts["dataset"] == rule.dataset], rule.dataset not in seen)
         seen.add(rule.dataset)

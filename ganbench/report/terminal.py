@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ganbench.results.frames import Frames
 
-MOST_PAIRS = 4
-"""Of a rule with more comparisons than these, only the verdict on the rule as a whole is shown."""
+MOST_PAIRS, MOST_VERDICTS = 4, 12
+"""Of a rule with more comparisons, and of all rules where there are more verdicts, only that on the whole is shown."""
 
 NARROWEST = 12
 """Characters of a method's name that have room in every table; longer names go on in the next line."""
@@ -59,7 +59,7 @@ def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
     hidden: list[Verdict] = []
     for whole in verdicts:
         pairs = [each for each in verdicts if each.pair and each.title.endswith(f" on {whole.title}")]
-        if whole.pair is None and len(pairs) > MOST_PAIRS:
+        if whole.pair is None and (len(pairs) > MOST_PAIRS or len(verdicts) > MOST_VERDICTS):
             hidden += pairs
     for each in verdicts:
         if each not in hidden:

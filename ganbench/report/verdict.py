@@ -5,6 +5,7 @@ The first sentence of each verdict is the answer; the others are its evidence an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +13,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.metrics import metric_title
-from ganbench.report.notes import pair_note
+from ganbench.report.pair_verdict import describe_floor, judge_pair
+from ganbench.report.readings import describe_reading, describe_units, find_direction, list_readings
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import trivial_notes
-from ganbench.report.words import (
-    join_words,
-    plural,
-    show_ends,
-    show_number,
-    show_p,
-    show_percent,
-    show_points,
-)
+from ganbench.report.words import MOST_NAMED, join_words, plural, shorten_list, show_number, show_percent
 from ganbench.statistics.comparisons import (
     NO_PAIRS,
     Comparison,
@@ -31,10 +25,8 @@ from ganbench.statistics.comparisons import (
     ScoreRule,
     compare_scores,
     compare_successes,
-    list_score_rules,
 )
-from ganbench.statistics.equivalence import is_within
-from ganbench.statistics.final_scores import headline, measurements, rule_scores
+from ganbench.statistics.final_scores import headline, rule_scores
 from ganbench.statistics.intervals import Interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.score_bounds import reference_scores
@@ -47,8 +39,8 @@ if TYPE_CHECKING:
 
     from ganbench.results.frames import Frames
 
-MOST_NAMED = 8
-"""The most differences, or methods, that one sentence lists."""
+LOST = {"diverged": "Diverged", "failed": "Failed", "timed_out": "Timed out"}
+"""The outcomes of trials that are lost, by column of `count_outcomes`."""
 
 SHORT = 8
 """Digits of a measurement's hash that a reader sees."""
@@ -78,11 +70,7 @@ def make_verdicts(frames: Frames, rules: Sequence[SuccessRule], pairs: Pairs = N
     """
     frames, _ = limit_values(frames, rules)
     comparisons = compare_successes(frames, rules) if rules else compare_scores(frames, pairs)
-    readings: list[tuple[SuccessRule, str | None]] = (
-        [(rule, way) for rule in rules for way in measurements(frames, rule)]
-        if rules
-        else list(list_score_rules(frames, pairs))
-    )
+    readings = list_readings(frames, rules, pairs)
     counts = {(row["dataset"], row["method"]): row for row in count_outcomes(frames).to_dict("records")}
     verdicts: list[Verdict] = []
     for rule, way in readings:
@@ -113,120 +101,6 @@ def make_empty(frames: Frames, dataset: str) -> Verdict:
         pair=None,
         sentences=(answer, f"{done} of {plural(len(trials), 'planned trial')} have a record."),
     )
-
-
-def describe_reading(frames: Frames, rule: SuccessRule, measurement: str | None) -> str:
-    """Return what is compared in words: "final FID < 30 and recall > 0.5", or "final FID" without a success rule."""
-    if isinstance(rule, ScoreRule):
-        return f"{rule.at} {metric_title(rule.metric)}"
-    sign = {"lower": "<", "higher": ">"}.get(find_direction(frames, rule, measurement), "beyond")
-    threshold = f"{rule.metric} {sign} {rule.primary:g}" if rule.primary is not None else ""
-    return f"{rule.at} {metric_title(' and '.join(part for part in (threshold, rule.condition) if part))}"
-
-
-def find_direction(frames: Frames, rule: SuccessRule, measurement: str | None) -> str:
-    """Return the better direction of a rule's metric, "neutral" where nothing was measured."""
-    scores = rule_scores(frames, rule, measurement)
-    return str(scores["direction"].iloc[0]) if len(scores) else "neutral"
-
-
-# one comparison
-
-
-def judge_pair(frames: Frames, each: Comparison) -> Iterator[str]:
-    """Yield the sentences on one comparison, the answer first."""
-    row, planned = each.primary, pair_note(frames.trials, each.rule.dataset, each.pair, int(each.primary["n"]))
-    if row["n"] == 0:
-        yield f"There is no verdict yet: no pair of {each.pair[0]} and {each.pair[1]} is complete."
-    elif isinstance(each.rule, ScoreRule):
-        yield from judge_scores(frames, each, planned)
-    else:
-        yield from judge_successes(frames, each, planned)
-
-
-def judge_successes(frames: Frames, each: Comparison, planned: str) -> Iterator[str]:
-    """Yield who succeeded on how many, the difference with its test, and how it stands to the smallest effect."""
-    row, (a, b) = each.primary, each.pair
-    rates = {
-        method: f"{int(row['both'] + row[f'only_{side}'])}/{int(row['n'])} "
-        + show_percent(Interval(row[f"rate_{side}_low"], row[f"rate_{side}_high"]))
-        for side, method in (("a", a), ("b", b))
-    }
-    units = describe_units(frames, each.rule, each.pair)
-    shown, flip = each.p_holm < LEVEL, each.p_holm < LEVEL and row["difference"] < 0
-    first, second = (b, a) if flip else (a, b)
-    answer = f"{first} succeeds more often than {second}" if shown else f"{a} and {b} are not distinguishable at this n"
-    yield f"{begin(planned)}{answer}: {rates[first]} against {rates[second]} of the {units}."
-    sign, ends = (-1, ("high", "low")) if flip else (1, ("low", "high"))
-    low, high = (show_points(sign * row[f"difference_{end}"]) for end in ends)
-    yield (
-        f"Success rate of {first} minus that of {second}: {show_points(sign * row['difference'])} percentage points, "
-        f"95% interval [{low}, {high}]; {describe_test(each)}"
-    )
-    if each.rule.smallest_effect is not None:
-        yield judge_effect(each.rule.smallest_effect, each, shown)
-
-
-def judge_effect(smallest: float, each: Comparison, shown: bool) -> str:
-    """Return how a difference stands to the smallest one that matters: two one-sided tests at 5%.
-
-    "Not distinguishable" and "equal" are different answers: few pairs give the first one, many the second.
-    """
-    points = f"{show_number(100 * smallest)} percentage points"
-    low, high = (show_points(end) for end in each.equivalence)
-    interval = f"the 90% interval of the difference, [{low}, {high}] ({' minus '.join(each.pair)})"
-    tests = "two one-sided tests at 5%, unadjusted"
-    if is_within(each.equivalence, smallest):
-        answer = "The difference is smaller than you care about" if shown else f"They are equal within {points}"
-        return f"{answer}: {interval}, lies within {points} either way ({tests})."
-    if not shown:
-        return f"They are not shown to be equal within {points} either: {interval}, reaches beyond ({tests})."
-    least = min(abs(each.primary["difference_low"]), abs(each.primary["difference_high"]))
-    may = "is larger than" if least > smallest else "may be smaller than"
-    return f"By its 95% interval, the difference {may} the smallest one that you care about, {points}."
-
-
-def judge_scores(frames: Frames, each: Comparison, planned: str) -> Iterator[str]:
-    """Yield which method scores better on how many pairs, and the median difference with its test."""
-    row, (a, b) = each.primary, each.pair
-    better, units = {a: int(row["better_a"]), b: int(row["better_b"])}, describe_units(frames, each.rule, each.pair)
-    shown, value = each.p_holm < LEVEL, describe_reading(frames, each.rule, each.measurement)
-    first, second = (b, a) if better[b] > better[a] else (a, b)
-    answer = f"{first} scores better than {second}" if shown else f"{a} and {b} are not distinguishable at this n"
-    ties = f", {int(row['ties'])} equal" * bool(row["ties"])
-    yield (
-        f"{begin(planned)}{answer}: {first} has the better {value} on {better[first]} of {int(row['n'])} {units}, "
-        f"{second} on {better[second]}{ties}."
-    )
-    ends = Interval(row["difference_low"], row["difference_high"])
-    yield (
-        f"Median of the paired differences ({a} minus {b}): {show_number(row['difference'])}"
-        f"{show_ends(ends)}{', 95% interval' if show_ends(ends) else ''}; {describe_test(each)}"
-    )
-
-
-def begin(planned: str) -> str:
-    """Return the beginning of an answer: how many of the planned pairs are complete, where some are not."""
-    return f"{planned.removesuffix('.')}; on these, " if planned else ""
-
-
-def describe_test(each: Comparison) -> str:
-    """Return the test of a comparison with its p-value, adjusted by Holm's method if it is one of several."""
-    n, units = int(each.primary["n"]), int(each.primary["units"])
-    exact = "exact sign test" if isinstance(each.rule, ScoreRule) else "McNemar's exact test"
-    name = exact if n == units else "exact sign-flip test over architectures"
-    if each.p != each.p:
-        return f"{name}: undefined, because the two do not differ on any pair."
-    adjusted = f"{show_p(each.p_holm)}, adjusted for {each.family} comparisons (Holm)"
-    return f"{name}: {adjusted if each.family > 1 else show_p(each.p)}."
-
-
-def describe_floor(own: Sequence[Comparison]) -> Iterator[str]:
-    """Yield that no test of a rule can show a difference, where all of them have too few units."""
-    least = min(each.least_p for each in own)
-    if LEVEL <= least <= 1:
-        units = max(int(each.primary["units"]) for each in own)
-        yield f"With so few units (n = {units}) no test can show a difference: p is {show_number(least)} or more."
 
 
 # a rule as a whole
@@ -293,21 +167,6 @@ def judge_context(
     yield from trivial_notes(frames, rule)
 
 
-def shorten_list(words: Sequence[str]) -> list[str]:
-    """Return the first words of a list, and how many more there are."""
-    more = len(words) - MOST_NAMED
-    return [*words[:MOST_NAMED], *[f"{more} more"] * (more > 0)]
-
-
-def describe_units(frames: Frames, rule: SuccessRule, methods: Sequence[str]) -> str:
-    """Return what is counted: architectures, the seeds of the only one, or trials of several of both."""
-    trials = frames.trials[(frames.trials["dataset"] == rule.dataset) & frames.trials["method"].isin(methods)]
-    architectures, seeds = trials["architecture"].nunique(), trials["seed"].nunique()
-    if architectures == 1:
-        return "seeds (of one architecture)"
-    return "architectures" if seeds == 1 else f"trials ({architectures} architectures x {seeds} seeds)"
-
-
 def judge_medians(frames: Frames, rule: SuccessRule, measurement: str | None, methods: Sequence[str]) -> Iterator[str]:
     """Yield how the methods' median scores stand to the best untrained baseline and to the data itself."""
     scores, name = rule_scores(frames, rule, measurement), headline(frames, rule)
@@ -320,7 +179,8 @@ def judge_medians(frames: Frames, rule: SuccessRule, measurement: str | None, me
     if len(medians) <= MOST_NAMED:
         shown = ", ".join(f"{method} {show_number(value)}" for method, value in medians.items())
         bound = f"; {upper.sampler}, the upper bound, has {show_number(upper.value)}" if upper else ""
-        yield f"Median {rule.at} {metric_title(name)} of all trials: {shown}{bound}."
+        lost = " inf: most of the method's trials have no score." * any(map(math.isinf, medians.values()))
+        yield f"Median {rule.at} {metric_title(name)} of all trials: {shown}{bound}.{lost}"
     if trivial is None:
         return
     sign = -1 if direction == "lower" else 1
@@ -338,14 +198,13 @@ def judge_medians(frames: Frames, rule: SuccessRule, measurement: str | None, me
 def describe_losses(
     dataset: str, methods: Sequence[str], counts: Mapping[tuple[str, str], Mapping[Any, Any]]
 ) -> Iterator[str]:
-    """Yield how many planned trials diverged, failed, timed out, are missing or stale."""
-    names = {"diverged": "diverged", "failed": "failed", "timed_out": "timed out", "missing": "not trained yet"}
-    parts = []
-    for method in methods:
-        row = counts[dataset, method]
-        losses = [f"{int(row[name])} {words}" for name, words in names.items() if row[name]]
-        if losses:
-            parts.append(f"{method}: of {plural(int(row['planned']), 'trial')} {join_words(losses)}")
-    yield f"{'; '.join(shorten_list(parts))}." if parts else "No trial diverged or failed."
+    """Yield how many planned trials diverged, failed or timed out, and how many are missing or stale."""
+    if not any(counts[dataset, method][outcome] for method in methods for outcome in LOST):
+        yield "No trial diverged or failed."
+    for outcome, words in {**LOST, "missing": "Not trained yet"}.items():
+        rows = {method: counts[dataset, method] for method in methods}
+        parts = [f"{method} {int(row[outcome])}/{int(row['planned'])}" for method, row in rows.items() if row[outcome]]
+        if parts:
+            yield f"{words}: {', '.join(shorten_list(parts))}."
     if stale := sum(int(counts[dataset, method]["stale"]) for method in methods):
         yield f"{plural(stale, 'trial')} of these {'is' if stale == 1 else 'are'} stale: of other code than the plan's."

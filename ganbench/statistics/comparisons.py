@@ -99,7 +99,8 @@ def compare_successes(frames: Frames, rules: Sequence[SuccessRule]) -> list[Comp
 def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None) -> Interval:
     """Return the 90% interval of the difference of two methods' success rates at the primary threshold."""
     a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
-    return equivalence_interval(*(successes(side, rule.at, rule.primary) for side in (a, b)), a["unit"])
+    success_a, success_b = (successes(side, rule.at, rule.primary) for side in (a, b))
+    return equivalence_interval(success_a, success_b, a["unit"])
 
 
 def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
@@ -124,13 +125,14 @@ def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
 
 
 def list_score_rules(frames: Frames, pairs: Pairs = NO_PAIRS) -> Iterator[tuple[ScoreRule, str]]:
-    """Yield each value with a better direction and each of its measurements, dataset by dataset.
+    """Yield each value with a better direction and each of its measurements, dataset by dataset, by name.
 
+    So the first of a dataset is the value that its outcomes are computed from (docs/outcomes.md).
     `pairs` are the pairs of methods that the rules of each dataset compare.
     """
     for dataset in frames.trials["dataset"].drop_duplicates():
         keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
-        for name in dict.fromkeys(name for name, _ in frames.measured):
+        for name in sorted({name for name, _ in frames.measured}):
             for measurement in directed_measurements(frames, name, keys):
                 yield ScoreRule(dataset=str(dataset), metric=name, compare=pairs.get(dataset, ())), measurement
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import ganbench
 import pytest
-from pandas.testing import assert_frame_equal
 from ganbench.api.trials import Part
 from ganbench.errors import GanbenchError
 from ganbench.report import Comparison, Table, compare, render
 from ganbench.statistics import interquartile_mean, mcnemar_pairs, success_table, wilson
+from pandas.testing import assert_frame_equal
 
 from tests.support import terminal
 from tests.support.tiny_suite import suite as tiny_suite

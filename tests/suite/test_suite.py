@@ -102,6 +102,14 @@ def test_a_single_threshold_is_primary() -> None:
     assert suite.success[0].primary == 7.0
 
 
+def test_the_smallest_effect_that_matters_is_declared_or_left_open() -> None:
+    rule = {"dataset": "ring", "metric": "modes", "thresholds": [7]}
+    declared, left_open = (parse(SMALL | {"success": [rule | more]}) for more in ({"smallest_effect": 0.1}, {}))
+    assert (declared.success[0].smallest_effect, left_open.success[0].smallest_effect) == (0.1, None)
+    assert restore(declared.text) == declared
+    assert "smallest_effect" not in left_open.text
+
+
 def test_a_rule_is_thresholds_or_a_condition_or_both_and_there_may_be_several() -> None:
     thresholds = {"dataset": "ring", "metric": "modes", "thresholds": [7]}
     both = thresholds | {"condition": "high-quality>.8"}
@@ -228,6 +236,12 @@ def test_a_suite_is_immutable() -> None:
         ("primary = 40", "primary = 45", ["s.toml:45: success[0].primary = 45.0", "Choose one of [90.0, 60.0"]),
         ("primary = 40", "", ["s.toml:41: success[0].primary: missing", "Choose the threshold"]),
         ("primary = 40", 'primary = 40\nat = "last"', ["s.toml:46: success[0].at = 'last'", "'final' or 'best'"]),
+        (
+            "primary = 40",
+            "primary = 40\nsmallest_effect = 10",
+            ["s.toml:46: success[0].smallest_effect", "less than 1"],
+        ),
+        ("primary = 40", "primary = 40\nsmallest_effect = 0", ["s.toml:46: success[0].smallest_effect", "than 0"]),
         ('"wgan-gp-strong"]]', '"wgan-gp-week"]]', ["s.toml:46: success[0].compare[0]", "Did you mean 'wgan-gp"]),
         (', "wgan-gp-strong"]]', "]]", ["s.toml:46: success[0].compare[0] = ['ns-gan']", "item 2 is missing"]),
         ('"wgan-gp-strong"]]', '"ns-gan"]]', ["s.toml:46: success[0].compare[0]", "compared with itself"]),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import combinations, product
 
 import numpy as np
+from ganbench.statistics.equivalence import equivalence_interval, is_within
 from ganbench.statistics.interquartile import interquartile_interval
 from ganbench.statistics.intervals import Interval, curve_half_width, paired_difference, wilson
 from ganbench.statistics.outperformance import paired_outperformance
@@ -32,6 +33,9 @@ SUCCESS_RATES = [
     (0.5, 0.9),
     (0.05, 0.5),
 ]
+BASE_RATES = (0.3, 0.5, 0.7)
+"""The mean of the success rates of two methods that are called equal or not."""
+
 CORRELATIONS = (0.0, 0.5, 0.9)
 SHARES = (0.3, 0.8)
 FAILED_SHARES = (0.0, 0.15, 0.5)
@@ -68,19 +72,60 @@ def exact_difference_coverage(n: int) -> Floats:
 
     It is a sum over all paired tables.
     """
+    tables, ends = paired_tables(n, paired_difference)
+    coverage = []
+    for (p, q), correlation in product(SUCCESS_RATES, CORRELATIONS):
+        inside = (ends[:, 0] <= p - q + 1e-9) & (p - q - 1e-9 <= ends[:, 1])
+        coverage.append(table_weights(tables, p, q, correlation)[inside].sum())
+    return np.array(coverage)
+
+
+def paired_tables(n: int, interval: Callable[..., Interval]) -> tuple[NDArray[np.int64], Floats]:
+    """Return all counts of n pairs (both, only A, only B, neither) [tables, 4], and their intervals [tables, 2]."""
     tables = np.array(
         [(a, b, c, n - a - b - c) for a in range(n + 1) for b in range(n + 1 - a) for c in range(n + 1 - a - b)]
     )
     cells = np.array([[1, 1], [1, 0], [0, 1], [0, 0]])
-    ends = np.array([paired_difference(*np.repeat(cells, table, axis=0).T, np.arange(n)) for table in tables])
-    coverage = []
-    for (p, q), correlation in product(SUCCESS_RATES, CORRELATIONS):
-        distribution = multivariate_normal([0, 0], [[1, correlation], [correlation, 1]])
-        both = float(distribution.cdf([norm.ppf(p), norm.ppf(q)]))
-        probabilities = np.maximum([both, p - both, q - both, 1 - p - q + both], 1e-12)
-        weights = multinomial.pmf(tables, n, probabilities / probabilities.sum())
-        coverage.append(weights[(ends[:, 0] <= p - q + 1e-9) & (p - q - 1e-9 <= ends[:, 1])].sum())
-    return np.array(coverage)
+    ends = np.array([interval(*np.repeat(cells, table, axis=0).T, np.arange(n)) for table in tables])
+    return tables, ends
+
+
+def table_weights(tables: NDArray[np.int64], p: float, q: float, correlation: float) -> Floats:
+    """Return the probabilities of paired tables for success rates p, q and this correlation of the latent scores."""
+    distribution = multivariate_normal([0, 0], [[1, correlation], [correlation, 1]])
+    both = float(distribution.cdf([norm.ppf(p), norm.ppf(q)]))
+    probabilities = np.maximum([both, p - both, q - both, 1 - p - q + both], 1e-12)
+    weights: Floats = multinomial.pmf(tables, int(tables[0].sum()), probabilities / probabilities.sum())
+    return weights
+
+
+def exact_equivalence_rates(n: int, delta: float, difference: float) -> Floats:
+    """Return how often methods are called equal within `delta` whose rates differ by `difference`, with one seed.
+
+    It is a sum over all paired tables, for BASE_RATES x CORRELATIONS.
+    """
+    tables, ends = paired_tables(n, equivalence_interval)
+    equal = np.array([is_within(Interval(*pair), delta) for pair in ends])
+    return np.array(
+        [
+            table_weights(tables, rate + difference / 2, rate - difference / 2, correlation)[equal].sum()
+            for rate, correlation in product(BASE_RATES, CORRELATIONS)
+        ]
+    )
+
+
+def equivalence_rates(n: int, seeds: int, runs: int, delta: float, difference: float) -> Floats:
+    """Return the same for several seeds, by simulation, for BASE_RATES x CORRELATIONS of the effects x SHARES."""
+    rng, rates = np.random.default_rng(n), []
+    units = np.repeat(np.arange(n), seeds)
+    for rate, correlation, share in product(BASE_RATES, CORRELATIONS, SHARES):
+        effects = rng.standard_normal((runs, n, 1))
+        other = correlation * effects + np.sqrt(1 - correlation**2) * rng.standard_normal((runs, n, 1))
+        a = draw_scores(rng, runs, n, seeds, share, effects) < norm.ppf(rate + difference / 2)
+        b = draw_scores(rng, runs, n, seeds, share, other) < norm.ppf(rate - difference / 2)
+        intervals = [equivalence_interval(x.ravel(), y.ravel(), units) for x, y in zip(a, b, strict=True)]
+        rates.append(np.mean([is_within(each, delta) for each in intervals]))
+    return np.array(rates)
 
 
 def difference_coverage(n: int, seeds: int, runs: int) -> Floats:
