@@ -38,8 +38,8 @@ class Comparison:
 
     `sides` are their names, `matched` is the number of matched cells. `differences` are what differs between the sides,
     their code first. `verdicts` are the answers in words. `tables` are the differences, the verdicts, the matched
-    cells, then all numbers. `rules` are the success rules of all sides. `frames` are the matched trials of all sides as one
-    (`Frames`), in which "A: wgan-gp" is the method `wgan-gp` of side A; so every function of `ganbench.statistics`
+    cells, then all numbers. `rules` are the success rules of all sides. `frames` are the matched trials of all sides as
+    one (`Frames`), in which "A: wgan-gp" is the method `wgan-gp` of side A; so every function of `ganbench.statistics`
     takes them.
     """
 

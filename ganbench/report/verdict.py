@@ -16,7 +16,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.report.pair_verdict import describe_floor, judge_pair
 from ganbench.report.readings import describe_reading, describe_units, find_direction, list_readings
 from ganbench.report.shown import limit_values
-from ganbench.report.success_tables import trivial_notes
+from ganbench.report.success_tables import absence_notes, trivial_notes
 from ganbench.report.words import MOST_NAMED, join_words, plural, shorten_list, show_number, show_percent
 from ganbench.statistics.comparisons import (
     NO_PAIRS,
@@ -164,6 +164,7 @@ def judge_context(
     """Yield how methods stand to the baselines, how many trials were lost, and whether the rule is too easy."""
     yield from judge_medians(frames, rule, measurement, methods)
     yield from describe_losses(rule.dataset, methods, counts)
+    yield from absence_notes(frames, rule)
     yield from trivial_notes(frames, rule)
 
 

@@ -74,9 +74,20 @@ def compared_pairs(frames: Frames, rule: SuccessRule) -> list[tuple[str, str]]:
 
     A rule that declares none compares the dataset's first method, in the order of the plan, with every other.
     """
-    methods = list(dict.fromkeys(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"]))
+    methods = list_methods(frames, rule)
     declared = rule.compare or [(methods[0], other) for other in methods[1:]]
     return [pair for pair in declared if set(pair) <= set(methods)]
+
+
+def absent_methods(frames: Frames, rule: SuccessRule) -> list[str]:
+    """Return the methods that a rule compares but that are not planned on its dataset: these pairs are left out."""
+    planned = list_methods(frames, rule)
+    return [method for method in dict.fromkeys(name for pair in rule.compare for name in pair) if method not in planned]
+
+
+def list_methods(frames: Frames, rule: SuccessRule) -> list[str]:
+    """Return the methods that are planned on a rule's dataset, in the order of the plan."""
+    return list(dict.fromkeys(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"]))
 
 
 def compare_successes(frames: Frames, rules: Sequence[SuccessRule]) -> list[Comparison]:

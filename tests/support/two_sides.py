@@ -10,9 +10,13 @@ from typing import Any
 
 from ganbench.api.records import Record
 from ganbench.api.trials import Part, Trial
+from ganbench.report import Comparison, Table
 from ganbench.results.store import Store
 
 from tests.support.trials_by_hand import record, scores, trial, with_fresh_best
+
+GOOD, BAD = 5.0, 50.0
+"""A final FID that meets the rule, and one that does not."""
 
 RULE = """
 [[success]]
@@ -39,7 +43,7 @@ def make_folder(
     measurement: str = "m" * 64,
     early: float | None = 50.0,
     sources: Mapping[str, str] | None = None,
-    data: Part = Part("ring"),
+    data: Part | None = None,
     recipe: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -55,7 +59,9 @@ def make_folder(
         for architecture, fid in enumerate(values):
             for seed in seeds:
                 planned = trial(method, architecture, seed)
-                planned = replace(planned, dataset=data, recipe=replace(planned.recipe, **(recipe or {})))
+                planned = replace(
+                    planned, dataset=data or planned.dataset, recipe=replace(planned.recipe, **(recipe or {}))
+                )
                 plan.append(planned)
                 if fid is not None:
                     found = {"run": 1, "sources": dict(sources or {}), **(facts or {})}
@@ -66,3 +72,14 @@ def make_folder(
         store.begin_run(suite, plan, facts or {})
         store.append(records)
     return folder
+
+
+def two_sides(place: Path, a: Sequence[float], b: Sequence[float], suite: str = SUITE + RULE) -> tuple[Path, Path]:
+    """Return two folders of one suite, A and B; `a` and `b` are the final FIDs of its method "a"."""
+    return make_folder(place / "A", {"a": a}, suite=suite), make_folder(place / "B", {"a": b}, suite=suite)
+
+
+def find_table(comparison: Comparison, beginning: str) -> Table:
+    """Return the only table of a comparison whose title begins like this."""
+    (table,) = (table for table in comparison.tables if table.title.startswith(beginning))
+    return table
