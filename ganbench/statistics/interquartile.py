@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -35,16 +37,21 @@ def interquartile_interval(
     count = int(codes.max(initial=-1)) + 1
     if count < FEWEST_UNITS or np.isnan(sample).any():
         return NO_INTERVAL
-    order, step = np.argsort(sample, kind="stable"), max(1, CELLS // len(sample))
-    draws = draw_units(count, resamples, seed)
-    means = [weighted_means(sample[order], draws[i : i + step, codes[order]]) for i in range(0, resamples, step)]
+    order = np.argsort(sample, kind="stable")
+    draws = draw_units(count, resamples, seed, len(sample))
+    means = [weighted_means(sample[order], times[:, codes[order]]) for times in draws]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(float(low), float(high))
 
 
-def draw_units(count: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Return how often each unit is in each resample [resamples, count], drawn with replacement."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+def draw_units(count: int, resamples: int, seed: int, cells: int) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each unit is in each resample [r, count], drawn with replacement: some resamples at a time.
+
+    `cells` is how many numbers a caller makes of each resample; no more than `CELLS` are made at once.
+    """
+    rng, step = np.random.default_rng(seed), max(1, CELLS // cells)
+    for start in range(0, resamples, step):
+        yield rng.multinomial(count, np.full(count, 1 / count), size=min(step, resamples - start))
 
 
 def weighted_means(ordered: NDArray[np.float64], times: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def rank_stability(
     whole = rank_highest_first(sums.sum(axis=1)[None])[0]
     if count < FEWEST_UNITS:
         return [RankStability(float(rank), np.nan, NO_INTERVAL) for rank in whole]
-    totals = draw_units(count, resamples, seed) @ sums.T  # [resamples, methods]
+    totals = np.concatenate([times @ sums.T for times in draw_units(count, resamples, seed, count)])
     ranks, tops = rank_highest_first(totals), totals == totals.max(axis=1, keepdims=True)
     firsts = (tops / tops.sum(axis=1, keepdims=True)).mean(axis=0)
     ends = np.quantile(ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
