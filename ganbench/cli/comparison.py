@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Two or more results folders, or one.")],
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS", help="Two or more results folders, or one.")],
     methods: Annotated[
         tuple[str, str] | None,
         typer.Option("--methods", metavar="A B", help="Compare two methods: of one folder, or one of each of two."),
@@ -26,7 +26,7 @@ def compare(
     out: Out = None,
     plugin: Plugins = None,
 ) -> None:
-    """Compare results folders cell by cell, or two methods of one folder.
+    """Compare results folders, or two methods of one, cell by cell.
 
     What differs between the sides comes first. With more than two folders, the first is compared with every other.
     """
@@ -49,9 +49,10 @@ def print_comparison(comparison: Comparison, *, full: bool) -> None:
     from rich.console import Console
 
     from ganbench.report.terminal import print_summaries, show_differences, show_verdicts
+    from ganbench.report.words import plural
 
     console = Console()
-    title = f"{' against '.join(comparison.sides)}: {comparison.matched} matched cells"
+    title = f"{' against '.join(comparison.sides)}: {plural(comparison.matched, 'matched cell')}"
     show_verdicts(console, comparison.verdicts, title, full=full)
     show_differences(console, comparison.tables[0])
     if not full:

@@ -19,11 +19,13 @@ from ganbench.report.comparison_tables import (
 )
 from ganbench.report.paired_tables import paired_score_tables, tested_score_tables
 from ganbench.report.readings import list_readings
+from ganbench.report.shown import limit_values
 from ganbench.report.side_differences import Difference, list_differences, name_rule, refuse_unlike
 from ganbench.report.sides import Matched, Side, match_cells, open_sides
 from ganbench.report.success_tables import success_tables
 from ganbench.report.tables import costs_table, failure_tables, outcome_counts_table
 from ganbench.report.verdict import Verdict, make_verdicts
+from ganbench.report.words import plural
 from ganbench.statistics.comparisons import Pairs, compare_successes
 from ganbench.suite.success import SuccessTable
 from ganbench.table import Table
@@ -156,7 +158,7 @@ def cells_table(matched: Matched) -> Table:
         title="Matched cells",
         frame=matched.count_cells(),
         notes=(
-            f"{len(matched.cells)} cells match: {every} have a record of the same {cell}. Only these are compared.",
+            f"{plural(len(matched.cells), 'matched cell')}: {every} have a record of the same {cell}. Only these are compared.",
             *matched.list_left_out(),
             "no record: planned, but not trained yet. not planned, no record elsewhere: another side lacks the cell.",
             *describe_identical(matched),
@@ -178,9 +180,9 @@ def describe_identical(matched: Matched) -> Iterator[str]:
 
 def make_tables(matched: Matched, rules: Sequence[SuccessTable], pairs: Pairs) -> Iterator[Table]:
     """Yield the numbers: outcomes, successes, paired scores, and what only a comparison has."""
-    frames = matched.frames
+    frames, hidden = limit_values(matched.frames, rules)
     readings = list_readings(frames, rules, pairs)
-    yield outcome_counts_table(frames)
+    yield outcome_counts_table(frames, hidden)
     yield from success_tables(frames, rules)
     yield from paired_score_tables(frames, rules) if rules else tested_score_tables(frames, pairs)
     yield from outperformance_tables(frames, readings)

@@ -103,8 +103,8 @@ def interquartile_tables(frames: Frames, readings: Sequence[Reading]) -> Iterato
                 "interquartile mean: the mean of the middle half of the scores, without the n/4 (rounded down) best "
                 "and the n/4 worst ones. Trials without a score are the worst (inf where lower is better). It is "
                 "finite while at most n/4 of the trials have none (Agarwal et al. 2021).",
-                "In brackets: the 95% percentile interval of the bootstrap over whole architectures; none for fewer "
-                "than six.",
+                "In brackets: the 95% percentile interval of the bootstrap over whole architectures (over seeds, if "
+                "there is only one); none for fewer than six.",
             ),
             headings={"mean": "interquartile mean", "finite": "finite of n"},
             intervals={"mean": ("mean_low", "mean_high")},
@@ -180,9 +180,10 @@ def rank_tables(frames: Frames, readings: Sequence[Reading]) -> Iterator[Table]:
             title="Rank stability",
             frame=pd.DataFrame(rows),
             notes=(
-                "rank: by success rate at the primary threshold; equal rates share a rank. Whole architectures are "
-                "resampled: first in is the share of resamples in which the side is first (of a shared first place, "
-                "its part), and in brackets is the range of its rank in 95% of them; none for fewer than six.",
+                "rank: by success rate at the primary threshold; equal rates share a rank. Whole architectures (seeds, "
+                "if there is only one) are resampled: first in is the share of resamples in which the side is first "
+                "(of a shared first place, its part), and in brackets is the range of its rank in 95% of them; none for "
+                "fewer than six.",
             ),
             headings={"rate": "success rate", "first": "first in"},
             intervals={"rank": ("rank_low", "rank_high")},

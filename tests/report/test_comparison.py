@@ -50,7 +50,7 @@ def test_only_cells_that_all_sides_recorded_count_and_the_others_are_told(tmp_pa
     notes = " ".join(cells.notes)
     assert "Without a partner in A: architectures mlp-1, mlp-2, mlp-3; method b; seed 0." in notes
     assert "Without a partner in B: architectures mlp-1, mlp-2; seed 2." in notes
-    assert "1 cells match" in notes or "1 cell matches" in notes
+    assert "1 matched cell: both sides have a record of the same dataset, architecture, seed and method." in notes
 
 
 def test_of_three_sides_the_first_is_compared_with_every_other_in_one_family(tmp_path: Path) -> None:
@@ -222,3 +222,15 @@ def test_names_from_results_are_text_in_every_format(tmp_path: Path) -> None:
     for text in (render(comparison.tables, "md"), comparison._repr_html_()):
         assert "<script" not in text
         assert "\x1b" not in text
+
+
+def test_on_a_terminal_the_verdict_comes_before_the_differences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_sides(tmp_path, [GOOD] * 6, [BAD] * 6)
+    monkeypatch.setattr("ganbench.cli.comparison.wants_summary", lambda format: format is None)
+    shown = terminal.ganbench("compare", "A", "B", cwd=tmp_path).stdout
+    places = [shown.index(text) for text in ("A against B: 6 matched cells", "succeeds more often", "What differs")]
+    assert places == sorted(places)
+    assert "## Outcomes" not in shown
+    assert "## Outcomes" in terminal.ganbench("compare", "A", "B", "--full", cwd=tmp_path).stdout
