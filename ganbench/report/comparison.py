@@ -158,7 +158,7 @@ def cells_table(matched: Matched) -> Table:
         title="Matched cells",
         frame=matched.count_cells(),
         notes=(
-            f"{plural(len(matched.cells), 'matched cell')}: {every} have a record of the same {cell}. Only these are compared.",
+            f"{plural(len(matched.cells), 'matched cell')}: {every} have a record of the same {cell}. No other counts.",
             *matched.list_left_out(),
             "no record: planned, but not trained yet. not planned, no record elsewhere: another side lacks the cell.",
             *describe_identical(matched),

@@ -182,8 +182,8 @@ def rank_tables(frames: Frames, readings: Sequence[Reading]) -> Iterator[Table]:
             notes=(
                 "rank: by success rate at the primary threshold; equal rates share a rank. Whole architectures (seeds, "
                 "if there is only one) are resampled: first in is the share of resamples in which the side is first "
-                "(of a shared first place, its part), and in brackets is the range of its rank in 95% of them; none for "
-                "fewer than six.",
+                "(of a shared first place, its part), and in brackets is the range of its rank in 95% of them; none "
+                "for fewer than six.",
             ),
             headings={"rate": "success rate", "first": "first in"},
             intervals={"rank": ("rank_low", "rank_high")},
