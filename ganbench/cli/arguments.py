@@ -80,7 +80,11 @@ FormatOrSummary = Annotated[
         autocompletion=complete_formats,
     ),
 ]
-Full = Annotated[bool, typer.Option("--full", help="On a terminal, too, print every table; then the whole verdict.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
+]
+Full = Annotated[bool, typer.Option("--full", help="On a terminal: every table as Markdown, then every verdict.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 OutOfFigures = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder (default: RESULTS/figures).")

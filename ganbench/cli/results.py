@@ -16,6 +16,7 @@ from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
     from ganbench.report import Table
+    from ganbench.report.output import Writer
     from ganbench.results.frames import Frames
     from ganbench.results.history import Run
     from ganbench.suite.suite import Suite
@@ -41,14 +42,12 @@ def table(
 
     writer = choose_writer(format or "md", plugin or ())
     frames = read_planned(results, everything=all)
-    if wants_summary(format) and out is None and not sensitivity:
-        print_summary(frames, results, restore_suite(results, frames), full=full)
-        return
-    tables = build_tables(frames, results, sensitivity)
-    if out is None:
-        typer.echo(writer.page(tables), nl=False)
+    if out is not None:
+        print_paths(write_tables(build_tables(frames, results, sensitivity), writer, out))
+    elif sensitivity:
+        typer.echo(writer.page(build_tables(frames, results, sensitivity)), nl=False)
     else:
-        print_paths(write_tables(tables, writer, out))
+        print_results(frames, results, writer, summary=wants_summary(format), full=full)
 
 
 def history(results: Results, format: Format = "md") -> None:
@@ -97,6 +96,14 @@ def restore_suite(results: Path, frames: Frames) -> Suite:
         return suite.restore(frames.suite)
     except GanbenchError as error:
         raise GanbenchError(f"{results}: {error}") from error
+
+
+def print_results(frames: Frames, results: Path, writer: Writer, *, summary: bool, full: bool) -> None:
+    """Print the results as a summary for a person, or their tables by a writer."""
+    if summary:
+        print_summary(frames, results, restore_suite(results, frames), full=full)
+    else:
+        typer.echo(writer.page(build_tables(frames, results)), nl=False)
 
 
 def build_tables(frames: Frames, results: Path, sensitivity: bool = False) -> list[Table]:

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.api.records import UNTRAINED
-from ganbench.cli.arguments import Device, FormatOrSummary, Full, OutOfRun, Plugins, Results, ResultsOf, SuiteName
+from ganbench.cli.arguments import Device, FormatOrSummary, Full, Only, OutOfRun, Plugins, Results, ResultsOf, SuiteName
 from ganbench.cli.printing import progress_bar
-from ganbench.cli.results import build_tables, restore_suite
-from ganbench.cli.summary import print_summary, wants_summary
+from ganbench.cli.results import print_results
+from ganbench.cli.summary import wants_summary
 from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan, Todo
+    from ganbench.results.frames import Frames
     from ganbench.runner.settings import Settings
     from ganbench.suite.suite import Suite
 
@@ -38,10 +39,7 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed; mark them as stale.")] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
-    ] = None,
+    only: Only = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Keep the old results under another name, and train everything anew.")
@@ -52,7 +50,10 @@ def run(
     full: Full = False,
     out: OutOfRun = None,
 ) -> None:
-    """Train what is missing of a suite, then print its tables; on a terminal, the verdict and a summary."""
+    """Train what is missing of a suite, then print its tables.
+
+    On a terminal: the verdict in words, the few tables that one reads, and what to do next.
+    """
     from ganbench.report import choose_writer
     from ganbench.results.store import read
     from ganbench.runner.driver import read_suite, results_folder
@@ -79,12 +80,14 @@ def run(
     workers = train_with_display(asked_suite, settings, timer)
     timer.enter("tables")
     frames = read(folder)
-    if wants_summary(format):
-        print_summary(frames, folder, restore_suite(folder, frames), full=full)
-    else:
-        typer.echo(writer.page(build_tables(frames, folder)), nl=False)
+    print_results(frames, folder, writer, summary=wants_summary(format), full=full)
     for line in timer.lines(workers) if profile else ():
         typer.echo(line, err=True)
+    exit_with_failures(frames)
+
+
+def exit_with_failures(frames: Frames) -> None:
+    """Print how many trials failed and exit with 1, if any did."""
     if bad := int(frames.trials["status"].isin(UNTRAINED).sum()):
         typer.echo(f"{bad} trials failed; --retry failed,timed-out trains them again.", err=True)
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from rich.text import Text
 from ganbench.escaping import escape_unprintable
 from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.verdict import Verdict, make_verdicts
+from ganbench.results.history import describe_extensions
 from ganbench.suite.success import SuccessRule
 from ganbench.table import Table as ReaderTable
 from ganbench.table import format_value
@@ -52,6 +53,8 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict], question: str, 
         answer, *evidence = verdict.sentences
         console.print(write_text(verdict.title, "cyan"))
         console.print(indent(write_text(answer, "bold")), *map(indent, map(write_text, evidence)), "", sep="\n")
+    for note in describe_extensions(frames.runs):
+        console.print(write_text(note), "", sep="\n")
 
 
 def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
+
+MOST_METHODS, MOST_COMPARISONS = 200, 1000
+"""The most methods that are compared without being asked for, and the most comparisons of scores: a matter of time."""
 
 Pairs = Mapping[str, tuple[tuple[str, str], ...]]
 """The pairs of methods to compare, by dataset."""
@@ -72,10 +76,12 @@ class Comparison:
 def compared_pairs(frames: Frames, rule: SuccessRule) -> list[tuple[str, str]]:
     """Return the pairs of methods that a rule compares, of those that are planned on its dataset.
 
-    A rule that declares none compares the dataset's first method, in the order of the plan, with every other.
+    A rule that declares none compares the dataset's first method, in the order of the plan, with every other; with
+    none, if there are more than `MOST_METHODS`.
     """
     methods = list_methods(frames, rule)
-    declared = rule.compare or [(methods[0], other) for other in methods[1:]]
+    every = [(methods[0], other) for other in methods[1:]] if len(methods) <= MOST_METHODS else []
+    declared = rule.compare or every
     return [pair for pair in declared if set(pair) <= set(methods)]
 
 
@@ -120,9 +126,10 @@ def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
     `pairs` are the pairs of methods to compare on each dataset; default: its first method with every other.
 
     The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
-    often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family.
+    often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family; there
+    are at most `MOST_COMPARISONS`.
     """
-    return adjust(
+    found = (
         Comparison(
             rule=rule,
             measurement=measurement,
@@ -133,6 +140,7 @@ def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
         for rule, measurement in list_score_rules(frames, pairs)
         for pair in compared_pairs(frames, rule)
     )
+    return adjust(islice(found, MOST_COMPARISONS))
 
 
 def list_score_rules(frames: Frames, pairs: Pairs = NO_PAIRS) -> Iterator[tuple[ScoreRule, str]]:

@@ -197,7 +197,9 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     updates = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     diverged_later = trials["diverged_at"] > last * updates.fillna(1.0)
     until = last.set_axis(trials["key"]).groupby(level=0).max()
-    scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
+    scores, signals = (  # float64: without any row, the mapped keys would stay text where pyarrow is installed
+        rows[rows["step"] <= rows["key"].map(until).astype("float64")] for rows in (frames.scores, frames.signals)
+    )
     # The best snapshot of the shorter run may have no fresh samples; then the score of the series counts.
     candidates = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
     fresh = pd.concat(candidates).drop_duplicates(["key", "name", "measurement", "step"])

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from ganbench.results.frames import Frames
 from ganbench.statistics import compare_scores, compare_successes, compared_pairs, reference_scores
+from ganbench.statistics.comparisons import MOST_METHODS
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
@@ -41,6 +42,14 @@ def test_a_rule_compares_the_pairs_that_it_declares_of_those_that_are_planned(tm
 
 def test_a_method_that_is_alone_is_compared_with_none(tmp_path: Path) -> None:
     assert compared_pairs(finals(tmp_path, {"a": [[1.0]]}), Success(compare=())) == []
+
+
+def test_of_a_great_many_methods_none_is_compared_unless_the_suite_names_the_pairs(tmp_path: Path) -> None:
+    frames = finals(tmp_path, {"a": [[1.0]]})
+    many = pd.concat([frames.trials.assign(method=f"m{i}") for i in range(MOST_METHODS + 1)], ignore_index=True)
+    assert compared_pairs(replace(frames, trials=many), Success(compare=())) == []
+    assert compared_pairs(replace(frames, trials=many), Success(compare=(("m3", "m9"),))) == [("m3", "m9")]
+    assert len(compared_pairs(replace(frames, trials=many[1:]), Success(compare=()))) == MOST_METHODS - 1
 
 
 def test_all_rules_of_a_suite_are_one_family(tmp_path: Path) -> None:
