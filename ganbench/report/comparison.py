@@ -26,6 +26,7 @@ from ganbench.report.success_tables import success_tables
 from ganbench.report.tables import costs_table, failure_tables, outcome_counts_table
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.report.words import plural
+from ganbench.results.history import describe_extensions
 from ganbench.statistics.comparisons import Pairs, compare_successes
 from ganbench.suite.success import SuccessTable
 from ganbench.table import Table
@@ -162,6 +163,7 @@ def cells_table(matched: Matched) -> Table:
             *matched.list_left_out(),
             "no record: planned, but not trained yet. not planned, no record elsewhere: another side lacks the cell.",
             *describe_identical(matched),
+            *(f"{side.name}: {note}" for side in matched.sides for note in describe_extensions(side.frames.runs)),
         ),
     )
 

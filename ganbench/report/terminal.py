@@ -44,6 +44,8 @@ def print_verdicts(
 ) -> None:
     """Print the question and the verdicts; with `full`, on every comparison of a rule with many of them."""
     show_verdicts(console, make_verdicts(frames, rules), question, full=full)
+    for note in describe_extensions(frames.runs):
+        console.print(write_text(note), "", sep="\n")
 
 
 def show_verdicts(console: Console, verdicts: Sequence[Verdict], question: str, *, full: bool = False) -> None:
@@ -53,8 +55,6 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict], question: str, 
         answer, *evidence = verdict.sentences
         console.print(write_text(verdict.title, "cyan"))
         console.print(indent(write_text(answer, "bold")), *map(indent, map(write_text, evidence)), "", sep="\n")
-    for note in describe_extensions(frames.runs):
-        console.print(write_text(note), "", sep="\n")
 
 
 def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:

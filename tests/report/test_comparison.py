@@ -234,3 +234,11 @@ def test_on_a_terminal_the_verdict_comes_before_the_differences(
     assert places == sorted(places)
     assert "## Outcomes" not in shown
     assert "## Outcomes" in terminal.ganbench("compare", "A", "B", "--full", cwd=tmp_path).stdout
+
+
+def test_a_side_that_was_extended_after_results_could_be_seen_says_so(tmp_path: Path) -> None:
+    a, b = two_sides(tmp_path, [GOOD, BAD], [BAD, GOOD])
+    make_folder(a, {"a": [GOOD, BAD, GOOD]})
+    notes = find_table(compare(a, b), "Matched cells").notes
+    assert any(note.startswith("A: Extended after 2 of 2 trials had results") for note in notes)
+    assert not any(note.startswith("B: ") for note in notes)
