@@ -9,6 +9,7 @@ from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
 from .errors import GanbenchError, NotInstalled, RunFailed
+from .report.comparison import Comparison, compare
 from .results.store import read
 from .runner.driver import run
 
@@ -17,6 +18,7 @@ __version__: str
 __all__ = [
     "Ask",
     "Batch",
+    "Comparison",
     "Constraint",
     "Draw",
     "Dynamics",
@@ -55,6 +57,7 @@ __all__ = [
     "Use",
     "Watched",
     "Watcher",
+    "compare",
     "hash_files",
     "hookimpl",
     "read",

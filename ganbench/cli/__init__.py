@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from ganbench.cli.comparison import compare
 from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, trials, history, figures, samples, rerun, evaluate, export, merge, migrate),
+    *(run, plan, watch, table, compare, trials, history, figures, samples, rerun, evaluate, export, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 

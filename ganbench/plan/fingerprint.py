@@ -38,11 +38,15 @@ def hash_sources(sources: Mapping[str, str]) -> str:
 
 def describe_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
     """Yield, in words, the sources that differ between two trainings of the same trial."""
-    for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
-            kind, _, offer = name.partition("/")
-            whole = {NUMERICS: "the engine's numerics", DATA: "the content of the data"}
-            yield whole.get(name) or f"the code of {KINDS.get(kind, kind)} {offer!r}"
+    names = sorted(before.keys() | now.keys())
+    yield from (describe_source(name) for name in names if before.get(name) != now.get(name))
+
+
+def describe_source(name: str) -> str:
+    """Return a source in words, as in "the code of loss 'hinge'" for "losses/hinge"."""
+    kind, _, offer = name.partition("/")
+    whole = {NUMERICS: "the engine's numerics", DATA: "the content of the data"}
+    return whole.get(name) or f"the code of {KINDS.get(kind, kind)} {offer!r}"
 
 
 def changes_since(detail: Mapping[str, Any], now: Mapping[str, str], kinds: Collection[str] = ()) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ganbench.api.metrics import metric_title
 from ganbench.report.notes import pair_note
-from ganbench.statistics.comparisons import compare_scores, compared_pairs
+from ganbench.statistics.comparisons import Pairs, compare_scores, compared_pairs
 from ganbench.statistics.costs import success_cost_table
 from ganbench.statistics.final_scores import directed_measurements
 from ganbench.statistics.score_summary import seed_share_table
@@ -55,12 +55,14 @@ def paired_score_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterato
             yield paired_score_table(title, table, measurement, complete)
 
 
-def tested_score_tables(frames: Frames) -> Iterator[Table]:
+def tested_score_tables(frames: Frames, pairs: Pairs) -> Iterator[Table]:
     """Yield a table for each value with a better direction, for a suite without success rules: differences, tested.
 
-    The final scores are tested; all tests of the suite are one family for Holm's method.
+    The final scores are tested; all tests of the suite are one family for Holm's method. `pairs` are the pairs of
+    methods to compare on each dataset, by default its first method with every other.
     """
-    groups = groupby(compare_scores(frames), lambda each: (each.rule.dataset, str(each.rule.metric), each.measurement))
+    compared = compare_scores(frames, pairs)
+    groups = groupby(compared, lambda each: (each.rule.dataset, str(each.rule.metric), each.measurement))
     for (dataset, metric, measurement), group in groups:
         comparisons = list(group)
         parts: list[pd.DataFrame] = []

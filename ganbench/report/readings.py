@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.metrics import metric_title
 from ganbench.evaluation.success import describe_sustained
-from ganbench.statistics.comparisons import ScoreRule, list_score_rules
+from ganbench.statistics.comparisons import NO_PAIRS, Pairs, ScoreRule, list_score_rules
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.suite.success import SuccessRule
 
@@ -18,11 +18,14 @@ Reading = tuple[SuccessRule, str | None]
 """A rule with one measurement of its metric; None where nothing was measured."""
 
 
-def list_readings(frames: Frames, rules: Sequence[SuccessRule]) -> list[Reading]:
-    """Return the rules with each of their measurements; without rules, each value that has a better direction."""
+def list_readings(frames: Frames, rules: Sequence[SuccessRule], pairs: Pairs = NO_PAIRS) -> list[Reading]:
+    """Return the rules with each of their measurements; without rules, each value that has a better direction.
+
+    `pairs` are the pairs of methods that are compared by scores on each dataset.
+    """
     if rules:
         return [(rule, measurement) for rule in rules for measurement in measurements(frames, rule)]
-    return [(rule, measurement) for rule, measurement in list_score_rules(frames)]
+    return [(rule, measurement) for rule, measurement in list_score_rules(frames, pairs)]
 
 
 def describe_reading(frames: Frames, rule: SuccessRule, measurement: str | None) -> str:

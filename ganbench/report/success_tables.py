@@ -11,7 +11,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import success, trivial_thresholds
 from ganbench.report.notes import pair_note, size_note, stale_note
-from ganbench.statistics.comparisons import compare_successes
+from ganbench.statistics.comparisons import absent_methods, compare_successes
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.statistics.success_rates import rate_table
 from ganbench.suite.success import SuccessRule
@@ -60,6 +60,7 @@ def rate_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> I
                 *rule_notes(rule, scores, measurement),
                 interval_note(scores),
                 BAND,
+                *absence_notes(frames, rule),
                 *trivial_notes(frames, rule),
             ),
             headings={"rate": "success rate"},
@@ -133,6 +134,12 @@ def rule_notes(rule: SuccessRule, scores: pd.DataFrame, measurement: str | None)
     parts = " and ".join(["it completes with a finite score", *beyond, *meets])
     measured = "This metric was not measured." if measurement is None else f"Measurement {measurement[:8]}."
     return (f"A trial succeeds if {parts}{success.describe_sustained(rule)}.", stale_note(scores) + measured)
+
+
+def absence_notes(frames: Frames, rule: SuccessRule) -> Iterator[str]:
+    """Yield the note on methods that a rule compares and that have no trial in the plan, if there are any."""
+    if absent := absent_methods(frames, rule):
+        yield f"Not compared, because the plan has no trial of it on {rule.dataset}: {', '.join(absent)}."
 
 
 def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:

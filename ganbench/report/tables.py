@@ -21,6 +21,7 @@ from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
 from ganbench.results.history import describe_extensions, describe_merge, list_plugins
+from ganbench.statistics.comparisons import NO_PAIRS
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
 from ganbench.statistics.outcome_table import outcome_thresholds, stored_suite
@@ -40,7 +41,7 @@ def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> li
         outcome_counts_table(frames, hidden),
         *success_tables(frames, success_rules),
         *score_tables(frames),
-        *(paired_score_tables(frames, success_rules) if success_rules else tested_score_tables(frames)),
+        *(paired_score_tables(frames, success_rules) if success_rules else tested_score_tables(frames, NO_PAIRS)),
         *seed_share_tables(frames),
         costs_table(frames),
         *success_cost_tables(frames, success_rules),

@@ -22,7 +22,7 @@ from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.results.history import describe_extensions
 from ganbench.suite.success import SuccessRule
-from ganbench.table import Table as Shown
+from ganbench.table import Table as ReaderTable
 from ganbench.table import format_value
 
 if TYPE_CHECKING:
@@ -44,14 +44,18 @@ def print_verdicts(
     console: Console, frames: Frames, rules: Sequence[SuccessRule], question: str, *, full: bool = False
 ) -> None:
     """Print the question and the verdicts; with `full`, on every comparison of a rule with many of them."""
-    verdicts = make_verdicts(frames, rules)
+    show_verdicts(console, make_verdicts(frames, rules), question, full=full)
+    for note in describe_extensions(frames.runs):
+        console.print(write_text(note), "", sep="\n")
+
+
+def show_verdicts(console: Console, verdicts: Sequence[Verdict], question: str, *, full: bool = False) -> None:
+    """Print a question and these verdicts on it; with `full`, on every comparison of a rule with many of them."""
     console.print(write_text(question, "bold"), "", sep="\n")
     for verdict in verdicts if full else shorten_verdicts(verdicts):
         answer, *evidence = verdict.sentences
         console.print(write_text(verdict.title, "cyan"))
         console.print(indent(write_text(answer, "bold")), *map(indent, map(write_text, evidence)), "", sep="\n")
-    for note in describe_extensions(frames.runs):
-        console.print(write_text(note), "", sep="\n")
 
 
 def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
@@ -108,7 +112,7 @@ def draw_table(summary: Summary, columns: Sequence[Column], width: int | None = 
     return table
 
 
-def print_table(shown: Shown) -> None:
+def print_table(shown: ReaderTable) -> None:
     """Print a table fitted to the terminal's width: the first column whole, longer texts in several lines."""
     console = Console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -131,3 +135,15 @@ def write_text(text: str, style: str = "") -> Text:
 def indent(content: RenderableType) -> Padding:
     """Return content two columns to the right."""
     return Padding(content, (0, 0, 0, 2), expand=False)
+
+
+def show_differences(console: Console, differences: ReaderTable) -> None:
+    """Print what differs between the sides of a comparison: a row for each difference, a column for each side."""
+    console.print(write_text(differences.title, "cyan"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in differences.columns:
+        table.add_column(write_text(differences.heading(column)), overflow="fold")
+    for row in differences.cells(format_value):
+        table.add_row(*map(write_text, row))
+    console.print(table if len(differences.frame) else indent(write_text("nothing")))
+    console.print()

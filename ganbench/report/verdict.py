@@ -16,9 +16,16 @@ from ganbench.api.metrics import metric_title
 from ganbench.report.pair_verdict import describe_floor, judge_pair
 from ganbench.report.readings import describe_reading, describe_units, find_direction, list_readings
 from ganbench.report.shown import limit_values
-from ganbench.report.success_tables import trivial_notes
+from ganbench.report.success_tables import absence_notes, trivial_notes
 from ganbench.report.words import MOST_NAMED, join_words, plural, shorten_list, show_number, show_percent
-from ganbench.statistics.comparisons import Comparison, ScoreRule, compare_scores, compare_successes
+from ganbench.statistics.comparisons import (
+    NO_PAIRS,
+    Comparison,
+    Pairs,
+    ScoreRule,
+    compare_scores,
+    compare_successes,
+)
 from ganbench.statistics.final_scores import headline, rule_scores
 from ganbench.statistics.intervals import Interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
@@ -52,16 +59,18 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def make_verdicts(frames: Frames, rules: Sequence[SuccessRule]) -> list[Verdict]:
+def make_verdicts(frames: Frames, rules: Sequence[SuccessRule], pairs: Pairs = NO_PAIRS) -> list[Verdict]:
     """Return the verdicts of a suite, by success rule; without rules, on the scores of each value of a metric.
+
+    `pairs` are the pairs of methods to compare by scores on each dataset; default: its first method with every other.
 
     A rule with several comparisons, or without any, begins with a verdict on the rule as a whole. It says how all
     compared methods stand to the baselines, and how many of their trials diverged or failed; the verdict on a rule's
     only comparison says so itself.
     """
     frames, _ = limit_values(frames, rules)
-    comparisons = compare_successes(frames, rules) if rules else compare_scores(frames)
-    readings = list_readings(frames, rules)
+    comparisons = compare_successes(frames, rules) if rules else compare_scores(frames, pairs)
+    readings = list_readings(frames, rules, pairs)
     counts = {(row["dataset"], row["method"]): row for row in count_outcomes(frames).to_dict("records")}
     verdicts: list[Verdict] = []
     for rule, way in readings:
@@ -155,6 +164,7 @@ def judge_context(
     """Yield how methods stand to the baselines, how many trials were lost, and whether the rule is too easy."""
     yield from judge_medians(frames, rule, measurement, methods)
     yield from describe_losses(rule.dataset, methods, counts)
+    yield from absence_notes(frames, rule)
     yield from trivial_notes(frames, rule)
 
 

@@ -49,6 +49,7 @@ from ganbench.results.files import (
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
 from ganbench.results.history import SHOWN, Run, read_runs
+from ganbench.results.origins import Origin, read_origins
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -231,6 +232,11 @@ class Store:
         """Return the runs of this folder, the oldest first."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
             return read_runs(connection)
+
+    def origins(self) -> tuple[Origin, ...]:
+        """Return how every recorded trial of the newest plan was made."""
+        with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
+            return read_origins(connection)
 
     def generator(self, key: str) -> bytes:
         """Return the final generator of a recorded trial as safetensors bytes, checked against its record."""

@@ -1,13 +1,18 @@
 from .bootstrap import bootstrap_median
 from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
+from .cost_profiles import cost_profile, cost_ratios, profile_score
 from .costs import cost_table, success_cost_table
 from .equivalence import equivalence_interval, is_within
 from .factors import factor_odds, factor_rates
 from .final_scores import trial_scores
+from .interquartile import interquartile_interval, interquartile_mean
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import count_failures, count_outcomes
 from .outcome_table import trial_outcomes
+from .outperformance import Outperformance, paired_outperformance, read_evidence, unpaired_outperformance
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
+from .pairs_needed import mcnemar_pairs, mcnemar_power, noether_pairs
+from .resampled_ranks import RankStability, rank_stability
 from .score_bounds import ReferenceScores, reference_scores
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
@@ -20,11 +25,15 @@ from .variance import share_within
 __all__ = [
     "Comparison",
     "Interval",
+    "Outperformance",
+    "RankStability",
     "ReferenceScores",
     "bootstrap_median",
     "compare_scores",
     "compare_successes",
     "compared_pairs",
+    "cost_profile",
+    "cost_ratios",
     "cost_table",
     "count_failures",
     "count_outcomes",
@@ -34,14 +43,23 @@ __all__ = [
     "factor_odds",
     "factor_rates",
     "holm",
+    "interquartile_interval",
+    "interquartile_mean",
     "is_within",
     "mcnemar_exact",
+    "mcnemar_pairs",
+    "mcnemar_power",
     "median_differences",
     "median_interval",
+    "noether_pairs",
     "paired_difference",
+    "paired_outperformance",
     "paired_points",
+    "profile_score",
     "quantile",
+    "rank_stability",
     "rate_table",
+    "read_evidence",
     "reference_scores",
     "seed_share_table",
     "select_trials",
@@ -59,5 +77,6 @@ __all__ = [
     "trial_outcomes",
     "trial_scores",
     "trial_table",
+    "unpaired_outperformance",
     "wilson",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 MOST_METHODS, MOST_COMPARISONS = 200, 1000
 """The most methods that are compared without being asked for, and the most comparisons of scores: a matter of time."""
+
+Pairs = Mapping[str, tuple[tuple[str, str], ...]]
+"""The pairs of methods to compare, by dataset."""
+
+NO_PAIRS: Pairs = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +80,21 @@ def compared_pairs(frames: Frames, rule: SuccessRule) -> list[tuple[str, str]]:
     A rule that declares none compares the dataset's first method, in the order of the plan, with every other; with
     none, if there are more than `MOST_METHODS`.
     """
-    methods = list(dict.fromkeys(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"]))
+    methods = list_methods(frames, rule)
     every = [(methods[0], other) for other in methods[1:]] if len(methods) <= MOST_METHODS else []
     declared = rule.compare or every
     return [pair for pair in declared if set(pair) <= set(methods)]
+
+
+def absent_methods(frames: Frames, rule: SuccessRule) -> list[str]:
+    """Return the methods that a rule compares but that are not planned on its dataset: these pairs are left out."""
+    planned = list_methods(frames, rule)
+    return [method for method in dict.fromkeys(name for pair in rule.compare for name in pair) if method not in planned]
+
+
+def list_methods(frames: Frames, rule: SuccessRule) -> list[str]:
+    """Return the methods that are planned on a rule's dataset, in the order of the plan."""
+    return list(dict.fromkeys(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"]))
 
 
 def compare_successes(frames: Frames, rules: Sequence[SuccessRule]) -> list[Comparison]:
@@ -104,8 +121,10 @@ def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str]
     return equivalence_interval(success_a, success_b, a["unit"])
 
 
-def compare_scores(frames: Frames) -> list[Comparison]:
+def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
     """Return comparisons of final scores, for a suite without success rules: each directed value, each pair.
+
+    `pairs` are the pairs of methods to compare on each dataset; default: its first method with every other.
 
     The test is the exact sign test on the pairs of equal architecture and seed: does one method score better more
     often? With several seeds it is the sign-flip test over architectures (`paired_p`). All are one Holm family; there
@@ -119,22 +138,23 @@ def compare_scores(frames: Frames) -> list[Comparison]:
             table=(table := score_table(frames, rule, pair, measurement)),
             p=float(table["p"].iloc[0]),
         )
-        for rule, measurement in list_score_rules(frames)
+        for rule, measurement in list_score_rules(frames, pairs)
         for pair in compared_pairs(frames, rule)
     )
     return adjust(islice(found, MOST_COMPARISONS))
 
 
-def list_score_rules(frames: Frames) -> Iterator[tuple[ScoreRule, str]]:
+def list_score_rules(frames: Frames, pairs: Pairs = NO_PAIRS) -> Iterator[tuple[ScoreRule, str]]:
     """Yield each value with a better direction and each of its measurements, dataset by dataset, by name.
 
     So the first of a dataset is the value that its outcomes are computed from (docs/outcomes.md).
+    `pairs` are the pairs of methods that the rules of each dataset compare.
     """
     for dataset in frames.trials["dataset"].drop_duplicates():
         keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
         for name in sorted({name for name, _ in frames.measured}):
             for measurement in directed_measurements(frames, name, keys):
-                yield ScoreRule(dataset=str(dataset), metric=name), measurement
+                yield ScoreRule(dataset=str(dataset), metric=name, compare=pairs.get(dataset, ())), measurement
 
 
 def score_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None) -> pd.DataFrame:

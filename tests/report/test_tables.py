@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
-from ganbench.report import FORMATS, Table, make_tables, render
+from ganbench.report import FORMATS, Table, make_tables, make_verdicts, render
 from ganbench.results.frames import Frames
 
 from tests.support.trials_by_hand import Success, record, results, scores, trial
@@ -296,3 +296,13 @@ def test_json_holds_the_values_of_the_frame() -> None:
 def test_an_unknown_format_is_refused_with_the_known_names() -> None:
     with pytest.raises(GanbenchError, match=r"no format 'jsn'. Did you mean 'json'\? Known: csv, json, md"):
         render([], "jsn")
+
+
+def test_a_compared_method_without_a_trial_in_the_plan_is_named(tmp_path: Path) -> None:
+    rule = Success(compare=(("a", "b"), ("a", "gone")))
+    tables = make_tables(frames_of(tmp_path, {"a": [1], "b": [50]}), [rule])
+    note = "Not compared, because the plan has no trial of it on ring: gone."
+    assert note in find_table(tables, "Success rates").notes
+    assert any(
+        note in verdict.sentences for verdict in make_verdicts(frames_of(tmp_path / "v", {"a": [1], "b": [2]}), [rule])
+    )

@@ -47,6 +47,22 @@ def test_both_intervals_of_a_median_cover_it_for_normal_or_skewed_scores_and_wit
     assert 0.92 <= coverage.mean() <= 0.995
 
 
+@pytest.mark.parametrize(("n", "seeds"), [(12, 1), (48, 1), (20, 3)])
+def test_the_probability_of_outperforming_is_covered(n: int, seeds: int) -> None:
+    coverage = simulation.outperformance_coverage(n, seeds, runs=60)
+    assert abs(coverage.mean() - 0.95) < 0.025
+    assert coverage.min() >= 0.83, "of 18 cases with a standard error of .03"
+
+
+@pytest.mark.parametrize(("skewed", "failed"), [(False, 0.0), (True, 0.15)])
+@pytest.mark.parametrize(("n", "seeds"), [(20, 1), (20, 3), (48, 1)])
+def test_the_interquartile_mean_is_covered_with_failed_trials_too(
+    n: int, seeds: int, skewed: bool, failed: float
+) -> None:
+    coverage = simulation.interquartile_coverage(n, seeds, 200, skewed, failed)
+    assert 0.90 <= coverage.mean() <= 0.985
+
+
 @pytest.mark.parametrize(("n", "seeds"), [(20, 1), (48, 1), (20, 3), (48, 3)])
 def test_the_band_contains_the_whole_curve_of_success_rates(n: int, seeds: int) -> None:
     coverage = simulation.curve_coverage(n, seeds, runs=200)
@@ -79,6 +95,12 @@ def cases() -> list[tuple[str, str, Floats]]:
             for failed in (0.0, 0.15):
                 coverage = simulation.median_coverage(n, seeds, 1000, interval, skewed=True, failed=failed)
                 rows.append((f"{name}, of a median{', 15% failed' * (failed > 0)}", f"{n} x {seeds}", coverage))
+    for n, seeds in [(6, 1), (6, 3), (10, 3), *sizes]:
+        rows.append(("Wilson, of outperforming", f"{n} x {seeds}", simulation.outperformance_coverage(n, seeds, 300)))
+        for failed in (0.0, 0.15):
+            coverage = simulation.interquartile_coverage(n, seeds, 1000, skewed=True, failed=failed)
+            name = f"bootstrap, of an interquartile mean{', 15% failed' * (failed > 0)}"
+            rows.append((name, f"{n} x {seeds}", coverage))
     rows += [("Kolmogorov, of a whole curve", f"{n} x {s}", simulation.curve_coverage(n, s, 1000)) for n, s in sizes]
     rows += [
         ("jackknife, of the between-seed share", f"{n} x 3", simulation.seed_share_coverage(n, 3, 300))

@@ -12,7 +12,9 @@ from itertools import combinations, product
 
 import numpy as np
 from ganbench.statistics.equivalence import equivalence_interval, is_within
+from ganbench.statistics.interquartile import interquartile_interval
 from ganbench.statistics.intervals import Interval, curve_half_width, paired_difference, wilson
+from ganbench.statistics.outperformance import paired_outperformance
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import paired_p
 from ganbench.statistics.variance import share_within
@@ -37,6 +39,7 @@ BASE_RATES = (0.3, 0.5, 0.7)
 CORRELATIONS = (0.0, 0.5, 0.9)
 SHARES = (0.3, 0.8)
 FAILED_SHARES = (0.0, 0.15, 0.5)
+ADVANTAGES = (0.0, 0.5, 1.0)
 
 
 def draw_scores(
@@ -148,6 +151,34 @@ def median_coverage(
         scores = with_failures(draw_scores(rng, runs, n, seeds, share), failed)
         scores = np.exp(scores) if skewed else scores
         coverage.append(np.mean([contains(interval(each.ravel(), units), float(skewed)) for each in scores]))
+    return np.array(coverage)
+
+
+def outperformance_coverage(n: int, seeds: int, runs: int) -> Floats:
+    """Return the coverage for ADVANTAGES of A x CORRELATIONS of the architectures' effects x SHARES."""
+    rng, coverage = np.random.default_rng(n), []
+    units = np.repeat(np.arange(n), seeds)
+    for advantage, correlation, share in product(ADVANTAGES, CORRELATIONS, SHARES):
+        effects = rng.standard_normal((runs, n, 1))
+        other = correlation * effects + np.sqrt(1 - correlation**2) * rng.standard_normal((runs, n, 1))
+        a = draw_scores(rng, runs, n, seeds, share, effects) - advantage
+        b = draw_scores(rng, runs, n, seeds, share, other)
+        truth = float(norm.cdf(advantage / np.sqrt(2 * (1 - share * correlation))))
+        found = (paired_outperformance(x.ravel(), y.ravel(), units).interval for x, y in zip(a, b, strict=True))
+        coverage.append(np.mean([contains(interval, truth) for interval in found]))
+    return np.array(coverage)
+
+
+def interquartile_coverage(n: int, seeds: int, runs: int, skewed: bool, failed: float) -> Floats:
+    """Return the coverage for SHARES of the interval of the interquartile mean of normal or log-normal scores."""
+    rng, units, coverage = np.random.default_rng(n), np.repeat(np.arange(n), seeds), []
+    quartile = norm.ppf(0.75)
+    truth = np.exp(0.5) * 2 * (norm.cdf(quartile - 1) - norm.cdf(-quartile - 1)) if skewed else 0.0
+    for share in SHARES if seeds > 1 else SHARES[:1]:
+        scores = with_failures(draw_scores(rng, runs, n, seeds, share), failed)
+        scores = np.exp(scores) if skewed else scores
+        found = (interquartile_interval(each.ravel(), units, resamples=999) for each in scores)
+        coverage.append(np.mean([contains(interval, float(truth)) for interval in found]))
     return np.array(coverage)
 
 
