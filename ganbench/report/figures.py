@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganbench.api.metrics import metric_title
+from ganbench.report.colours import COLOURS, DASHES
 from ganbench.report.output import file_names, make_folder
 from ganbench.report.shown import limit_values
-from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
+from ganbench.report.style import FAINT, INK, PALE, fit_text, render_png
 from ganbench.results.files import write_file
 from ganbench.statistics.final_scores import headline, measurements, rule_scores
 from ganbench.statistics.intervals import quantile
@@ -207,3 +208,8 @@ def set_scale(axes: Axes, values: Sequence[float], direction: str) -> None:
         return
     margin = 0.03 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_xlim(low - margin, high + margin)
+
+
+def line_style(place: int) -> dict[str, Any]:
+    """Return the colour and line style of the method at this place."""
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}

@@ -1,4 +1,4 @@
-"""The common style of all figures: canvas, colours, and text that matplotlib shows unchanged.
+"""The common style of all figures: canvas, inks, and text that matplotlib shows unchanged.
 
 Nothing here touches pyplot or the user's own settings, and the same drawing gives the same bytes.
 """
@@ -15,12 +15,6 @@ from ganbench.escaping import escape_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color), without its yellow."""
-
-DASHES = ("-", "--", ":", "-.")
-"""Styles of the lines, one after the other, each once the colours are used up."""
 
 FONT = "DejaVu Sans"  # ships with matplotlib, so text looks the same on every machine
 INK, FAINT, PALE = "0.35", "0.6", "0.93"
@@ -83,8 +77,3 @@ def known_glyphs() -> frozenset[int]:
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
-
-
-def line_style(place: int) -> dict[str, Any]:
-    """Return the colour and line style of the method at this place."""
-    return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ganbench.report.figures import draw_curve, draw_scores, list_figures, write_pictures
-from ganbench.report.style import COLOURS, fit_text, known_glyphs, render_png, use_style
+from ganbench.report.style import fit_text, known_glyphs, render_png, use_style
 from ganbench.results.frames import Frames
 from ganbench.statistics.final_scores import rule_scores
 from ganbench.statistics.success_rates import success_curve
@@ -175,13 +175,3 @@ def test_a_users_own_settings_of_matplotlib_change_no_byte() -> None:
         assert matplotlib.rcParams["font.size"] == 30
         with use_style():
             assert matplotlib.rcParams["text.usetex"] is False
-
-
-def test_colours_differ_for_colour_blind_readers() -> None:
-    """Simulated by Vienot et al. 1999: the colours stay distinct for people without red or green cones."""
-    linear = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLOURS]) ** 2.2
-    lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
-    for blind in ([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]]):
-        seen = linear @ lms.T @ np.array(blind).T @ np.linalg.inv(lms).T
-        gaps = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[~np.eye(len(seen), dtype=bool)]
-        assert gaps.min() > 0.08

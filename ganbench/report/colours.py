@@ -1,0 +1,34 @@
+"""The colour and the line of each method: the same in every figure and on every page of a suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ganbench.statistics.outcome_table import stored_suite
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color), without its yellow."""
+
+DASHES = ("-", "--", ":", "-.")
+"""Styles of the lines, one after the other, each once the colours are used up."""
+
+
+def order_methods(frames: Frames) -> list[str]:
+    """Return all methods in the suite's order, those without a trial too, then the others that have trials."""
+    suite = stored_suite(frames)
+    declared = suite.method_names if suite is not None else ()
+    return list(dict.fromkeys([*declared, *frames.trials["method"]]))
+
+
+def method_colours(frames: Frames) -> dict[str, str]:
+    """Return the colour of each method as #rrggbb, by its place in the suite; from the eighth on colours repeat."""
+    return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(order_methods(frames))}
+
+
+def method_dashes(frames: Frames) -> dict[str, str]:
+    """Return the line style of each method, as matplotlib names it; it tells methods of the same colour apart."""
+    methods = order_methods(frames)
+    return {method: DASHES[place // len(COLOURS) % len(DASHES)] for place, method in enumerate(methods)}
