@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ganbench.statistics.outcome_table import stored_suite
 
@@ -14,6 +14,13 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 
 DASHES = ("-", "--", ":", "-.")
 """Styles of the lines, one after the other, each once the colours are used up."""
+
+
+class LineStyle(TypedDict):
+    """The colour (#rrggbb) and the dashes of a line, as matplotlib names them."""
+
+    color: str
+    linestyle: str
 
 
 def order_methods(frames: Frames) -> list[str]:
@@ -28,7 +35,11 @@ def method_colours(frames: Frames) -> dict[str, str]:
     return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(order_methods(frames))}
 
 
-def method_dashes(frames: Frames) -> dict[str, str]:
-    """Return the line style of each method, as matplotlib names it; it tells methods of the same colour apart."""
-    methods = order_methods(frames)
-    return {method: DASHES[place // len(COLOURS) % len(DASHES)] for place, method in enumerate(methods)}
+def method_styles(frames: Frames) -> dict[str, LineStyle]:
+    """Return the colour and line of each method; the line tells methods of the same colour apart."""
+    colours = method_colours(frames)
+    dashes = (DASHES[place // len(COLOURS) % len(DASHES)] for place in range(len(colours)))
+    return {
+        method: {"color": colour, "linestyle": dash}
+        for (method, colour), dash in zip(colours.items(), dashes, strict=True)
+    }
