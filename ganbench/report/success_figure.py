@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganbench.api.metrics import metric_title
+from ganbench.evaluation.success import describe_sustained
 from ganbench.report.labels import (
     legend_height,
     set_scale,
@@ -78,6 +79,7 @@ def draw_curve(
         beyond = draw_baselines(axes, baselines)
     figure.supylabel("share of trials that succeed", fontsize=look.font)
     label = f"threshold of {rule.at} {fit_text(metric_title(str(rule.metric)))} ({direction} is better)"
+    label += describe_sustained(rule)
     outside = f"\ndata and baselines beyond the axis: {', '.join(beyond)}" if beyond else ""
     write_x_label(figure, label + outside, look)
     condition = f", where {fit_text(metric_title(rule.condition))}" if rule.condition else ""
