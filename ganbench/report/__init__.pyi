@@ -3,17 +3,20 @@ from .output import choose_writer, write_tables
 from .samples import list_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
+from .verdict import Verdict, make_verdicts
 from .writers import FORMATS, render
 
 __all__ = [
     "FORMATS",
     "Table",
+    "Verdict",
     "choose_writer",
     "history_table",
     "list_figures",
     "list_sheets",
     "make_sensitivity_tables",
     "make_tables",
+    "make_verdicts",
     "render",
     "trial_sheet",
     "write_pictures",
