@@ -1,3 +1,4 @@
+from .factor_tables import make_factor_tables
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
 from .samples import list_sheets, trial_sheet
@@ -14,6 +15,7 @@ __all__ = [
     "history_table",
     "list_figures",
     "list_sheets",
+    "make_factor_tables",
     "make_sensitivity_tables",
     "make_tables",
     "make_verdicts",
