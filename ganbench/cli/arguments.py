@@ -35,6 +35,12 @@ class FigureStyle(StrEnum):
     paper = "paper"
 
 
+class TableStyle(StrEnum):
+    """The styles of tables for print."""
+
+    paper = "paper"
+
+
 def complete_suites(start: str) -> Iterator[str]:
     """Yield the suites that a name may be completed to: TOML files of this folder, and suites by name."""
     from ganbench.suite import list_suites

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Format, FormatOrSummary, Full, Out, Plugins, Results, renamed, results_folder
+from ganbench.cli.arguments import (
+    Format,
+    FormatOrSummary,
+    Full,
+    Out,
+    Plugins,
+    Results,
+    TableStyle,
+    renamed,
+    results_folder,
+)
 from ganbench.cli.printing import print_paths
 from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
@@ -35,6 +45,9 @@ def table(
         str, typer.Option("--by", metavar="FACTOR", help="Instead: success by a factor of the architecture.")
     ] = "",
     robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
+    style: Annotated[
+        TableStyle | None, typer.Option("--style", help="With --format latex: the few tables of a paper, in 345 pt.")
+    ] = None,
 ) -> None:
     """Print the tables of a results folder, or write them to files.
 
@@ -42,12 +55,14 @@ def table(
     """
     from ganbench.report import choose_writer, write_tables
 
+    if style is not None:
+        check_style(style, format or "md", "--sensitivity" * sensitivity or "--by" * bool(by))
     writer = choose_writer(format or "md", plugin or ())
     frames = read_planned(results, everything=all)
     if wants_summary(format) and out is None and not sensitivity and not by:
         print_summary(frames, results, restore_suite(results, frames), full=full)
         return
-    tables = build_tables(frames, results, sensitivity, by)
+    tables = build_paper_tables(frames, results) if style else build_tables(frames, results, sensitivity, by)
     if out is None:
         typer.echo(writer.page(tables), nl=False)
     else:
@@ -112,3 +127,18 @@ def build_tables(frames: Frames, results: Path, sensitivity: bool = False, by: s
         return make_factor_tables(frames, restore_suite(results, frames).success, by)
     make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)
+
+
+def check_style(style: str, format: str, other: str) -> None:
+    """Raise GanbenchError unless a style of print is asked for with LaTeX, and without another kind of tables."""
+    if format != "latex":
+        raise GanbenchError(f"--style {style}: only with --format latex, not {format}. Leave one of the two out.")
+    if other:
+        raise GanbenchError(f"--style {style}: only without {other}. Leave one of the two out.")
+
+
+def build_paper_tables(frames: Frames, results: Path) -> list[Table]:
+    """Return the few tables of a paper."""
+    from ganbench.report import make_paper_tables
+
+    return make_paper_tables(frames, restore_suite(results, frames).success)

@@ -1,6 +1,7 @@
 from .factor_tables import make_factor_tables
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
+from .paper_tables import make_paper_tables
 from .samples import list_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
@@ -16,6 +17,7 @@ __all__ = [
     "list_figures",
     "list_sheets",
     "make_factor_tables",
+    "make_paper_tables",
     "make_sensitivity_tables",
     "make_tables",
     "make_verdicts",

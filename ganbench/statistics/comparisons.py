@@ -31,6 +31,7 @@ class ScoreRule:
     condition: str | None = None
     compare: tuple[tuple[str, str], ...] = ()
     smallest_effect: float | None = None
+    sustained: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
