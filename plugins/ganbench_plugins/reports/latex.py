@@ -121,7 +121,7 @@ def render(table: Table) -> str:
         *(one for i, row in enumerate(rows) for one in format_row(make_bold(row) if bold and bold[i] else row)),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize {note}\par}}" for note in notes),
+        *(rf"\par\smallskip{{\footnotesize\raggedright {note}\par}}" for note in notes),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
