@@ -1,4 +1,4 @@
-"""Commands that draw a results folder: figures, samples."""
+"""Commands that draw a results folder: figures, curves, samples."""
 
 from __future__ import annotations
 
@@ -36,6 +36,33 @@ def figures(
 
     plots = plan_figures(frames := read_planned(results), restore_suite(results, frames).success)
     draw_plots(list(plots), format, style, results, out)
+
+
+def curves(
+    results: Results,
+    key: Annotated[str, typer.Argument(metavar="[KEY]", help="One trial: its key, or the start of it.")] = "",
+    states: Annotated[
+        bool, typer.Option("--states", help="Also terms, outputs of the critic, and the state of plugins.")
+    ] = False,
+    format: FigureFormats = None,
+    style: FigureLook = FigureStyle.screen,
+    out: OutOfFigures = None,
+) -> None:
+    """Draw scores, losses, gradient and weight norms over the steps.
+
+    For each dataset the median and quartiles of every method; with KEY one trial, where its outcomes began, and its
+    best snapshot.
+    """
+    from ganbench.report.course_figures import plan_courses, plan_trial
+    from ganbench.results.store import Store
+
+    if not key:
+        plots = list(plan_courses(read_planned(results), states))
+    else:
+        with Store(results_folder(results), readonly=True) as store:
+            full_key = store.detail(key)["key"]
+        plots = [plan_trial(read_planned(results, everything=True), full_key, states)]
+    draw_plots(plots, format, style, results, out)
 
 
 def samples(

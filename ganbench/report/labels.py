@@ -123,7 +123,7 @@ def set_scale(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "x
     if low > 0 and high / low > WIDE:
         margin = (high / low) ** 0.03
         axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
-        room = 0.6 * axis.get_tick_space()  # the layout comes later and leaves less
+        room = (0.6 if which == "x" else 0.9) * axis.get_tick_space()  # the layout comes later and leaves less
         decades = math.log10(high / low)
         subs = (1, 2, 5) if 3 * decades <= room else (1, 3) if 2 * decades <= room else (1,)
         axis.set_major_locator(LogLocator(subs=subs))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -15,11 +14,11 @@ import pandas as pd
 import pytest
 from ganbench.report.figures import list_figures, plan_figures
 from ganbench.report.plots import MOST_METHODS, Plot, split_methods
-from ganbench.report.style import FORMATS, LOOKS, Look, break_lines, measure_text, render
+from ganbench.report.style import FORMATS, LOOKS, Look, break_lines, measure_text
 from ganbench.results.frames import Frames
-from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from tests.support.figures import assert_uncut, hidden_ticks, lay_out
 from tests.support.trials_by_hand import Success, record, results, trial
 
 EVIL = "_$\\frac{x}$ \u4e2d\U0001f600\x1b[31m\u202e../../x\n" + "long " * 40
@@ -61,49 +60,10 @@ def plots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return list(plan_figures(make_frames(tmp_path_factory.mktemp("layout"), request.param), [rule]))
 
 
-def lay_out(plot: Plot, look: Look) -> Figure:
-    """Return a figure as it is written."""
-    kept: list[Figure] = []
-
-    def draw(figure: Figure) -> None:
-        plot.draw(look, figure)
-        kept.append(figure)
-
-    render(draw, "png", look, plot.height(look))
-    return kept[0]
-
-
-def find_texts(figure: Figure) -> Iterator[tuple[Text, Any]]:
-    """Yield every text that is shown, and where, without the pole of a flag."""
-    hidden = hidden_ticks(figure)
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and text not in hidden:
-            yield text, Text.get_window_extent(text)
-
-
-def hidden_ticks(figure: Figure) -> list[Text]:
-    """Return the labels of ticks beyond the ends of their axis, which are not drawn."""
-    hidden = []
-    for axes in figure.axes:
-        for axis, (low, high) in ((axes.xaxis, sorted(axes.get_xlim())), (axes.yaxis, sorted(axes.get_ylim()))):
-            for tick in axis.get_major_ticks():
-                if not low <= tick.get_loc() <= high:
-                    hidden += [tick.label1, tick.label2]
-    return hidden
-
-
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_no_text_is_cut_and_no_plot_is_squashed(plots: list[Plot], look: Look) -> None:
     for plot in plots:
-        figure = lay_out(plot, look)
-        width, height = figure.bbox.width, figure.bbox.height
-        for text, extent in find_texts(figure):
-            inside = (extent.x0 >= -1, extent.x1 <= width + 1, extent.y0 >= -1, extent.y1 <= height + 1)
-            assert all(inside), f"{plot.title}: {text.get_text()!r} is cut at {extent.extents} of {width} x {height}"
-        for axes in figure.axes:
-            box = axes.get_window_extent()
-            assert box.width > 0.4 * width, plot.title
-            assert box.height > 0.7 * look.dpi, plot.title
+        assert_uncut(lay_out(plot, look), look)
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
