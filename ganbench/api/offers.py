@@ -183,7 +183,9 @@ class Report:
     """A format for tables.
 
     `render(table)` returns one table as text or bytes. The core writes it to a file whose name ends in `suffix`.
+    `styles` are the styles of print that users may ask for: with "paper", `render` gets the few tables of a paper.
     """
 
     suffix: str
     render: Callable[[Table], str | bytes]
+    styles: tuple[str, ...] = ()

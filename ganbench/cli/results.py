@@ -55,9 +55,9 @@ def table(
     """
     from ganbench.report import choose_writer, write_tables
 
-    if style is not None:
-        check_style(style, format or "md", "--sensitivity" * sensitivity or "--by" * bool(by))
     writer = choose_writer(format or "md", plugin or ())
+    if style is not None:
+        check_style(style, format or "md", writer.styles, "--sensitivity" * sensitivity or "--by" * bool(by))
     frames = read_planned(results, everything=all)
     if wants_summary(format) and out is None and not sensitivity and not by:
         print_summary(frames, results, restore_suite(results, frames), full=full)
@@ -129,10 +129,10 @@ def build_tables(frames: Frames, results: Path, sensitivity: bool = False, by: s
     return make(frames, restore_suite(results, frames).success)
 
 
-def check_style(style: str, format: str, other: str) -> None:
-    """Raise GanbenchError unless a style of print is asked for with LaTeX, and without another kind of tables."""
-    if format != "latex":
-        raise GanbenchError(f"--style {style}: only with --format latex, not {format}. Leave one of the two out.")
+def check_style(style: str, format: str, styles: Sequence[str], other: str) -> None:
+    """Raise GanbenchError unless a style of print is one of the format's, without another kind of tables."""
+    if style not in styles:
+        raise GanbenchError(f"--style {style}: only with a format for print, such as --format latex, not {format!r}.")
     if other:
         raise GanbenchError(f"--style {style}: only without {other}. Leave one of the two out.")
 

@@ -52,7 +52,7 @@ def plan_figures(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Plot]
                 curve = success_curve(frames, rule, measurement)
                 baselines = baseline_scores(frames, rule, measurement)
                 draw = partial(draw_curve, rule, curve, baselines, styles)
-                yield Plot(title=success, draw=draw, height=partial(curve_height, curve))
+                yield Plot(title=success, draw=draw, height=partial(curve_height, curve, len(baselines)))
             draw = partial(draw_scores, rule, metric, scores, styles)
             yield Plot(title=all_scores, draw=draw, height=partial(scores_height, scores))
 

@@ -21,6 +21,8 @@ WIDE = 20.0
 HUGE = 1e3
 """A scale with zero or negative values is logarithmic on both sides beyond 1 where a value is larger than this."""
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 HANDLE, MARGIN = 3.9, 5.5
 """Widths, in units of the font's size: a legend's sample of a line with the space around it; what is left of a plot."""
 
@@ -37,7 +39,8 @@ def write_x_label(figure: Figure, text: str, look: Look) -> None:
 
 def shared_count(counts: pd.Series[int]) -> str:
     """Return what a title says of the numbers of trials where all methods have equally many, else nothing."""
-    return f" (n = {counts.iloc[0]} each)" if counts.nunique() == 1 else ""
+    words = ("(n", "=", str(counts.iloc[0]), "each)")
+    return f" {NO_BREAK.join(words)}" if counts.nunique() == 1 else ""
 
 
 def legend_columns(labels: Sequence[str], look: Look) -> int:

@@ -21,9 +21,6 @@ Picture = tuple[str, Callable[[], bytes]]
 MOST_METHODS = 8
 """Methods in one panel, at most; of more methods, each panel has this many or fewer."""
 
-PANEL_COLUMNS = 2
-"""Panels beside each other, at most."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:

@@ -10,6 +10,7 @@ import numpy as np
 from ganbench.api.metrics import metric_title
 from ganbench.evaluation.success import describe_sustained
 from ganbench.report.labels import (
+    NO_BREAK,
     legend_height,
     set_scale,
     shared_count,
@@ -33,17 +34,16 @@ if TYPE_CHECKING:
 FEW = 3
 """Methods whose bands are filled so that one still sees each; of more methods, bands are mainly their edges."""
 
-NO_BREAK = "\N{NO-BREAK SPACE}"
-
 WIDEST = 0.95
 """The height of a band that is not drawn, because it leaves nearly every rate open."""
 
 
-def curve_height(curve: pd.DataFrame, look: Look) -> float:
-    """Return the height of the figure in inches: its panels, and a legend below each."""
+def curve_height(curve: pd.DataFrame, baselines: int, look: Look) -> float:
+    """Return the height of the figure in inches: its panels, a legend below each, and names of baselines above."""
     panels = split_methods(list(dict.fromkeys(curve["method"])))
     legends = sum(legend_height(name_methods(curve, methods, look), look) for methods in panels)
-    return 1.2 + legends + len(panels) * (2.3 if len(panels) == 1 else 1.8) * (look.width / 6.4) ** 0.4
+    names = 0.5 * baselines * 1.3 * look.small / 72  # some stand beside each other, or beyond the axis
+    return 1.2 + names + legends + len(panels) * (2.3 if len(panels) == 1 else 1.8) * (look.width / 6.4) ** 0.4
 
 
 def name_methods(curve: pd.DataFrame, methods: Sequence[str], look: Look) -> list[str]:

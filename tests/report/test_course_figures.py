@@ -136,7 +136,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return int(exit.value.code or 0), *capsys.readouterr()
 
 
-def test_the_command_takes_the_start_of_a_key_and_refuses_one_that_is_unknown_or_not_unique(
+def test_the_command_takes_the_start_of_a_key_and_refuses_an_unknown_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frames = results(tmp_path / "r", [make_record("a", i, [4.0, 2.0], signals=CALM) for i in range(20)])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from ganbench.report.colours import COLOURS
 from ganbench.report.figures import list_figures, plan_figures, write_pictures
+from ganbench.report.labels import NO_BREAK
 from ganbench.report.plots import list_absent
 from ganbench.report.score_figure import draw_scores
 from ganbench.report.style import SCREEN, fit_text, known_glyphs, render_png, use_style
@@ -77,7 +78,8 @@ def test_the_lines_of_a_curve_are_the_success_rates_of_the_statistics(frames: Fr
     assert lines[0].get_ydata().max() == 6 / 8, "undefined and failed trials never succeed"
     assert next(line for line in axes.lines if line.get_linestyle() == "--").get_xdata()[0] == RULE.primary
     assert figure.get_supxlabel() == "threshold of final FID (lower is better)"
-    assert figure.get_suptitle() == "Success rates on ring, with 95% bands over all thresholds (n = 8 each)"
+    title = figure.get_suptitle().replace(NO_BREAK, " ")
+    assert title == "Success rates on ring, with 95% bands over all thresholds (n = 8 each)"
 
 
 def test_a_curve_names_metrics_of_its_condition_in_capitals(frames: Frames) -> None:
@@ -109,7 +111,7 @@ def test_every_trial_is_a_point_or_counted_in_the_grey_band(frames: Frames) -> N
     assert all(tick < 420 for tick in axes.get_xticks()), "the band of trials without a score has no scale"
     assert figure.get_supxlabel() == "final FID (lower is better); dashed: primary 10"
     first, second = figure.get_suptitle().split("\n")
-    assert first.endswith("(n = 8 each)")
+    assert first.replace(NO_BREAK, " ").endswith("(n = 8 each)")
     assert second == "in grey, counted: diverged, failed, timed out or undefined"
 
 

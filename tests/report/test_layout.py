@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ganbench.cli import main
 from ganbench.report.figures import list_figures, plan_figures
 from ganbench.report.plots import MOST_METHODS, Plot, split_methods
 from ganbench.report.style import FORMATS, LOOKS, Look, break_lines, measure_text
 from ganbench.results.frames import Frames
+from ganbench.results.store import Store
 from matplotlib.text import Annotation, Text
 
 from tests.support.figures import assert_uncut, hidden_ticks, lay_out
-from tests.support.trials_by_hand import Success, record, results, trial
+from tests.support.trials_by_hand import SUITE, Success, record, results, trial
 
 EVIL = "_$\\frac{x}$ \u4e2d\U0001f600\x1b[31m\u202e../../x\n" + "long " * 40
 SCRIPT = "<script>alert(1)</script>&amp;\"']]>--"
@@ -141,3 +143,26 @@ def test_lines_break_between_words_and_within_those_that_are_longer_than_a_line(
     assert "".join(broken) == "W" * 25 + r"\$\$"
     assert all(measure_text(line) <= measure_text("W" * 10) for line in broken)
     assert list(break_lines("a\n\nb", 5)) == ["a", "", "b"]
+
+
+def test_the_command_draws_several_formats_and_says_why_a_figure_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = '[[success]]\ndataset = "{}"\nmetric = "fid"\nthresholds = [10]\nprimary = 10\n'
+    suite = f'{SUITE}\n[[dataset]]\nname = "dead"\n{rule.format("ring")}{rule.format("dead")}'.replace(
+        'dataset = [{ name = "ring" }]', '\n[[dataset]]\nname = "ring"\n'
+    )
+    records = [record(trial(m, i), [5.0 * i]) for m in "ab" for i in range(3)]
+    records += [record(trial(m, dataset="dead"), status="failed", error="boom") for m in "ab"]
+    with Store(tmp_path / "r") as store:
+        store.begin_run(suite, [each.trial for each in records], {})
+        store.append(records)
+    with pytest.raises(SystemExit) as exit:
+        main(["figures", str(tmp_path / "r"), "--format", "svg", "--format", "pdf", "--out", str(tmp_path / "f")])
+    assert not exit.value.code
+    shown = capsys.readouterr()
+    names = [f"ring-fid-{what}.{format}" for what in ("success", "scores") for format in ("svg", "pdf")]
+    assert shown.out.splitlines() == [str(tmp_path / "f" / name) for name in names]
+    reason = "not drawn: no trial has a finite score (2 failed)"
+    assert shown.err.splitlines() == [f"dead fid success: {reason}", f"dead fid scores: {reason}"]
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == sorted(names)

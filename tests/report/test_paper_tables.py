@@ -170,8 +170,8 @@ def test_a_suite_without_success_rules_has_scores_and_outcomes(tmp_path: Path) -
 def test_the_style_of_a_paper_is_refused_with_other_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results(tmp_path / "r", [record(trial(m, i), [5.0]) for m in "ab" for i in range(3)])
     for words, reason in (
-        (["--format", "md"], "--style paper: only with --format latex, not md."),
-        ([], "--style paper: only with --format latex, not md."),
+        (["--format", "md"], "--style paper: only with a format for print, such as --format latex, not 'md'."),
+        ([], "--style paper: only with a format for print, such as --format latex, not 'md'."),
         (["--format", "latex", "--sensitivity"], "--style paper: only without --sensitivity."),
     ):
         with pytest.raises(SystemExit) as exit:

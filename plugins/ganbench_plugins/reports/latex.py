@@ -168,7 +168,7 @@ def make_bold(cells: list[str]) -> list[str]:
 def ganbench_reports() -> Iterator[Offer]:
     yield Offer(
         "latex",
-        lambda: Report(suffix=".tex", render=render),
+        lambda: Report(suffix=".tex", render=render, styles=("paper",)),
         "One LaTeX table environment per table, with the rules of booktabs.",
         reference="Fear 2020, Publication quality tables in LaTeX (the booktabs package)",
     )
