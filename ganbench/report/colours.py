@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from ganbench.report.style import COLOURS, DASHES
 from ganbench.statistics.outcome_table import stored_suite
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color), without its yellow."""
-
-DASHES = ("-", "--", ":", "-.")
-"""Styles of the lines, one after the other, each once the colours are used up."""
 
 
 class LineStyle(TypedDict):

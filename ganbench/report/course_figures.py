@@ -11,12 +11,12 @@ import numpy as np
 
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES
-from ganbench.report.colours import COLOURS, DASHES, LineStyle, method_styles
+from ganbench.report.colours import LineStyle, method_styles
 from ganbench.report.courses import Course, Line, draw_lines, draw_steps, list_courses
 from ganbench.report.labels import legend_columns, legend_height, write_title
 from ganbench.report.plots import Plot, split_methods
 from ganbench.report.shown import limit_values
-from ganbench.report.style import INK, Look, fit_text
+from ganbench.report.style import COLOURS, DASHES, INK, Look, fit_text
 from ganbench.statistics.final_scores import NEVER, select_measurement, trial_scores
 from ganbench.statistics.outcome_table import headline_metrics, stored_suite, trial_outcomes
 from ganbench.statistics.trajectories import trajectory_quartiles

@@ -13,6 +13,7 @@ from ganbench.report.plots import Picture as Picture
 from ganbench.report.plots import Plot, list_pictures
 from ganbench.report.plots import write_pictures as write_pictures
 from ganbench.report.score_figure import draw_scores, scores_height
+from ganbench.report.score_figure import spread_evenly as spread_evenly
 from ganbench.report.shown import limit_values
 from ganbench.report.style import SCREEN, Look
 from ganbench.report.success_figure import curve_height, draw_curve

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbench.report.colours import COLOURS
-from ganbench.report.style import FAINT, INK, fit_text
+from ganbench.report.style import COLOURS, FAINT, INK, fit_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

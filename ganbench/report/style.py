@@ -19,6 +19,12 @@ from ganbench.escaping import escape_unprintable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color), without its yellow."""
+
+DASHES = ("-", "--", ":", "-.")
+"""Styles of the lines, one after the other, each once the colours are used up."""
+
 FONT = "DejaVu Sans"  # ships with matplotlib, so text looks the same on every machine
 INK, FAINT, PALE = "0.35", "0.6", "0.93"
 LONGEST = 40

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from ganbench.report.colours import COLOURS, DASHES, method_colours, method_dashes, order_methods
+from ganbench.report.colours import method_colours, method_styles, order_methods
+from ganbench.report.style import COLOURS, DASHES
 
 from tests.support.trials_by_hand import record, results, trial
 
@@ -21,8 +22,9 @@ def test_methods_that_the_suite_no_longer_has_follow_and_styles_repeat_only_afte
     names = [f"m{i:02d}" for i in range(26)]
     frames = results(tmp_path, [record(trial(m), [1.0]) for m in names])
     assert order_methods(frames) == ["a", "b", *names]
-    styles = list(zip(method_colours(frames).values(), method_dashes(frames).values(), strict=True))
-    assert len(set(styles)) == len(styles) == len(COLOURS) * len(DASHES)
+    styles = method_styles(frames)
+    assert {method: style["color"] for method, style in styles.items()} == method_colours(frames)
+    assert len({tuple(style.values()) for style in styles.values()}) == len(styles) == len(COLOURS) * len(DASHES)
 
 
 def test_colours_differ_for_colour_blind_readers() -> None:

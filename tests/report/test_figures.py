@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ganbench.report.colours import COLOURS
 from ganbench.report.figures import list_figures, plan_figures, write_pictures
 from ganbench.report.labels import NO_BREAK
 from ganbench.report.plots import list_absent
 from ganbench.report.score_figure import draw_scores
-from ganbench.report.style import SCREEN, fit_text, known_glyphs, render_png, use_style
+from ganbench.report.style import COLOURS, SCREEN, fit_text, known_glyphs, render_png, use_style
 from ganbench.report.success_figure import draw_curve
 from ganbench.results.frames import Frames
 from ganbench.statistics.final_scores import rule_scores
