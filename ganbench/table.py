@@ -22,6 +22,8 @@ class Table:
     `headings` maps a column to the reader's name for it, and `words` to a function that turns a value of its cells into
     what a reader sees (`metric_title`); CSV and JSON hold the raw value. `intervals` maps a column to the two that hold
     its ends; `counts` a column of counts to the two that hold the total and the generator step. `notes` are sentences.
+    `label` is the name by which a paper refers to the table. `wraps` maps a column of text to how many digits it may be
+    wide in print before its cells are broken into lines.
     """
 
     title: str
@@ -31,6 +33,8 @@ class Table:
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     words: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    label: str = ""
+    wraps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:

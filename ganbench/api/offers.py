@@ -144,7 +144,8 @@ class Table(Protocol):
     `title` is the table's title, `frame` a pandas DataFrame with all values, and `notes` the sentences below the table.
     `columns` are the columns that a reader sees, and `heading(column)` is the text above one of them.
     `cells(write)` returns the rows under these columns. It formats each value with `write(value)`, and writes intervals
-    and totals beside their number.
+    and totals beside their number. For print, `label` is the name by which a paper refers to the table, empty for none,
+    and `wraps` maps a column of text to how many digits it may be wide before its cells are broken into lines.
     """
 
     @property
@@ -169,13 +170,23 @@ class Table(Protocol):
     def cells(self, write: Callable[[Any], str]) -> list[list[str]]:
         """Return the rows under `columns` as text: a rate as "0.2 [0.1, 0.3]", a count as "3 of 48 (at 120)"."""
 
+    @property
+    def label(self) -> str:
+        """The name by which a paper refers to the table, empty for none."""
+
+    @property
+    def wraps(self) -> Mapping[str, int]:
+        """How many digits a column of text may be wide in print, by its name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """A format for tables.
 
     `render(table)` returns one table as text or bytes. The core writes it to a file whose name ends in `suffix`.
+    `styles` are the styles of print that users may ask for: with "paper", `render` gets the few tables of a paper.
     """
 
     suffix: str
     render: Callable[[Table], str | bytes]
+    styles: tuple[str, ...] = ()

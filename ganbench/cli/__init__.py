@@ -17,7 +17,7 @@ from ganbench.cli.comparison import compare
 from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
-from ganbench.cli.pictures import figures, samples
+from ganbench.cli.pictures import curves, figures, samples
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import history, table, trials
 from ganbench.cli.training import plan, run, watch
@@ -34,7 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, compare, trials, history, figures, samples, rerun, evaluate, export, merge, migrate),
+    *(run, plan, watch, table, compare, trials, history, figures, curves, samples),
+    *(rerun, evaluate, export, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 

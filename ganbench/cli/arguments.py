@@ -20,6 +20,27 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class FigureFormat(StrEnum):
+    """The formats of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+class FigureStyle(StrEnum):
+    """The styles of figures."""
+
+    screen = "screen"
+    paper = "paper"
+
+
+class TableStyle(StrEnum):
+    """The styles of tables for print."""
+
+    paper = "paper"
+
+
 def complete_suites(start: str) -> Iterator[str]:
     """Yield the suites that a name may be completed to: TOML files of this folder, and suites by name."""
     from ganbench.suite import list_suites
@@ -97,6 +118,12 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write fi
 OutOfFigures = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder (default: RESULTS/figures).")
 ]
+
+FigureFormats = Annotated[
+    list[FigureFormat] | None,
+    typer.Option("--format", help="The format of the files; may be given several times (default: png)."),
+]
+FigureLook = Annotated[FigureStyle, typer.Option("--style", help="For a screen, or for one column of a paper.")]
 
 
 def results_folder(results: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Commands that draw a results folder: figures, samples."""
+"""Commands that draw a results folder: figures, curves, samples."""
 
 from __future__ import annotations
 
@@ -8,22 +8,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import OutOfFigures, Plugins, Results, results_folder
+from ganbench.cli.arguments import (
+    FigureFormats,
+    FigureLook,
+    FigureStyle,
+    OutOfFigures,
+    Plugins,
+    Results,
+    results_folder,
+)
 from ganbench.cli.printing import print_paths
 from ganbench.cli.results import read_planned, restore_suite
+from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
-    from ganbench.report.figures import Picture
+    from ganbench.report.plots import Picture, Plot
 
 
-def figures(results: Results, out: OutOfFigures = None) -> None:
-    """Draw success rates and scores as PNG files.
+def figures(
+    results: Results, format: FigureFormats = None, style: FigureLook = FigureStyle.screen, out: OutOfFigures = None
+) -> None:
+    """Draw success rates and scores as PNG, SVG or PDF files.
 
     Two figures for each success rule: its rates over all thresholds, and the scores of every trial.
     """
-    from ganbench.report.figures import list_figures
+    from ganbench.report.figures import plan_figures
 
-    draw(list_figures(frames := read_planned(results), restore_suite(results, frames).success), results, out)
+    plots = plan_figures(frames := read_planned(results), restore_suite(results, frames).success)
+    draw_plots(list(plots), format, style, results, out)
+
+
+def curves(
+    results: Results,
+    key: Annotated[str, typer.Argument(metavar="[KEY]", help="One trial: its key, or the start of it.")] = "",
+    states: Annotated[
+        bool, typer.Option("--states", help="Also terms, outputs of the critic, and the state of plugins.")
+    ] = False,
+    format: FigureFormats = None,
+    style: FigureLook = FigureStyle.screen,
+    out: OutOfFigures = None,
+) -> None:
+    """Draw scores, losses, gradient and weight norms over the steps.
+
+    For each dataset the median and quartiles of every method; with KEY one trial, where its outcomes began, and its
+    best snapshot.
+    """
+    from ganbench.report.course_figures import plan_courses, plan_trial
+    from ganbench.results.store import Store
+
+    if not key:
+        plots = list(plan_courses(read_planned(results), states))
+    else:
+        with Store(results_folder(results), readonly=True) as store:
+            full_key = store.detail(key)["key"]
+        plots = [plan_trial(read_planned(results, everything=True), full_key, states)]
+    draw_plots(plots, format, style, results, out)
 
 
 def samples(
@@ -53,11 +92,26 @@ def samples(
         draw([trial_sheet(*source, of)] if of else list_paired(*source) + list_sheets(*source), results, out)
 
 
+def draw_plots(
+    plots: Sequence[Plot], formats: Sequence[str] | None, style: str, results: Path, out: Path | None
+) -> None:
+    """Draw plots into files of these formats (PNG without any), and print why others are not drawn."""
+    from ganbench.report.plots import list_absent, list_pictures
+    from ganbench.report.style import LOOKS
+
+    for line in list_absent(plots):
+        typer.echo(replace_unprintable(line), err=True)
+    if pictures := list_pictures(plots, formats or ("png",), LOOKS[style]):
+        draw(pictures, results, out)
+    elif not plots:
+        typer.echo("nothing to draw: the suite has no success rule. `ganbench curves` draws courses.", err=True)
+
+
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:
     """Draw pictures into files and print their paths; after two seconds a progress bar appears."""
     from tqdm import tqdm
 
-    from ganbench.report.figures import write_pictures
+    from ganbench.report.plots import write_pictures
     from ganbench.results.files import figures_path
 
     if not pictures:

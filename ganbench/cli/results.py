@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Format, FormatOrSummary, Full, Out, Plugins, Results, renamed, results_folder
+from ganbench.cli.arguments import (
+    Format,
+    FormatOrSummary,
+    Full,
+    Out,
+    Plugins,
+    Results,
+    TableStyle,
+    renamed,
+    results_folder,
+)
 from ganbench.cli.printing import print_paths
 from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
@@ -35,6 +45,9 @@ def table(
         str, typer.Option("--by", metavar="FACTOR", help="Instead: success by a factor of the architecture.")
     ] = "",
     robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
+    style: Annotated[
+        TableStyle | None, typer.Option("--style", help="With --format latex: the few tables of a paper, in 345 pt.")
+    ] = None,
 ) -> None:
     """Print the tables of a results folder, or write them to files.
 
@@ -43,11 +56,15 @@ def table(
     from ganbench.report import choose_writer, write_tables
 
     writer = choose_writer(format or "md", plugin or ())
+    if style is not None:
+        check_style(style, format or "md", writer.styles, "--sensitivity" * sensitivity or "--by" * bool(by))
     frames = read_planned(results, everything=all)
-    if out is not None:
-        print_paths(write_tables(build_tables(frames, results, sensitivity, by), writer, out))
-    elif sensitivity or by:
-        typer.echo(writer.page(build_tables(frames, results, sensitivity, by)), nl=False)
+    if style or sensitivity or by or out is not None:
+        tables = build_paper_tables(frames, results) if style else build_tables(frames, results, sensitivity, by)
+        if out is None:
+            typer.echo(writer.page(tables), nl=False)
+        else:
+            print_paths(write_tables(tables, writer, out))
     else:
         print_results(frames, results, writer, summary=wants_summary(format), full=full)
 
@@ -133,3 +150,18 @@ def build_tables(frames: Frames, results: Path, sensitivity: bool = False, by: s
         return make_factor_tables(frames, restore_suite(results, frames).success, by)
     make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)
+
+
+def check_style(style: str, format: str, styles: Sequence[str], other: str) -> None:
+    """Raise GanbenchError unless a style of print is one of the format's, without another kind of tables."""
+    if style not in styles:
+        raise GanbenchError(f"--style {style}: only with a format for print, such as --format latex, not {format!r}.")
+    if other:
+        raise GanbenchError(f"--style {style}: only without {other}. Leave one of the two out.")
+
+
+def build_paper_tables(frames: Frames, results: Path) -> list[Table]:
+    """Return the few tables of a paper."""
+    from ganbench.report import make_paper_tables
+
+    return make_paper_tables(frames, restore_suite(results, frames).success)

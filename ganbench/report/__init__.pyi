@@ -2,6 +2,7 @@ from .comparison import Comparison, compare
 from .factor_tables import make_factor_tables
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
+from .paper_tables import make_paper_tables
 from .samples import list_paired, list_sheets, paired_sheets, trial_sheet
 from .samples_over_time import list_over_time
 from .sensitivity_tables import make_sensitivity_tables
@@ -25,6 +26,7 @@ __all__ = [
     "list_paired",
     "list_sheets",
     "make_factor_tables",
+    "make_paper_tables",
     "make_sensitivity_tables",
     "make_tables",
     "make_trials_table",

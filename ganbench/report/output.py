@@ -16,11 +16,15 @@ from ganbench.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Writer:
-    """A format of tables: `page` returns all of them as one text, `render` one of them for a file with `suffix`."""
+    """A format of tables: `page` returns all of them as one text, `render` one of them for a file with `suffix`.
+
+    `styles` are its styles of print.
+    """
 
     suffix: str
     page: Callable[[Sequence[Table]], str]
     render: Callable[[Table], str | bytes]
+    styles: tuple[str, ...] = ()
 
 
 def choose_writer(format: str, files: Sequence[Path] = ()) -> Writer:
@@ -42,7 +46,7 @@ def choose_writer(format: str, files: Sequence[Path] = ()) -> Writer:
             raise GanbenchError(f"format {format!r} is not a text format; write its files with --out DIR.")
         return "\n".join(texts)
 
-    return Writer(suffix=report.suffix, page=join_texts, render=report.render)
+    return Writer(suffix=report.suffix, page=join_texts, render=report.render, styles=tuple(report.styles))
 
 
 def write_tables(tables: Sequence[Table], writer: Writer, folder: Path) -> list[Path]:

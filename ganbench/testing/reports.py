@@ -57,7 +57,8 @@ def make_table_of_every_cell() -> Table:
 
 def make_hostile_table() -> Table:
     """Return a table in which every text is hostile."""
-    frame = pd.DataFrame(dict.fromkeys(HOSTILE, HOSTILE))
+    columns = pd.Index(HOSTILE, dtype=object)  # as objects: where pyarrow is installed, text must be valid Unicode
+    frame = pd.DataFrame([[text] * len(HOSTILE) for text in HOSTILE], columns=columns, dtype=object)
     return Table(title="".join(HOSTILE), frame=frame, notes=HOSTILE, headings={HOSTILE[2]: HOSTILE[3]})
 
 

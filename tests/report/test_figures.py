@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ganbench.report.figures import draw_curve, draw_scores, list_figures, write_pictures
-from ganbench.report.style import COLOURS, fit_text, known_glyphs, render_png, use_style
+from ganbench.report.figures import list_figures, plan_figures, write_pictures
+from ganbench.report.labels import NO_BREAK
+from ganbench.report.plots import list_absent
+from ganbench.report.score_figure import draw_scores
+from ganbench.report.style import COLOURS, SCREEN, fit_text, known_glyphs, render_png, use_style
+from ganbench.report.success_figure import draw_curve
 from ganbench.results.frames import Frames
 from ganbench.statistics.final_scores import rule_scores
 from ganbench.statistics.success_rates import success_curve
@@ -34,6 +38,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 
 
 RULE = Success(thresholds=(60.0, 10.0), primary=10.0)
+STYLES = {m: {"color": COLOURS[i], "linestyle": "-"} for i, m in enumerate(("a", "b", EVIL))}
 
 
 def render_figure(draw) -> Figure:
@@ -48,54 +53,78 @@ def render_figure(draw) -> Figure:
     return figures[0]
 
 
+def curve_figure(rule, curve: pd.DataFrame, baselines: pd.DataFrame = NO_BASELINES) -> Figure:
+    """Return the figure of success rates for a screen."""
+    return render_figure(lambda figure: draw_curve(rule, curve, baselines, STYLES, SCREEN, figure))
+
+
+def scores_figure(rule, metric: str, scores: pd.DataFrame) -> Figure:
+    """Return the figure of scores for a screen."""
+    return render_figure(lambda figure: draw_scores(rule, metric, scores, STYLES, SCREEN, figure))
+
+
 def test_the_lines_of_a_curve_are_the_success_rates_of_the_statistics(frames: Frames) -> None:
     curve = success_curve(frames, RULE)
-    axes = render_figure(lambda figure: draw_curve(RULE, curve, NO_BASELINES, figure)).axes[0]
+    figure = curve_figure(RULE, curve)
+    axes = figure.axes[0]
     lines = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
     assert len(lines) == 3
     for line, (_, rows) in zip(lines, curve.groupby("method", sort=False), strict=True):
-        np.testing.assert_array_equal(line.get_xdata(), rows["threshold"])
-        np.testing.assert_array_equal(line.get_ydata(), rows["rate"])
+        np.testing.assert_array_equal(line.get_xdata()[1:-1], rows["threshold"])
+        np.testing.assert_array_equal(line.get_ydata()[1:-1], rows["rate"])
+        assert line.get_ydata()[0] == rows["rate"].iloc[0], "easier than every score: the rate stays"
+        assert (line.get_xdata()[0], line.get_xdata()[-1]) == axes.get_xlim()[::-1], "up to both ends of the axis"
     assert lines[0].get_ydata().max() == 6 / 8, "undefined and failed trials never succeed"
     assert next(line for line in axes.lines if line.get_linestyle() == "--").get_xdata()[0] == RULE.primary
-    assert axes.get_xlabel() == "threshold of final FID (lower is better)"
+    assert figure.get_supxlabel() == "threshold of final FID (lower is better)"
+    title = figure.get_suptitle().replace(NO_BREAK, " ")
+    assert title == "Success rates on ring, with 95% bands over all thresholds (n = 8 each)"
 
 
 def test_a_curve_names_metrics_of_its_condition_in_capitals(frames: Frames) -> None:
     rule = replace(RULE, condition="is > 4.5")
     curve = success_curve(frames, RULE)
-    axes = render_figure(lambda figure: draw_curve(rule, curve, NO_BASELINES, figure)).axes[0]
-    assert axes.get_title(loc="left").startswith("Success rates on ring, where IS > 4.5, with 95% bands")
+    title = curve_figure(rule, curve).get_suptitle().replace("\n", " ")
+    assert title.startswith("Success rates on ring, where IS > 4.5, with 95% bands")
 
 
 def test_the_scores_of_baselines_are_lines_or_named_below_the_axis(frames: Frames) -> None:
     baselines = pd.DataFrame({"sampler": ["noise", "real"], "trivial": [True, False], "value": [100.0, 1e6]})
     curve = success_curve(frames, RULE)
-    axes = render_figure(lambda figure: draw_curve(RULE, curve, baselines, figure)).axes[0]
-    assert [text.get_text().strip() for text in axes.texts] == ["primary 10", "noise"]
-    assert "data and baselines beyond the axis: real 1000000" in axes.get_xlabel()
+    figure = curve_figure(RULE, curve, baselines)
+    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["noise", "primary 10"]
+    assert "data and baselines beyond the axis: real 1000000" in figure.get_supxlabel()
 
 
 def test_every_trial_is_a_point_or_counted_in_the_grey_band(frames: Frames) -> None:
     scores = rule_scores(frames, RULE)
-    axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
+    figure = scores_figure(RULE, "fid", scores)
+    axes = figure.axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     for line, (_, rows) in zip(points, scores.groupby("method", sort=False), strict=True):
         assert sorted(line.get_xdata()) == sorted(rows.loc[rows["scored"], "final"])
     assert [text.get_text() for text in axes.texts] == ["2 of 8"]
     band = axes.texts[0].get_position()[0]
     assert band > max(max(line.get_xdata()) for line in points), "lower is better: the band lies right of the worst"
-    assert [label.get_text() for label in axes.get_yticklabels()][:2] == [" a\nn = 8", " b\nn = 8"]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["a", "b"]
     assert all(tick < 420 for tick in axes.get_xticks()), "the band of trials without a score has no scale"
-    assert axes.get_xlabel() == "final FID (lower is better)"
-    assert axes.get_title(loc="left").endswith("in grey, counted: diverged, failed, timed out or undefined")
+    assert figure.get_supxlabel() == "final FID (lower is better); dashed: primary 10"
+    first, second = figure.get_suptitle().split("\n")
+    assert first.replace(NO_BREAK, " ").endswith("(n = 8 each)")
+    assert second == "in grey, counted: diverged, failed, timed out or undefined"
+
+
+def test_each_method_names_its_number_of_trials_where_these_differ(frames: Frames) -> None:
+    scores = rule_scores(frames, RULE).iloc[1:]
+    labels = [label.get_text() for label in scores_figure(RULE, "fid", scores).axes[0].get_yticklabels()]
+    assert [label.split("\n")[-1] for label in labels] == ["n = 7", "n = 8", "n = 8"]
 
 
 def test_where_higher_is_better_the_grey_band_lies_left(frames: Frames) -> None:
     scores = rule_scores(frames, RULE)
     negated = scores.assign(direction="higher", final=-scores["final"])
     rule = replace(RULE, primary=-10.0, thresholds=())
-    axes = render_figure(lambda figure: draw_scores(rule, "x", negated, figure)).axes[0]
+    axes = scores_figure(rule, "x", negated).axes[0]
     assert axes.texts[0].get_position()[0] < -410
 
 
@@ -103,7 +132,7 @@ def test_a_median_without_a_score_lies_in_the_grey_band(tmp_path: Path) -> None:
     records = [record(trial("a", i), [5.0]) for i in range(2)]
     records += [record(trial("a", i), status="failed") for i in (2, 3, 4)]
     scores = rule_scores(results(tmp_path, records), RULE)
-    axes = render_figure(lambda figure: draw_scores(RULE, "fid", scores, figure)).axes[0]
+    axes = scores_figure(RULE, "fid", scores).axes[0]
     (median,) = {x for line in axes.lines if line.get_linewidth() == 2.2 for x in line.get_xdata()}
     assert median == axes.texts[0].get_position()[0]
 
@@ -140,7 +169,28 @@ def test_a_rule_that_is_a_condition_alone_has_scores_and_no_curve(frames: Frames
 
 
 def test_nothing_is_drawn_before_anything_is_trained(tmp_path: Path) -> None:
-    assert list_figures(results(tmp_path, [], plan=[trial("a")]), [RULE]) == []
+    frames = results(tmp_path, [], plan=[trial("a")])
+    assert list_figures(frames, [RULE]) == []
+    assert list_absent(plan_figures(frames, [RULE])) == [
+        f"ring fid {what}: not drawn: no trial has been recorded with this score yet" for what in ("success", "scores")
+    ]
+
+
+def test_a_figure_without_a_finite_score_is_not_an_empty_frame_but_says_why(tmp_path: Path) -> None:
+    records = [record(trial("a", i), [math.nan], diverged_at=5) for i in range(3)]
+    records += [record(trial("b", 0), status="failed", error="x"), record(trial("b", 1), [math.nan])]
+    plots = list(plan_figures(results(tmp_path, records), [RULE]))
+    reason = "not drawn: no trial has a finite score (3 diverged, 1 undefined, 1 failed)"
+    assert list_absent(plots) == [f"ring fid success: {reason}", f"ring fid scores: {reason}"]
+
+
+def test_a_condition_alone_and_one_that_no_trial_meets_say_why_they_have_no_curve(frames: Frames) -> None:
+    alone = replace(RULE, metric=None, thresholds=(), primary=None, condition="fid < 20")
+    never = replace(RULE, condition="fid < 0")
+    assert [line.partition("not drawn: ")[2] for line in list_absent(plan_figures(frames, [alone, never]))] == [
+        "the rule is a condition alone, which has no threshold",
+        "no trial with a finite score meets the condition",
+    ]
 
 
 def test_third_party_text_is_shown_without_mathematics_or_missing_glyphs_and_shortened() -> None:
@@ -175,13 +225,3 @@ def test_a_users_own_settings_of_matplotlib_change_no_byte() -> None:
         assert matplotlib.rcParams["font.size"] == 30
         with use_style():
             assert matplotlib.rcParams["text.usetex"] is False
-
-
-def test_colours_differ_for_colour_blind_readers() -> None:
-    """Simulated by Vienot et al. 1999: the colours stay distinct for people without red or green cones."""
-    linear = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLOURS]) ** 2.2
-    lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
-    for blind in ([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]]):
-        seen = linear @ lms.T @ np.array(blind).T @ np.linalg.inv(lms).T
-        gaps = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[~np.eye(len(seen), dtype=bool)]
-        assert gaps.min() > 0.08

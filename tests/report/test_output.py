@@ -120,8 +120,8 @@ def test_latex_puts_intervals_beside_numbers_and_the_primary_row_in_bold() -> No
         r"{}{\bfseries\boldmath 40} & {\bfseries\boldmath $1 \cdot 10^{-44}$ [0, $\infty$]} \\",
         r"\bottomrule",
         r"\end{tabular}",
-        r"\par\smallskip{\footnotesize 100\% of it.\par}",
-        r"\par\smallskip{\footnotesize In bold: the primary threshold.\par}",
+        r"\par\smallskip{\footnotesize\raggedright 100\% of it.\par}",
+        r"\par\smallskip{\footnotesize\raggedright In bold: the primary threshold.\par}",
         r"\end{table}",
     ]
 

@@ -15,7 +15,9 @@ import pytest
 from ganbench.progress.live import LiveDisplay
 from ganbench.progress.watch import read_status
 from ganbench.report import make_tables, render
-from ganbench.report.figures import draw_scores
+from ganbench.report.colours import method_styles
+from ganbench.report.score_figure import draw_scores
+from ganbench.report.style import SCREEN
 from ganbench.results.frames import Frames
 from ganbench.statistics.final_scores import rule_scores
 from ganbench.statistics.outcome_counts import count_outcomes
@@ -106,7 +108,7 @@ def test_displays_and_watchers_count_what_diverged_only(shown: Any) -> None:
 def test_a_figure_counts_both_in_the_grey_band(shown: Any) -> None:
     frames, figure = shown[0], Figure()
     (rule,) = restore(frames.suite).success
-    draw_scores(rule, "reverse-kl", rule_scores(frames, rule), figure)
+    draw_scores(rule, "reverse-kl", rule_scores(frames, rule), method_styles(frames), SCREEN, figure)
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["3 of 3", "3 of 3"]
-    assert axes.get_title().endswith("in grey, counted: diverged, failed, timed out or undefined")
+    assert figure.get_suptitle().endswith("in grey, counted: diverged, failed, timed out or undefined")

@@ -42,6 +42,18 @@ ACCENTS = {
 """Combining characters, and the LaTeX commands that put them on a letter."""
 
 
+SYMBOLS = {
+    "\N{MINUS SIGN}": "$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{INFINITY}": r"$\infty$",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+}
+"""Characters that mathematics or a command can show."""
+
+DIGIT = 5.0
+"""Points of a digit at 10 pt. The widest letter is about twice as wide."""
+
+
 def escape(text: str) -> str:
     """Return text as LaTeX that shows it and executes nothing; what ASCII cannot express becomes its code point."""
     return "".join(escape_character(c) for c in text)
@@ -50,6 +62,8 @@ def escape(text: str) -> str:
 def escape_character(c: str) -> str:
     if c.isascii() and c.isprintable():
         return ESCAPES.get(c, c)
+    if c in SYMBOLS:
+        return SYMBOLS[c]
     letter, mark = unicodedata.normalize("NFD", c)[:1], unicodedata.normalize("NFD", c)[1:]
     if letter.isascii() and letter.isalpha() and mark in ACCENTS:
         return rf"\{ACCENTS[mark]}{{{letter}}}"
@@ -75,19 +89,31 @@ def format_value(value: Any) -> str:
 
 def render(table: Table) -> str:
     """Return a table as a fragment for \\input; the row of the primary threshold is bold. Needs only booktabs."""
+    paragraphs = {name: digits for name, digits in table.wraps.items() if is_wider(table, name, digits)}
     bold = [bool(flag) for flag in table.frame["primary"]] if "primary" in table.columns else []
     shown = [i for i, column in enumerate(table.columns) if column != "primary"]
     head = [escape(table.heading(table.columns[i])) for i in shown]
-    rows = [[row[i] for i in shown] for row in table.cells(format_value)]
+    broken = {i for i, column in enumerate(table.columns) if column in paragraphs}
+    raw = table.cells(lambda value: value if isinstance(value, str) else format_value(value))
+    rows = [
+        [break_cell(source[i]) if i in broken else row[i] for i in shown]
+        for row, source in zip(table.cells(format_value), raw, strict=True)
+    ]
     notes = [*map(escape, table.notes), *(["In bold: the primary threshold."] if any(bold) else [])]
     alignment = "".join(
-        "l" if all(isinstance(v, str) for v in table.frame.iloc[:, i]) else "r" for i in column_positions(table)
+        rf"p{{{DIGIT * paragraphs[table.frame.columns[i]]:g}pt}}"
+        if table.frame.columns[i] in paragraphs
+        else "l"
+        if all(isinstance(v, str) for v in table.frame.iloc[:, i])
+        else "r"
+        for i in column_positions(table)
     )
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(table.title)}}}",
+        *([rf"\label{{tab:{table.label}}}"] if table.label else []),
         rf"\begin{{tabular}}{{{alignment or 'l'}}}",
         r"\toprule",
         *format_row(head),
@@ -95,10 +121,27 @@ def render(table: Table) -> str:
         *(one for i, row in enumerate(rows) for one in format_row(make_bold(row) if bold and bold[i] else row)),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize {note}\par}}" for note in notes),
+        *(rf"\par\smallskip{{\footnotesize\raggedright {note}\par}}" for note in notes),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def is_wider(table: Table, column: str, digits: int) -> bool:
+    """Return whether a text of a column may be wider in print than so many digits."""
+    texts = [str(value) for value in table.frame[column]] if column in table.frame else []
+    return any(sum(2 if c.isupper() or c in "mw@%" else 1 for c in show(text)) > digits for text in texts)
+
+
+def show(text: str) -> str:
+    """Return the characters that a text has in print, roughly: a code point where ASCII cannot express it."""
+    return "".join(c if c.isascii() or not escape_character(c).startswith("[") else "[U+FFFFF]" for c in text)
+
+
+def break_cell(text: str) -> str:
+    """Return a text as the paragraph of a cell, which may break at any character, sooner after a mark than a letter."""
+    pieces = (escape_character(c) + (r"\penalty0 " if not c.isalnum() else r"\penalty50 ") for c in text)
+    return rf"{{\raggedright {''.join(pieces)}\par}}"
 
 
 def column_positions(table: Table) -> Iterator[int]:
@@ -125,7 +168,7 @@ def make_bold(cells: list[str]) -> list[str]:
 def ganbench_reports() -> Iterator[Offer]:
     yield Offer(
         "latex",
-        lambda: Report(suffix=".tex", render=render),
+        lambda: Report(suffix=".tex", render=render, styles=("paper",)),
         "One LaTeX table environment per table, with the rules of booktabs.",
         reference="Fear 2020, Publication quality tables in LaTeX (the booktabs package)",
     )
