@@ -174,6 +174,7 @@ def test_walds_interval_for_very_many_architectures_is_nearly_the_profiles(
     profiled = random_design(tmp_path / "profiled", 400, 2)
     monkeypatch.setattr("ganbench.statistics.factors.MOST_PROFILED", 0)
     wald = random_design(tmp_path / "wald", 400, 2)
-    numbers = ["odds_ratio", "low", "high", "p"]
-    assert wald[numbers].to_numpy() == pytest.approx(profiled[numbers].to_numpy(), rel=0.02)
+    ends = ["odds_ratio", "low", "high"]
+    assert wald[ends].to_numpy() == pytest.approx(profiled[ends].to_numpy(), rel=0.02)
+    assert wald["p"].to_numpy() == pytest.approx(profiled["p"].to_numpy(), abs=0.005)
     assert not wald["low"].equals(profiled["low"])
