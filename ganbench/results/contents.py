@@ -48,6 +48,7 @@ RULE_DEFAULTS: Mapping[str, Any] = {
     "thresholds": [],
     **dict.fromkeys(("primary", "condition"), None),
     "compare": [],
+    "smallest_effect": None,
     "allow_trivial": False,
 }
 """The keys of a [[success]] table, with their defaults."""

@@ -228,7 +228,8 @@ def estimate(
             (low, high), p = model.profile(best, place), model.test(top, best, place)
         else:
             error = float(np.sqrt(top.covariance[place, place]))
-            low, high = (float(best[place] + end * error) for end in t.ppf([0.025, 0.975], model.freedom))
+            half = float(t.ppf(0.975, model.freedom)) * error
+            low, high = float(best[place]) - half, float(best[place]) + half
             p = float(2 * t.sf(abs(best[place]) / error, model.freedom))
         estimates.append(dict(zip(("odds_ratio", "low", "high"), np.exp([best[place], low, high]), strict=True), p=p))
     return estimates

@@ -166,3 +166,15 @@ def test_every_combination_of_method_and_factor_has_its_rows(tmp_path: Path) -> 
     records = [record(trial(m, i), [float(i)]) for m, i in product("ab", range(6))]
     frames = results(tmp_path, records)
     assert factor_rates(frames, Success(thresholds=(3.0,), primary=3.0)).groupby("method").size().tolist() == [6, 6]
+
+
+def test_walds_interval_for_very_many_architectures_is_nearly_the_profiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiled = random_design(tmp_path / "profiled", 400, 2)
+    monkeypatch.setattr("ganbench.statistics.factors.MOST_PROFILED", 0)
+    wald = random_design(tmp_path / "wald", 400, 2)
+    ends = ["odds_ratio", "low", "high"]
+    assert wald[ends].to_numpy() == pytest.approx(profiled[ends].to_numpy(), rel=0.02)
+    assert wald["p"].to_numpy() == pytest.approx(profiled["p"].to_numpy(), abs=0.005)
+    assert not wald["low"].equals(profiled["low"])
