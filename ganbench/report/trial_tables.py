@@ -69,6 +69,6 @@ def make_trials_table(
 
 def shorten_keys(keys: pd.Series[str]) -> dict[str, str]:
     """Return the start of each key that no other key has, all of one length, at least `SHORTEST_KEY` digits."""
-    unique = keys.drop_duplicates()
+    unique = keys.drop_duplicates().astype("str")
     length = next(n for n in range(SHORTEST_KEY, 65) if unique.str[:n].is_unique)
     return {key: key[:length] for key in unique}

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def export(frames: Frames, folder: Path, format: str = "csv") -> Iterator[Path]:
         raise unknown_name("format", format, FORMATS)
     if format == "parquet":
         try:
-            import pyarrow  # noqa: F401
+            import_module("pyarrow")
         except ImportError:
             raise GanbenchError("parquet: needs pyarrow. `pip install 'ganbench[parquet]'`, or use csv.") from None
     files = list_frames(frames)

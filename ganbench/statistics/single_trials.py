@@ -44,7 +44,7 @@ def trial_table(frames: Frames) -> pd.DataFrame:
         error=trials["error"].map(find_reason),
     )
     scores = [headline_scores(frames, dataset) for dataset in trials["dataset"].unique()]
-    none = pd.DataFrame({"key": [], "metric": [], "direction": [], "final": [], "best": []})
+    none = trials[["key"]].assign(metric="", direction="neutral", final=np.nan, best=np.nan)
     return table.merge(pd.concat(scores) if scores else none, on="key", how="left")
 
 
