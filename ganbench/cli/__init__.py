@@ -15,6 +15,7 @@ import typer
 
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
+from ganbench.cli.pages import report
 from ganbench.cli.pictures import figures, samples
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import history, migrate, table
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, history, figures, samples, rerun, evaluate, migrate),
+    *(run, plan, watch, table, history, figures, report, samples, rerun, evaluate, migrate),
     *(list_, show, check, schema, doctor),
 )
 

@@ -1,0 +1,297 @@
+"""The sections on success: the question and the verdict, rates over all thresholds, scores, pairs of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ganbench.api.metrics import metric_title
+from ganbench.page import charts
+from ganbench.page.blocks import Block, Chart, Section, Words, fold_table
+from ganbench.page.packing import choose_evenly, show_text
+from ganbench.page.palette import Palette
+from ganbench.page.source import Source
+from ganbench.page.trials import number_trials, sampling_note
+from ganbench.report.figures import baseline_scores, spread_evenly
+from ganbench.report.success_tables import describe_criterion, success_tables
+from ganbench.statistics.final_scores import headline, measurements, rule_scores
+from ganbench.statistics.intervals import quantile
+from ganbench.statistics.success_rates import pair_trials, success_curve
+from ganbench.suite.success import SuccessRule
+from ganbench.table import format_value
+
+CURVE_POINTS = 200
+"""Points of one curve on the page, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A success rule with one way of measuring, and every trial's score by it."""
+
+    rule: SuccessRule
+    measurement: str | None
+    scores: pd.DataFrame
+    metric: str
+
+    @property
+    def direction(self) -> str:
+        """Whether "lower" or "higher" scores are better, or "neutral"."""
+        return str(self.scores["direction"].iloc[0])
+
+    @property
+    def axis(self) -> str:
+        """The title of an axis of these scores."""
+        better = "" if self.direction == "neutral" else f" ({self.direction} is better)"
+        return f"{self.rule.at} {self.metric}{better}"
+
+    @property
+    def title(self) -> str:
+        """The dataset and the criterion in words."""
+        return show_text(f"{self.rule.dataset}: {describe_criterion(self.rule, self.scores)}")
+
+
+def list_readings(source: Source) -> Iterator[Reading]:
+    """Yield each success rule with each measurement of its metric that has scores."""
+    for rule in source.rules:
+        for measurement in measurements(source.shown, rule):
+            scores = rule_scores(source.shown, rule, measurement)
+            if len(scores):
+                yield Reading(rule, measurement, scores, show_text(metric_title(headline(source.shown, rule))))
+
+
+def place_methods(source: Source, names: pd.Series[str]) -> list[int]:
+    """Return the places of the methods in a column, each once, in the order of the suite."""
+    return sorted({source.methods[name] for name in names.unique()})
+
+
+def list_pairs(source: Source, rule: SuccessRule) -> list[tuple[str, str]]:
+    """Return the pairs of methods that a rule compares; without any, its first method with each of a few others."""
+    present = set(source.frames.trials.loc[source.frames.trials["dataset"] == rule.dataset, "method"])
+    declared = [pair for pair in rule.compare if present.issuperset(pair)]
+    others = [name for name in source.methods if name in present]
+    return declared or [(others[0], other) for other in others[1:4]]
+
+
+def curve_section(source: Source, palette: Palette) -> Section:
+    """Return the section of success rates over all thresholds."""
+    blocks: list[Block] = []
+    for reading in list_readings(source):
+        if reading.rule.metric is not None and reading.direction != "neutral":
+            blocks.append(curve_chart(source, palette, reading))
+    blocks += [fold_table(table) for table in success_tables(source.shown, source.rules)]
+    return Section(
+        name="success",
+        title="Success at every threshold",
+        how="Each line is the share of a method's trials that succeed at the threshold below it: a higher line is "
+        "better, and where bands do not overlap at any threshold, the methods differ.",
+        blocks=blocks,
+    )
+
+
+def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart:
+    """Return the chart of one rule's success rates over all thresholds, with its thresholds and the baselines."""
+    rule = reading.rule
+    curve = success_curve(source.shown, rule, reading.measurement)
+    parts = [rows.iloc[choose_evenly(len(rows), CURVE_POINTS)] for _, rows in curve.groupby("method", sort=False)]
+    points = pd.concat(parts, ignore_index=True) if parts else curve
+    marks = pd.DataFrame(
+        [
+            {"name": "primary threshold" if value == rule.primary else "threshold", "value": value}
+            for value in rule.thresholds
+        ],
+        columns=["name", "value"],
+    )
+    span = (points["threshold"].min(), points["threshold"].max())
+    baselines, notes = mark_baselines(source, reading, span)
+    if len(points) < len(curve):
+        notes.append(f"Each curve is drawn by {CURVE_POINTS} of its points, evenly spread.")
+    rates = [
+        f"{show_text(method)} {np.mean(rows['rate'].to_numpy()[-1:]):.0%}" for method, rows in curve.groupby("method")
+    ]
+    return Chart(
+        title=reading.title,
+        alt=f"Success rates over the thresholds of {reading.axis}, a line with a 95% band for each method: "
+        f"{', '.join(rates[:8])} at the hardest threshold shown. The numbers are in the tables below.",
+        spec=charts.success_spec(palette, points["threshold"], reading.direction, f"threshold of {reading.axis}"),
+        frames={
+            "curve": points[["method", "threshold", "rate", "low", "high"]],
+            "marks": marks[marks["name"] == "primary threshold"],
+            "baselines": baselines,
+        },
+        notes=[
+            "The band holds the whole line with 95% confidence. Dashed: the primary threshold, the one tested.",
+            *notes,
+        ],
+        methods=place_methods(source, curve["method"]),
+    )
+
+
+def mark_baselines(source: Source, reading: Reading, span: tuple[float, float]) -> tuple[pd.DataFrame, list[str]]:
+    """Return the calibration lines within this span of scores, and a note that lists all of them with their scores."""
+    found = baseline_scores(source.frames, reading.rule, reading.measurement).sort_values("value", kind="stable")
+    named = pd.DataFrame({"name": found["sampler"], "value": found["value"].astype("float64")})
+    if named.empty:
+        return named, []
+    listed = [f"{show_text(name)} {format_value(value)}" for name, value in named.itertuples(index=False)]
+    inside = named[named["value"].between(*span)]
+    missing = f" ({len(named) - len(inside)} beyond the axis)" if len(inside) < len(named) else ""
+    return inside, [f"Grey lines: real data and untrained samplers{missing}: {', '.join(listed)}."]
+
+
+def scores_section(source: Source, palette: Palette) -> Section:
+    """Return the section of every trial's score, and of final against best scores."""
+    blocks: list[Block] = []
+    for reading in list_readings(source):
+        if chart := scores_chart(source, palette, reading):
+            blocks.append(chart)
+        if chart := final_best_chart(source, palette, reading):
+            blocks.append(chart)
+    if note := sampling_note(source):
+        blocks.append(Words(paragraphs=note))
+    return Section(
+        name="scores",
+        title="Scores of every trial",
+        how="Each point is a trial: choose one to see its course below; the bar spans the quartiles of all trials of a "
+        "method, the stroke is their median, and crosses are trials without a score, which count as worst.",
+        blocks=blocks,
+    )
+
+
+def scores_chart(source: Source, palette: Palette, reading: Reading) -> Chart | None:
+    """Return the chart of every trial's score in the lane of its method; None where no trial has a score."""
+    scores, at = reading.scores, reading.rule.at
+    values = scores[at].to_numpy(float)
+    edge = charts.find_edge(values, reading.direction)
+    if edge is None:
+        return None
+    scored = scores["scored"].to_numpy(bool) & np.isfinite(values)
+    rows = pd.DataFrame(
+        {
+            "t": number_trials(source, scores["key"]),
+            "value": np.where(scored, values, edge),
+            "score": np.where(scored, values, np.nan),
+            "none": ~scored,
+        }
+    )
+    places = scores.groupby("method", sort=False).cumcount().to_numpy()
+    rows["jitter"] = np.round(spread_evenly(len(rows))[places] / 0.3, 2)
+    rows = rows[rows["t"] >= 0]
+    summary = pd.DataFrame(
+        [
+            {"method": method, **{name: quantile(group[at], share) for name, share in SHARES.items()}}
+            for method, group in scores.groupby("method", sort=False)
+        ]
+    ).replace([np.inf, -np.inf], edge)
+    span = (min(edge, values[scored].min()), max(edge, values[scored].max()))
+    baselines, notes = mark_baselines(source, reading, span)
+    marks = pd.DataFrame({"name": ["primary threshold"], "value": [reading.rule.primary]}).dropna()
+    counts = [
+        f"{show_text(method)}: {int((~scored[group]).sum())} of {len(group)} without a score"
+        for method, group in ((m, np.flatnonzero(scores["method"] == m)) for m in scores["method"].unique())
+        if not scored[group].all()
+    ]
+    notes += [f"{'; '.join(counts)} (crosses at the worst end)."] if counts else []
+    medians = [f"{show_text(row.method)} {format_value(row.median)}" for row in summary.itertuples(index=False)]
+    return Chart(
+        title=f"{show_text(reading.rule.dataset)}: {reading.axis}",
+        alt=f"The {reading.axis} of every trial, a lane for each method. Medians: {', '.join(medians[:8])}.",
+        spec=charts.scores_spec(palette, [*values[scored], edge], reading.axis),
+        frames={"rows": rows, "summary": summary, "marks": marks, "baselines": baselines},
+        notes=notes,
+        methods=place_methods(source, scores["method"]),
+    )
+
+
+SHARES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
+
+
+def final_best_chart(source: Source, palette: Palette, reading: Reading) -> Chart | None:
+    """Return the scatter of final against best scores; None where nothing was measured along the training."""
+    scores = reading.scores
+    both = np.isfinite(scores["final"].to_numpy(float)) & np.isfinite(scores["best"].to_numpy(float))
+    both &= scores["scored"].to_numpy(bool)
+    if reading.direction == "neutral" or not scores["fresh"].any() or not both.any():
+        return None
+    shown = scores[both]
+    rows = pd.DataFrame({"t": number_trials(source, shown["key"]), "best": shown["best"], "final": shown["final"]})
+    ends = pd.DataFrame(
+        {
+            name: [
+                f(shown["final"].min(), shown["best"].min())
+                if f is min
+                else f(shown["final"].max(), shown["best"].max())
+                for f in (min, max)
+            ]
+            for name in ("best", "final")
+        }
+    )
+    worse = "above" if reading.direction == "lower" else "below"
+    return Chart(
+        title=f"{show_text(reading.rule.dataset)}: final against best {reading.metric}",
+        alt=f"A scatter of the final against the best {reading.metric} of {len(rows)} trials that have both.",
+        spec=charts.final_best_spec(palette, [*shown["final"], *shown["best"]], reading.metric),
+        frames={"rows": rows[rows["t"] >= 0], "diagonal": ends},
+        notes=[f"A trial {worse} the dashed line ended worse than it once was. Best scores are of fresh samples."],
+        methods=place_methods(source, shown["method"]),
+    )
+
+
+def pairs_section(source: Source, palette: Palette) -> Section:
+    """Return the section of paired scatters, one for each pair of methods that the suite compares."""
+    blocks: list[Block] = []
+    for reading in list_readings(source):
+        if reading.direction != "neutral":
+            for pair in list_pairs(source, reading.rule):
+                if chart := pair_chart(source, palette, reading, pair):
+                    blocks.append(chart)
+    return Section(
+        name="pairs",
+        title="Pair by pair",
+        how="Each point is one architecture and seed trained by both methods; on the dashed line both score the same, "
+        "and the colour is that of the better one.",
+        blocks=blocks,
+    )
+
+
+def pair_chart(source: Source, palette: Palette, reading: Reading, pair: tuple[str, str]) -> Chart | None:
+    """Return the scatter of A's scores against B's; None without a pair that has a score."""
+    at, (name_a, name_b) = reading.rule.at, (show_text(name) for name in pair)
+    a, b = pair_trials(reading.scores, source.shown, pair)
+    values = {side: rows[at].to_numpy(float) for side, rows in (("a", a), ("b", b))}
+    edge = charts.find_edge([*values["a"], *values["b"]], reading.direction)
+    if edge is None:
+        return None
+    finite = {side: np.isfinite(column) for side, column in values.items()}
+    with np.errstate(invalid="ignore"):
+        gap = np.where(values["a"] == values["b"], 0.0, values["a"] - values["b"])
+    gap = gap if reading.direction == "higher" else -gap
+    rows = pd.DataFrame(
+        {
+            "t": number_trials(source, a["key"]).to_numpy(),
+            "u": number_trials(source, b["key"]).to_numpy(),
+            **{side: np.where(finite[side], values[side], edge) for side in "ab"},
+            **{f"score_{side}": values[side] for side in "ab"},
+            "better": np.select([gap > 0, gap < 0], ["a", "b"], "equal"),
+            "none": ~(finite["a"] & finite["b"]),
+        }
+    )
+    wins = {name: int((rows["better"] == side).sum()) for side, name in (("a", name_a), ("b", name_b))}
+    ends = [min(*values["a"][finite["a"]], *values["b"][finite["b"]], edge)] if False else None
+    known = np.concatenate([values["a"][finite["a"]], values["b"][finite["b"]], [edge]])
+    ends = [known.min(), known.max()]
+    counted = ", ".join(f"{name} better in {count}" for name, count in wins.items())
+    colours = tuple(palette.colours[source.methods[name]] for name in pair)
+    crosses = int(rows["none"].sum())
+    notes = [f"{counted} of {len(rows)} pairs."]
+    notes += [f"Crosses: {crosses} pairs in which a trial has no score, drawn at the worst end."] if crosses else []
+    return Chart(
+        title=f"{show_text(reading.rule.dataset)}: {name_a} against {name_b}, {reading.axis}",
+        alt=f"A scatter of {len(rows)} pairs, {name_a} against {name_b}: {counted}.",
+        spec=charts.pairs_spec(known, f"{name_a} (A)", f"{name_b} (B)", (colours[0], colours[1])),
+        frames={"rows": rows[rows["t"] >= 0], "diagonal": pd.DataFrame({"a": ends, "b": ends})},
+        notes=notes,
+        methods=sorted(source.methods[name] for name in pair),
+    )
