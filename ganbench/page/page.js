@@ -158,7 +158,7 @@
       spec.datasets = Object.fromEntries(frames); // a scale of no data would warn
       const size = Math.max(0, ...[...frames.values()].map((rows) => rows.length));
       const { view } = await vegaEmbed(place, spec, {
-        actions: false, config, logLevel: vega.Error, renderer: size > MOST_SVG ? "canvas" : "svg", ast: false,
+        actions: false, config, logLevel: 1, renderer: size > MOST_SVG ? "canvas" : "svg", ast: false,
         loader: { load: () => Promise.reject(new Error("a page loads nothing")) },
       });
       const follows = [...frames.values()].some((rows) => rows.some((row) => row.t !== undefined));

@@ -15,8 +15,8 @@ from ganbench.suite.loading import restore
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
-    from ganbench.suite.suite import Suite
     from ganbench.suite.success import SuccessRule
+    from ganbench.suite.suite import Suite
 
 SHORT_KEY = 12
 """Characters of a trial's key that the page shows; every command takes them."""

@@ -17,7 +17,7 @@ from ganbench.report.tables import costs_table, history_table, outcome_counts_ta
 from ganbench.statistics.outcome_table import trial_outcomes
 
 if TYPE_CHECKING:
-    from ganbench.page.palette import Palette
+    pass
 
 MOST_FAILURES = 200
 """Failed and diverged trials that the page lists, at most."""
