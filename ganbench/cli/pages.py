@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.cli.arguments import results_folder
+from ganbench.cli.arguments import Plugins, results_folder
 from ganbench.cli.printing import print_paths
 
 
@@ -16,6 +16,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page (default: RESULTS/report.html).")
     ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples/--no-samples", help="Draw samples; this builds the networks in the results.")
+    ] = True,
+    plugin: Plugins = None,
 ) -> None:
     """Write one HTML page about results folders: verdict, charts, tables, every failed trial.
 
@@ -23,8 +27,10 @@ def report(
     """
     from tqdm import tqdm
 
+    from ganbench import registry
     from ganbench.page import write_page
 
+    plugins = registry.load(files=plugin or ()) if samples else None
     folders = [results_folder(folder) for folder in results]
     with tqdm(desc="writing the page", leave=False, disable=None, delay=2.0) as shown:
 
@@ -32,5 +38,5 @@ def report(
             shown.total = whole
             shown.update(done - shown.n)
 
-        written = write_page(folders, out or folders[0] / "report.html", tell)
+        written = write_page(folders, out or folders[0] / "report.html", plugins, tell)
     print_paths([written])

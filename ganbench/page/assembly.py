@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from ganbench.page.blocks import Chart, Section
+from ganbench.page.courses import courses_section
+from ganbench.page.outcome_sections import samples_section, survival_section
 from ganbench.page.packing import pack_frame, show_text
 from ganbench.page.palette import Palette
 from ganbench.page.security import embed_json, seal_script, write_policy
@@ -27,19 +30,28 @@ from ganbench.page.suite_sections import (
 )
 from ganbench.page.trials import list_trials
 
+if TYPE_CHECKING:
+    from ganbench.registry.registry import Registry
+
 Progress = Callable[[int, int], None]
 """A function that takes (parts done, all parts)."""
 
 
-def write_page(results: Sequence[Path], to: Path, progress: Progress = lambda done, whole: None) -> Path:
+def write_page(
+    results: Sequence[Path],
+    to: Path,
+    plugins: Registry | None = None,
+    progress: Progress = lambda done, whole: None,
+) -> Path:
     """Write the page of some results folders into one HTML file, and return its path.
 
-    Raise GanbenchError for a folder without a plan, or a file that cannot be written.
+    With `plugins` it has samples, which builds the networks that the results name. Raise GanbenchError for a folder
+    without a plan, or a file that cannot be written.
     """
     from ganbench.report.output import make_folder
     from ganbench.results.files import write_file
 
-    page = make_page([read_source(folder) for folder in results], progress)
+    page = make_page([read_source(folder, plugins) for folder in results], progress)
     make_folder(to.parent)
     write_file(to, page.encode())
     return to
@@ -62,11 +74,11 @@ def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole
 def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     """Yield what makes each section of a suite, in the order of the page."""
     palette = Palette(source.methods)
-    yield lambda: question_section(source)
-    for with_charts in (curve_section, scores_section, pairs_section):
-        yield lambda make=with_charts: make(source, palette)  # type: ignore[misc]
-    for plain in (seeds_section, costs_section, failures_section, sensitivity_section, protocol_section):
-        yield lambda make=plain: make(source)  # type: ignore[misc]
+    charted = [curve_section, scores_section, survival_section, courses_section, pairs_section]
+    plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
+    yield partial(question_section, source)
+    yield from (partial(make, source, palette) for make in charted)
+    yield from (partial(make, source) for make in plain)
 
 
 def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str, Any]:
@@ -105,17 +117,19 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
 
 
 def pack_factors(source: Source) -> dict[str, Any]:
-    """Return the factors of the architectures that differ within the suite: by factor, the level of each architecture."""
-    table: pd.DataFrame | None = getattr(source.frames, "architectures", None)
-    if table is None or table.empty:
-        return {}
-    known = table.drop_duplicates("architecture").set_index("architecture")
+    """Return the factors that differ between architectures: by factor, the level of each architecture."""
+    known = source.frames.architectures.drop_duplicates("architecture").set_index("architecture")
     known = known.drop(columns=["dataset", "space", "words"], errors="ignore")
     known.index = pd.Index([show_text(name) for name in known.index])
     varied = [name for name in known.columns if 1 < known[name].nunique() <= 12]
     return {
-        show_text(name): {str(key): show_text(value) for key, value in known[name].dropna().items()} for name in varied
+        show_text(name): {str(key): show_level(value) for key, value in known[name].dropna().items()} for name in varied
     }
+
+
+def show_level(value: Any) -> str:
+    """Return the level of a factor in words: yes and no for a switch."""
+    return ("yes" if value else "no") if isinstance(value, bool | np.bool_) else show_text(value)
 
 
 @lru_cache(maxsize=1)

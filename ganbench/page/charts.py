@@ -61,14 +61,17 @@ def find_edge(values: Iterable[float], direction: str) -> float | None:
     return low - step if direction == "higher" else high + step
 
 
+IS_CHOSEN = "chosen >= 0 && (datum.t === chosen || datum.u === chosen)"
+
+
 def chosen_size(small: int = 34, large: int = 190) -> Any:
     """Return the size of a trial's point: larger for the trial that the reader has chosen."""
-    return alt.condition("datum.t === chosen", alt.value(large), alt.value(small))
+    return alt.condition(IS_CHOSEN, alt.value(large), alt.value(small))
 
 
 def chosen_line() -> Any:
     """Return the outline of a trial's point: drawn around the chosen one alone."""
-    return alt.condition("datum.t === chosen", alt.value("#000000"), alt.value("transparent"))
+    return alt.condition(IS_CHOSEN, alt.value("#000000"), alt.value("transparent"))
 
 
 CHOSEN = alt.param(name="chosen", value=-1)

@@ -153,8 +153,10 @@
 
     async draw(id, chart) {
       const place = document.getElementById(id), { ink, config } = look();
-      const frames = new Map(Object.entries(chart.frames).map(([name, packed]) => [name, this.rows(name, packed)]));
+      let frames = new Map(Object.entries(chart.frames).map(([name, packed]) => [name, this.rows(name, packed)]));
+      if (chart.courses) frames = this.course(id, chart, frames.get("quartiles"));
       const spec = JSON.parse(JSON.stringify(chart.spec).replaceAll('"#000000"', JSON.stringify(ink)));
+      if (chart.courses) this.scaleCourse(id, chart, spec);
       spec.datasets = Object.fromEntries(frames); // a scale of no data would warn
       const size = Math.max(0, ...[...frames.values()].map((rows) => rows.length));
       const { view } = await vegaEmbed(place, spec, {
@@ -166,7 +168,9 @@
         place.classList.add("clickable");
         view.addEventListener("click", (_, item) => {
           const datum = item && item.datum;
-          if (datum && datum.t !== undefined) this.choose(datum.t === this.chosen ? -1 : datum.t);
+          if (!datum || datum.t === undefined) return;
+          const sides = [datum.t, datum.u ?? -1, -1]; // of a pair: A's trial, then B's, then none
+          this.choose(sides[sides.indexOf(this.chosen) + 1] ?? datum.t);
         });
       }
       this.charts.get(id)?.view.finalize();
@@ -174,13 +178,47 @@
       this.update(id);
     }
 
+    choices(id) { // of the chart of courses: which series, over what, which trials
+      const figure = document.getElementById(id).closest("figure");
+      return ["series", "axis", "single"].map((name) => figure.querySelector(`select.${name}`));
+    }
+
+    course(id, chart, quartiles) { // the rows of the chosen series
+      const [series, axis, single] = this.choices(id), { grids, curves, pace } = chart.courses;
+      if (!series.options.length) {
+        chart.courses.series.forEach((each, place) => series.append(option(String(place), each.title)));
+        [series, axis].forEach((list) => list.addEventListener("change", () => this.draw(id, chart)));
+        single.addEventListener("change", () => this.update(id));
+      }
+      const s = Number(series.value), seconds = axis.value === "seconds", rows = [];
+      curves.filter((curve) => curve[1] === s).forEach(([t, , grid, values]) => {
+        values.forEach((value, i) => {
+          const x = seconds ? pace[t] * grids[grid][i] : grids[grid][i];
+          rows.push({ ...this.trials[t], x, value });
+        });
+      });
+      const shown = quartiles.filter((row) => row.s === s).map((row) => ({ ...row, x: seconds ? row.seconds : row.step }));
+      return new Map([["quartiles", shown], ["single", rows]]);
+    }
+
+    scaleCourse(id, chart, spec) { // the axes of the chosen series
+      const [series, axis] = this.choices(id), chosen = chart.courses.series[Number(series.value)];
+      spec.layer.forEach(({ encoding }) => {
+        if (encoding.x.title) encoding.x.title = axis.options[axis.selectedIndex].text;
+        if (encoding.y.title) encoding.y.title = chosen.title;
+        if (chosen.log) encoding.y.scale = { type: "log", nice: false };
+      });
+    }
+
     update(id) {
-      const { view, frames, follows } = this.charts.get(id);
+      const { view, frames, follows } = this.charts.get(id), chart = this.data.charts[id];
+      const alone = chart.courses && this.choices(id)[2].value === "chosen";
       frames.forEach((rows, name) => {
         const whole = follows && this.level !== null && name === "summary"; // quartiles are of all architectures
-        view.data(name, whole ? [] : rows.filter((row) => this.keeps(row)).map((row) => ({ ...row })));
+        view.data(name, whole ? [] : rows.filter(
+          (row) => this.keeps(row) && !(alone && name === "single" && row.t !== this.chosen)).map((row) => ({ ...row })));
       });
-      if (follows) view.signal("chosen", this.chosen);
+      if (follows || chart.courses) view.signal("chosen", this.chosen);
       view.runAsync();
     }
 

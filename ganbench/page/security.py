@@ -27,7 +27,7 @@ def seal_script(script: str) -> Markup:
 
 
 def embed_json(value: Any) -> Markup:
-    """Return a value as JSON for a `<script type="application/json">`: ASCII, without `<`, `>`, `&`, NaN or infinity."""
+    """Return a value as JSON for a script element of data: ASCII, without `<`, `>`, `&`, NaN or infinity."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

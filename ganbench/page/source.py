@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganbench.errors import GanbenchError
+from ganbench.escaping import escape_unprintable
 from ganbench.page.packing import show_text
 from ganbench.report.shown import limit_values
 from ganbench.suite.loading import restore
 
 if TYPE_CHECKING:
+    from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
     from ganbench.suite.success import SuccessRule
     from ganbench.suite.suite import Suite
@@ -24,13 +26,18 @@ SHORT_KEY = 12
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The results of one suite: `frames`, read with signals; `suite`; the `title` and the `folder` that readers see."""
+    """The results of one suite: `frames`, read with signals; `suite`; the `title` and the `folder` that readers see.
+
+    `pictures` are samples side by side, each its title, what it shows in words, and its PNG; or `no_pictures` says why
+    there are none.
+    """
 
     frames: Frames
     suite: Suite
     title: str
     folder: str
-    pictures: tuple[tuple[str, str, bytes], ...] = field(default=())
+    pictures: tuple[tuple[str, str, bytes], ...] = ()
+    no_pictures: str = ""
 
     @cached_property
     def shown(self) -> Frames:
@@ -55,8 +62,11 @@ class Source:
         return self.frames.trials["dataset"].drop_duplicates().tolist()
 
 
-def read_source(results: Path) -> Source:
-    """Return the results of a folder; raise GanbenchError where nothing is planned, naming the folder."""
+def read_source(results: Path, plugins: Registry | None = None) -> Source:
+    """Return the results of a folder; raise GanbenchError where nothing is planned, naming the folder.
+
+    With `plugins`, samples are drawn too: that builds the networks that the results name.
+    """
     from ganbench.results.store import read
 
     frames = read(results)
@@ -68,4 +78,20 @@ def read_source(results: Path) -> Source:
         raise GanbenchError(f"{results}: {error}") from error
     name = results.resolve().name
     shown = name if results.is_absolute() else str(results)
-    return Source(frames, suite, show_text(name.replace("_", " ")), shown)
+    source = Source(frames, suite, show_text(name.replace("_", " ")), shown)
+    if plugins is None:
+        return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
+    return draw_samples(source, results, plugins)
+
+
+def draw_samples(source: Source, results: Path, plugins: Registry) -> Source:
+    """Return the source with pictures of samples; with the reason, where the folder has no models or lacks a plugin."""
+    from ganbench.report.samples import paired_sheets
+    from ganbench.results.files import list_networks
+
+    if not list_networks(results):
+        return replace(source, no_pictures="No models are stored in this folder, so there are no samples to show.")
+    try:
+        return replace(source, pictures=tuple(paired_sheets(results, source.frames, plugins)))
+    except GanbenchError as error:
+        return replace(source, no_pictures=f"No samples could be drawn: {escape_unprintable(str(error))}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError, find_reason
+from ganbench.escaping import escape_unprintable
 from ganbench.page.blocks import Block, Section, TrialList, Words, fold_table
 from ganbench.page.packing import show_text
 from ganbench.page.source import SHORT_KEY, Source
@@ -14,6 +15,8 @@ from ganbench.page.trials import describe_architectures, describe_outcomes, numb
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
 from ganbench.report.tables import costs_table, history_table, outcome_counts_table
+from ganbench.report.verdict import make_verdicts
+from ganbench.report.words import plural
 from ganbench.statistics.outcome_table import trial_outcomes
 
 if TYPE_CHECKING:
@@ -28,23 +31,22 @@ CITATION = "The ganbench authors. ganbench: a divergence benchmark for GANs. Ver
 def question_section(source: Source) -> Section:
     """Return the section of the question and the answer to it."""
     trials = source.frames.trials
-    size = (
-        f"{trials['key'].nunique()} trials: {trials['dataset'].nunique()} datasets, {trials['method'].nunique()} methods, "
-        f"{trials['architecture'].nunique()} architectures, {trials['seed'].nunique()} seeds."
-    )
+    counts = [plural(trials[name].nunique(), name) for name in ("dataset", "method", "architecture", "seed")]
+    size = f"{plural(trials['key'].nunique(), 'trial')}: {', '.join(counts)}."
+    verdicts = [
+        Words(
+            title=escape_unprintable(each.title),
+            paragraphs=[escape_unprintable(text) for text in each.sentences],
+            strong=True,
+        )
+        for each in make_verdicts(source.frames, source.rules)
+    ]
     return Section(
         name="verdict",
         title="The question and the verdict",
         how="The verdict is made from the statistics below and nothing else.",
-        blocks=[Words(paragraphs=[show_question(source)], strong=True), Words(paragraphs=[size])],
+        blocks=[Words(paragraphs=[escape_unprintable(source.suite.question), size]), *verdicts],
     )
-
-
-def show_question(source: Source) -> str:
-    """Return the question of the suite, printable."""
-    from ganbench.escaping import escape_unprintable
-
-    return escape_unprintable(source.suite.question)
 
 
 def failures_section(source: Source) -> Section:
@@ -145,7 +147,7 @@ def protocol_section(source: Source) -> Section:
         title="The suite, the machine, and how to cite",
         how="Whoever has the suite below and these versions can make these results again with `ganbench run`.",
         blocks=[
-            Words(paragraphs=[show_text(fact) if len(fact) < 150 else escape_long(fact) for fact in facts]),
+            Words(paragraphs=[escape_unprintable(fact) for fact in facts]),
             fold_table(history_table(source.frames.runs)),
             Words(title="The suite", paragraphs=escape_lines(source.frames.suite), code=True),
             Words(title="How to cite", paragraphs=[CITATION.format(version=show_text(version))]),
@@ -153,13 +155,6 @@ def protocol_section(source: Source) -> Section:
     )
 
 
-def escape_long(text: str) -> str:
-    """Return a long text, printable."""
-    from ganbench.escaping import escape_unprintable
-
-    return escape_unprintable(text)
-
-
 def escape_lines(text: str) -> list[str]:
     """Return the lines of a text, each printable."""
-    return [escape_long(line) for line in text.splitlines()]
+    return [escape_unprintable(line) for line in text.splitlines()]

@@ -42,11 +42,8 @@ def list_trials(source: Source) -> pd.DataFrame:
 
 
 def describe_architectures(source: Source, names: pd.Series[str]) -> pd.Series[str]:
-    """Return each architecture in words, where the results have them, else its name."""
-    table: pd.DataFrame | None = getattr(source.frames, "architectures", None)
-    if table is None or "words" not in table or table.empty:
-        return names
-    words = table.drop_duplicates("architecture").set_index("architecture")["words"]
+    """Return each architecture in words."""
+    words = source.frames.architectures.drop_duplicates("architecture").set_index("architecture")["words"]
     return names.map(words).fillna(names)
 
 
