@@ -36,13 +36,14 @@ def samples(
 ) -> None:
     """Draw samples of the trained models as PNG files.
 
-    A sheet for each method, from the best trial to the worst.
+    Sheets with all methods side by side, each on one architecture; then a sheet for each method, from the best trial
+    to the worst.
     """
     from ganbench import registry
-    from ganbench.report.samples import list_sheets, trial_sheet
+    from ganbench.report.samples import list_paired, list_sheets, trial_sheet
 
     source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
-    draw([trial_sheet(*source, of)] if of else list_sheets(*source), results, out)
+    draw([trial_sheet(*source, of)] if of else list_paired(*source) + list_sheets(*source), results, out)
 
 
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:

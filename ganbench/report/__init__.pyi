@@ -1,6 +1,6 @@
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
-from .samples import list_sheets, trial_sheet
+from .samples import list_paired, list_sheets, paired_sheets, trial_sheet
 from .sensitivity_tables import make_sensitivity_tables
 from .tables import Table, history_table, make_tables
 from .writers import FORMATS, render
@@ -11,9 +11,11 @@ __all__ = [
     "choose_writer",
     "history_table",
     "list_figures",
+    "list_paired",
     "list_sheets",
     "make_sensitivity_tables",
     "make_tables",
+    "paired_sheets",
     "render",
     "trial_sheet",
     "write_pictures",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
 COLUMNS = 12
 """Samples of each trial on a sheet of images."""
 
-NAME, REASON = 34, 90
-"""Characters shown of a line of a name, and of the reason for an empty frame, at most."""
+NAME, REASON, LINE = 34, 90, 26
+"""Characters shown of a line of a name, of the reason for an empty frame, and of a line of it in a panel, at most."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why it has none."""
+    """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why it has none.
+
+    `colour` is that of its points.
+    """
 
     name: str
     samples: Array | None
     reference: Array | None
     reason: str = ""
+    colour: str = COLOURS[0]
 
 
 def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> None:
@@ -66,25 +71,45 @@ def tile_images(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
 
 def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, figure: Figure) -> None:
     """Draw the first `count` points of each trial over the data's, one panel for each, all on the scale of the data."""
-    panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
-    figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
-    for place, axes in enumerate(panels):
-        if place >= len(strips):
-            axes.set_axis_off()
-            continue
-        strip = strips[place]
-        if strip.samples is None or strip.reference is None:
-            text = fit_text(strip.reason, REASON)
-            axes.text(0.5, 0.5, text, fontsize=6, color=INK, ha="center", va="center", wrap=True)
-        else:
+    for axes, strip in iterate_panels(strips, title, columns, figure):
+        if strip.samples is not None and strip.reference is not None:
             data, samples = project_points(strip.reference[:count]), project_points(strip.samples[:count])
             dots: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "markeredgewidth": 0}
             axes.plot(*data.T, color=FAINT, **dots)
-            axes.plot(*samples.T, color=COLOURS[0], alpha=0.6, **dots)
+            axes.plot(*samples.T, color=strip.colour, alpha=0.6, **dots)
             middle, radius = (data.max(0) + data.min(0)) / 2, 0.65 * max(float(np.ptp(data, 0).max()), 1e-6)
             axes.set_xlim(middle[0] - radius, middle[0] + radius)
             axes.set_ylim(middle[1] - radius, middle[1] + radius)
+            if not (np.abs(samples - middle) <= radius).all(1).any():
+                axes.text(
+                    0.5, 0.5, "no sample is in this frame", fontsize=6, color=INK, ha="center", transform=axes.transAxes
+                )
+
+
+def draw_grids(strips: Sequence[Strip], title: str, columns: int, side: int, figure: Figure) -> None:
+    """Draw the first `side` x `side` images of each trial, one panel for each, all on the scale of the data."""
+    shape = next(strip.samples.shape[1:] for strip in strips if strip.samples is not None)
+    for axes, strip in iterate_panels(strips, title, columns, figure):
+        if strip.samples is not None:
+            starts = range(0, side * side, side)
+            rows = [tile_images(replace(strip, samples=strip.samples[i:][:side]), side, shape) for i in starts]
+            image = np.concatenate(rows)[:-1, :-1]  # without the line behind the last row and column
+            axes.imshow(image, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+            axes.set_box_aspect(image.shape[0] / image.shape[1])
+
+
+def iterate_panels(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> Iterator[tuple[Axes, Strip]]:
+    """Yield a square panel for each trial, under its name; that of a trial without samples shows the reason."""
+    panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
+    figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
+    for axes in panels[len(strips) :]:
+        axes.set_axis_off()
+    for axes, strip in zip(panels, strips, strict=False):
+        if strip.samples is None or strip.reference is None:
+            text = "\n".join(wrap(fit_text(strip.reason, REASON), LINE))
+            axes.text(0.5, 0.5, text, fontsize=6, color=INK, ha="center", va="center")
         axes.set_box_aspect(1)
+        yield axes, strip
         strip_axis(axes, "")
         axes.set_title(split_name(strip.name), fontsize=6, loc="center")
         axes.set_yticks([])

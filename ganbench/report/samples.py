@@ -1,4 +1,4 @@
-"""Sample sheets: samples of trained models, a row or a panel for each trial from the best to the worst.
+"""Sample sheets: a method's trials from the best to the worst, or all methods beside the real data.
 
 Models are rebuilt from their stored generators and recipes, in the batch in which they trained. The samples are drawn
 from the first of the latents that the models were scored on.
@@ -17,86 +17,48 @@ import numpy as np
 
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED
-from ganbench.errors import GanbenchError, UnknownOffer, describe
+from ganbench.errors import GanbenchError
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
-from ganbench.report.sample_plots import COLUMNS, Strip, draw_images, draw_points
-from ganbench.report.style import render_png
+from ganbench.report.sample_plots import COLUMNS, Strip, draw_grids, draw_images, draw_points
+from ganbench.report.sample_source import POINTS, SampleSource, TrialSamples
+from ganbench.report.style import COLOURS, INK, render_png
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import rebuild_batch
-from ganbench.runner.used_plugins import naming_plugins
 from ganbench.statistics.final_scores import trial_scores
 from ganbench.statistics.outcome_table import headline_metrics, stored_suite
 from ganbench.table import format_value
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
     from ganbench.registry.registry import Registry
 
 SHEET_TRIALS = 24
 """Trials on one sheet, at most; of more trials, this many are chosen evenly over the ranks."""
 
-POINTS = 500
-"""Points of each trial in a scatter plot, and of the data behind them, at most."""
-
 TRIAL_IMAGES = 100
 """Images on the sheet of one trial."""
 
+PAIRED_QUANTILES = (0.0, 0.5, 1.0)
+"""The quantiles of the paired difference at which architectures are shown with the methods side by side."""
+
+PAIRED_SIDES = (6, 5, 4, 3, 2)
+"""Images on each side of a method's square: the first that fits in PAIRED_BYTES. Of points, POINTS / 36 for each."""
+
+PAIRED_BYTES = 60_000
+"""Bytes of a sheet with the methods side by side, so that a page can hold many; with the fewest samples maybe more."""
+
+PAIRED_METHODS = 11
+"""Methods side by side, at most: with the real data two rows of six panels."""
+
 
 @dataclass(frozen=True)
-class TrialSamples:
-    """A model's samples and reference samples of the data, both [n, *shape]; or the reason why there are none."""
+class Cell:
+    """One architecture and seed on a dataset; `trials` has each method's key, colour and name with its final score."""
 
-    samples: NDArray[np.float32] | None
-    reference: NDArray[np.float32] | None
-    reason: str = ""
-
-
-class SampleSource:
-    """The samples of the models in a results folder; each model is rebuilt when its samples are first needed."""
-
-    def __init__(self, folder: Path, frames: Frames, plugins: Registry) -> None:
-        self.folder, self.frames, self.plugins = folder, frames, plugins
-        self.cache: dict[str, TrialSamples] = {}
-        self.missing = set(frames.trials.loc[frames.trials["status"] == "missing", "key"])
-
-    def load(self, key: str) -> TrialSamples:
-        """Return the samples of the trial with this full key; an error while rebuilding it becomes the reason."""
-        if key not in self.cache:
-            if key in self.missing:
-                return TrialSamples(None, None, "not trained yet")
-            try:
-                self.cache |= self.rebuild(key)
-            except UnknownOffer:  # no sheet would show anything: the command ends, and names the plugin
-                raise
-            except Exception as error:  # a third-party network may raise any error
-                reason = str(error) if isinstance(error, GanbenchError) else describe(error)
-                self.cache[key] = TrialSamples(None, None, reason)
-        return self.cache[key]
-
-    def rebuild(self, key: str) -> dict[str, TrialSamples]:
-        """Rebuild the batch in which a trial trained; return the samples of each member that left a generator."""
-        with Store(self.folder, readonly=True) as store:
-            size = store.detail(key)["batch_size"]
-            with naming_plugins(self.folder):
-                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
-        training = rebuilt.training
-        samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
-        reference = training.source.reference(POINTS).float().cpu().numpy()
-        return {
-            member: TrialSamples(member_samples, reference)
-            for (member, file), member_samples in zip(rebuilt.files.items(), samples, strict=True)
-            if file
-        }
-
-    def count_scored_samples(self, key: str, default: int) -> int:
-        """Return the number of samples a trial was scored on; their latents are one draw, so the first depend on it."""
-        scores = self.frames.scores
-        counts = scores.loc[scores["key"] == key, "samples"]
-        return int(counts.max()) if len(counts) else default
+    title: str
+    trials: tuple[tuple[str, str, str], ...]
 
 
 def list_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
@@ -119,6 +81,102 @@ def trial_sheet(folder: Path, frames: Frames, plugins: Registry, key: str) -> Pi
     title = f"{detail['method']} on {detail['dataset']}, {detail['architecture']}, seed {detail['seed']}"
     source = SampleSource(folder, frames, plugins)
     return f"trial-{full_key[:12]}-samples.png", partial(draw_trial, source, full_key, title)
+
+
+def paired_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[tuple[str, str, bytes]]:
+    """Return sheets with the methods side by side: each its title, a text that says what it shows, and its PNG.
+
+    A sheet shows one architecture: the real data, then each method's model, all with the same seed. So their initial
+    weights and latents are the same where their sizes are. Each dataset has three sheets at most, at PAIRED_QUANTILES
+    of the paired difference of the headline metric between the first two methods that a success rule compares, or
+    between the first two of the suite: the best for one, the median, and the best for the other. Where the suite has
+    one architecture, they differ in the seed. A trial without samples shows its reason.
+    """
+    source = SampleSource(folder, frames, plugins)
+    return [(cell.title, describe_cell(source, cell), draw_cell(source, cell)) for cell in list_cells(frames)]
+
+
+def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
+    """Return the sheets of `paired_sheets` as files."""
+    source, cells = SampleSource(folder, frames, plugins), list_cells(frames)
+    names = file_names([f"{cell.title.partition(':')[0]} side by side" for cell in cells])
+    return [(f"{name}.png", partial(draw_cell, source, cell)) for name, cell in zip(names, cells, strict=True)]
+
+
+def list_cells(frames: Frames) -> list[Cell]:
+    """Return the cells (dataset, architecture, seed) that are shown with the methods side by side."""
+    suite, cells = stored_suite(frames), list[Cell]()
+    for name, trials in frames.trials.groupby("dataset", sort=False):
+        dataset, methods = str(name), list(trials["method"].unique())
+        compared = [
+            pair for rule in (suite.success if suite else ()) if rule.dataset == dataset for pair in rule.compare
+        ]
+        one, *others = compared[0] if compared else methods[:2]
+        ranks = rank_scores(frames, dataset, headline_metrics(suite).get(dataset, ""), set(trials["key"]))
+        table = trials.assign(rank=trials["key"].map({key: rank for key, (rank, _) in ranks.items()}))
+        shown = list(dict.fromkeys([one, *others, *methods]))[:PAIRED_METHODS]
+        more = f" ({len(shown)} of {len(methods)} methods)" if len(shown) < len(methods) else ""
+        for label, (architecture, seed) in choose_cells(table, one, *others):
+            rows = trials[(trials["architecture"] == architecture) & (trials["seed"] == seed)]
+            rows = rows[rows["method"].isin(shown)]
+            named = []
+            for key, method, status in zip(rows["key"], rows["method"], rows["status"], strict=True):
+                note = ranks.get(key, (0.0, ""))[1] or status.replace("-", " ")
+                named.append((str(key), COLOURS[methods.index(method) % len(COLOURS)], f"{method}\n{note}"))
+            cells.append(Cell(f"{dataset}, {label}: {architecture}, seed {seed}{more}", tuple(named)))
+    return cells
+
+
+def choose_cells(trials: pd.DataFrame, one: str, other: str = "") -> list[tuple[str, tuple[str, int]]]:
+    """Return what is shown of a dataset: a label, and the architecture and seed that it stands for.
+
+    `trials` has the columns architecture, seed, method and `rank`, which is low for a good score, inf for none and NaN
+    for a trial that was not scored. Of each architecture, the seed with the median difference is chosen; of a single
+    architecture, every seed is a candidate. Where no two trials can be compared, the first trial's cell is returned.
+    """
+    ranks = trials.pivot_table("rank", ["architecture", "seed"], "method", sort=False, dropna=False, observed=True)
+    ranks = ranks.reindex(columns=[one, other] if other else [one])
+    differences = (ranks[one] - ranks[other] if other else ranks[one]).dropna().sort_values(kind="stable")
+    if differences.empty:
+        first = trials.iloc[0]
+        return [("not compared", (str(first["architecture"]), int(first["seed"])))]
+    if trials["architecture"].nunique() > 1:
+        middle = differences.groupby("architecture", sort=False).cumcount(ascending=True)
+        sizes = differences.groupby("architecture", sort=False).transform("size")
+        differences = differences[middle == (sizes - 1) // 2]
+    last = len(differences) - 1
+    ends = (f"{one} against {other}", f"{other} against {one}") if other else (one, one)
+    names = {0: f"the best for {ends[0]}", last: f"the {'best' if other else 'worst'} for {ends[1]}"}
+    places = dict.fromkeys(round(quantile * last) for quantile in PAIRED_QUANTILES)
+    cells: list[tuple[str, int]] = list(differences.index)
+    return [(names.get(place, "the median") if last else "the only one", cells[place]) for place in places]
+
+
+def describe_cell(source: SampleSource, cell: Cell) -> str:
+    """Return what a sheet of a cell shows, in words, for whoever cannot see it."""
+    parts = [", ".join((*name.split("\n"), source.load(key).reason)).rstrip(", ") for key, _, name in cell.trials]
+    return f"Samples side by side on {cell.title}. Panels: the real data; {'; '.join(parts)}."
+
+
+def draw_cell(source: SampleSource, cell: Cell) -> bytes:
+    """Return the sheet of a cell as PNG: a panel of real data, and one for each method."""
+    strips = []
+    for key, colour, name in cell.trials:
+        trial = source.load(key)
+        strips.append(Strip(name, trial.samples, trial.reference, trial.reason, colour))
+    data = next((strip.reference for strip in strips if strip.reference is not None), None)
+    strips.insert(0, Strip("the real data\n", data, data, "unknown: no model could be rebuilt", INK))
+    width = -(-len(strips) // -(-len(strips) // 6))
+    height = 0.5 + (6.4 / width + 0.3) * -(-len(strips) // width)
+    for side in PAIRED_SIDES:
+        if data is not None and data.ndim == 4:
+            draw = partial(draw_grids, strips, cell.title, width, side)
+        else:
+            draw = partial(draw_points, strips, cell.title, width, POINTS * side**2 // PAIRED_SIDES[0] ** 2)
+        content = render_png(draw, height=height)
+        if len(content) <= PAIRED_BYTES:
+            break
+    return content
 
 
 def rank_trials(frames: Frames, trials: pd.DataFrame) -> list[tuple[str, str]]:

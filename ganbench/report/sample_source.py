@@ -1,0 +1,78 @@
+"""The samples of stored models: each model is rebuilt from its generator, in the batch in which it trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganbench.errors import GanbenchError, UnknownOffer, describe
+from ganbench.results.frames import Frames
+from ganbench.results.store import Store
+from ganbench.runner.rebuild import rebuild_batch
+from ganbench.runner.used_plugins import naming_plugins
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ganbench.registry.registry import Registry
+
+POINTS = 500
+"""Points of each trial in a scatter plot, and of the data behind them, at most."""
+
+NO_NUMBERS = "diverged: none of its samples is a finite number"
+
+
+@dataclass(frozen=True)
+class TrialSamples:
+    """A model's samples and reference samples of the data, both [n, *shape]; or the reason why there are none."""
+
+    samples: NDArray[np.float32] | None
+    reference: NDArray[np.float32] | None
+    reason: str = ""
+
+
+class SampleSource:
+    """The samples of the models in a results folder; each model is rebuilt when its samples are first needed."""
+
+    def __init__(self, folder: Path, frames: Frames, plugins: Registry) -> None:
+        self.folder, self.frames, self.plugins = folder, frames, plugins
+        self.cache: dict[str, TrialSamples] = {}
+        self.missing = set(frames.trials.loc[frames.trials["status"] == "missing", "key"])
+
+    def load(self, key: str) -> TrialSamples:
+        """Return the samples of the trial with this full key; an error while rebuilding it becomes the reason."""
+        if key not in self.cache:
+            if key in self.missing:
+                return TrialSamples(None, None, "not trained yet")
+            try:
+                self.cache |= self.rebuild(key)
+            except UnknownOffer:  # no sheet would show anything: the command ends, and names the plugin
+                raise
+            except Exception as error:  # a third-party network may raise any error
+                reason = str(error) if isinstance(error, GanbenchError) else describe(error)
+                self.cache[key] = TrialSamples(None, None, reason)
+        return self.cache[key]
+
+    def rebuild(self, key: str) -> dict[str, TrialSamples]:
+        """Rebuild the batch in which a trial trained; return the samples of each member that left a generator."""
+        with Store(self.folder, readonly=True) as store:
+            size = store.detail(key)["batch_size"]
+            with naming_plugins(self.folder):
+                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size))
+        training = rebuilt.training
+        samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
+        reference = training.source.reference(POINTS).float().cpu().numpy()
+        return {
+            member: TrialSamples(drawn, reference) if np.isfinite(drawn).any() else TrialSamples(None, None, NO_NUMBERS)
+            for (member, file), drawn in zip(rebuilt.files.items(), samples, strict=True)
+            if file
+        }
+
+    def count_scored_samples(self, key: str, default: int) -> int:
+        """Return the number of samples a trial was scored on; their latents are one draw, so the first depend on it."""
+        scores = self.frames.scores
+        counts = scores.loc[scores["key"] == key, "samples"]
+        return int(counts.max()) if len(counts) else default
