@@ -19,10 +19,11 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
 
     `metrics` maps the name of a value to the metric that measures it; `snapshots` is the number of snapshots per trial.
     The message begins with `place`. Errors are: an unknown value; a threshold for a value without a better direction;
-    thresholds in an order against that direction; a condition that contradicts itself or a threshold; and a condition
-    on a value that is not measured at the best snapshot.
+    thresholds in an order against that direction; a condition that contradicts itself or a threshold; a condition on a
+    value that is not measured at the best snapshot; and more last snapshots than there are, or than are measured.
     """
     directions = {name: metric.values[name] for name, metric in metrics.items()}
+    late = {name for name, metric in metrics.items() if metric.final}
     if rule.metric is not None:
         check_thresholds(rule, rule.metric, directions, place)
     if rule.condition is not None:
@@ -34,7 +35,8 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
         check_contradiction(rule, directions, place)
         if rule.at == "best":
             chooser = rule.metric or next((name for name in names if values[name] != "neutral"), None)
-            check_choice(chooser, names, {name for name, metric in metrics.items() if metric.final}, snapshots, place)
+            check_choice(chooser, names, late, snapshots, place)
+    check_sustained(rule, late, snapshots, place)
 
 
 def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, Direction], place: str) -> None:
@@ -91,11 +93,35 @@ def check_choice(chooser: str | None, names: tuple[str, ...], late: set[str], sn
         )
 
 
+def check_sustained(rule: SuccessTable, late: set[str], snapshots: int, place: str) -> None:
+    """Raise GanbenchError if the rule asks for more last snapshots than a trial has, or than its values have.
+
+    `late` are the values that are measured at the end only.
+    """
+    if rule.sustained > snapshots:
+        raise GanbenchError(
+            f"{place}: sustained = {rule.sustained}, but the suite evaluates each trial at {snapshots} snapshot"
+            f"{'s' * (snapshots != 1)}. Use at most {snapshots}, or raise snapshots in [budget]."
+        )
+    names = conditions.parse(rule.condition).names if rule.condition is not None else ()
+    late_name = next((name for name in (rule.metric, *names) if name in late), None)
+    if rule.sustained > 1 and late_name is not None:
+        raise GanbenchError(
+            f"{place}: sustained = {rule.sustained}, but {late_name!r} is measured at the end only. "
+            "Use a value that is measured at every snapshot, or leave sustained out."
+        )
+
+
 def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> str:
     """Return a rule at its primary threshold in words, as in `FID < 40 and recall > 0.5`."""
     sides = {"lower": "<", "higher": ">", "neutral": "?"}
     threshold = f"{rule.metric} {sides[directions[rule.metric]]} {rule.primary:g}" if rule.metric else ""
-    return metric_title(" and ".join(part for part in (threshold, rule.condition) if part))
+    return metric_title(" and ".join(part for part in (threshold, rule.condition) if part)) + describe_sustained(rule)
+
+
+def describe_sustained(rule: SuccessRule) -> str:
+    """Return " at each of the last 3 evaluations" for a rule that must be met at each of these; "" for the last one alone."""
+    return f" at each of the last {rule.sustained} evaluations" if rule.sustained > 1 else ""
 
 
 def beyond(values: Any, threshold: float, direction: str) -> Any:
@@ -124,11 +150,13 @@ def succeeds(record: Record, rule: SuccessRule, directions: Mapping[str, Directi
     names = (rule.metric,) if rule.metric else conditions.parse(rule.condition or "").names
     chooser = next((name for name in names if directions.get(name, "neutral") != "neutral"), "")
     series = [score for score in record.scores if score.name == chooser and not score.fresh]
-    step, fresh = record.trial.budget.generator_steps, False
+    places = [(record.trial.budget.generator_steps, False)]
     if rule.at == "best" and len(series) > 1:
         finite = [score for score in series if isfinite(score.value)]
         pick = max if directions[chooser] == "higher" else min
-        step, fresh = (pick(finite, key=lambda score: score.value).step if finite else -1), True
-    values = {score.name: score.value for score in record.scores if (score.step, score.fresh) == (step, fresh)}
+        places = [(pick(finite, key=lambda score: score.value).step if finite else -1, True)]
+    elif rule.sustained > 1:
+        places = [(step, False) for step in record.trial.budget.snapshots[-rule.sustained :]]
     direction = directions.get(rule.metric or "", "neutral")
-    return record.status == "completed" and meets(rule, values, rule.primary, direction)
+    values = [{score.name: score.value for score in record.scores if (score.step, score.fresh) == at} for at in places]
+    return record.status == "completed" and all(meets(rule, each, rule.primary, direction) for each in values)

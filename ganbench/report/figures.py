@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganbench.api.metrics import metric_title
+from ganbench.evaluation.success import describe_sustained
 from ganbench.report.output import file_names, make_folder
 from ganbench.report.shown import limit_values
 from ganbench.report.style import FAINT, INK, PALE, fit_text, line_style, render_png
@@ -98,7 +99,8 @@ def draw_curve(rule: SuccessRule, curve: pd.DataFrame, baselines: pd.DataFrame, 
     axes.set_ylim(0, 1)
     axes.set_ylabel("share of trials that succeed")
     axes.set_xlabel(
-        f"threshold of {rule.at} {fit_text(metric_title(str(rule.metric)))} ({direction} is better){beyond}"
+        f"threshold of {rule.at} {fit_text(metric_title(str(rule.metric)))} ({direction} is better)"
+        f"{describe_sustained(rule)}{beyond}"
     )
     condition = f", where {fit_text(metric_title(rule.condition))}" if rule.condition else ""
     axes.set_title(f"Success rates on {fit_text(rule.dataset)}{condition}, with 95% bands over all thresholds")

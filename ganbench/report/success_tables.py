@@ -9,7 +9,7 @@ import pandas as pd
 
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
-from ganbench.evaluation import trivial_thresholds
+from ganbench.evaluation import success, trivial_thresholds
 from ganbench.report.notes import pair_note, size_note, stale_note
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.statistics.paired_tests import holm
@@ -124,20 +124,21 @@ def with_thresholds(rule: SuccessRule, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_criterion(rule: SuccessRule, scores: pd.DataFrame) -> str:
-    """Return the rule in words, as in "final FID below threshold and recall > 0.5"."""
+    """Return the rule in words, as in "final FID below threshold and recall > 0.5"; also if it must be sustained."""
     direction = scores["direction"].iloc[0] if len(scores) else "neutral"
     side = {"lower": "below", "higher": "above", "neutral": "beyond"}[str(direction)]
     threshold = f"{rule.metric} {side} threshold" if rule.metric is not None else ""
-    return metric_title(f"{rule.at} {' and '.join(part for part in (threshold, rule.condition) if part)}")
+    criterion = metric_title(" and ".join(part for part in (threshold, rule.condition) if part))
+    return f"{criterion}{success.describe_sustained(rule)}" if rule.sustained > 1 else f"{rule.at} {criterion}"
 
 
 def rule_notes(rule: SuccessRule, scores: pd.DataFrame, measurement: str | None) -> tuple[str, ...]:
     """Return the notes that define a success and name the measurement."""
     beyond = ["this score lies strictly beyond the threshold"] * bool(rule.thresholds)
     meets = ["the condition holds at the same snapshot"] * bool(rule.condition)
-    success = " and ".join(["it completes with a finite score", *beyond, *meets])
+    parts = " and ".join(["it completes with a finite score", *beyond, *meets])
     measured = "This metric was not measured." if measurement is None else f"Measurement {measurement[:8]}."
-    return (f"A trial succeeds if {success}.", stale_note(scores) + measured)
+    return (f"A trial succeeds if {parts}{success.describe_sustained(rule)}.", stale_note(scores) + measured)
 
 
 def trivial_notes(frames: Frames, rule: SuccessRule) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Select, func, select
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED, Calibration
 from ganbench.escaping import html_table
+from ganbench.results.contents import Contents, make_contents, make_rules
 from ganbench.results.history import Run, read_runs
 from ganbench.results.schema import (
     BATCHES,
@@ -41,7 +43,10 @@ TRIAL_COLUMNS = (
 MOST_POINTS = 100_000
 """Steps at which a signal is stored, at most: hundreds of times as many as a training records."""
 
-FRAMES = "Frames: .trials, .scores, .signals, .calibration; tables: ganbench.report.make_tables."
+FRAMES = (
+    "Frames: .trials, .scores, .signals, .calibration, .architectures, .methods, .rules; "
+    "tables: ganbench.report.make_tables."
+)
 CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
 
 
@@ -69,6 +74,8 @@ class Frames:
     baselines by the newest run's protocols, the real data (not `trivial`) first.
     `suite` is the text of the newest run's suite, `runs` the runs of the folder (`ganbench.results.history`), the
     oldest first.
+    `read_contents` returns what the trials consist of (`ganbench.results.contents`); it is called when `architectures`
+    or `methods` is first asked for, because that reads the folder again.
     """
 
     trials: pd.DataFrame
@@ -77,6 +84,35 @@ class Frames:
     suite: str = ""
     calibration: pd.DataFrame = field(default_factory=empty_calibration)
     runs: tuple[Run, ...] = ()
+    read_contents: Callable[[], Contents] = make_contents
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The frames `architectures` and `methods`, read from the folder when they are first asked for."""
+        return self.read_contents()
+
+    @property
+    def architectures(self) -> pd.DataFrame:
+        """A row per dataset and architecture: both as in `trials`, space, words, and a column for each factor.
+
+        `words` describe the architecture, as in "G 4x64 tanh, D 2x128 relu". The factors are those of its spec, and the
+        options of its space that were given; nested ones are named `generator.depth`, and lists are JSON text.
+        """
+        return self.contents.architectures
+
+    @property
+    def methods(self) -> pd.DataFrame:
+        """A row per method: its name as in `trials`, and a column for each part of its recipe and each option of one.
+
+        Columns are named `loss`, `critic_optimizer.lr`, `gradient-penalty.weight`. A cell is empty where the method has
+        no such part, where the option has its offer's default, or where it is not the same on every architecture.
+        """
+        return self.contents.methods
+
+    @cached_property
+    def rules(self) -> pd.DataFrame:
+        """A row per [[success]] table of the suite, in its order, with a column for each key; lists are JSON text."""
+        return make_rules(self.suite)
 
     @cached_property
     def series(self) -> pd.DataFrame:

@@ -17,7 +17,9 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import integrity, recovery
+from ganbench.results.contents import Contents, read_contents
 from ganbench.results.database import connect, create_tables, execute, transaction
 from ganbench.results.details import read_detail
 from ganbench.results.files import (
@@ -232,10 +235,16 @@ class Store:
             raise GanbenchError(f"{path}: missing or not the file that was stored. Train the trial again.")
         return content
 
+    def contents(self, *, everything: bool = False) -> Contents:
+        """Return what the newest plan's trials consist of; with `everything`, all recorded trials too."""
+        with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
+            return read_contents(connection, everything=everything)
+
     def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
         """Return the results as pandas frames: the newest plan's trials; with `everything`, all recorded trials too."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
             frames = build_frames(connection, everything=everything, signals=signals)
+        frames = replace(frames, read_contents=partial(read_trial_contents, self.folder, everything))
         integrity.refuse_odd_cells(frames, self.file)
         return frames
 
@@ -262,6 +271,12 @@ def read(path: str | Path, *, everything: bool = False, signals: bool = True) ->
         raise GanbenchError(f"{folder}: a file, not a results folder. Name the folder, or the {DATABASE} in it.")
     with Store(folder.parent if folder.is_file() else folder, readonly=True) as store:
         return store.frames(everything=everything, signals=signals)
+
+
+def read_trial_contents(folder: Path, everything: bool) -> Contents:
+    """Return what the trials of a results folder consist of, without writing a byte."""
+    with Store(folder, readonly=True) as store:
+        return store.contents(everything=everything)
 
 
 def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:

@@ -7,7 +7,9 @@ from .outcome_table import trial_outcomes
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
-from .success_rates import median_differences, rate_table, success_curve, success_table
+from .success_rates import median_differences, paired_points, rate_table, success_curve, success_table, sustained_rates
+from .survival import survival_curve, survival_table
+from .trajectories import trajectory_quartiles
 from .variance import share_within
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "median_differences",
     "median_interval",
     "paired_difference",
+    "paired_points",
     "quantile",
     "rate_table",
     "seed_share_table",
@@ -33,6 +36,10 @@ __all__ = [
     "success_curve",
     "success_table",
     "summary_table",
+    "survival_curve",
+    "survival_table",
+    "sustained_rates",
+    "trajectory_quartiles",
     "trial_outcomes",
     "trial_scores",
     "wilson",

@@ -14,6 +14,7 @@ from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.success import beyond
 from ganbench.statistics.outcome_table import trial_outcomes
+from ganbench.statistics.units import find_units
 from ganbench.suite import conditions
 from ganbench.suite.success import At, SuccessRule
 
@@ -39,6 +40,7 @@ def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
     diverged: non-finite or exploded (`trial_outcomes`).
     scored: the trial completed with a finite final value.
     undefined: the trial completed without one.
+    held: the final value; `rule_scores` replaces it by the worst of the last values where success must be sustained.
     holds: True; `rule_scores` replaces it by the truth of a condition.
     unit: the architecture; if the dataset's trials have only one, the seed.
 
@@ -66,13 +68,13 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
     table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
     completed = table["status"].isin(TRAINED) & ~table["diverged"]
     scored = completed & np.isfinite(table["final"])
-    one_architecture = trials["architecture"].nunique() <= 1
     return table.assign(
         scored=scored,
         undefined=completed & ~scored,
         final=table["final"].where(scored, WORST[direction]),
+        held=table["final"].where(scored, WORST[direction]),
         best=table["best"].where(scored & np.isfinite(table["best"]), WORST[direction]),
-        unit=table["seed"].astype("str") if one_architecture else table["architecture"],
+        unit=find_units(trials),
     )
 
 
@@ -134,26 +136,69 @@ def read_values(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFr
     return places.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
 
 
-def rule_scores(frames: Frames, rule: SuccessRule, measurement: str | None = None) -> pd.DataFrame:
-    """Return `trial_scores` by a rule's metric, with `holds`: whether the rule's condition is true at that snapshot.
+def rule_scores(
+    frames: Frames,
+    rule: SuccessRule,
+    measurement: str | None = None,
+    *,
+    at: At | None = None,
+    sustained: int | None = None,
+) -> pd.DataFrame:
+    """Return `trial_scores` by a rule's metric, with what the rule asks for beyond the final or best value.
+
+    `holds`: whether the rule's condition is true at that snapshot, or at each of the last ones if success must be
+    sustained; `held`: the worst value at these. `at` and `sustained` replace those of the rule.
 
     If the rule is a condition alone, the first of its values with a better direction replaces the metric. `measurement`
     is that of the metric. For every other value of the condition it is the measurement that all trials have; of several
     such, the one with the most scores. Raise GanbenchError if some trials have one measurement, and others another.
     """
-    scores = trial_scores(frames, rule.dataset, headline(frames, rule), measurement)
-    if rule.condition is None:
+    chooser, at, sustained = headline(frames, rule), at or rule.at, sustained or rule.sustained
+    scores = trial_scores(frames, rule.dataset, chooser, measurement)
+    if rule.condition is None and sustained == 1:
         return scores
     counted = scores.loc[scores["final_step"] != NEVER, "key"]
-    numbers = frames.numbers(scores["key"])
+    numbers, places = frames.numbers(scores["key"]), [scores]
+    if sustained > 1:
+        rows = select_measurement(frames, counted, rule.dataset, chooser, measurement)
+        last_steps, held = last_points(rows, numbers, sustained, scores["direction"])
+        scores = scores.assign(held=np.where(scores["scored"], held, scores["final"]))
+        places = [scores.assign(final_step=steps) for steps in last_steps]
+    if rule.condition is None:
+        return scores
     condition = conditions.parse(rule.condition)
-    values: dict[str, NDArray[np.float64]] = {}
+    holds = np.ones(len(scores), bool)
+    values: list[dict[str, NDArray[np.float64]]] = [{} for _ in places]
     for name in condition.names:
-        declared = measurement if name == headline(frames, rule) else None
+        declared = measurement if name == chooser else None
         value_measurement = declared or shared_measurement(split_by_measurement(frames, name, counted), len(counted))
         rows = select_measurement(frames, counted, rule.dataset, name, value_measurement)
-        values[name] = read_values(rows, numbers, scores, rule.at)
-    return scores.assign(holds=condition.holds(values))
+        for place, values_there in zip(places, values, strict=True):
+            values_there[name] = read_values(rows, numbers, place, at)
+    for values_there in values:
+        holds &= condition.holds(values_there)
+    return scores.assign(holds=holds)
+
+
+def last_points(
+    rows: pd.DataFrame, numbers: NDArray[np.intp], count: int, directions: pd.Series[str]
+) -> tuple[list[NDArray[np.int64]], NDArray[np.float64]]:
+    """Return the steps of each trial's last `count` points of a series, and the worst value at these [n].
+
+    `rows` are the value's scores, `numbers` [n] the trials' numbers. A trial with fewer points has `NEVER` for a step,
+    and its worst value is the worst possible, as if one of the values is not finite.
+    """
+    direction = str(directions.iloc[0]) if len(directions) else "neutral"
+    series = rows[~rows["fresh"]].sort_values("step", kind="stable", ascending=False)
+    series = series.assign(rank=series.groupby("number").cumcount())
+    steps, worst = [], np.full(len(numbers), -np.inf)
+    sign = -1.0 if direction == "higher" else 1.0
+    for rank in range(count):
+        point = series[series["rank"] == rank].set_index("number").reindex(numbers)
+        steps.append(point["step"].fillna(NEVER).to_numpy(np.int64))
+        values = sign * point["value"].to_numpy(float)
+        worst = np.maximum(worst, np.where(np.isfinite(values), values, np.inf))
+    return steps, np.full(len(numbers), np.nan) if direction == "neutral" else sign * worst
 
 
 def shared_measurement(groups: Mapping[str, pd.DataFrame], trials: int) -> str | None:
@@ -188,6 +233,11 @@ def list_thresholds(rule: SuccessRule) -> tuple[float | None, ...]:
     return rule.thresholds or (None,)
 
 
+def compared_values(scores: pd.DataFrame, at: At) -> NDArray[np.float64]:
+    """Return the values [n] that a rule compares with its thresholds; `scores` are the rows [n] of `rule_scores`."""
+    return scores["best" if at == "best" else "held"].to_numpy(float)
+
+
 def successes(scores: pd.DataFrame, at: At, threshold: float | None) -> NDArray[np.bool_]:
     """Return which trials [n] succeed: scored, strictly beyond the threshold (if any), and with a true condition.
 
@@ -199,7 +249,7 @@ def successes(scores: pd.DataFrame, at: At, threshold: float | None) -> NDArray[
     if (scores["direction"] == "neutral").any() and scores["scored"].any():
         raise GanbenchError("success needs a metric with a direction, 'higher' or 'lower'; this one is neutral.")
     direction = scores["direction"].iloc[0] if len(scores) else "neutral"
-    return eligible & np.asarray(beyond(scores[at].to_numpy(float), threshold, direction), bool)
+    return eligible & np.asarray(beyond(compared_values(scores, at), threshold, direction), bool)
 
 
 def measurements(frames: Frames, rule: SuccessRule) -> list[str | None]:

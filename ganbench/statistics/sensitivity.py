@@ -16,7 +16,7 @@ import pandas as pd
 
 from ganbench.api.metrics import Direction
 from ganbench.api.records import TRAINED
-from ganbench.statistics.final_scores import NEVER, headline, rule_scores, successes
+from ganbench.statistics.final_scores import NEVER, compared_values, headline, rule_scores, successes
 from ganbench.statistics.success_rates import contingency, pair_trials
 from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.success import At, SuccessRule
@@ -57,6 +57,7 @@ class Reading:
     primary: float | None
     condition: str | None = None
     at: At = "final"
+    sustained: int = 1
     share: float = np.nan
     target_share: float = np.nan
     compare: tuple[tuple[str, str], ...] = ()
@@ -196,7 +197,8 @@ def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
     updates = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     diverged_later = trials["diverged_at"] > last * updates.fillna(1.0)
     until = last.set_axis(trials["key"]).groupby(level=0).max()
-    scores, signals = (rows[rows["step"] <= rows["key"].map(until)] for rows in (frames.scores, frames.signals))
+    kept = (rows[rows["step"] <= rows["key"].map(until).astype("float64")] for rows in (frames.scores, frames.signals))
+    scores, signals = kept  # of no rows, the mapped keys would be texts still
     # The best snapshot of the shorter run may have no fresh samples; then the score of the series counts.
     candidates = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
     fresh = pd.concat(candidates).drop_duplicates(["key", "name", "measurement", "step"])
@@ -230,6 +232,7 @@ def list_readings(
         direction=directions[0] if directions else "neutral",
         condition=rule.condition,
         at=rule.at,
+        sustained=rule.sustained,
         primary=rule.primary,
     )
     yield primary
@@ -267,7 +270,7 @@ def choose_threshold(frames: Frames, reading: Reading, share: float) -> Reading:
     """
     scores = rule_scores(frames, reading, reading.measurement)
     sign = -1 if reading.direction == "higher" else 1
-    ordered = np.sort(sign * scores[reading.at].to_numpy("float64"))  # the best first, those without a score last (inf)
+    ordered = np.sort(sign * compared_values(scores, reading.at))  # the best first, those without a score last (inf)
     ends = np.append(ordered, np.inf)
     counts = [k for k in range(len(ordered) + 1) if k == 0 or (np.isfinite(ends[k - 1]) and ends[k - 1] < ends[k])]
     if not len(ordered) or np.isnan(share):

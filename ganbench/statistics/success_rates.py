@@ -5,6 +5,7 @@ These functions take tidy frames and return tidy frames. The unit is the archite
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ganbench.errors import unknown_name
-from ganbench.statistics.final_scores import list_thresholds, rule_scores, successes
+from ganbench.statistics.final_scores import (
+    compared_values,
+    headline,
+    list_thresholds,
+    rule_scores,
+    select_measurement,
+    successes,
+)
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
@@ -90,6 +98,27 @@ def pair_trials(scores: pd.DataFrame, frames: Frames, pair: tuple[str, str]) -> 
     return a, b
 
 
+def paired_points(
+    frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None = None
+) -> pd.DataFrame:
+    """Return the final values of two methods on every pair of equal architecture and seed, a row per pair.
+
+    Columns: architecture, seed, key_a, key_b, final_a, final_b (the worst possible value without a finite score),
+    status_a, status_b: "scored" with a finite score, else "diverged", "undefined", "failed" or "timed-out". The values
+    are those of the rule's metric. Trials without a partner are left out (`pair_trials`). Raise GanbenchError for an
+    unknown method.
+    """
+    a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
+    columns: dict[str, Any] = {}
+    for name in ("key", "final"):
+        columns |= {f"{name}_a": a[name].to_numpy(), f"{name}_b": b[name].to_numpy()}
+    for side, trials in (("a", a), ("b", b)):
+        status = trials["status"].mask(trials["diverged"], "diverged")
+        status = status.mask(trials["scored"], "scored").mask(trials["undefined"], "undefined")
+        columns[f"status_{side}"] = status.to_numpy()
+    return a.index.to_frame(index=False).assign(**columns)
+
+
 def success_table(
     frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None = None
 ) -> pd.DataFrame:
@@ -138,6 +167,32 @@ def rate_table(frames: Frames, rule: SuccessRule, measurement: str | None = None
     return pd.DataFrame(rows)
 
 
+def sustained_rates(
+    frames: Frames, rule: SuccessRule, measurement: str | None = None, last: Sequence[int] = (1, 2, 3, 5)
+) -> pd.DataFrame:
+    """Return every method's success rate at the primary threshold by best, by final, and sustained over the last m.
+
+    Columns: method, sustained, successes, n, units, rate with its 95% interval rate_low, rate_high (`rate_table`).
+    `sustained` is 0 for the best score (reached at some snapshot, on fresh samples), 1 for the final one, and m if the
+    rule must be met at each of the last m evaluation points (reached and held). Numbers in `last` above those at which
+    any trial was evaluated are left out; a trial with fewer points never succeeds.
+    """
+    counted = rule_scores(frames, rule, measurement)
+    rows = select_measurement(frames, counted["key"], rule.dataset, headline(frames, rule), measurement)
+    most = rows[~rows["fresh"]].groupby("number").size().max() if len(rows) else 1
+    table: list[dict[str, Any]] = []
+    for count in (0, *(m for m in last if m <= most)):
+        at: At = "final" if count else "best"
+        scores = rule_scores(frames, rule, measurement, at=at, sustained=max(1, count))
+        for method, group in scores.groupby("method", sort=False):
+            outcomes = successes(group, at, rule.primary)
+            counts = {"successes": int(outcomes.sum()), "n": len(group), "units": group["unit"].nunique()}
+            rates = rate_with_interval(outcomes, group["unit"])
+            table.append({"method": method, "sustained": count, **counts, **rates})
+    columns = ["method", "sustained", "successes", "n", "units", "rate", "rate_low", "rate_high"]
+    return pd.DataFrame(table, columns=columns)
+
+
 def band_ends(rate: float, half_width: float) -> dict[str, float]:
     """Return the ends of a band around a rate, cut to 0 and 1."""
     low, high = np.maximum(0.0, rate - half_width), np.minimum(1.0, rate + half_width)
@@ -148,7 +203,7 @@ def comparable_values(scores: pd.DataFrame, at: At) -> NDArray[np.float64]:
     """Return the values [n] to compare with thresholds: the worst possible for trials that fail at every threshold."""
     eligible = (scores["scored"] & scores["holds"]).to_numpy(bool)
     worst = np.where(scores["direction"] == "higher", -np.inf, np.inf)
-    return np.where(eligible, scores[at].to_numpy(float), worst)
+    return np.where(eligible, compared_values(scores, at), worst)
 
 
 def success_curve(

@@ -34,6 +34,8 @@ class SuccessRule(Protocol):
     @property
     def at(self) -> At: ...
     @property
+    def sustained(self) -> int: ...
+    @property
     def thresholds(self) -> tuple[float, ...]: ...
     @property
     def primary(self) -> float | None: ...
@@ -54,6 +56,9 @@ class SuccessTable(Table):
     metric: Name | None = Field(default=None, description='The name of a metric\'s value, such as "fid".')
     at: At = Field(
         default="final", description="The snapshot that decides: the last one, or the one with the best value."
+    )
+    sustained: Annotated[int, Field(strict=True, ge=1, le=10**6)] = Field(
+        default=1, description="The number of last snapshots at each of which the rule must be met, with at = final."
     )
     thresholds: Annotated[tuple[Number, ...], NotEmpty] = Field(
         default=(), description="The thresholds in the order of rising difficulty, as in [90, 60, 40]."
@@ -105,6 +110,9 @@ class SuccessTable(Table):
                 f"it is not one of the thresholds. Choose one of {shorten(list(self.thresholds))}, or add it to them."
             )
             yield Complaint(("primary",), self.primary, reason)
+        if self.sustained > 1 and self.at != "final":
+            reason = 'it counts the last snapshots, so it needs at = "final". Write that, or leave one of the two out.'
+            yield Complaint(("sustained",), self.sustained, reason)
         steps = [later - earlier for earlier, later in pairwise(self.thresholds)]
         if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
             reason = "they must all rise or all fall. Write them in the order of rising difficulty."

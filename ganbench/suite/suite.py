@@ -205,12 +205,16 @@ def _find_repeated(suite: Suite) -> Iterator[Complaint]:
         ("dataset", "label", [table.title for table in suite.dataset]),
         ("seeds", "", suite.seed_list),
         ("measurement", "metrics", [metric.model_dump() for metric in suite.measurement.metrics or ()]),
-        ("success", "dataset", [(rule.dataset, rule.at, rule.metric, rule.condition) for rule in suite.success]),
+        (
+            "success",
+            "dataset",
+            [(rule.dataset, rule.at, rule.metric, rule.condition, rule.sustained) for rule in suite.success],
+        ),
     ]
     reasons = {
         "dataset": "it appears twice; give each a label of its own.",
         "method": "it appears twice; give each a name of its own.",
-        "success": "it appears twice with the same metric, condition and `at`; leave one out.",
+        "success": "it appears twice with the same metric, condition, `at` and `sustained`; leave one out.",
     }
     for key, inner, values in lists:
         seen: set[Any] = set()
