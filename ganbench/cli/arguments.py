@@ -71,6 +71,16 @@ Format = Annotated[
         metavar="NAME", help="How to write the tables: md, csv, json, latex, ...", autocompletion=complete_formats
     ),
 ]
+FormatOrSummary = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="How to write the tables: md, csv, json, latex, ... (default: a summary on a terminal, else md).",
+        autocompletion=complete_formats,
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="On a terminal, too, print every table; then the whole verdict.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 OutOfFigures = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder (default: RESULTS/figures).")

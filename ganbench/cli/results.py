@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganbench.cli.arguments import Format, Out, Plugins, Results, renamed, results_folder
+from ganbench.cli.arguments import Format, FormatOrSummary, Full, Out, Plugins, Results, renamed, results_folder
 from ganbench.cli.printing import print_paths
+from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def table(
     results: Results,
-    format: Format = "md",
+    format: FormatOrSummary = None,
+    full: Full = False,
     all: Annotated[bool, typer.Option("--all", help="Also trials that the newest plan no longer has.")] = False,
     out: Out = None,
     plugin: Plugins = None,
@@ -31,11 +33,18 @@ def table(
     ] = False,
     robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
 ) -> None:
-    """Print the tables of a results folder, or write them to files."""
+    """Print the tables of a results folder, or write them to files.
+
+    On a terminal: the verdict in words, the few tables that one reads, and what to do next.
+    """
     from ganbench.report import choose_writer, write_tables
 
-    writer = choose_writer(format, plugin or ())
-    tables = build_tables(read_planned(results, everything=all), results, sensitivity)
+    writer = choose_writer(format or "md", plugin or ())
+    frames = read_planned(results, everything=all)
+    if wants_summary(format) and out is None and not sensitivity:
+        print_summary(frames, results, restore_suite(results, frames), full=full)
+        return
+    tables = build_tables(frames, results, sensitivity)
     if out is None:
         typer.echo(writer.page(tables), nl=False)
     else:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganbench.api.records import UNTRAINED
-from ganbench.cli.arguments import Device, Format, OutOfRun, Plugins, Results, ResultsOf, SuiteName
+from ganbench.cli.arguments import Device, FormatOrSummary, Full, OutOfRun, Plugins, Results, ResultsOf, SuiteName
 from ganbench.cli.printing import progress_bar
-from ganbench.cli.results import build_tables
+from ganbench.cli.results import build_tables, restore_suite
+from ganbench.cli.summary import print_summary, wants_summary
 from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
@@ -47,10 +48,11 @@ def run(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --fresh puts sound results aside.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, after the tables.")] = False,
-    format: Format = "md",
+    format: FormatOrSummary = None,
+    full: Full = False,
     out: OutOfRun = None,
 ) -> None:
-    """Train what is missing of a suite, then print its tables."""
+    """Train what is missing of a suite, then print its tables; on a terminal, the verdict and a summary."""
     from ganbench.report import choose_writer
     from ganbench.results.store import read
     from ganbench.runner.driver import read_suite, results_folder
@@ -70,14 +72,17 @@ def run(
         fresh=fresh,
         yes=yes,
     )
-    asked_suite, writer = read_suite(suite), choose_writer(format, plugin or ())
+    asked_suite, writer = read_suite(suite), choose_writer(format or "md", plugin or ())
     folder = results_folder(asked_suite, settings)
     if fresh and not yes:
         settings = replace(settings, yes=confirm(folder))
     workers = train_with_display(asked_suite, settings, timer)
     timer.enter("tables")
     frames = read(folder)
-    typer.echo(writer.page(build_tables(frames, folder)), nl=False)
+    if wants_summary(format):
+        print_summary(frames, folder, restore_suite(folder, frames), full=full)
+    else:
+        typer.echo(writer.page(build_tables(frames, folder)), nl=False)
     for line in timer.lines(workers) if profile else ():
         typer.echo(line, err=True)
     if bad := int(frames.trials["status"].isin(UNTRAINED).sum()):

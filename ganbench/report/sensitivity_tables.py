@@ -11,6 +11,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.errors import GanbenchError
 from ganbench.report.notes import pair_note, size_note
 from ganbench.report.shown import limit_values
+from ganbench.statistics.comparisons import compared_pairs
 from ganbench.statistics.final_scores import measurements
 from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
 from ganbench.suite.success import SuccessRule
@@ -30,19 +31,19 @@ def make_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> lis
     """Return a table for each comparison; raise GanbenchError if the suite compares no methods."""
     tables = list(rule_sensitivity_tables(limit_values(frames, rules)[0], rules))
     if not tables:
-        raise GanbenchError('no success rule compares methods. Add compare = [["A", "B"]] to one and run the suite.')
+        raise GanbenchError(
+            "no success rule compares methods. Add a table [[success]], or a second method, and run the suite."
+        )
     return tables
 
 
 def rule_sensitivity_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
     """Yield a table for each comparison of each rule, with every other reading of the results."""
     for rule in rules:
-        present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
         for measurement in measurements(frames, rule):
-            for pair in rule.compare:
-                if present.issuperset(pair):
-                    readings = sensitivity_table(frames, rule, pair, measurement, rules, cross=True)
-                    yield comparison_table(frames, rule, pair, readings)
+            for pair in compared_pairs(frames, rule):
+                readings = sensitivity_table(frames, rule, pair, measurement, rules, cross=True)
+                yield comparison_table(frames, rule, pair, readings)
 
 
 def comparison_table(frames: Frames, rule: SuccessRule, pair: tuple[str, str], readings: pd.DataFrame) -> Table:

@@ -11,9 +11,9 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import success, trivial_thresholds
 from ganbench.report.notes import pair_note, size_note, stale_note
+from ganbench.statistics.comparisons import compare_successes
 from ganbench.statistics.final_scores import measurements, rule_scores
-from ganbench.statistics.paired_tests import holm
-from ganbench.statistics.success_rates import rate_table, success_table
+from ganbench.statistics.success_rates import rate_table
 from ganbench.suite.success import SuccessRule
 from ganbench.table import Table
 
@@ -28,18 +28,12 @@ BAND = (
 
 def success_tables(frames: Frames, rules: Sequence[SuccessRule]) -> Iterator[Table]:
     """Yield the success rates of each rule, then all comparisons; their p-values are one family for Holm's method."""
-    readings = [(rule, measurement) for rule in rules for measurement in measurements(frames, rule)]
-    comparisons: list[tuple[SuccessRule, str | None, tuple[str, str], pd.DataFrame]] = []
-    for rule, measurement in readings:
-        present = set(frames.trials.loc[frames.trials["dataset"] == rule.dataset, "method"])
-        for pair in rule.compare:
-            if present.issuperset(pair):
-                comparisons.append((rule, measurement, pair, success_table(frames, rule, pair, measurement)))
-    p_values = [float(frame.loc[frame["primary"], "p"].iloc[0]) for *_, frame in comparisons]
-    for rule, measurement in readings:
-        yield from rate_tables(frames, rule, measurement)
-    for (rule, measurement, pair, frame), p, adjusted in zip(comparisons, p_values, holm(p_values), strict=True):
-        yield comparison_table(frames, rule, measurement, pair, with_p_values(frame, p, adjusted), len(comparisons))
+    for rule in rules:
+        for measurement in measurements(frames, rule):
+            yield from rate_tables(frames, rule, measurement)
+    for each in compare_successes(frames, rules):
+        frame = with_p_values(each.table, each.p, each.p_holm)
+        yield comparison_table(frames, each.rule, each.measurement, each.pair, frame, each.family)
 
 
 def with_p_values(frame: pd.DataFrame, p: float, adjusted: float) -> pd.DataFrame:

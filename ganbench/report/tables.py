@@ -10,7 +10,13 @@ import pandas as pd
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
 from ganbench.report.notes import size_note
-from ganbench.report.paired_tables import COST_HEADINGS, paired_score_tables, seed_share_tables, success_cost_tables
+from ganbench.report.paired_tables import (
+    COST_HEADINGS,
+    paired_score_tables,
+    seed_share_tables,
+    success_cost_tables,
+    tested_score_tables,
+)
 from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
@@ -34,7 +40,7 @@ def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> li
         outcome_counts_table(frames, hidden),
         *success_tables(frames, success_rules),
         *score_tables(frames),
-        *paired_score_tables(frames, success_rules),
+        *(paired_score_tables(frames, success_rules) if success_rules else tested_score_tables(frames)),
         *seed_share_tables(frames),
         costs_table(frames),
         *success_cost_tables(frames, success_rules),

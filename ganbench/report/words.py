@@ -10,6 +10,9 @@ from ganbench.statistics.intervals import Interval
 DIGITS = 3
 """The significant digits of a score."""
 
+MOST_NAMED = 8
+"""The most items, such as methods, that a sentence lists."""
+
 SMALLEST_P = 1e-4
 """A p-value below this is said to be below it."""
 
@@ -50,3 +53,9 @@ def plural(count: int, noun: str) -> str:
 def join_words(words: Sequence[str]) -> str:
     """Return a list in words, as in "a, b and c"."""
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
+
+
+def shorten_list(words: Sequence[str]) -> list[str]:
+    """Return the first words of a list, and how many more there are."""
+    more = len(words) - MOST_NAMED
+    return [*words[:MOST_NAMED], *[f"{more} more"] * (more > 0)]

@@ -1,10 +1,13 @@
 from .bootstrap import bootstrap_median
+from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
 from .costs import cost_table, success_cost_table
+from .equivalence import equivalence_interval, is_within
 from .final_scores import trial_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import count_failures, count_outcomes
 from .outcome_table import trial_outcomes
 from .paired_tests import holm, mcnemar_exact, sign_flip_exact
+from .score_bounds import ReferenceScores, reference_scores
 from .score_summary import seed_share_table, summary_table
 from .sensitivity import sensitivity_table
 from .success_rates import median_differences, paired_points, rate_table, success_curve, success_table, sustained_rates
@@ -13,14 +16,21 @@ from .trajectories import trajectory_quartiles
 from .variance import share_within
 
 __all__ = [
+    "Comparison",
     "Interval",
+    "ReferenceScores",
     "bootstrap_median",
+    "compare_scores",
+    "compare_successes",
+    "compared_pairs",
     "cost_table",
     "count_failures",
     "count_outcomes",
     "curve_half_width",
     "effective_size",
+    "equivalence_interval",
     "holm",
+    "is_within",
     "mcnemar_exact",
     "median_differences",
     "median_interval",
@@ -28,6 +38,7 @@ __all__ = [
     "paired_points",
     "quantile",
     "rate_table",
+    "reference_scores",
     "seed_share_table",
     "sensitivity_table",
     "share_within",

@@ -30,6 +30,7 @@ class ScoreRule:
     primary: float | None = None
     condition: str | None = None
     compare: tuple[tuple[str, str], ...] = ()
+    sustained: int = 1
     smallest_effect: float | None = None
 
 
@@ -50,6 +51,11 @@ class Comparison:
     equivalence: Interval = NO_INTERVAL
     p_holm: float = float("nan")
     family: int = 1
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p-value that the exact test can have with so many units; 2 without any."""
+        return float(2.0 ** (1 - self.primary["units"]))
 
     @property
     def primary(self) -> pd.Series[float]:
@@ -88,7 +94,8 @@ def compare_successes(frames: Frames, rules: Sequence[SuccessRule]) -> list[Comp
 def compare_equivalence(frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None) -> Interval:
     """Return the 90% interval of the difference of two methods' success rates at the primary threshold."""
     a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
-    return equivalence_interval(*(successes(side, rule.at, rule.primary) for side in (a, b)), a["unit"])
+    success_a, success_b = (successes(side, rule.at, rule.primary) for side in (a, b))
+    return equivalence_interval(success_a, success_b, a["unit"])
 
 
 def compare_scores(frames: Frames) -> list[Comparison]:

@@ -61,6 +61,7 @@ class Reading:
     share: float = np.nan
     target_share: float = np.nan
     compare: tuple[tuple[str, str], ...] = ()
+    smallest_effect: float | None = None
 
     @property
     def thresholds(self) -> tuple[float, ...]:

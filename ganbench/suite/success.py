@@ -43,6 +43,8 @@ class SuccessRule(Protocol):
     def condition(self) -> str | None: ...
     @property
     def compare(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def smallest_effect(self) -> float | None: ...
 
 
 def _normalise_condition(text: str) -> str:
@@ -69,7 +71,11 @@ class SuccessTable(Table):
         description='Must be true, in addition to a threshold or alone, as in "modes >= 8 and high-quality > 0.8".',
     )
     compare: tuple[tuple[Name, Name], ...] = Field(
-        default=(), description='Pairs of methods to compare, as in [["a", "b"]].'
+        default=(),
+        description='Pairs of methods to compare, as in [["a", "b"]]. Default: the first method with every other.',
+    )
+    smallest_effect: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="The smallest difference of success rates that matters to you, such as 0.1."
     )
     allow_trivial: bool = Field(
         default=False, strict=True, description="Run the suite even if an untrained baseline passes a threshold."

@@ -26,6 +26,7 @@ class Success:
     condition: str | None = None
     compare: tuple[tuple[str, str], ...] = (("a", "b"),)
     sustained: int = 1
+    smallest_effect: float | None = None
 
 
 SGD = Part("sgd")

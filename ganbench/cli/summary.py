@@ -1,0 +1,60 @@
+"""What a person at a terminal sees of results: the verdict, the few tables that one reads, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ganbench.api.records import UNTRAINED
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
+    from ganbench.suite.suite import Suite
+
+
+def wants_summary(format: str | None) -> bool:
+    """Return whether results are shown as a summary: no format was asked for, and a person reads the output."""
+    return format is None and sys.stdout.isatty()
+
+
+def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = False) -> None:
+    """Print the verdict, the summary tables, where the results lie and what to do next.
+
+    With `full`, every table comes first, as Markdown, and the verdict speaks of every comparison.
+    """
+    from rich.console import Console
+
+    from ganbench.report import make_tables, render
+    from ganbench.report.terminal import print_summaries, print_verdicts, write_text
+
+    console = Console()
+    if full:
+        typer.echo(render(make_tables(frames, suite.success), "md"))
+    print_verdicts(console, frames, suite.success, suite.question, full=full)
+    if not full:
+        print_summaries(console, frames, suite.success)
+    console.print(write_text(f"{len(frames.trials)} trials, in {results}"), soft_wrap=True)
+    for line in list_next_steps(frames, results, full=full, rules=bool(suite.success)):
+        console.print(write_text(f"  {line}", "dim"), soft_wrap=True)
+
+
+def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -> Iterator[str]:
+    """Yield what can be done next with these results, each with its command; `rules`: the suite has success rules."""
+    folder = shlex.quote(str(results))
+    status = frames.trials["status"]
+    failed = ",".join(name for name in UNTRAINED if (status == name).any())
+    steps = {
+        "train what is missing": f"run SUITE --results {folder}" if (status == "missing").any() else "",
+        "train again what failed": f"run SUITE --results {folder} --retry {failed}" if failed else "",
+        "every table": "" if full else f"table {folder} --full",
+        "other readings": f"table {folder} --sensitivity" if rules else "",
+        "one page to send": f"report {folder}",
+        "pictures": f"figures {folder}" if rules else "",
+    }
+    width = max(len(purpose) for purpose, command in steps.items() if command)
+    yield from (f"{purpose:{width}}  ganbench {command}" for purpose, command in steps.items() if command)
