@@ -112,8 +112,9 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
 def pack_chart(chart: Chart) -> dict[str, Any]:
     """Return a chart as the script reads it."""
     packed = {name: pack_frame(frame) for name, frame in chart.frames.items()}
-    more = {"courses": chart.courses} if chart.courses is not None else {}
-    return {"spec": chart.spec, "frames": packed, "alt": chart.alt, **more}
+    more: dict[str, Any] = {"courses": chart.courses} if chart.courses is not None else {}
+    more |= {"recount": chart.recount} if chart.recount else {}
+    return {"spec": chart.spec, "frames": packed, **more}
 
 
 def pack_factors(source: Source) -> dict[str, Any]:

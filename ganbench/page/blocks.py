@@ -24,7 +24,8 @@ class Chart:
     """A chart: a Vega-Lite `spec` whose named data are `frames`; `alt` says in words what it shows.
 
     A frame with a column `t` has a row per trial: it follows all choices of a reader. One with a column `method`
-    follows the choice of methods. `methods`: those of the legend, by place. `courses`: draw the courses of trials.
+    follows the choice of methods. `methods`: those of the legend, by place. `courses`: what the chart of courses can
+    draw. `recount`: the direction of the scores whose rates are counted again for the architectures that are chosen.
     """
 
     title: str
@@ -34,12 +35,19 @@ class Chart:
     notes: Sequence[str] = ()
     methods: Sequence[int] = ()
     courses: Mapping[str, Any] | None = None
+    recount: str = ""
     kind: str = field(default="chart", init=False)
 
     @property
-    def follows_levels(self) -> bool:
-        """Whether the chart shows trials, and so can show those of some architectures alone."""
-        return self.courses is None and any("t" in frame for frame in self.frames.values())
+    def of_levels(self) -> str:
+        """What the chart shows where a reader chooses some architectures; nothing where it shows these alone."""
+        if self.recount:
+            return "Of the chosen architectures alone, counted here; the bands are of all architectures and left out."
+        if self.courses is not None:
+            return "Single trials are those of the chosen architectures; quartiles are of all."
+        if any("t" in frame for frame in self.frames.values()):
+            return ""
+        return "This chart shows all architectures together."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,10 +120,16 @@ def fold_table(table: Table, *, folded: bool = True) -> PageTable:
     return PageTable(
         title=table.title,
         head=[table.heading(column) for column in table.columns],
-        rows=[[escape_unprintable(cell) for cell in row] for row in shown.cells(format_value)],
+        rows=[[escape_unprintable(cell) for cell in row] for row in shown.cells(show_value)],
         notes=[*table.notes, *more],
         folded=folded,
     )
+
+
+def show_value(value: Any) -> str:
+    """Return a value as text: as every table does, but a number of more than seven digits by powers of ten."""
+    text = format_value(value)
+    return f"{float(value):.3g}" if len(text) > 7 and text.isdigit() and not isinstance(value, str) else text
 
 
 def table_start(table: Table) -> Table:

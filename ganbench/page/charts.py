@@ -82,7 +82,7 @@ def vertical(name: str, dash: Sequence[int], field: str, title: str) -> Any:
     """Return vertical lines at the values of a frame."""
     return (
         alt.Chart(alt.NamedData(name))
-        .mark_rule(color=FAINT, strokeDash=list(dash), strokeWidth=1.3)
+        .mark_rule(color=FAINT, strokeDash=list(dash), strokeWidth=1.3, opacity=0.7)
         .encode(x="value:Q", tooltip=[alt.Tooltip(f"{field}:N"), alt.Tooltip("value:Q", title=title, format=".4~g")])
     )
 
