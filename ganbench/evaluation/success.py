@@ -120,7 +120,7 @@ def describe_rule(rule: SuccessTable, directions: Mapping[str, Direction]) -> st
 
 
 def describe_sustained(rule: SuccessRule) -> str:
-    """Return " at each of the last 3 evaluations" for a rule that must be met at each of these; "" for the last one alone."""
+    """Return " at each of the last 3 evaluations" for a rule that must be met at these, "" for the last one alone."""
     return f" at each of the last {rule.sustained} evaluations" if rule.sustained > 1 else ""
 
 

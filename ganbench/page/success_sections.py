@@ -27,54 +27,6 @@ CURVE_POINTS = 200
 """Points of one curve on the page, at most."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """A success rule with one way of measuring, and every trial's score by it."""
-
-    rule: SuccessRule
-    measurement: str | None
-    scores: pd.DataFrame
-    metric: str
-
-    @property
-    def direction(self) -> str:
-        """Whether "lower" or "higher" scores are better, or "neutral"."""
-        return str(self.scores["direction"].iloc[0])
-
-    @property
-    def axis(self) -> str:
-        """The title of an axis of these scores."""
-        better = "" if self.direction == "neutral" else f" ({self.direction} is better)"
-        return f"{self.rule.at} {self.metric}{better}"
-
-    @property
-    def title(self) -> str:
-        """The dataset and the criterion in words."""
-        return show_text(f"{self.rule.dataset}: {describe_criterion(self.rule, self.scores)}")
-
-
-def list_readings(source: Source) -> Iterator[Reading]:
-    """Yield each success rule with each measurement of its metric that has scores."""
-    for rule in source.rules:
-        for measurement in measurements(source.shown, rule):
-            scores = rule_scores(source.shown, rule, measurement)
-            if len(scores):
-                yield Reading(rule, measurement, scores, show_text(metric_title(headline(source.shown, rule))))
-
-
-def place_methods(source: Source, names: pd.Series[str]) -> list[int]:
-    """Return the places of the methods in a column, each once, in the order of the suite."""
-    return sorted({source.methods[name] for name in names.unique()})
-
-
-def list_pairs(source: Source, rule: SuccessRule) -> list[tuple[str, str]]:
-    """Return the pairs of methods that a rule compares; without any, its first method with each of a few others."""
-    present = set(source.frames.trials.loc[source.frames.trials["dataset"] == rule.dataset, "method"])
-    declared = [pair for pair in rule.compare if present.issuperset(pair)]
-    others = [name for name in source.methods if name in present]
-    return declared or [(others[0], other) for other in others[1:4]]
-
-
 def curve_section(source: Source, palette: Palette) -> Section:
     """Return the section of success rates over all thresholds."""
     blocks: list[Block] = []
@@ -120,13 +72,22 @@ def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart:
             "curve": points[["method", "threshold", "rate", "low", "high"]],
             "marks": marks[marks["name"] == "primary threshold"],
             "baselines": baselines,
+            "values": recounted_values(source, reading),
         },
+        recount=reading.direction,
         notes=[
             "The band holds the whole line with 95% confidence. Dashed: the primary threshold, the one tested.",
             *notes,
         ],
         methods=place_methods(source, curve["method"]),
     )
+
+
+def recounted_values(source: Source, reading: Reading) -> pd.DataFrame:
+    """Return what decides the success of each trial on the page: t, v (NaN where it fails at every threshold)."""
+    values = comparable_values(reading.scores, reading.rule.at)
+    rows = pd.DataFrame({"t": number_trials(source, reading.scores["key"]), "v": values})
+    return rows[rows["t"] >= 0]
 
 
 def mark_baselines(source: Source, reading: Reading, span: tuple[float, float]) -> tuple[pd.DataFrame, list[str]]:
@@ -217,17 +178,8 @@ def final_best_chart(source: Source, palette: Palette, reading: Reading) -> Char
         return None
     shown = scores[both]
     rows = pd.DataFrame({"t": number_trials(source, shown["key"]), "best": shown["best"], "final": shown["final"]})
-    ends = pd.DataFrame(
-        {
-            name: [
-                f(shown["final"].min(), shown["best"].min())
-                if f is min
-                else f(shown["final"].max(), shown["best"].max())
-                for f in (min, max)
-            ]
-            for name in ("best", "final")
-        }
-    )
+    known = shown[["final", "best"]].to_numpy(float)
+    ends = pd.DataFrame({name: [known.min(), known.max()] for name in ("best", "final")})
     worse = "above" if reading.direction == "lower" else "below"
     return Chart(
         title=f"{show_text(reading.rule.dataset)}: final against best {reading.metric}",
@@ -239,59 +191,3 @@ def final_best_chart(source: Source, palette: Palette, reading: Reading) -> Char
     )
 
 
-def pairs_section(source: Source, palette: Palette) -> Section:
-    """Return the section of paired scatters, one for each pair of methods that the suite compares."""
-    blocks: list[Block] = []
-    for reading in list_readings(source):
-        if reading.direction != "neutral":
-            for pair in list_pairs(source, reading.rule):
-                if chart := pair_chart(source, palette, reading, pair):
-                    blocks.append(chart)
-    return Section(
-        name="pairs",
-        title="Pair by pair",
-        how="Each point is one architecture and seed trained by both methods; on the dashed line both score the same, "
-        "and the colour is that of the better one.",
-        blocks=blocks,
-    )
-
-
-def pair_chart(source: Source, palette: Palette, reading: Reading, pair: tuple[str, str]) -> Chart | None:
-    """Return the scatter of A's scores against B's; None without a pair that has a score."""
-    at, (name_a, name_b) = reading.rule.at, (show_text(name) for name in pair)
-    a, b = pair_trials(reading.scores, source.shown, pair)
-    values = {side: rows[at].to_numpy(float) for side, rows in (("a", a), ("b", b))}
-    edge = charts.find_edge([*values["a"], *values["b"]], reading.direction)
-    if edge is None:
-        return None
-    finite = {side: np.isfinite(column) for side, column in values.items()}
-    with np.errstate(invalid="ignore"):
-        gap = np.where(values["a"] == values["b"], 0.0, values["a"] - values["b"])
-    gap = gap if reading.direction == "higher" else -gap
-    rows = pd.DataFrame(
-        {
-            "t": number_trials(source, a["key"]).to_numpy(),
-            "u": number_trials(source, b["key"]).to_numpy(),
-            **{side: np.where(finite[side], values[side], edge) for side in "ab"},
-            **{f"score_{side}": values[side] for side in "ab"},
-            "better": np.select([gap > 0, gap < 0], ["a", "b"], "equal"),
-            "none": ~(finite["a"] & finite["b"]),
-        }
-    )
-    wins = {name: int((rows["better"] == side).sum()) for side, name in (("a", name_a), ("b", name_b))}
-    ends = [min(*values["a"][finite["a"]], *values["b"][finite["b"]], edge)] if False else None
-    known = np.concatenate([values["a"][finite["a"]], values["b"][finite["b"]], [edge]])
-    ends = [known.min(), known.max()]
-    counted = ", ".join(f"{name} better in {count}" for name, count in wins.items())
-    colours = tuple(palette.colours[source.methods[name]] for name in pair)
-    crosses = int(rows["none"].sum())
-    notes = [f"{counted} of {len(rows)} pairs."]
-    notes += [f"Crosses: {crosses} pairs in which a trial has no score, drawn at the worst end."] if crosses else []
-    return Chart(
-        title=f"{show_text(reading.rule.dataset)}: {name_a} against {name_b}, {reading.axis}",
-        alt=f"A scatter of {len(rows)} pairs, {name_a} against {name_b}: {counted}.",
-        spec=charts.pairs_spec(known, f"{name_a} (A)", f"{name_b} (B)", (colours[0], colours[1])),
-        frames={"rows": rows[rows["t"] >= 0], "diagonal": pd.DataFrame({"a": ends, "b": ends})},
-        notes=notes,
-        methods=sorted(source.methods[name] for name in pair),
-    )

@@ -44,6 +44,7 @@ ARCHITECTURE = ("dataset", "architecture", "space", "words")
 RULE_DEFAULTS: Mapping[str, Any] = {
     **dict.fromkeys(("dataset", "metric"), None),
     "at": "final",
+    "sustained": 1,
     "thresholds": [],
     **dict.fromkeys(("primary", "condition"), None),
     "compare": [],

@@ -2,6 +2,7 @@ from .bootstrap import bootstrap_median
 from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
 from .costs import cost_table, success_cost_table
 from .equivalence import equivalence_interval, is_within
+from .factors import factor_odds, factor_rates
 from .final_scores import trial_scores
 from .intervals import Interval, curve_half_width, effective_size, median_interval, paired_difference, quantile, wilson
 from .outcome_counts import count_failures, count_outcomes
@@ -29,6 +30,8 @@ __all__ = [
     "curve_half_width",
     "effective_size",
     "equivalence_interval",
+    "factor_odds",
+    "factor_rates",
     "holm",
     "is_within",
     "mcnemar_exact",
