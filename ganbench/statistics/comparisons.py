@@ -118,10 +118,13 @@ def compare_scores(frames: Frames) -> list[Comparison]:
 
 
 def list_score_rules(frames: Frames) -> Iterator[tuple[ScoreRule, str]]:
-    """Yield each value with a better direction and each of its measurements, dataset by dataset."""
+    """Yield each value with a better direction and each of its measurements, dataset by dataset, by name.
+
+    So the first of a dataset is the value that its outcomes are computed from (docs/outcomes.md).
+    """
     for dataset in frames.trials["dataset"].drop_duplicates():
         keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
-        for name in dict.fromkeys(name for name, _ in frames.measured):
+        for name in sorted({name for name, _ in frames.measured}):
             for measurement in directed_measurements(frames, name, keys):
                 yield ScoreRule(dataset=str(dataset), metric=name), measurement
 
