@@ -14,12 +14,14 @@ from markupsafe import Markup
 
 from ganbench.page.blocks import Chart, Section
 from ganbench.page.courses import courses_section
+from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
 from ganbench.page.packing import pack_frame, show_text
+from ganbench.page.pair_section import pairs_section
 from ganbench.page.palette import Palette
 from ganbench.page.security import embed_json, seal_script, write_policy
 from ganbench.page.source import Source, read_source
-from ganbench.page.success_sections import curve_section, pairs_section, scores_section
+from ganbench.page.success_sections import curve_section, scores_section
 from ganbench.page.suite_sections import (
     costs_section,
     failures_section,
@@ -74,7 +76,8 @@ def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole
 def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     """Yield what makes each section of a suite, in the order of the page."""
     palette = Palette(source.methods)
-    charted = [curve_section, scores_section, survival_section, courses_section, pairs_section]
+    charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
+    charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
     yield partial(question_section, source)
     yield from (partial(make, source, palette) for make in charted)

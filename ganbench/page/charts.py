@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WIDE = 20.0
 """A positive scale is logarithmic where its ends differ by more than this factor."""
 
-LANE, TALL = 46, 300
+LANE, TALL = 36, 300
 """Pixels of the lane of one method, and of the height of other charts."""
 
 BEYOND = 0.09
@@ -30,7 +30,7 @@ FAINT = "#888888"
 """A grey that is seen on white and on black."""
 
 
-def finish(chart: Any, height: Any = TALL) -> dict[str, Any]:
+def finish(chart: Any, height: int = TALL) -> dict[str, Any]:
     """Return the spec of a chart that is as wide as its column, without a place of origin or a look of its own."""
     fitted = chart.properties(
         width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
@@ -107,8 +107,11 @@ def success_spec(palette: Palette, thresholds: Iterable[float], direction: str, 
     return finish(alt.layer(band, *marks, line))
 
 
-def scores_spec(palette: Palette, values: Iterable[float], axis: str) -> dict[str, Any]:
-    """Return the spec of every trial's score in the lane of its method. Frames: rows, summary, marks, baselines."""
+def scores_spec(palette: Palette, values: Iterable[float], axis: str, lanes: int) -> dict[str, Any]:
+    """Return the spec of every trial's score in the lane of its method. Frames: rows, summary, marks, baselines.
+
+    Heights are numbers, not steps of a lane: Vega-Lite warns of every step in a chart as wide as its column.
+    """
     lane = alt.Y("method:N", title=None, sort=palette.names, axis=alt.Axis(labelLimit=120))
     x = alt.X("value:Q", title=axis, scale=make_scale(values))
     points = (
@@ -132,7 +135,7 @@ def scores_spec(palette: Palette, values: Iterable[float], axis: str) -> dict[st
         x=alt.X("median:Q"), tooltip=["method:N", *(alt.Tooltip(f"{q}:Q", format=".4~g") for q in QUARTILES)]
     )
     marks = (vertical("marks", [5, 4], "name", "threshold"), vertical("baselines", [1, 0], "name", axis))
-    return finish(alt.layer(*marks, quartiles, median, points), {"step": LANE, "for": "position"})
+    return finish(alt.layer(*marks, quartiles, median, points), LANE * lanes + 10)
 
 
 QUARTILES = ("q25", "median", "q75")
@@ -211,30 +214,22 @@ def survival_spec(palette: Palette) -> dict[str, Any]:
     return finish(alt.layer(band, line), 240)
 
 
-def interval_spec(
-    palette: Palette, row: str, order: Sequence[str], axis: str, *, share: bool = True, log: bool = False
-) -> dict[str, Any]:
-    """Return the spec of numbers with intervals, a lane per value of the column `row`. Frame: rows (value, low, high).
+def interval_spec(palette: Palette, row: str, order: Sequence[str], methods: int) -> dict[str, Any]:
+    """Return the spec of success rates with intervals, a lane per value of the column `row`. Frame: rows.
 
-    `order` lists the lanes. `share`: the numbers are shares. `log`: they are ratios, with a line at 1.
+    `order` lists the lanes from above, `methods` is the number of methods in one of them.
     """
-    scale = alt.Scale(type="log") if log else alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
-    lane = alt.Y(f"{row}:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=150))
-    several = alt.YOffset("method:N", sort=palette.names)
-    base = alt.Chart(alt.NamedData("rows")).encode(y=lane, color=palette.colour())
-    base = base if row == "method" else base.encode(yOffset=several)
-    text = ".0%" if share else ".3~g"
-    shown = [alt.Tooltip("method:N"), *([] if row == "method" else [alt.Tooltip(f"{row}:N")]), "n:Q"]
-    shown += [alt.Tooltip(f"{name}:Q", format=text) for name in ("value", "low", "high")]
-    x = alt.X("value:Q", title=axis, scale=scale, axis=SHARE if share else alt.Axis())
+    base = alt.Chart(alt.NamedData("rows")).encode(
+        y=alt.Y(f"{row}:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=150)),
+        yOffset=alt.YOffset("method:N", sort=palette.names),
+        color=palette.colour(),
+    )
+    shown = [alt.Tooltip("method:N"), alt.Tooltip(f"{row}:N"), "successes:Q", "n:Q"]
+    shown += [alt.Tooltip(f"{name}:Q", format=".0%") for name in ("value", "low", "high")]
+    x = alt.X("value:Q", title="share of trials that succeed", scale=alt.Scale(domain=[0, 1]), axis=SHARE)
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q")
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(x=x, shape=palette.symbol(), tooltip=shown)
-    layers = [bars, points]
-    if log:
-        one = alt.Chart(alt.NamedData("one")).mark_rule(color=FAINT, strokeDash=[5, 4]).encode(x="value:Q")
-        layers.insert(0, one)
-    step = 30 if row == "method" else max(30, 14 * len(palette.names))
-    return finish(alt.layer(*layers), {"step": step, "for": "position"})
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, shape=palette.symbol(), tooltip=shown)
+    return finish(alt.layer(bars, points), len(order) * max(24, 12 * methods + 8))
 
 
 def courses_spec(palette: Palette) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from ganbench.statistics.trajectories import trajectory_quartiles
 MOST_SERIES, FEWEST_SERIES = 60, 4
 """Scores and signals with a course on the page, at most; single trials have at least so many of each dataset."""
 
-MOST_VALUES = 60_000
-"""Values of all courses of single trials on the page, at most; a course is thinned evenly to fit."""
+MOST_VALUES, MOST_QUARTILES = 40_000, 8_000
+"""Values of all courses of single trials, and steps of all quartiles, at most; each course is thinned evenly to fit."""
 
-MOST_POINTS, FEWEST_POINTS, QUARTILE_POINTS = 120, 12, 80
-"""Points of one trial's course, at most and at least, and of the quartiles of one method, at most."""
+MOST_POINTS, FEWEST_POINTS, DIGITS = 100, 12, 4
+"""Points of one course, at most and at least, and significant digits of its values."""
 
 FIRST_SIGNALS = ("loss.generator", "loss.critic", "gradient.generator", "weights.generator", "weights.critic")
 
@@ -50,21 +50,25 @@ class Series:
 def courses_section(source: Source, palette: Palette) -> Section:
     """Return the section of courses: one chart, whose series, axis and trials the reader chooses."""
     series = list(list_series(source))
-    tables = [(each, quartiles_of(source, each)) for each in series]
+    lines = sum(
+        source.shown.trials.loc[source.shown.trials["dataset"] == each.dataset, "method"].nunique() for each in series
+    )
+    points = int(np.clip(MOST_QUARTILES // max(1, lines), FEWEST_POINTS, MOST_POINTS))
+    tables = [(each, quartiles_of(source, each, points)) for each in series]
     tables = [(each, table) for each, table in tables if len(table)]
     blocks: list[Block] = [courses_chart(source, palette, tables)] if tables else []
     return Section(
         name="courses",
         title="Courses of the training",
-        how="The line is the median over a method's trials and the band spans their quartiles; choose a trial above, or "
-        "its point in any chart, to see its own course.",
+        how="The line is the median over a method's trials and the band spans their quartiles; choose a trial above, "
+        "or its point in any chart, to see its own course.",
         blocks=blocks,
     )
 
 
 def list_series(source: Source) -> Iterator[Series]:
     """Yield the scores that were measured more than once, the headline first, and the signals of each dataset."""
-    headlines, count = headline_metrics(source.suite), 0
+    headlines = headline_metrics(source.suite)
     share = max(FEWEST_SERIES, MOST_SERIES // max(1, len(source.datasets)))
     signals = source.shown.signals["name"].drop_duplicates().tolist()
     signals.sort(key=lambda name: (FIRST_SIGNALS.index(name) if name in FIRST_SIGNALS else len(FIRST_SIGNALS), name))
@@ -82,13 +86,12 @@ def list_series(source: Source) -> Iterator[Series]:
         found[1:1] = [Series(dataset, name, "signals") for name in signals[:2]]
         found += [Series(dataset, name, "signals") for name in signals[2:]]
         yield from found[:share]
-        count += 1
 
 
-def quartiles_of(source: Source, series: Series) -> pd.DataFrame:
-    """Return the quartiles of a series, thinned to `QUARTILE_POINTS` steps of each method."""
+def quartiles_of(source: Source, series: Series, points: int) -> pd.DataFrame:
+    """Return the quartiles of a series, thinned to so many steps of each method."""
     table = trajectory_quartiles(source.shown, series.dataset, series.name, series.kind, series.measurement)
-    parts = [rows.iloc[choose_evenly(len(rows), QUARTILE_POINTS)] for _, rows in table.groupby("method", sort=False)]
+    parts = [rows.iloc[choose_evenly(len(rows), points)] for _, rows in table.groupby("method", sort=False)]
     return pd.concat(parts, ignore_index=True) if parts else table
 
 
@@ -100,6 +103,7 @@ def courses_chart(source: Source, palette: Palette, tables: list[tuple[Series, p
         {
             "title": f"{show_text(series.dataset)}: {series.title}" if several else series.title,
             "log": is_wide(table),
+            "pace": pace_methods(table),
         }
         for series, table in tables
     ]
@@ -112,7 +116,7 @@ def courses_chart(source: Source, palette: Palette, tables: list[tuple[Series, p
         alt="The median and the quartiles of a score or a loss over the training, a line with a band for each method; "
         "single trials on demand.",
         spec=charts.courses_spec(palette),
-        frames={"quartiles": quartiles[["s", "method", "step", "seconds", "low", "median", "high", "n"]]},
+        frames={"quartiles": quartiles[["s", "method", "step", "low", "median", "high", "n"]]},
         notes=[*notes, *sampling_note(source)],
         methods=sorted({source.methods[name] for name in quartiles["method"].unique()}),
         courses={"series": named, "grids": grids, "curves": curves, "pace": paces(source)},
@@ -124,6 +128,13 @@ def is_wide(table: pd.DataFrame) -> bool:
     values = table[["low", "median", "high"]].to_numpy(float)
     values = values[np.isfinite(values)]
     return bool(len(values) and values.min() > 0 and values.max() / values.min() > charts.WIDE)
+
+
+def pace_methods(table: pd.DataFrame) -> dict[str, float | int | None]:
+    """Return the seconds of one generator step of each method, None where they are not known."""
+    last = table.groupby("method", sort=False).tail(1)
+    seconds = last["seconds"] / last["step"]
+    return {show_text(name): round_number(value) for name, value in zip(last["method"], seconds, strict=True)}
 
 
 def paces(source: Source) -> list[float | int | None]:
@@ -155,7 +166,7 @@ def single_courses(source: Source, series: list[Series]) -> tuple[list[list[int]
             if grid.tobytes() not in grids:
                 grids[grid.tobytes()] = len(steps_of)
                 steps_of.append(grid.tolist())
-            curves.append([number, place, grids[grid.tobytes()], [round_number(value) for value in values[at]]])
+            curves.append([number, place, grids[grid.tobytes()], [round_number(value, DIGITS) for value in values[at]]])
     return steps_of, curves, len(kept) == len(series)
 
 

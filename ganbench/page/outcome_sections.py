@@ -53,6 +53,7 @@ def samples_section(source: Source) -> Section:
     return Section(
         name="samples",
         title="Samples side by side",
-        how="Each picture shows one architecture: the real data, then what each method's model draws with the same seed.",
+        how="Each picture shows one architecture: the real data, then what each method's model draws with "
+        "the same seed.",
         blocks=blocks,
     )

@@ -23,12 +23,12 @@ def show_text(text: object) -> str:
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "\u2026"
 
 
-def round_number(value: Any) -> float | int | None:
-    """Return a number with five significant digits, a whole one as an integer; None for NaN and infinity."""
+def round_number(value: Any, digits: int = DIGITS) -> float | int | None:
+    """Return a number with so many significant digits, a whole one as an integer; None for NaN and infinity."""
     number = float(value)
     if not math.isfinite(number):
         return None
-    rounded = float(f"{number:.{DIGITS}g}")
+    rounded = float(f"{number:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
 
 

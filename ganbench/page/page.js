@@ -30,7 +30,8 @@
         background: "transparent", font,
         axis: {
           labelColor: faint, titleColor: ink, gridColor: grid, domainColor: line, tickColor: line, labelFontSize: 12,
-          titleFontSize: 12, titleFontWeight: "normal", labelOverlap: "greedy", labelFlush: true, titleLimit: 320,
+          titleFontSize: 12, titleFontWeight: "normal", labelOverlap: "greedy", labelSeparation: 12,
+          labelFlush: true, titleLimit: 320,
         },
         axisY: { titleLimit: 260 },
         view: { stroke: null },
@@ -157,13 +158,13 @@
       if (chart.courses) frames = this.course(id, chart, frames.get("quartiles"));
       const spec = JSON.parse(JSON.stringify(chart.spec).replaceAll('"#000000"', JSON.stringify(ink)));
       if (chart.courses) this.scaleCourse(id, chart, spec);
-      spec.datasets = Object.fromEntries(frames); // a scale of no data would warn
+      spec.datasets = Object.fromEntries([...frames].filter(([name]) => name !== "values")); // a scale of no data would warn
       const size = Math.max(0, ...[...frames.values()].map((rows) => rows.length));
       const { view } = await vegaEmbed(place, spec, {
         actions: false, config, logLevel: 1, renderer: size > MOST_SVG ? "canvas" : "svg", ast: false,
         loader: { load: () => Promise.reject(new Error("a page loads nothing")) },
       });
-      const follows = [...frames.values()].some((rows) => rows.some((row) => row.t !== undefined));
+      const follows = [...frames.values()].some((rows) => rows.some((row) => row.t !== undefined && row.v === undefined));
       if (follows) {
         place.classList.add("clickable");
         view.addEventListener("click", (_, item) => {
@@ -197,7 +198,7 @@
           rows.push({ ...this.trials[t], x, value });
         });
       });
-      const shown = quartiles.filter((row) => row.s === s).map((row) => ({ ...row, x: seconds ? row.seconds : row.step }));
+      const shown = quartiles.filter((row) => row.s === s).map((row) => ({ ...row, x: row.step * (seconds ? chart.courses.series[s].pace[row.method] : 1) }));
       return new Map([["quartiles", shown], ["single", rows]]);
     }
 
@@ -214,12 +215,30 @@
       const { view, frames, follows } = this.charts.get(id), chart = this.data.charts[id];
       const alone = chart.courses && this.choices(id)[2].value === "chosen";
       frames.forEach((rows, name) => {
+        if (name === "values") return; // these are counted, not drawn
+        if (name === "curve" && chart.recount && this.level !== null) {
+          rows = this.recount(rows, frames.get("values"), chart.recount);
+        }
         const whole = follows && this.level !== null && name === "summary"; // quartiles are of all architectures
         view.data(name, whole ? [] : rows.filter(
           (row) => this.keeps(row) && !(alone && name === "single" && row.t !== this.chosen)).map((row) => ({ ...row })));
       });
       if (follows || chart.courses) view.signal("chosen", this.chosen);
       view.runAsync();
+    }
+
+    recount(curve, values, direction) { // success rates of the chosen architectures alone, at the thresholds of the curve
+      const higher = direction === "higher", byMethod = new Map();
+      values.filter((row) => this.passes(row)).forEach(({ method, v }) => {
+        if (!byMethod.has(method)) byMethod.set(method, []);
+        byMethod.get(method).push(v);
+      });
+      return curve.filter((row) => byMethod.has(row.method)).map((row) => {
+        const scores = byMethod.get(row.method);
+        const count = scores.filter((v) => v !== null && (higher ? v > row.threshold : v < row.threshold)).length;
+        const rate = count / scores.length;
+        return { ...row, rate, low: rate, high: rate };
+      });
     }
 
     refresh() {

@@ -53,5 +53,3 @@ def list_readings(source: Source) -> Iterator[Reading]:
 def place_methods(source: Source, names: pd.Series[str]) -> list[int]:
     """Return the places of the methods in a column, each once, in the order of the suite."""
     return sorted({source.methods[name] for name in names.unique()})
-
-

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from ganbench.api.metrics import metric_title
 from ganbench.page import charts
 from ganbench.page.blocks import Block, Chart, Section, Words, fold_table
 from ganbench.page.packing import choose_evenly, show_text
 from ganbench.page.palette import Palette
+from ganbench.page.readings import Reading, list_readings, place_methods
 from ganbench.page.source import Source
 from ganbench.page.trials import number_trials, sampling_note
 from ganbench.report.figures import baseline_scores, spread_evenly
-from ganbench.report.success_tables import describe_criterion, success_tables
-from ganbench.statistics.final_scores import headline, measurements, rule_scores
+from ganbench.report.success_tables import success_tables
 from ganbench.statistics.intervals import quantile
-from ganbench.statistics.success_rates import pair_trials, success_curve
-from ganbench.suite.success import SuccessRule
+from ganbench.statistics.success_rates import comparable_values, success_curve
 from ganbench.table import format_value
 
 CURVE_POINTS = 200
@@ -159,7 +154,7 @@ def scores_chart(source: Source, palette: Palette, reading: Reading) -> Chart | 
     return Chart(
         title=f"{show_text(reading.rule.dataset)}: {reading.axis}",
         alt=f"The {reading.axis} of every trial, a lane for each method. Medians: {', '.join(medians[:8])}.",
-        spec=charts.scores_spec(palette, [*values[scored], edge], reading.axis),
+        spec=charts.scores_spec(palette, [*values[scored], edge], reading.axis, scores["method"].nunique()),
         frames={"rows": rows, "summary": summary, "marks": marks, "baselines": baselines},
         notes=notes,
         methods=place_methods(source, scores["method"]),
@@ -189,5 +184,3 @@ def final_best_chart(source: Source, palette: Palette, reading: Reading) -> Char
         notes=[f"A trial {worse} the dashed line ended worse than it once was. Best scores are of fresh samples."],
         methods=place_methods(source, shown["method"]),
     )
-
-
