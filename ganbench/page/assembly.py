@@ -80,6 +80,9 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
     yield partial(question_section, source)
+    if (source.frames.trials["status"] == "missing").all():
+        yield partial(protocol_section, source)
+        return
     yield from (partial(make, source, palette) for make in charted)
     yield from (partial(make, source) for make in plain)
 
