@@ -19,6 +19,10 @@
     });
   }
 
+  function fresh(row) { // a copy without the mark that Vega leaves on rows it knows (`...row` would copy that too)
+    return Object.fromEntries(Object.entries(row));
+  }
+
   function look() { // the colours of charts, from those of the page
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
@@ -158,20 +162,22 @@
       if (chart.courses) frames = this.course(id, chart, frames.get("quartiles"));
       const spec = JSON.parse(JSON.stringify(chart.spec).replaceAll('"#000000"', JSON.stringify(ink)));
       if (chart.courses) this.scaleCourse(id, chart, spec);
-      spec.datasets = Object.fromEntries([...frames].filter(([name]) => name !== "values")); // a scale of no data would warn
+      const drawn = [...frames].filter(([name]) => name !== "values");
+      spec.datasets = Object.fromEntries(drawn.map(([name, rows]) => [name, rows.map(fresh)])); // a scale of no data would warn
       const size = Math.max(0, ...[...frames.values()].map((rows) => rows.length));
       const { view } = await vegaEmbed(place, spec, {
         actions: false, config, logLevel: 1, renderer: size > MOST_SVG ? "canvas" : "svg", ast: false,
         loader: { load: () => Promise.reject(new Error("a page loads nothing")) },
       });
+      place.firstElementChild.setAttribute("aria-hidden", "true"); // the chart as a whole has its words
       const follows = [...frames.values()].some((rows) => rows.some((row) => row.t !== undefined && row.v === undefined));
       if (follows) {
         place.classList.add("clickable");
         view.addEventListener("click", (_, item) => {
           const datum = item && item.datum;
           if (!datum || datum.t === undefined) return;
-          const sides = [datum.t, datum.u ?? -1, -1]; // of a pair: A's trial, then B's, then none
-          this.choose(sides[sides.indexOf(this.chosen) + 1] ?? datum.t);
+          const sides = [datum.t, datum.u ?? -1].filter((t) => t >= 0); // of a pair: A's trial, B's, then none
+          this.choose(sides[sides.indexOf(this.chosen) + 1] ?? -1);
         });
       }
       this.charts.get(id)?.view.finalize();
@@ -221,7 +227,7 @@
         }
         const whole = follows && this.level !== null && name === "summary"; // quartiles are of all architectures
         view.data(name, whole ? [] : rows.filter(
-          (row) => this.keeps(row) && !(alone && name === "single" && row.t !== this.chosen)).map((row) => ({ ...row })));
+          (row) => this.keeps(row) && !(alone && name === "single" && row.t !== this.chosen)).map(fresh));
       });
       if (follows || chart.courses) view.signal("chosen", this.chosen);
       view.runAsync();

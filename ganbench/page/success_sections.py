@@ -27,7 +27,8 @@ def curve_section(source: Source, palette: Palette) -> Section:
     blocks: list[Block] = []
     for reading in list_readings(source):
         if reading.rule.metric is not None and reading.direction != "neutral":
-            blocks.append(curve_chart(source, palette, reading))
+            if chart := curve_chart(source, palette, reading):
+                blocks.append(chart)
     blocks += [fold_table(table) for table in success_tables(source.shown, source.rules)]
     return Section(
         name="success",
@@ -38,12 +39,17 @@ def curve_section(source: Source, palette: Palette) -> Section:
     )
 
 
-def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart:
-    """Return the chart of one rule's success rates over all thresholds, with its thresholds and the baselines."""
+def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart | None:
+    """Return the chart of one rule's success rates over all thresholds; None where no trial has a score."""
     rule = reading.rule
     curve = success_curve(source.shown, rule, reading.measurement)
+    if curve.empty:
+        return None
     parts = [rows.iloc[choose_evenly(len(rows), CURVE_POINTS)] for _, rows in curve.groupby("method", sort=False)]
-    points = pd.concat(parts, ignore_index=True) if parts else curve
+    points = pd.concat(parts, ignore_index=True)
+    easiest = ~points["method"].duplicated()  # a hair easier than the worst score: a hair that survives rounding
+    room = 0.002 * (points["threshold"].max() - points["threshold"].min())
+    points.loc[easiest, "threshold"] += room if reading.direction == "lower" else -room
     marks = pd.DataFrame(
         [
             {"name": "primary threshold" if value == rule.primary else "threshold", "value": value}

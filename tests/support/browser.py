@@ -40,6 +40,7 @@ def open_page(
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True, reduced_motion="reduce"
     )
+    context.set_default_timeout(10_000)
     page, complaints = context.new_page(), list[str]()
     page.on("console", lambda message: complaints.append(f"console {message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))

@@ -36,6 +36,9 @@ thresholds = [30, 20, 10]
 primary = 20
 """
 EVIL = "</script><img src=x onerror=alert(1)>{{ 7*7 }}<!--<script>alert(1)//\u2028\u202e' \" & `${1}`"
+EVIL_NAME = "</script><img src=x onerror=alert(1)>{{ 7*7 }}<!--<script>' \" &"
+"""Text that would do something if it became markup, a template or a script; the second is allowed as a name."""
+
 SGD = Part("sgd")
 
 
