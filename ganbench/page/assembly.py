@@ -144,7 +144,7 @@ def load_bundle() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; it takes some seconds, once in a process."""
     import vl_convert
 
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def read_asset(name: str) -> str:

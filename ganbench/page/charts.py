@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 
@@ -25,9 +25,17 @@ BEYOND = 0.09
 """The share of an axis that is added beyond its worst end, for trials without a score."""
 
 SHARE = alt.Axis(format="%", tickCount=5)
-CROSS = "M-1,-1L1,1M1,-1L-1,1"
 FAINT = "#888888"
 """A grey that is seen on white and on black."""
+
+
+MOST_BANDS = 8
+"""Methods of one chart that have bands, at most: of more, nothing could be told apart."""
+
+
+def with_band(band: Any, *others: Any, methods: int) -> Any:
+    """Return the layers of a chart, the band below all others; without it where there are too many methods."""
+    return alt.layer(*([band] if methods <= MOST_BANDS else []), *others)
 
 
 def finish(chart: Any, height: int = TALL) -> dict[str, Any]:
@@ -87,9 +95,11 @@ def vertical(name: str, dash: Sequence[int], field: str, title: str) -> Any:
     )
 
 
-def success_spec(palette: Palette, thresholds: Iterable[float], direction: str, axis: str) -> dict[str, Any]:
+def success_spec(
+    palette: Palette, thresholds: Iterable[float], direction: str, axis: str, methods: int
+) -> dict[str, Any]:
     """Return the spec of success rates over all thresholds. Frames: curve, marks (thresholds), baselines."""
-    step = "step-after" if direction == "higher" else "step-before"
+    step: Literal["step-after", "step-before"] = "step-after" if direction == "higher" else "step-before"
     curve = alt.Chart(alt.NamedData("curve")).encode(x=alt.X("threshold:Q", title=axis, scale=make_scale(thresholds)))
     shown = [
         alt.Tooltip("method:N"),
@@ -104,7 +114,7 @@ def success_spec(palette: Palette, thresholds: Iterable[float], direction: str, 
         tooltip=shown,
     )
     marks = (vertical("marks", [5, 4], "name", "threshold"), vertical("baselines", [1, 0], "name", axis))
-    return finish(alt.layer(band, *marks, line))
+    return finish(with_band(band, *marks, line, methods=methods))
 
 
 def scores_spec(palette: Palette, values: Iterable[float], axis: str, lanes: int) -> dict[str, Any]:
@@ -122,7 +132,7 @@ def scores_spec(palette: Palette, values: Iterable[float], axis: str, lanes: int
             y=lane,
             yOffset=alt.YOffset("jitter:Q", scale=alt.Scale(domain=[-1.6, 1.6])),
             color=palette.colour(),
-            shape=alt.condition("datum.none", alt.value(CROSS), alt.value("circle")),
+            shape=alt.condition("datum.none", alt.value("cross"), alt.value("circle")),
             size=chosen_size(),
             stroke=chosen_line(),
             tooltip=[*WHO, alt.Tooltip("score:Q", format=".4~g")],
@@ -181,7 +191,7 @@ def pairs_spec(values: Iterable[float], axis_a: str, axis_b: str, colours: tuple
             x=alt.X("a:Q", title=axis_a, scale=scale),
             y=alt.Y("b:Q", title=axis_b, scale=scale),
             color=better,
-            shape=alt.condition("datum.none", alt.value(CROSS), alt.value("circle")),
+            shape=alt.condition("datum.none", alt.value("cross"), alt.value("circle")),
             size=chosen_size(44),
             stroke=chosen_line(),
             tooltip=[
@@ -196,7 +206,7 @@ def pairs_spec(values: Iterable[float], axis_a: str, axis_b: str, colours: tuple
     return finish(alt.layer(diagonal_line("a", "b"), points), 340)
 
 
-def survival_spec(palette: Palette) -> dict[str, Any]:
+def survival_spec(palette: Palette, methods: int) -> dict[str, Any]:
     """Return the spec of the share of trials in which an outcome has not begun, over steps. Frame: curve."""
     curve = alt.Chart(alt.NamedData("curve")).encode(
         x=alt.X("step:Q", title="generator step", scale=alt.Scale(nice=False))
@@ -211,7 +221,7 @@ def survival_spec(palette: Palette) -> dict[str, Any]:
         strokeDash=palette.dash(),
         tooltip=[*shown, "at_risk:Q", "n:Q"],
     )
-    return finish(alt.layer(band, line), 240)
+    return finish(with_band(band, line, methods=methods), 240)
 
 
 def interval_spec(palette: Palette, row: str, order: Sequence[str], methods: int) -> dict[str, Any]:
@@ -257,4 +267,4 @@ def courses_spec(palette: Palette) -> dict[str, Any]:
         )
         .add_params(CHOSEN)
     )
-    return finish(alt.layer(band, line, single))
+    return finish(with_band(band, line, single, methods=len(palette.names)))

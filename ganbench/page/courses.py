@@ -173,7 +173,8 @@ def single_courses(source: Source, series: list[Series]) -> tuple[list[list[int]
 def trial_series(source: Source, series: Series) -> Iterator[tuple[int, Any, Any]]:
     """Yield the number, the steps and the values of every trial on the page that has this series."""
     trials = list_trials(source)
-    numbers = {key: number for number, key in trials["key"][trials["dataset"] == series.dataset].items()}
+    of_dataset = (trials["dataset"] == series.dataset).to_numpy()
+    numbers = dict(zip(trials["key"][of_dataset], np.flatnonzero(of_dataset).tolist(), strict=True))
     keys = pd.Series(list(numbers), dtype="str")
     if series.kind == "scores":
         rows = select_measurement(source.shown, keys, series.dataset, series.name, series.measurement)
@@ -182,4 +183,4 @@ def trial_series(source: Source, series: Series) -> Iterator[tuple[int, Any, Any
         rows = source.shown.signals
         rows = rows[(rows["name"] == series.name) & rows["key"].isin(keys)]
     for (key,), (steps, values) in split_series(rows, ["key"]):
-        yield int(numbers[key]), steps, values
+        yield numbers[key], steps, values

@@ -29,7 +29,7 @@ def survival_section(source: Source, palette: Palette) -> Section:
             Chart(
                 title=f"{show_text(dataset)}: not {outcome}",
                 alt=f"The share of trials not yet {outcome}, over generator steps. At the end: {ends}.",
-                spec=charts.survival_spec(palette),
+                spec=charts.survival_spec(palette, len(last)),
                 frames={"curve": rows[["method", "step", "share", "low", "high", "at_risk", "n"]]},
                 notes=[f"The share of trials of which {MEANINGS[str(outcome)]}, with 95% intervals at each step."],
                 methods=sorted({source.methods[name] for name in rows["method"].unique()}),

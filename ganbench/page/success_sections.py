@@ -26,9 +26,9 @@ def curve_section(source: Source, palette: Palette) -> Section:
     """Return the section of success rates over all thresholds."""
     blocks: list[Block] = []
     for reading in list_readings(source):
-        if reading.rule.metric is not None and reading.direction != "neutral":
-            if chart := curve_chart(source, palette, reading):
-                blocks.append(chart)
+        has_thresholds = reading.rule.metric is not None and reading.direction != "neutral"
+        if has_thresholds and (chart := curve_chart(source, palette, reading)):
+            blocks.append(chart)
     blocks += [fold_table(table) for table in success_tables(source.shown, source.rules)]
     return Section(
         name="success",
@@ -68,7 +68,9 @@ def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart | N
         title=reading.title,
         alt=f"Success rates over the thresholds of {reading.axis}, a line with a 95% band for each method: "
         f"{', '.join(rates[:8])} at the hardest threshold shown. The numbers are in the tables below.",
-        spec=charts.success_spec(palette, points["threshold"], reading.direction, f"threshold of {reading.axis}"),
+        spec=charts.success_spec(
+            palette, points["threshold"], reading.direction, f"threshold of {reading.axis}", len(parts)
+        ),
         frames={
             "curve": points[["method", "threshold", "rate", "low", "high"]],
             "marks": marks[marks["name"] == "primary threshold"],
@@ -76,12 +78,16 @@ def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart | N
             "values": recounted_values(source, reading),
         },
         recount=reading.direction,
-        notes=[
-            "The band holds the whole line with 95% confidence. Dashed: the primary threshold, the one tested.",
-            *notes,
-        ],
+        notes=[explain_band(len(parts)) + " Dashed: the primary threshold, the one tested.", *notes],
         methods=place_methods(source, curve["method"]),
     )
+
+
+def explain_band(methods: int) -> str:
+    """Return what the bands of a chart say, or why it has none."""
+    if methods > charts.MOST_BANDS:
+        return "With so many methods there are no bands here; they are in the table. Choose a method above."
+    return "The band holds the whole line with 95% confidence."
 
 
 def recounted_values(source: Source, reading: Reading) -> pd.DataFrame:

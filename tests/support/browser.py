@@ -12,8 +12,8 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MISSING = (
-    "SKIPPED LOUDLY: no chromium on the path, so no page was seen by a browser. Install it (Debian: apt-get install "
-    "chromium) and run pytest -m browser."
+    "no chromium on the path, so no browser saw the page. Install it (Debian: apt-get install chromium), then "
+    "pytest -n 0 -m browser."
 )
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
