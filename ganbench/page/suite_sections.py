@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import escape_unprintable
-from ganbench.page.blocks import Block, Section, TrialList, Words, fold_table
+from ganbench.page.blocks import Block, PageTable, Section, TrialList, Words, fold_table
 from ganbench.page.packing import show_text
 from ganbench.page.source import SHORT_KEY, Source
 from ganbench.page.trials import describe_architectures, describe_outcomes, number_trials
@@ -22,6 +22,9 @@ from ganbench.statistics.outcome_table import trial_outcomes
 if TYPE_CHECKING:
     pass
 
+MOST_VERDICTS = 8
+"""Verdicts that are read at a glance; more of them are in a table."""
+
 MOST_FAILURES = 200
 """Failed and diverged trials that the page lists, at most."""
 
@@ -33,19 +36,21 @@ def question_section(source: Source) -> Section:
     trials = source.frames.trials
     counts = [plural(trials[name].nunique(), name) for name in ("dataset", "method", "architecture", "seed")]
     size = f"{plural(trials['key'].nunique(), 'trial')}: {', '.join(counts)}."
-    verdicts = [
+    verdicts = make_verdicts(source.frames, source.rules)
+    shown: list[Block] = [
         Words(
-            title=escape_unprintable(each.title),
-            paragraphs=[escape_unprintable(text) for text in each.sentences],
-            strong=True,
+            title=escape_unprintable(each.title), paragraphs=list(map(escape_unprintable, each.sentences)), strong=True
         )
-        for each in make_verdicts(source.frames, source.rules)
+        for each in verdicts[:MOST_VERDICTS]
     ]
+    if more := verdicts[MOST_VERDICTS:]:
+        rows = [[escape_unprintable(text) for text in (each.title, " ".join(each.sentences))] for each in more]
+        shown.append(PageTable(title=f"{len(more)} more comparisons", head=("of", "verdict"), rows=rows, notes=()))
     return Section(
         name="verdict",
         title="The question and the verdict",
         how="The verdict is made from the statistics below and nothing else.",
-        blocks=[Words(paragraphs=[escape_unprintable(source.suite.question), size]), *verdicts],
+        blocks=[Words(paragraphs=[escape_unprintable(source.suite.question), size]), *shown],
     )
 
 
