@@ -31,6 +31,9 @@ def table(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Instead: does each conclusion hold under other readings?")
     ] = False,
+    by: Annotated[
+        str, typer.Option("--by", metavar="FACTOR", help="Instead: success by a factor of the architecture.")
+    ] = "",
     robustness: Annotated[bool, renamed("--robustness", "--sensitivity")] = False,
 ) -> None:
     """Print the tables of a results folder, or write them to files.
@@ -41,10 +44,10 @@ def table(
 
     writer = choose_writer(format or "md", plugin or ())
     frames = read_planned(results, everything=all)
-    if wants_summary(format) and out is None and not sensitivity:
+    if wants_summary(format) and out is None and not sensitivity and not by:
         print_summary(frames, results, restore_suite(results, frames), full=full)
         return
-    tables = build_tables(frames, results, sensitivity)
+    tables = build_tables(frames, results, sensitivity, by)
     if out is None:
         typer.echo(writer.page(tables), nl=False)
     else:
@@ -99,9 +102,13 @@ def restore_suite(results: Path, frames: Frames) -> Suite:
         raise GanbenchError(f"{results}: {error}") from error
 
 
-def build_tables(frames: Frames, results: Path, sensitivity: bool = False) -> list[Table]:
-    """Return the tables of the results, or those of the sensitivity of their conclusions."""
-    from ganbench.report import make_sensitivity_tables, make_tables
+def build_tables(frames: Frames, results: Path, sensitivity: bool = False, by: str = "") -> list[Table]:
+    """Return the tables of the results, of the sensitivity of their conclusions, or of success by a factor."""
+    from ganbench.report import make_factor_tables, make_sensitivity_tables, make_tables
 
+    if by and sensitivity:
+        raise GanbenchError("--by and --sensitivity are two kinds of tables. Ask for one at a time.")
+    if by:
+        return make_factor_tables(frames, restore_suite(results, frames).success, by)
     make = make_sensitivity_tables if sensitivity else make_tables
     return make(frames, restore_suite(results, frames).success)

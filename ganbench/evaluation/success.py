@@ -159,4 +159,5 @@ def succeeds(record: Record, rule: SuccessRule, directions: Mapping[str, Directi
         places = [(step, False) for step in record.trial.budget.snapshots[-rule.sustained :]]
     direction = directions.get(rule.metric or "", "neutral")
     values = [{score.name: score.value for score in record.scores if (score.step, score.fresh) == at} for at in places]
-    return record.status == "completed" and all(meets(rule, each, rule.primary, direction) for each in values)
+    held = len(values) >= rule.sustained and all(meets(rule, each, rule.primary, direction) for each in values)
+    return record.status == "completed" and held

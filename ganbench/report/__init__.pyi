@@ -1,3 +1,4 @@
+from .factor_tables import make_factor_tables
 from .figures import list_figures, write_pictures
 from .output import choose_writer, write_tables
 from .samples import list_paired, list_sheets, paired_sheets, trial_sheet
@@ -15,6 +16,7 @@ __all__ = [
     "list_figures",
     "list_paired",
     "list_sheets",
+    "make_factor_tables",
     "make_sensitivity_tables",
     "make_tables",
     "paired_sheets",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ganbench.api.metrics import metric_title
+from ganbench.evaluation.success import describe_sustained
 from ganbench.statistics.comparisons import ScoreRule, list_score_rules
 from ganbench.statistics.final_scores import measurements, rule_scores
 from ganbench.suite.success import SuccessRule
@@ -30,7 +31,8 @@ def describe_reading(frames: Frames, rule: SuccessRule, measurement: str | None)
         return f"{rule.at} {metric_title(rule.metric)}"
     sign = {"lower": "<", "higher": ">"}.get(find_direction(frames, rule, measurement), "beyond")
     threshold = f"{rule.metric} {sign} {rule.primary:g}" if rule.primary is not None else ""
-    return f"{rule.at} {metric_title(' and '.join(part for part in (threshold, rule.condition) if part))}"
+    criterion = metric_title(" and ".join(part for part in (threshold, rule.condition) if part))
+    return f"{criterion}{describe_sustained(rule)}" if rule.sustained > 1 else f"{rule.at} {criterion}"
 
 
 def find_direction(frames: Frames, rule: SuccessRule, measurement: str | None) -> str:

@@ -13,7 +13,7 @@ from ganbench.report.notes import pair_note, size_note
 from ganbench.report.shown import limit_values
 from ganbench.statistics.comparisons import compared_pairs
 from ganbench.statistics.final_scores import measurements
-from ganbench.statistics.sensitivity import DECLARED, sensitivity_table
+from ganbench.statistics.sensitivity import DECLARED, name_snapshots, sensitivity_table
 from ganbench.suite.success import SuccessRule
 from ganbench.table import Table
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = ["varied", "value", "step_a", "step_b", "n", "rate_a", "rate_b", "difference", "p", "verdict", "holds"]
 ENDS = ["step_a_low", "step_a_high", "step_b_low", "step_b_high"]
 ONE_BY_ONE = ("budget", "at", "metric", "threshold")
-TITLES = {"": "primary", "at": "final or best"}
+TITLES = {"": "primary", "at": "snapshots"}
 SIDES = {"lower": "below", "higher": "above", "neutral": "beyond"}
 
 
@@ -119,7 +119,11 @@ def write_notes(readings: pd.DataFrame, rule: SuccessRule) -> Iterator[str]:
     )
     if (readings["budget"] != DECLARED).any() and ((readings["varied"] == "budget") & ~readings["counted"]).any():
         yield "as declared: both methods had this budget anyway, so nothing is varied and the reading is not counted."
-    chosen = readings[(readings["budget"] == DECLARED) & (readings["at"] == rule.at) & readings["target_share"].notna()]
+    chosen = readings[
+        (readings["budget"] == DECLARED)
+        & (readings["at"] == name_snapshots(rule.at, rule.sustained))
+        & readings["target_share"].notna()
+    ]
     if (chosen["varied"] == "metric").any():
         yield (
             "The threshold of another metric is that of its own success rule; without such a rule it is the value "

@@ -32,6 +32,7 @@ class ScoreRule:
     compare: tuple[tuple[str, str], ...] = ()
     sustained: int = 1
     smallest_effect: float | None = None
+    sustained: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

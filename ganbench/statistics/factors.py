@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 MOST_NUMBERS, MOST_TEXTS = 6, 20
-"""Values of a factor that are levels: numbers (more are grouped by quartiles) and texts (with more it has no levels)."""
+"""Values of a factor that are levels: numbers (more are grouped by quartiles) and texts (more are no levels)."""
 
 FEWEST_ARCHITECTURES = 5
 """Architectures for each coefficient of a logistic model, at least."""
@@ -70,8 +70,9 @@ def factor_odds(
     odds ratios are finite also where a level always succeeds; intervals and p are those of the profile penalised
     likelihood (G. Heinze, M. Schemper, Statistics in Medicine 21, 2002), Wald's for more than `MOST_PROFILED` groups.
     The unit is the architecture: with several seeds the likelihood is divided by the dispersion of the architectures'
-    counts, at least 1. With fewer than `FEWEST_ARCHITECTURES` for each coefficient, every factor has a model of its
-    own, which the note says: in random architectures, factors are independent. Rows without a number have a note too.
+    counts, at least 1, and Student's t replaces the normal distribution. With fewer than `FEWEST_ARCHITECTURES` for
+    each coefficient, every factor has a model of its own, which the note says: in random architectures, factors are
+    independent. So it is, without a note, if only one `factor` is asked for. Rows without a number have a note too.
     Empty for one architecture. Raise GanbenchError for an unknown `factor`.
     """
     trials, levels = read_levels(frames, rule, measurement, factor)
@@ -150,7 +151,7 @@ def group_numbers(codes: NDArray[np.intp], distinct: NDArray[np.float64]) -> tup
     names = []
     for quartile in range(len(ends)):
         within = distinct[quartiles == quartile].tolist()
-        names.append(" to ".join(dict.fromkeys((name_level(within[0]), name_level(within[-1])))))
+        names.append(" to ".join(dict.fromkeys((f"{within[0]:.4g}", f"{within[-1]:.4g}"))))
     return np.where(codes < 0, -1, quartiles[codes]), names
 
 
@@ -184,7 +185,7 @@ def fit_factors(counts: pd.DataFrame, model: Mapping[str, NDArray[np.intp]], not
             row["note"] = "this level always goes with those of other factors"
     design = full[:, kept]
     try:
-        estimates = estimate(design, cells, counts, groups.ngroup().to_numpy(np.intp))
+        estimates = estimate(design, cells, counts, np.asarray(groups.ngroup(), np.intp))
     except np.linalg.LinAlgError as error:
         return [{**row, "note": f"the model cannot be fitted: {error}"} for row in rows]
     for place, values in zip(kept[1:], estimates, strict=True):
@@ -209,7 +210,8 @@ def estimate(
     `cells` has the successes and trials of each, `counts` those of each architecture, whose cell is `cell_of`. Raise
     LinAlgError if the model cannot be fitted.
     """
-    from scipy.special import expit, ndtr, ndtri
+    from scipy.special import expit
+    from scipy.stats import t
 
     numbers = (cells["successes"].to_numpy(float), cells["trials"].to_numpy(float))
     model = Firth(design, *numbers)
@@ -217,8 +219,8 @@ def estimate(
     if (counts["trials"] > 1).any():
         rates, sizes = expit(design @ best)[cell_of], counts["trials"].to_numpy(float)
         residuals = (counts["successes"].to_numpy(float) - sizes * rates) ** 2 / (sizes * rates * (1 - rates))
-        dispersion = max(1.0, float(residuals.sum()) / (len(counts) - design.shape[1]))
-        model = Firth(design, *numbers, weight=1 / dispersion)
+        freedom = len(counts) - design.shape[1]
+        model = Firth(design, *numbers, freedom / max(freedom, float(residuals.sum())), freedom)
         best, top = model.maximise(best)
     estimates = []
     for place in range(1, design.shape[1]):
@@ -226,7 +228,7 @@ def estimate(
             (low, high), p = model.profile(best, place), model.test(top, best, place)
         else:
             error = float(np.sqrt(top.covariance[place, place]))
-            low, high = (float(best[place] + sign * ndtri(0.975) * error) for sign in (-1, 1))
-            p = float(2 * ndtr(-abs(best[place]) / error))
+            low, high = (float(best[place] + end * error) for end in t.ppf([0.025, 0.975], model.freedom))
+            p = float(2 * t.sf(abs(best[place]) / error, model.freedom))
         estimates.append(dict(zip(("odds_ratio", "low", "high"), np.exp([best[place], low, high]), strict=True), p=p))
     return estimates

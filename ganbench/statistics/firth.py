@@ -35,13 +35,15 @@ class Firth:
 
     log L* = weight * log L + log det(I) / 2, with the information I = weight * X' diag(m p (1 - p)) X (D. Firth,
     Biometrika 80, 1993): Jeffreys' prior. A `weight` below 1 is one over the dispersion of clustered trials (P.
-    McCullagh, J. A. Nelder, Generalized Linear Models, 1989, section 4.5).
+    McCullagh, J. A. Nelder, Generalized Linear Models, 1989, section 4.5), and `freedom` are the degrees of freedom
+    of that estimate: then intervals and p are by Student's t in place of the normal distribution.
     """
 
     design: Floats
     successes: Floats
     trials: Floats
     weight: float = 1.0
+    freedom: float = np.inf
 
     def evaluate(self, coefficients: Floats) -> Likelihood:
         """Return the penalised likelihood at these coefficients [p]; LinAlgError if the information is singular."""
@@ -94,10 +96,9 @@ class Firth:
         G. Heinze, M. Schemper, Statistics in Medicine 21 (2002); found by the method of D. J. Venzon and S. H.
         Moolgavkar, Applied Statistics 37 (1988). NaN if it does not converge.
         """
-        from scipy.stats import chi2
+        from scipy.stats import t
 
-        top = self.evaluate(best)
-        target = top.log - float(chi2.ppf(level, 1)) / 2
+        target = self.evaluate(best).log - float(t.ppf((1 + level) / 2, self.freedom)) ** 2 / 2
         try:
             return Interval(*(self._find_end(best, index, target, sign) for sign in (-1.0, 1.0)))
         except np.linalg.LinAlgError:
@@ -110,7 +111,7 @@ class Firth:
             for _ in range(ITERATIONS):
                 here = self.evaluate(place)
                 rest = np.delete(here.gradient, index)
-                if max(abs(here.log - target), np.abs(rest).max(initial=0.0)) < 10 * TOLERANCE:
+                if max(abs(here.log - target), np.abs(rest).max(initial=0.0)) < TOLERANCE:
                     return float(place[index])
                 across = float(here.gradient @ here.covariance @ here.gradient)
                 square = (2 * (here.log - target) + across) / here.covariance[index, index]
@@ -122,9 +123,9 @@ class Firth:
 
     def test(self, best: Likelihood, coefficients: Floats, index: int) -> float:
         """Return the p-value of a coefficient of 0 by the penalised likelihood ratio; `best` is the maximum."""
-        from scipy.stats import chi2
+        from scipy.stats import t
 
         start = coefficients.copy()
         start[index] = 0.0
         _, without = self.maximise(start, fixed=index)
-        return float(chi2.sf(max(0.0, 2 * (best.log - without.log)), 1))
+        return float(2 * t.sf(np.sqrt(max(0.0, 2 * (best.log - without.log))), self.freedom))

@@ -1,4 +1,4 @@
-"""The sensitivity of a conclusion to how the same results are read: budget, final or best, metric and threshold.
+"""The sensitivity of a conclusion to how the same results are read: budget, snapshots, metric and threshold.
 
 Every reading uses the scores and the paired test of the comparison tables, on frames and rules that differ in what is
 varied. Only the primary reading tests; all others describe, and nothing is corrected for their number.
@@ -6,7 +6,7 @@ varied. Only the primary reading tests; all others describe, and nothing is corr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,10 +15,15 @@ import numpy as np
 import pandas as pd
 
 from ganbench.api.metrics import Direction
-from ganbench.api.records import TRAINED
-from ganbench.statistics.final_scores import NEVER, compared_values, headline, rule_scores, successes
+from ganbench.statistics.equal_budgets import equal_budgets, select_pair
+from ganbench.statistics.final_scores import (
+    NEVER,
+    compared_values,
+    headline,
+    rule_scores,
+    successes,
+)
 from ganbench.statistics.success_rates import contingency, pair_trials
-from ganbench.suite.budget_units import BUDGET_UNITS
 from ganbench.suite.success import At, SuccessRule
 
 if TYPE_CHECKING:
@@ -31,12 +36,8 @@ QUARTERS = (0.25, 0.5, 0.75)
 """The shares of all trials that lie beyond the additional thresholds, for a rule that has one threshold only."""
 
 DECLARED = "as declared"
-AT_VALUES: tuple[At, ...] = ("final", "best")
-COST_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    **{unit.title: unit.columns for unit in BUDGET_UNITS.values()},
-    "training seconds": ("seconds_train",),
-}
-"""The columns whose sum is the cost of a trial, by the unit in which the budgets of two methods may be equal."""
+SUSTAINED = 3
+"""The number of last snapshots of the reading in which success must be sustained, where there are as many."""
 
 Verdict = Literal["a", "b", "none", "unknown"]
 
@@ -47,6 +48,7 @@ class Reading:
 
     `varied` names what differs from the primary reading: "", "metric" or "threshold". If the threshold was chosen for
     the share of all trials beyond it, `target_share` is the share that was intended, and `share` the one it has.
+    `points` is the most snapshots of a trial at which the metric was measured.
     """
 
     varied: str
@@ -58,6 +60,7 @@ class Reading:
     condition: str | None = None
     at: At = "final"
     sustained: int = 1
+    points: int = 1
     share: float = np.nan
     target_share: float = np.nan
     compare: tuple[tuple[str, str], ...] = ()
@@ -83,7 +86,7 @@ def sensitivity_table(
     With `cross`, it has all combinations as well. The first row is the primary reading. Columns:
 
     varied: "" for the primary reading, else budget, at, metric and threshold, those that differ, joined by " + ".
-    budget, at, metric, condition, direction, measurement, threshold: the reading.
+    budget, at ("final", "best" or "last 3"), metric, condition, direction, measurement, threshold: the reading.
     share, target_share: if the threshold was chosen for the share of all trials beyond it, that share and its target.
     step_a, step_b: the median generator step at which the trials are read, with the extremes `_low` and `_high`.
     n, rate_a, rate_b, difference (A's rate minus B's), p: the paired comparison, as in `success_table`.
@@ -99,18 +102,37 @@ def sensitivity_table(
     budgets = {DECLARED: pair_frames, **equal_budgets(pair_frames)}
     readings = list(list_readings(pair_frames, rule, pair, measurement, rules))
     rows: list[dict[str, Any]] = []
-    for (budget, budget_frames), reading, at in product(budgets.items(), readings, AT_VALUES):
-        varied = [name for name, differs in (("budget", budget != DECLARED), ("at", at != rule.at)) if differs]
+    primary_snapshots, *others = list_snapshots(rule, readings[0].points)
+    for (budget, budget_frames), reading, snapshots in product(budgets.items(), readings, (primary_snapshots, *others)):
+        (at, lasting), differs = snapshots, snapshots != primary_snapshots
+        varied = [name for name, varies in (("budget", budget != DECLARED), ("at", differs)) if varies]
         varied += [reading.varied] if reading.varied else []
         same = budget != DECLARED and budget_frames is pair_frames
-        if len(varied) <= 1 or (cross and not same):
-            row = compare_pair(budget_frames, replace(reading, at=at), pair)
+        sustained = lasting if lasting <= reading.points else 1
+        # a shorter run has fewer snapshots, and another metric may have been measured at fewer
+        too_few = differs and lasting > 1 and (budget != DECLARED or sustained != lasting)
+        if len(varied) <= 1 or (cross and not same and not too_few):
+            row = compare_pair(budget_frames, replace(reading, at=at, sustained=sustained), pair)
             rows.append({"varied": " + ".join(varied), "budget": budget, "same": same, **row})
     table = pd.DataFrame(rows)
     order = table["varied"].map({name: i for i, name in enumerate(("", "budget", "at", "metric", "threshold"))})
     table = table.iloc[order.fillna(len(order)).argsort(kind="stable")].reset_index(drop=True)
     counted = (table["varied"] != "") & (table["verdict"] != "unknown") & ~table["same"]
     return table.drop(columns="same").assign(counted=counted, holds=table["verdict"] == table["verdict"].iloc[0])
+
+
+def list_snapshots(rule: SuccessRule, points: int) -> list[tuple[At, int]]:
+    """Return at which snapshots success may be read, and how many of the last it must hold at: those of the rule first.
+
+    The others are the last, the best, and the last `SUSTAINED` if the rule's metric has so many `points`.
+    """
+    lasting: list[tuple[At, int]] = [("final", SUSTAINED)] if rule.sustained == 1 and points >= SUSTAINED else []
+    return list(dict.fromkeys([(rule.at, rule.sustained), ("final", 1), ("best", 1), *lasting]))
+
+
+def name_snapshots(at: At, sustained: int) -> str:
+    """Return the name of the snapshots that decide: "final", "best" or "last 3"."""
+    return f"last {sustained}" if sustained > 1 else at
 
 
 def compare_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> dict[str, Any]:
@@ -122,7 +144,7 @@ def compare_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> dic
     if comparison["p"] < LEVEL:
         verdict = "a" if comparison["difference"] > 0 else "b"
     return {
-        "at": reading.at,
+        "at": name_snapshots(reading.at, reading.sustained),
         "metric": reading.metric or "",
         "condition": reading.condition or "",
         "direction": reading.direction,
@@ -144,79 +166,6 @@ def snapshot_steps(scores: pd.DataFrame, name: str, at: At) -> dict[str, float]:
     return {name: steps.median(), f"{name}_low": steps.min(), f"{name}_high": steps.max()}
 
 
-# the budget
-
-
-def select_pair(frames: Frames, dataset: str, pair: tuple[str, str]) -> Frames:
-    """Return the frames of two methods on one dataset."""
-    trials = frames.trials[(frames.trials["dataset"] == dataset) & frames.trials["method"].isin(pair)]
-    scores, signals = (rows[rows["key"].isin(trials["key"])] for rows in (frames.scores, frames.signals))
-    return replace(frames, trials=trials, scores=scores, signals=signals)
-
-
-def equal_budgets(frames: Frames) -> dict[str, Frames]:
-    """Return, for every known unit of cost, the frames as if both methods had the total budget of the cheaper one.
-
-    If nothing has to be cut, these are the same frames.
-    """
-    trials = frames.trials
-    budgets: dict[str, Frames] = {}
-    for unit, columns in COST_COLUMNS.items():
-        if not set(columns) <= set(trials.columns):
-            continue
-        share = equal_cost_shares(trials, trials[list(columns)].astype("float64").sum(axis="columns", skipna=False))
-        if share is not None:
-            budgets[f"equal {unit}"] = cut_runs(frames, share)
-    return budgets
-
-
-def equal_cost_shares(trials: pd.DataFrame, costs: pd.Series[float]) -> pd.Series[float] | None:
-    """Return the share of each trial's run at which its method had spent the total of the cheaper of the two methods.
-
-    `costs` are the trials' costs. The methods are compared on each architecture, by the median of the trials that were
-    trained to their end. The share is 1 if one method has no such trial there. None if there is no architecture on
-    which both have one.
-    """
-    ended = trials.assign(cost=costs)[trials["status"].isin(TRAINED)]
-    medians = ended.groupby(["architecture", "method"])["cost"].median().unstack("method")
-    smaller = medians.min(axis="columns", skipna=False)
-    if medians.shape[1] < 2 or smaller.isna().all():
-        return None
-    shares = medians.rdiv(smaller, axis="index").stack()
-    return trials.join(pd.Series(shares, name="share"), on=["architecture", "method"])["share"].fillna(1.0)
-
-
-def cut_runs(frames: Frames, share: pd.Series[float]) -> Frames:
-    """Return the frames as if each trial had ended after this share of its generator steps.
-
-    Everything later is removed: scores, signals and divergence. The cost is assumed to be spread evenly over a run.
-    """
-    trials = frames.trials
-    last = np.floor(share * trials["generator_steps"] + 1e-6)  # 1e-6: shares are rounded
-    if (last >= trials["generator_steps"]).all():
-        return frames
-    updates = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
-    diverged_later = trials["diverged_at"] > last * updates.fillna(1.0)
-    until = last.set_axis(trials["key"]).groupby(level=0).max()
-    kept = (rows[rows["step"] <= rows["key"].map(until).astype("float64")] for rows in (frames.scores, frames.signals))
-    scores, signals = kept  # of no rows, the mapped keys would be texts still
-    # The best snapshot of the shorter run may have no fresh samples; then the score of the series counts.
-    candidates = [scores[scores["fresh"]], scores[~scores["fresh"]].assign(fresh=True)]
-    fresh = pd.concat(candidates).drop_duplicates(["key", "name", "measurement", "step"])
-    return replace(
-        frames,
-        trials=trials.assign(
-            diverged_at=trials["diverged_at"].mask(diverged_later, -1),
-            status=trials["status"].mask(diverged_later & (trials["status"] == "diverged"), "completed"),
-        ),
-        scores=pd.concat([scores[~scores["fresh"]], fresh], ignore_index=True),
-        signals=signals,
-    )
-
-
-# metric and threshold
-
-
 def list_readings(
     frames: Frames, rule: SuccessRule, pair: tuple[str, str], measurement: str | None, rules: Sequence[SuccessRule]
 ) -> Iterator[Reading]:
@@ -225,6 +174,9 @@ def list_readings(
     metrics = list(rows[["name", "measurement", "direction"]].itertuples(index=False, name=None))
     chooser = headline(frames, rule)
     directions = [direction for name, way, direction in metrics if name == chooser and measurement in (None, way)]
+    series = {place: scores[~scores["fresh"]] for place, scores in frames.measured.items()}
+    points = {place: int(scores.groupby("number").size().max()) for place, scores in series.items() if len(scores)}
+    own_points = [count for (name, way), count in points.items() if name == chooser and measurement in (None, way)]
     primary = Reading(
         varied="",
         dataset=rule.dataset,
@@ -235,6 +187,7 @@ def list_readings(
         at=rule.at,
         sustained=rule.sustained,
         primary=rule.primary,
+        points=max(own_points, default=0),
     )
     yield primary
     first = compare_pair(frames, primary, pair)
@@ -244,7 +197,14 @@ def list_readings(
     for metric, way, direction in metrics:
         if metric != rule.metric:
             other = replace(
-                primary, varied="metric", metric=metric, condition=None, measurement=way, direction=direction
+                primary,
+                varied="metric",
+                metric=metric,
+                condition=None,
+                measurement=way,
+                direction=direction,
+                points=points[metric, way],
+                sustained=rule.sustained if points[metric, way] >= rule.sustained else 1,
             )
             own_threshold = declared.get(metric)
             if own_threshold is None:

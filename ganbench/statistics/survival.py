@@ -57,7 +57,9 @@ def observe_trials(frames: Frames) -> pd.DataFrame:
     both are NaN if nothing is known.
     """
     trials = frames.trials[frames.trials["status"] != "missing"]
-    trials = trials.assign(unit=find_units(trials)).join(trial_outcomes(frames).drop(columns="diverged"), on="key")
+    trials = trials.assign(unit=find_units(trials))
+    outcomes = trial_outcomes(frames).drop(columns="diverged").reindex(trials["key"])
+    trials = trials.join(outcomes.set_axis(trials.index))
     trained = trials["status"].isin(TRAINED)
     lost = trials.loc[~trained, "key"]
     stored = [rows.loc[rows["key"].isin(lost), ["key", "step"]] for rows in (frames.scores, frames.signals)]
@@ -121,14 +123,15 @@ def variance_between_units(
 ) -> NDArray[np.float64]:
     """Return the variance of the share at the steps `shown`, from the sums of each unit's influences.
 
-    The influence of a trial on the share S(t) is -S(t) (M(t) - A(min(t, its end))), where M(t) is 1 / (trials at risk)
-    from its event on, and A(t) the sum of events / (trials at risk)^2 until t. `curve` has the steps, the numbers at
-    risk, the events and the shares there.
+    The influence of a trial on the share S(t), its derivative by the trial's weight, is -S(t) (M(t) - A(min(t, its
+    end))). With Y trials at risk and d events at a step, M(t) is 1 / (Y - d) at its event, from there on, and A(t) is
+    the sum of d / (Y (Y - d)) until t. `curve` has the steps, the numbers at risk, the events and the shares there.
     """
     steps, at_risk, began, share = curve
-    slope = np.cumsum(began / at_risk**2)
     own = np.searchsorted(steps, times)
-    ended = np.where(events, 1 / at_risk[own], 0.0) - slope[own]
+    with np.errstate(divide="ignore", invalid="ignore"):  # at a share of 0, where no variance is asked for
+        slope = np.cumsum(began / (at_risk * (at_risk - began)))
+        ended = np.where(events, 1 / (at_risk - began)[own], 0.0) - slope[own]
     bins = np.searchsorted(steps[shown], times)  # the first shown step at which the trial has ended
     k, width = int(codes.max()) + 1, len(shown) + 1
     cells = codes * width + bins
@@ -137,5 +140,6 @@ def variance_between_units(
         for weights in (ended, np.ones(len(times)))
     )
     running = np.bincount(codes)[:, None] - gone
-    influence = share[shown] * (sums - slope[shown] * running)
+    with np.errstate(invalid="ignore"):
+        influence = share[shown] * (sums - slope[shown] * running)
     return np.asarray(k / (k - 1) * (influence**2).sum(axis=0))

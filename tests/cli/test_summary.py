@@ -110,6 +110,7 @@ def test_piped_the_tables_are_markdown_and_there_is_no_verdict(place: Path) -> N
 
 
 def test_sensitivity_of_a_suite_that_names_no_pairs_is_that_of_its_first_method_against_the_others(place: Path) -> None:
-    assert "## Sensitivity of ns-gan against wgan-gp on ring" in ganbench(
-        "table", "results/tiny", "--sensitivity", cwd=place
-    ).stdout
+    assert (
+        "## Sensitivity of ns-gan against wgan-gp on ring"
+        in ganbench("table", "results/tiny", "--sensitivity", cwd=place).stdout
+    )

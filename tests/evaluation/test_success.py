@@ -23,6 +23,7 @@ def test_a_rule_is_described_at_its_primary_threshold_with_its_condition() -> No
     assert describe_rule(rule(**threshold), DIRECTIONS) == "FID < 9"
     assert describe_rule(rule(**threshold, condition="recall>.5"), DIRECTIONS) == "FID < 9 and recall > 0.5"
     assert describe_rule(rule(condition="recall >= 0.5"), DIRECTIONS) == "recall >= 0.5"
+    assert describe_rule(rule(**threshold, sustained=3), DIRECTIONS) == "FID < 9 at each of the last 3 evaluations"
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,17 @@ def test_changed_code_makes_a_record_stale_and_statuses_in_retry_are_trained_aga
             {"success": [{"dataset": "ring", "metric": "modes", "thresholds": [7, 4], "primary": 4}]},
             "must rise in difficulty; for 'modes' higher is better, so write [4.0, 7.0]",
         ),
+        (
+            {"success": [{"dataset": "ring", "metric": "modes", "thresholds": [7], "sustained": 3}]},
+            "sustained = 3, but the suite evaluates each trial at 2 snapshots. Use at most 2, or raise snapshots",
+        ),
+        (
+            {
+                "dataset": [{"name": "ring", "metrics": ["modes", "precision-recall"]}],
+                "success": [{"dataset": "ring", "metric": "recall", "thresholds": [0.1], "sustained": 2}],
+            },
+            "sustained = 2, but 'recall' is measured at the end only. Use a value that is measured at every snapshot",
+        ),
     ],
 )
 def test_a_wrong_name_is_an_error_with_its_place_and_the_way_out(plugins, changes, message):

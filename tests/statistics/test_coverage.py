@@ -11,6 +11,7 @@ from ganbench.statistics.bootstrap import bootstrap_median
 from ganbench.statistics.intervals import Interval, median_interval
 
 from tests.support import simulated_results as simulation
+from tests.support import simulated_trials
 from tests.support.simulated_results import Floats
 
 SHORTER = partial(bootstrap_median, resamples=999)
@@ -83,6 +84,11 @@ def cases() -> list[tuple[str, str, Floats]]:
         ("jackknife, of the between-seed share", f"{n} x 3", simulation.seed_share_coverage(n, 3, 300))
         for n in (12, 20, 48)
     ]
+    for what, coverage in (
+        ("Rothman, of a share without an outcome", simulated_trials.survival_coverage),
+        ("profile likelihood, of an odds ratio", simulated_trials.odds_coverage),
+    ):
+        rows += [(what, f"{n} x {seeds}", coverage(n, seeds, 300)) for n, seeds in sizes]
     return rows
 
 

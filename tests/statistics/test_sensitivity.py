@@ -229,7 +229,7 @@ def test_the_table_reports_in_how_many_readings_the_verdict_holds(tmp_path: Path
     (table,) = rule_sensitivity_tables(frames, [Success(thresholds=(20, 10), primary=10)])
     assert table.notes[0] == (
         "Primary verdict (final FID below 10, budget as declared): b better. It holds in 3 of 5 readings that differ "
-        "from the primary in one thing: budget 0 of 2, final or best 1 of 1, metric 0 of 0, threshold 2 of 2. In all "
+        "from the primary in one thing: budget 0 of 2, snapshots 1 of 1, metric 0 of 0, threshold 2 of 2. In all "
         "combinations of these: 5 of 17."
     )
     assert "describe" in table.notes[1]

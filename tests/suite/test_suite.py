@@ -227,6 +227,12 @@ def test_a_suite_is_immutable() -> None:
         ("[90, 60, 40, 25]", "[90, 40, nan]", ["s.toml:44: success[0].thresholds[2] = nan", "finite"]),
         ("primary = 40", "primary = 45", ["s.toml:45: success[0].primary = 45.0", "Choose one of [90.0, 60.0"]),
         ("primary = 40", "", ["s.toml:41: success[0].primary: missing", "Choose the threshold"]),
+        (
+            "primary = 40",
+            'primary = 40\nat = "best"\nsustained = 2',
+            ["s.toml:47: success[0].sustained = 2", 'it needs at = "final"'],
+        ),
+        ("primary = 40", "primary = 40\nsustained = 0", ["s.toml:46: success[0].sustained = 0"]),
         ("primary = 40", 'primary = 40\nat = "last"', ["s.toml:46: success[0].at = 'last'", "'final' or 'best'"]),
         ('"wgan-gp-strong"]]', '"wgan-gp-week"]]', ["s.toml:46: success[0].compare[0]", "Did you mean 'wgan-gp"]),
         (', "wgan-gp-strong"]]', "]]", ["s.toml:46: success[0].compare[0] = ['ns-gan']", "item 2 is missing"]),

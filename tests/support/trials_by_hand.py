@@ -25,8 +25,8 @@ class Success:
     primary: float | None = 10.0
     condition: str | None = None
     compare: tuple[tuple[str, str], ...] = (("a", "b"),)
-    sustained: int = 1
     smallest_effect: float | None = None
+    sustained: int = 1
 
 
 SGD = Part("sgd")
