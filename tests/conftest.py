@@ -22,6 +22,15 @@ def pytest_configure(config: pytest.Config) -> None:
     where.DEVICE = config.getoption("--device")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested for want of a browser or of LaTeX: one line for each reason, with the way out."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    lacking = [report for report in skipped if {"browser", "latex"} & set(report.keywords)]
+    reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in lacking]
+    for reason in dict.fromkeys(reasons):
+        terminalreporter.write_line(f"NOT TESTED ({reasons.count(reason)} tests): {reason}", yellow=True, bold=True)
+
+
 hypothesis.settings.register_profile(
     "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

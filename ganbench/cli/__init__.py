@@ -17,6 +17,7 @@ from ganbench.cli.comparison import compare
 from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
+from ganbench.cli.pages import report
 from ganbench.cli.pictures import curves, figures, samples
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import history, table, trials
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, compare, trials, history, figures, curves, samples),
+    *(run, plan, watch, table, report, compare, trials, history, figures, curves, samples),
     *(rerun, evaluate, export, merge, migrate),
     *(list_, show, check, schema, doctor),
 )

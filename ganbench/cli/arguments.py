@@ -109,10 +109,6 @@ FormatOrSummary = Annotated[
         autocompletion=complete_formats,
     ),
 ]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
-]
 Full = Annotated[bool, typer.Option("--full", help="On a terminal: every table as Markdown, then every verdict.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files into this folder.")]
 OutOfFigures = Annotated[

@@ -147,7 +147,7 @@ def test_the_command_takes_the_start_of_a_key_and_refuses_an_unknown_one(
     assert names == [f"trial-{key[:8]}-courses.svg", f"trial-{key[:8]}-courses.pdf"]
     assert run(capsys, "curves", folder, "0" * 12)[::2] == (
         2,
-        f"ganbench: {folder}: no record with key 000000000000...\n",
+        f"ganbench: {folder}: no record with key 000000000000... `ganbench trials RESULTS` lists the keys.\n",
     )
     code, _, err = run(capsys, "curves", folder, "x")
     assert code == 2

@@ -19,6 +19,7 @@ FLOORS = {
     "runner": 7,
     "report": 8,
     "progress": 8,
-    "cli": 9,
-    "__main__": 10,
+    "page": 9,
+    "cli": 10,
+    "__main__": 11,
 }

@@ -1,0 +1,59 @@
+"""The sections on outcomes: survival curves, and samples side by side."""
+
+from __future__ import annotations
+
+from ganbench.page import charts
+from ganbench.page.blocks import Block, Chart, Picture, Section, Words
+from ganbench.page.packing import show_text
+from ganbench.page.palette import Palette
+from ganbench.page.source import Source
+from ganbench.statistics.survival import survival_table
+
+MEANINGS = {
+    "diverged": "no loss or weight became non-finite or exploded",
+    "collapsed": "the samples had not collapsed",
+    "degraded": "the score had not left its best for good",
+}
+
+
+def survival_section(source: Source, palette: Palette) -> Section:
+    """Return the section of survival curves: one chart for each outcome that befell any trial of a dataset."""
+    table, blocks, spared = survival_table(source.shown), list[Block](), list[str]()
+    for (dataset, outcome), rows in table.groupby(["dataset", "outcome"], sort=False):
+        if (rows["share"] == 1).all():
+            spared.append(f"{outcome} on {show_text(dataset)}")
+            continue
+        last = rows.groupby("method", sort=False)["share"].last()
+        ends = ", ".join(f"{show_text(method)} {share:.0%}" for method, share in list(last.items())[:8])
+        blocks.append(
+            Chart(
+                title=f"{show_text(dataset)}: not {outcome}",
+                alt=f"The share of trials not yet {outcome}, over generator steps. At the end: {ends}.",
+                spec=charts.survival_spec(palette, len(last)),
+                frames={"curve": rows[["method", "step", "share", "low", "high", "at_risk", "n"]]},
+                notes=[f"The share of trials of which {MEANINGS[str(outcome)]}, with 95% intervals at each step."],
+                methods=sorted({source.methods[name] for name in rows["method"].unique()}),
+            )
+        )
+    if spared:
+        blocks.append(Words(paragraphs=[f"No trial known: {'; '.join(spared)}."]))
+    return Section(
+        name="survival",
+        title="Outcomes over time",
+        how="Each line falls where trials of a method begin to fail in this way, so a line that stays high is better.",
+        blocks=blocks,
+    )
+
+
+def samples_section(source: Source) -> Section:
+    """Return the section of samples side by side, or of why there are none."""
+    blocks: list[Block] = [Picture(title=show_text(title), alt=alt, content=png) for title, alt, png in source.pictures]
+    if source.no_pictures:
+        blocks.append(Words(paragraphs=[source.no_pictures]))
+    return Section(
+        name="samples",
+        title="Samples side by side",
+        how="Each picture shows one architecture: the real data, then what each method's model draws with "
+        "the same seed.",
+        blocks=blocks,
+    )

@@ -1,0 +1,110 @@
+"""What a page is made from: the results of one suite, and the names under which it shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganbench.errors import GanbenchError
+from ganbench.escaping import escape_unprintable
+from ganbench.page.packing import show_text
+from ganbench.report.shown import limit_values
+from ganbench.suite.loading import restore
+
+if TYPE_CHECKING:
+    from ganbench.registry.registry import Registry
+    from ganbench.results.frames import Frames
+    from ganbench.suite.success import SuccessRule
+    from ganbench.suite.suite import Suite
+
+SHORT_KEY = 12
+"""Characters of a trial's key that the page shows; every command takes them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The results of one suite: `frames`, read with signals; `suite`; the `title` and the `folder` that readers see.
+
+    `pictures` are samples side by side, each its title, what it shows in words, and its PNG; or `no_pictures` says why
+    there are none.
+    """
+
+    frames: Frames
+    suite: Suite
+    title: str
+    folder: str
+    pictures: tuple[tuple[str, str, bytes], ...] = ()
+    no_pictures: str = ""
+
+    @cached_property
+    def shown(self) -> Frames:
+        """The frames without the values that no table shows, where there are very many (`report.shown`)."""
+        return limit_values(self.frames, self.rules)[0]
+
+    @property
+    def rules(self) -> tuple[SuccessRule, ...]:
+        """The success rules of the suite."""
+        return self.suite.success
+
+    @cached_property
+    def methods(self) -> Mapping[str, int]:
+        """The methods by name, with the place of each: in the order of the suite, then any others of the results."""
+        found = self.frames.trials["method"].drop_duplicates().tolist()
+        known = [name for name in self.suite.method_names if name in set(found)]
+        return {name: place for place, name in enumerate(dict.fromkeys([*known, *found]))}
+
+    @property
+    def datasets(self) -> list[str]:
+        """The datasets in the order of the plan."""
+        return self.frames.trials["dataset"].drop_duplicates().tolist()
+
+
+def read_source(results: Path, plugins: Registry | None = None) -> Source:
+    """Return the results of a folder; raise GanbenchError where nothing is planned, naming the folder.
+
+    With `plugins`, samples are drawn too: that builds the networks that the results name.
+    """
+    from ganbench.results.store import read
+
+    frames = read(results)
+    if not frames.runs:
+        raise GanbenchError(f"{results}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
+    try:
+        suite = restore(frames.suite)
+    except GanbenchError as error:
+        raise GanbenchError(f"{results}: {error}") from error
+    name = results.resolve().name
+    shown = name if results.is_absolute() else str(results)
+    source = Source(frames, suite, show_text(name.replace("_", " ")), shown)
+    if plugins is None:
+        return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
+    return draw_samples(source, results, plugins)
+
+
+def draw_samples(source: Source, results: Path, plugins: Registry) -> Source:
+    """Return the source with pictures of samples; with the reason, where the folder has no models or lacks a plugin."""
+    from ganbench.report.samples import paired_sheets
+    from ganbench.results.files import list_networks
+
+    if not list_networks(results):
+        return replace(source, no_pictures="No models are stored in this folder, so there are no samples to show.")
+    try:
+        sheets = paired_sheets(results, source.frames, plugins)
+    except GanbenchError as error:
+        return replace(source, no_pictures=f"No samples could be drawn: {escape_unprintable(str(error))}")
+    return replace(source, pictures=tuple((title, alt, reduce_colours(png)) for title, alt, png in sheets))
+
+
+def reduce_colours(png: bytes) -> bytes:
+    """Return a picture with 64 colours: a third of its size."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    content = BytesIO()
+    with Image.open(BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(64).save(content, format="png", optimize=True)
+    return content.getvalue()
