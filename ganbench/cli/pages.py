@@ -21,7 +21,7 @@ def report(
     ] = True,
     plugin: Plugins = None,
 ) -> None:
-    """Write one HTML page about results folders: verdict, charts, tables, every failed trial.
+    """Write results folders as one HTML page to send.
 
     The page needs no network: open it, send it, publish it.
     """
