@@ -109,7 +109,7 @@ def test_a_run_that_plans_in_a_process_of_its_own_names_it_too(folder: Path) -> 
 def test_with_the_plugin_the_commands_work(folder: Path, tmp_path: Path) -> None:
     result = command("samples", "r", "--plugin", "mine.py", "--out", str(tmp_path), cwd=folder)
     assert result.returncode == 0
-    assert len(list(tmp_path.iterdir())) == 1
+    assert tmp_path.joinpath("my-rows-my-method-samples.png").exists()
 
 
 def test_an_object_is_named_and_an_unused_plugin_is_not(tmp_path: Path) -> None:
