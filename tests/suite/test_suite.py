@@ -61,6 +61,9 @@ compare = [["ns-gan", "wgan-gp-strong"]]
 [outcomes]
 degraded = 2
 periods = 4
+
+[keep]
+generators = "snapshots"
 """
 SMALL: dict[str, Any] = {
     "question": "Does it run?",
