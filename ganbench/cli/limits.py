@@ -1,4 +1,4 @@
-"""Limits of the machine that end a command: how much memory, and how many files and processes it may have."""
+"""What the machine lacks that ends a command: memory, files and processes that it may have, a library."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import errno
 MEMORY_WORDS = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "not enough memory")
 """What the loader of shared libraries, and torch, say when memory runs out; they raise no MemoryError."""
 
+OWN_PACKAGES = ("ganbench", "ganbench_plugins")
+"""Where a module that does not exist is a bug."""
+
 
 def find_limit(error: BaseException) -> str:
-    """Return what an exception says is used up, with the way out; "" for an exception that is about something else."""
+    """Return what an exception says is used up or missing, with the way out; "" for one about something else."""
     code = error.errno if isinstance(error, OSError) else None
     text = str(error).lower() if isinstance(error, (OSError, ImportError, RuntimeError)) else ""
     if isinstance(error, MemoryError) or code == errno.ENOMEM or any(words in text for words in MEMORY_WORDS):
@@ -21,4 +24,6 @@ def find_limit(error: BaseException) -> str:
         return "no more processes or threads may start. Raise the limit (`ulimit -u`), or use fewer workers (--jobs)."
     if code == errno.ENOSPC:
         return "no space is left to write to. Make room, and run the command again."
+    if isinstance(error, ModuleNotFoundError) and (error.name or "ganbench").partition(".")[0] not in OWN_PACKAGES:
+        return "a library that ganbench needs is not installed. `pip install ganbench` installs what is missing."
     return ""

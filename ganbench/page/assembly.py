@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ganbench.errors import GanbenchError
 from ganbench.page.blocks import Chart, Section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
@@ -61,6 +62,7 @@ def write_page(
 
 def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole: None) -> str:
     """Return the page of these results: HTML in full, with a part for each suite. The same results, the same text."""
+    scripts = [seal_script(load_bundle()), seal_script(read_asset("page.js"))]
     suites: list[dict[str, Any]] = []
     for place, source in enumerate(sources):
         sections: list[Section] = []
@@ -69,7 +71,6 @@ def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole
             progress(place * len(makers) + number, len(sources) * len(makers))
             sections.append(make())
         suites.append(lay_out(source, [section for section in sections if section.blocks], place))
-    scripts = [seal_script(load_bundle()), seal_script(read_asset("page.js"))]
     return render(suites, scripts)
 
 
@@ -141,10 +142,24 @@ def show_level(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def load_bundle() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script; it takes some seconds, once in a process."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script; it takes some seconds, once in a process.
+
+    Of the versions of Vega-Lite that vl-convert has, it is the newest of the major version that Altair writes. Raise
+    GanbenchError where there is none.
+    """
+    import altair
     import vl_convert
 
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    wanted = altair.SCHEMA_VERSION.removeprefix("v").partition(".")[0]
+    known = [[int(part) for part in version.split(".")] for version in vl_convert.get_vegalite_versions()]
+    fitting = [version for version in known if str(version[0]) == wanted]
+    if not fitting:
+        raise GanbenchError(
+            f"report: altair {altair.__version__} writes charts for Vega-Lite {wanted}, which vl-convert-python "
+            f"{vl_convert.__version__} has not. pip install --upgrade altair vl-convert-python"
+        )
+    version = ".".join(map(str, max(fitting)))
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
 
 
 def read_asset(name: str) -> str:

@@ -59,7 +59,7 @@ def write_legend(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], l
     """Write a legend below a panel, in as many columns as fit."""
     from matplotlib.transforms import ScaledTranslation
 
-    figure: Any = axes.get_figure(root=True)
+    figure: Any = axes.figure
     below = axes.transAxes + ScaledTranslation(0, -1.9 * look.font / 72, figure.dpi_scale_trans)  # the axis' numbers
     place: Any = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
     axes.legend(handles, labels, ncols=legend_columns(labels, look), handlelength=1.5, columnspacing=1.2, **place)

@@ -28,6 +28,8 @@ SUITE += '[[dataset]]\nname = "ring"\n'
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 1, "no more processes or threads"),
         (RuntimeError("can't start new thread"), 1, "no more processes or threads may start"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "no space is left to write to"),
+        (ModuleNotFoundError("No module named 'ab'", name="ab"), 1, "`pip install ganbench` installs what is missing"),
+        (ModuleNotFoundError("No module named 'ab.c'", name="ab.c"), 1, "No module named 'ab.c'"),
         (RunFailed("no worker can be started"), 1, "ganbench: no worker can be started"),
         (GanbenchError("no such thing"), 2, "ganbench: no such thing"),
     ],
@@ -48,7 +50,14 @@ def test_a_limit_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("a bug"), ImportError("no module"), PermissionError(errno.EACCES, "no"), KeyError("k")]
+    "error",
+    [
+        RuntimeError("a bug"),
+        ImportError("no module"),
+        ModuleNotFoundError("no module", name="ganbench.page.nowhere"),
+        PermissionError(errno.EACCES, "no"),
+        KeyError("k"),
+    ],
 )
 def test_a_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ganbench.errors import GanbenchError
 from ganbench.page import make_page, read_source, write_page
 from ganbench.page.assembly import load_bundle
 from ganbench.page.trials import MOST_TRIALS
@@ -57,6 +58,16 @@ def test_the_policy_allows_exactly_the_scripts_of_the_page(page: str) -> None:
         f"default-src 'none'; script-src {' '.join(hashes)} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def test_the_bundle_has_the_vega_lite_that_altair_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("altair.SCHEMA_VERSION", "v5.8.0")
+    bundle = load_bundle.__wrapped__()
+    assert '"5.21.' in bundle, "the newest of Vega-Lite 5 that every vl-convert has which we allow"
+    assert '"6.4.' not in bundle
+    monkeypatch.setattr("altair.SCHEMA_VERSION", "v4.17.0")
+    with pytest.raises(GanbenchError, match=r"for Vega-Lite 4, .* pip install --upgrade altair vl-convert-python"):
+        load_bundle.__wrapped__()
 
 
 def test_nothing_outside_the_bundle_of_vega_names_another_place(page: str) -> None:

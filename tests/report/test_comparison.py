@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import ganbench
@@ -118,7 +119,7 @@ def test_what_cannot_be_compared_is_said_in_plain_words(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_schema_is_named(tmp_path: Path) -> None:
     a, b = two_sides(tmp_path, [GOOD], [GOOD])
-    with sqlite3.connect(b / "results.sqlite") as link:
+    with closing(sqlite3.connect(b / "results.sqlite")) as link, link:
         link.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
     with pytest.raises(GanbenchError, match=r"B/results.sqlite: its schema version is 99"):
         compare(a, b)
@@ -146,7 +147,7 @@ def test_altered_cells_end_in_no_traceback(tmp_path: Path) -> None:
         ("facts", "batches", '{"sources": 3}'),
         ("facts", "batches", '{"sources": {"losses/a": [1]}, "versions": 7, "run": [2]}'),
     ):
-        with sqlite3.connect(b / "results.sqlite") as link:
+        with closing(sqlite3.connect(b / "results.sqlite")) as link, link:
             (before,) = link.execute(f"SELECT {column} FROM {table}").fetchone()
             link.execute(f"UPDATE {table} SET {column} = ?", (text,))
         if text.endswith("[2]}"):
@@ -154,7 +155,7 @@ def test_altered_cells_end_in_no_traceback(tmp_path: Path) -> None:
         else:
             with pytest.raises(GanbenchError, match="holds what ganbench never writes"):
                 compare(a, b)
-        with sqlite3.connect(b / "results.sqlite") as link:
+        with closing(sqlite3.connect(b / "results.sqlite")) as link, link:
             link.execute(f"UPDATE {table} SET {column} = ?", (before,))
 
 

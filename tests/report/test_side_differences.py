@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import ganbench
@@ -98,7 +99,7 @@ def test_a_budget_alone_may_differ_because_it_is_the_question(tmp_path: Path) ->
 
 def test_records_of_an_early_version_without_sources_are_compared_by_their_fingerprint(tmp_path: Path) -> None:
     a, b = two_sides(tmp_path, [GOOD], [GOOD])
-    with sqlite3.connect(b / "results.sqlite") as link:
+    with closing(sqlite3.connect(b / "results.sqlite")) as link, link:
         link.execute("UPDATE records SET code = 'other'")
         link.execute("UPDATE plan SET code = 'other'")
     first = compare(a, b).differences[0]
@@ -143,7 +144,7 @@ def test_a_best_score_is_not_compared_with_one_that_was_measured_at_the_end_only
 
 def test_a_side_on_which_every_trial_failed_is_no_unlike_protocol(tmp_path: Path) -> None:
     a, b = two_sides(tmp_path, [GOOD] * 6, [BAD] * 6)
-    with sqlite3.connect(b / "results.sqlite") as link:
+    with closing(sqlite3.connect(b / "results.sqlite")) as link, link:
         link.execute("UPDATE records SET status = 'failed', error = 'no memory'")
         link.execute("DELETE FROM scores")
     comparison = compare(a, b)
