@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ganbench.escaping import escape_unprintable
 from ganbench.page.blocks import Chart, Section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
@@ -31,6 +32,7 @@ from ganbench.page.suite_sections import (
     sensitivity_section,
 )
 from ganbench.page.trials import list_trials
+from ganbench.report.trial_tables import samples_command
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -102,7 +104,7 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
         "methods": palette.names,
         "trials": pack_frame(trials[["short", "dataset", "method", "architecture", "words", "seed", "outcome"]]),
         "factors": pack_factors(source),
-        "folder": show_text(source.folder),
+        "samples": escape_unprintable(samples_command(source.frames, source.folder, "KEY")),
         "charts": charts,
     }
     return {

@@ -95,9 +95,10 @@ def test_trials_without_a_score_are_crosses_beyond_the_worst_score(page: str) ->
 def test_every_failed_trial_is_listed_with_its_reason_and_its_command(folder: Path, page: str) -> None:
     trials = read(folder).trials
     part = page[page.index('id="s0-failures"') : page.index('id="s0-sensitivity"')]
-    for key in trials.loc[trials["status"].isin(["failed", "diverged"]), "key"]:
-        assert f"<code>ganbench rerun study {key[:12]}</code>" in part
-    assert part.count("<code>ganbench rerun") == 2
+    for key, status in trials.loc[trials["status"].isin(["failed", "diverged"]), ["key", "status"]].to_numpy():
+        again = "run study/suite.toml --results study --retry failed,timed-out --only key=" if status == "failed" else ""
+        assert f"<code>ganbench {again or 'rerun study '}{key[:12]}</code>" in part
+    assert part.count("<code>ganbench") == 2
     assert "it broke" in part
     assert "diverged, non-finite at step" in part
 
