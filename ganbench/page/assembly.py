@@ -82,7 +82,7 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
     yield partial(question_section, source)
-    if (source.frames.trials["status"] == "missing").all():
+    if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)
         return
     yield from (partial(make, source, palette) for make in charted)
