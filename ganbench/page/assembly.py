@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ganbench.escaping import escape_unprintable
-from ganbench.page.blocks import Chart, Section
+from ganbench.page.blocks import Chart, Section, encode_png
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
@@ -105,6 +105,7 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
         "trials": pack_frame(trials[["short", "dataset", "method", "architecture", "words", "seed", "outcome"]]),
         "factors": pack_factors(source),
         "samples": escape_unprintable(samples_command(source.frames, source.folder, "KEY")),
+        "pictures": pack_thumbnails(source, trials["key"]),
         "charts": charts,
     }
     return {
@@ -123,6 +124,12 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
     more: dict[str, Any] = {"courses": chart.courses} if chart.courses is not None else {}
     more |= {"recount": chart.recount} if chart.recount else {}
     return {"spec": chart.spec, "frames": packed, **more}
+
+
+def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:
+    """Return the small pictures of trials by their number on the page: what each shows in words, and its data URI."""
+    found = [(number, source.thumbnails[key]) for number, key in keys.items() if key in source.thumbnails]
+    return {int(str(number)): (alt, encode_png(png)) for number, (alt, png) in found}
 
 
 def pack_factors(source: Source) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ganbench.page.blocks import Block, Chart, Picture, Section, Words
 from ganbench.page.packing import show_text
 from ganbench.page.palette import Palette
 from ganbench.page.source import Source
+from ganbench.report.thumbnails import CHOICE
 from ganbench.statistics.survival import SURVIVED, survival_table
 
 MEANINGS = {
@@ -71,6 +72,8 @@ def name_absent(source: Source, table: pd.DataFrame, dataset: str) -> Iterator[s
 def samples_section(source: Source) -> Section:
     """Return the section of samples side by side, or of why there are none."""
     blocks: list[Block] = [Picture(title=show_text(title), alt=alt, content=png) for title, alt, png in source.pictures]
+    if source.thumbnails:
+        blocks.append(Words(paragraphs=[f"{CHOICE} Choose a trial to see them beside its course."]))
     if source.no_pictures:
         blocks.append(Words(paragraphs=[source.no_pictures]))
     return Section(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import escape_unprintable

@@ -97,6 +97,7 @@ def test_a_diverged_trial_is_rerun_and_a_failed_one_trained_again(place: Path, m
     done = ganbench(*typed["raises"][1:], "--jobs", "0", cwd=place)
     assert "1 trials to train" in done.stderr
     assert "failed: raises" in done.stderr, "it fails as it did"
+    assert len(list((place / "my results" / "plugins").glob("*.py"))) == 1, "the plugin is kept once"
 
 
 def test_the_terminal_prints_the_same_commands(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +107,19 @@ def test_the_terminal_prints_the_same_commands(place: Path, monkeypatch: pytest.
         notes = ganbench("trials", "my results", which, cwd=place).stdout.replace("\\", "")
         key = next(word for word in typed[method] if re.fullmatch(r"(key=)?[0-9a-f]{12}", word))
         assert shlex.join(typed[method]).replace(key, key[:-4]) in notes
+
+
+def test_the_page_brings_the_samples_of_trials_with_a_model(place: Path) -> None:
+    from ganbench import registry
+
+    from tests.support.pages import expand, read_data
+
+    plugin = next((place / "my results" / "plugins").glob("*.py"))
+    page = make_page([read_source(place / "my results", registry.load(files=[plugin]))])
+    data = read_data(page)[0]
+    methods = expand(data["trials"])["method"]
+    assert [methods[int(number)] for number in data["pictures"]] == ["ns-gan"], "diverged and failed have none"
+    assert "Up to 60 trials bring their samples" in page
 
 
 def test_the_command_for_samples_works(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
