@@ -13,7 +13,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from ganbench.errors import GanbenchError
-from ganbench.page.blocks import Chart, Section
+from ganbench.escaping import escape_unprintable
+from ganbench.page.blocks import Chart, Section, encode_png
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
@@ -32,6 +33,7 @@ from ganbench.page.suite_sections import (
     sensitivity_section,
 )
 from ganbench.page.trials import list_trials
+from ganbench.report.trial_tables import samples_command
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -81,7 +83,7 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
     yield partial(question_section, source)
-    if (source.frames.trials["status"] == "missing").all():
+    if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)
         return
     yield from (partial(make, source, palette) for make in charted)
@@ -103,7 +105,8 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
         "methods": palette.names,
         "trials": pack_frame(trials[["short", "dataset", "method", "architecture", "words", "seed", "outcome"]]),
         "factors": pack_factors(source),
-        "folder": show_text(source.folder),
+        "samples": escape_unprintable(samples_command(source.frames, source.folder, "KEY")),
+        "pictures": pack_thumbnails(source, trials["key"]),
         "charts": charts,
     }
     return {
@@ -122,6 +125,12 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
     more: dict[str, Any] = {"courses": chart.courses} if chart.courses is not None else {}
     more |= {"recount": chart.recount} if chart.recount else {}
     return {"spec": chart.spec, "frames": packed, **more}
+
+
+def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:
+    """Return the small pictures of trials by their number on the page: what each shows in words, and its data URI."""
+    found = [(number, source.thumbnails[key]) for number, key in keys.items() if key in source.thumbnails]
+    return {int(str(number)): (alt, encode_png(png)) for number, (alt, png) in found}
 
 
 def pack_factors(source: Source) -> dict[str, Any]:

@@ -139,17 +139,31 @@
       this.refresh();
     }
 
-    showTrial(scroll) {
-      const place = this.root.querySelector(".trial"), trial = this.trials[this.chosen];
-      place.hidden = !trial;
-      if (!trial) return;
+    showTrial(scroll) { // above all charts, and beside its course
+      const [above, beside] = this.root.querySelectorAll(".trial"), trial = this.trials[this.chosen];
+      [above, beside].filter(Boolean).forEach((place) => {
+        place.hidden = !trial;
+        if (trial) place.replaceChildren(...this.describe(trial));
+      });
+      if (trial && scroll) above.scrollIntoView({ block: "center" });
+    }
+
+    describe(trial) {
       const line = document.createElement("p"), command = document.createElement("code"), how = document.createElement("p");
       line.textContent = `Trial ${trial.short}: ${trial.method} on ${trial.dataset}, ${trial.words}, seed ${trial.seed}; `
         + `${trial.outcome}.`;
-      command.textContent = `ganbench samples ${this.data.folder} --of ${trial.short}`;
+      command.textContent = this.data.samples.replace("--of KEY", () => `--of ${trial.short}`);
       how.append("Its course is below. Its samples: ", command);
-      place.replaceChildren(line, how);
-      if (scroll) place.scrollIntoView({ block: "center" });
+      return [line, how, ...this.picture(trial)];
+    }
+
+    picture(trial) { // its samples, where the page has them
+      const [words, uri] = this.data.pictures[trial.t] ?? [];
+      if (!uri) return [];
+      const image = document.createElement("img");
+      image.src = uri;
+      image.alt = `Trial ${trial.short}, ${trial.method}: ${words}.`;
+      return [image];
     }
 
     rows(name, packed) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ class Source:
     """The results of one suite: `frames`, read with signals; `suite`; the `title` and the `folder` that readers see.
 
     `pictures` are samples side by side, each its title, what it shows in words, and its PNG; or `no_pictures` says why
-    there are none.
+    there are none. `thumbnails` are the samples of single trials by key, each what it shows in words and its PNG.
     """
 
     frames: Frames
@@ -38,6 +38,7 @@ class Source:
     folder: str
     pictures: tuple[tuple[str, str, bytes], ...] = ()
     no_pictures: str = ""
+    thumbnails: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
 
     @cached_property
     def shown(self) -> Frames:
@@ -86,16 +87,21 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
 
 def draw_samples(source: Source, results: Path, plugins: Registry) -> Source:
     """Return the source with pictures of samples; with the reason, where the folder has no models or lacks a plugin."""
-    from ganbench.report.samples import paired_sheets
+    from ganbench.report.sample_source import SampleSource
+    from ganbench.report.samples import draw_cells, list_cells
+    from ganbench.report.thumbnails import choose_pictured, draw_thumbnails
     from ganbench.results.files import list_networks
 
     if not list_networks(results):
         return replace(source, no_pictures="No models are stored in this folder, so there are no samples to show.")
     try:
-        sheets = paired_sheets(results, source.frames, plugins)
+        samples, cells = SampleSource(results, source.frames, plugins), list_cells(source.frames)
+        sheets = draw_cells(samples, cells)
+        small = draw_thumbnails(samples, choose_pictured(source.frames, cells))
     except GanbenchError as error:
         return replace(source, no_pictures=f"No samples could be drawn: {escape_unprintable(str(error))}")
-    return replace(source, pictures=tuple((title, alt, reduce_colours(png)) for title, alt, png in sheets))
+    pictures = tuple((title, alt, reduce_colours(png)) for title, alt, png in sheets)
+    return replace(source, pictures=pictures, thumbnails=small)
 
 
 def reduce_colours(png: bytes) -> bytes:

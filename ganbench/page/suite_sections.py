@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING
-
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import escape_unprintable
@@ -15,12 +12,10 @@ from ganbench.page.trials import describe_architectures, describe_outcomes, numb
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
 from ganbench.report.tables import costs_table, history_table, outcome_counts_table
+from ganbench.report.trial_tables import retrain_command
 from ganbench.report.verdict import make_verdicts
 from ganbench.report.words import plural
 from ganbench.statistics.outcome_table import trial_outcomes
-
-if TYPE_CHECKING:
-    pass
 
 MOST_VERDICTS = 8
 """Verdicts that are read at a glance; more of them are in a table."""
@@ -74,7 +69,9 @@ def failures_section(source: Source) -> Section:
                 str(row["seed"]),
                 ends[place],
                 show_text(find_reason(row["error"])) if row["error"] else "",
-                f"ganbench rerun {shlex.quote(show_text(source.folder))} {row['key'][:SHORT_KEY]}",
+                escape_unprintable(
+                    retrain_command(source.frames, source.folder, row["key"][:SHORT_KEY], row["status"])
+                ),
             ),
         )
         for place, row in enumerate(shown.to_dict("records"))
@@ -88,7 +85,8 @@ def failures_section(source: Source) -> Section:
     return Section(
         name="failures",
         title="Failed and diverged trials",
-        how="Each row is a trial that did not end well, why, and the command that trains it again as it was.",
+        how="Each row is a trial that did not end well, why, and the command that trains it again. Type it where the "
+        "results folder lies; read a plugin file before you load it.",
         blocks=[listed if len(bad) else nothing, fold_table(outcome_counts_table(source.shown))],
     )
 

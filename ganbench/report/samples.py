@@ -92,8 +92,12 @@ def paired_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[tuple
     between the first two of the suite: the best for one, the median, and the best for the other. Where the suite has
     one architecture, they differ in the seed. A trial without samples shows its reason.
     """
-    source = SampleSource(folder, frames, plugins)
-    return [(cell.title, describe_cell(source, cell), draw_cell(source, cell)) for cell in list_cells(frames)]
+    return draw_cells(SampleSource(folder, frames, plugins), list_cells(frames))
+
+
+def draw_cells(source: SampleSource, cells: Sequence[Cell]) -> list[tuple[str, str, bytes]]:
+    """Return the sheets of some cells, each as `paired_sheets` returns it."""
+    return [(cell.title, describe_cell(source, cell), draw_cell(source, cell)) for cell in cells]
 
 
 def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:

@@ -266,7 +266,9 @@ def snapshots_path(folder: Path, key: str) -> Path:
 
 def plugin_path(folder: Path, name: str, digest: str) -> Path:
     """Return where the text of a plugin file lies, by the name of the file and the SHA-256 of the text."""
-    return folder / "plugins" / f"{make_slug(Path(name).stem)}-{make_slug(digest)[:12]}.py"
+    short = make_slug(digest)[:12]
+    stem = make_slug(Path(name).stem).removesuffix(f"-{short}")  # of a copy that was loaded from here
+    return folder / "plugins" / f"{stem}-{short}.py"
 
 
 def write_plugin(folder: Path, name: str, content: bytes) -> None:

@@ -106,11 +106,29 @@ def test_trials_without_a_score_are_crosses_beyond_the_worst_score(page: str) ->
 def test_every_failed_trial_is_listed_with_its_reason_and_its_command(folder: Path, page: str) -> None:
     trials = read(folder).trials
     part = page[page.index('id="s0-failures"') : page.index('id="s0-sensitivity"')]
-    for key in trials.loc[trials["status"].isin(["failed", "diverged"]), "key"]:
-        assert f"<code>ganbench rerun study {key[:12]}</code>" in part
-    assert part.count("<code>ganbench rerun") == 2
+    for key, status in trials.loc[trials["status"].isin(["failed", "diverged"]), ["key", "status"]].to_numpy():
+        again = (
+            "run study/suite.toml --results study --retry failed,timed-out --only key=" if status == "failed" else ""
+        )
+        assert f"<code>ganbench {again or 'rerun study '}{key[:12]}</code>" in part
+    assert part.count("<code>ganbench") == 2
     assert "it broke" in part
     assert "diverged, non-finite at step" in part
+
+
+def test_an_outcome_that_no_trial_had_is_told_from_one_that_is_not_known(tmp_path: Path) -> None:
+    from tests.support.trials_by_hand import record, results, scores, trial
+
+    calm = {"loss.critic": ([1, 50, 100], [1.0, 1.0, 1.0])}
+    records = [record(trial(seed=seed), scores=scores("fid", (9, 9)), signals=calm) for seed in (0, 1)]
+    lost = record(trial(seed=2), scores=(), signals={}, status="failed", error="it broke")
+    results(tmp_path / "r", [*records, lost])
+    page = make_page([read_source(tmp_path / "r")])
+    part = page[page.index('id="s0-survival"') : page.index("</section>", page.index('id="s0-survival"'))]
+    assert re.findall(r"<p>(.*?)</p>", part) == [
+        f"No trial diverged or degraded on {trial().labels['dataset']}, of the 2 of 3 for which it is known.",
+        f"Whether a trial collapsed on {trial().labels['dataset']} is not known: what shows it was not stored.",
+    ]
 
 
 def test_courses_have_quartiles_of_all_and_single_trials_with_gaps_for_what_is_no_number(page: str) -> None:

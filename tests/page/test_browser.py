@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ganbench.page import make_page, read_source, write_page
+from ganbench.report.thumbnails import draw_thumbnail
 
 from tests.support.browser import NARROW, WIDE, needs_browser, open_browser, open_page, points
 from tests.support.pages import EVIL, EVIL_NAME, make_results, read_data
@@ -100,7 +103,7 @@ def test_a_click_on_a_point_shows_the_trial_and_its_course(browser: Any, file: P
     with open_page(browser, file) as (page, complaints):
         assert page.locator(f"#{courses} .mark-symbol path").count() == 0
         page.locator(f"#{scores} .mark-symbol path").nth(3).click(force=True)
-        panel = page.locator(".trial")
+        panel = page.locator(".trial").first
         panel.wait_for(state="visible")
         chosen = page.locator("select[name=trial]").evaluate("list => list.options[list.selectedIndex].text")
         key = chosen.split()[0]
@@ -114,6 +117,23 @@ def test_a_click_on_a_point_shows_the_trial_and_its_course(browser: Any, file: P
         assert complaints == []
 
 
+def test_a_trial_that_brings_its_samples_shows_them_above_and_beside_its_course(browser: Any, tmp_path: Path) -> None:
+    points = np.zeros((1, 2), np.float32)
+    source = read_source(make_results(tmp_path / "study"))
+    pictures = {source.frames.trials["key"][3]: draw_thumbnail(points, points)}
+    file = tmp_path / "report.html"
+    file.write_text(make_page([replace(source, thumbnails=pictures)]))
+    with open_page(browser, file) as (page, complaints):
+        for place, count in ((4, 0), (3, 2), (2, 0)):
+            page.locator("select[name=trial]").select_option(str(place))
+            shown = page.locator(".trial img")
+            assert shown.count() == count
+            for each in range(count):
+                assert shown.nth(each).evaluate("image => image.decode().then(() => image.naturalWidth)") > 50
+                assert "1 samples of its model" in shown.nth(each).get_attribute("alt")
+        assert complaints == []
+
+
 def test_everything_can_be_chosen_by_keyboard(browser: Any, file: Path) -> None:
     courses = chart_with(file, "quartiles")
     with open_page(browser, file) as (page, _):
@@ -121,8 +141,8 @@ def test_everything_can_be_chosen_by_keyboard(browser: Any, file: Path) -> None:
         assert page.evaluate("document.activeElement.className") == "skip"
         page.locator("button.pick").first.focus()
         page.keyboard.press("Enter")
-        assert page.locator(".trial").is_visible()
-        assert "failed" in page.locator(".trial").inner_text()
+        assert page.locator(".trial").first.is_visible()
+        assert "failed" in page.locator(".trial").first.inner_text()
         page.locator("select[name=trial]").focus()
         page.keyboard.press("ArrowDown")
         page.wait_for_function(f"document.querySelectorAll('#{courses} .mark-symbol path').length > 0")

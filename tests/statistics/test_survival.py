@@ -138,3 +138,11 @@ def test_the_interval_of_a_share_covers_it(n: int, seeds: int) -> None:
     coverage = simulation.survival_coverage(n, seeds, runs=60)
     assert 0.92 <= coverage.mean() <= 0.99
     assert coverage.min() >= 0.85, "of cases with a standard error of .03"
+
+
+def test_without_a_record_there_is_an_empty_table_with_all_its_columns(tmp_path: Path) -> None:
+    planned = results(tmp_path / "r", [], plan=[trial("a"), trial("b")])
+    trained = results(tmp_path / "s", [trial_record(0)])
+    table = survival_table(planned)
+    assert table.empty
+    assert list(table) == list(survival_table(trained))
