@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ganbench.page.blocks import Chart, Section
+from ganbench.errors import GanbenchError
+from ganbench.page.blocks import Chart, PageTable, Section
+from ganbench.page.comparison_sections import differences_section, numbers_section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
@@ -20,7 +23,7 @@ from ganbench.page.packing import pack_frame, show_text
 from ganbench.page.pair_section import pairs_section
 from ganbench.page.palette import Palette
 from ganbench.page.security import embed_json, seal_script, write_policy
-from ganbench.page.source import Source, read_source
+from ganbench.page.source import Source, compared_source, read_source
 from ganbench.page.success_sections import curve_section, scores_section
 from ganbench.page.suite_sections import (
     costs_section,
@@ -34,6 +37,7 @@ from ganbench.page.trials import list_trials
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
+    from ganbench.report.comparison import Comparison
 
 Progress = Callable[[int, int], None]
 """A function that takes (parts done, all parts)."""
@@ -50,10 +54,22 @@ def write_page(
     With `plugins` it has samples, which builds the networks that the results name. Raise GanbenchError for a folder
     without a plan, or a file that cannot be written.
     """
+    return write_sources([read_source(folder, plugins) for folder in results], to, progress)
+
+
+def write_compared(comparison: Comparison, to: Path, progress: Progress = lambda done, whole: None) -> Path:
+    """Write the page of a comparison into one HTML file, and return its path; raise GanbenchError if that fails."""
+    return write_sources([compared_source(comparison)], to, progress)
+
+
+def write_sources(sources: Sequence[Source], to: Path, progress: Progress) -> Path:
+    """Write the page of these results, and return its path; raise GanbenchError for a place that cannot be written."""
     from ganbench.report.output import make_folder
     from ganbench.results.files import write_file
 
-    page = make_page([read_source(folder, plugins) for folder in results], progress)
+    if to.is_dir():
+        raise GanbenchError(f"{to}: a folder. Name the file that the page is written into, as in {to / 'report.html'}.")
+    page = make_page(sources, progress)
     make_folder(to.parent)
     write_file(to, page.encode())
     return to
@@ -68,9 +84,24 @@ def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole
         for number, make in enumerate(makers):
             progress(place * len(makers) + number, len(sources) * len(makers))
             sections.append(make())
-        suites.append(lay_out(source, [section for section in sections if section.blocks], place))
+        suites.append(lay_out(source, list(drop_repeated(sections)), place))
     scripts = [seal_script(load_bundle()), seal_script(read_asset("page.js"))]
     return render(suites, scripts)
+
+
+def drop_repeated(sections: Sequence[Section]) -> Iterator[Section]:
+    """Yield the sections that have blocks, each table only where it comes first."""
+    seen: set[tuple[str, str]] = set()
+    for section in sections:
+        blocks = []
+        for block in section.blocks:
+            table = (block.title, repr(block.rows)) if isinstance(block, PageTable) else None
+            if table not in seen:
+                blocks.append(block)
+            if table:
+                seen.add(table)
+        if blocks:
+            yield replace(section, blocks=blocks)
 
 
 def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
@@ -79,6 +110,9 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
+    if source.comparison:
+        yield partial(differences_section, source.comparison)
+        plain.insert(plain.index(samples_section), lambda source: numbers_section(source.comparison))
     yield partial(question_section, source)
     if (source.frames.trials["status"] == "missing").all():
         yield partial(protocol_section, source)
@@ -98,11 +132,11 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
                 charts[names[id(block)]] = pack_chart(block)
     palette = Palette(source.methods)
     trials = list_trials(source)
+    columns = ["folder", "short", "dataset", "method", "architecture", "words", "seed", "outcome"]
     data = {
         "methods": palette.names,
-        "trials": pack_frame(trials[["short", "dataset", "method", "architecture", "words", "seed", "outcome"]]),
+        "trials": pack_frame(trials[columns]),
         "factors": pack_factors(source),
-        "folder": show_text(source.folder),
         "charts": charts,
     }
     return {

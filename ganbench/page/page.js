@@ -146,7 +146,7 @@
       const line = document.createElement("p"), command = document.createElement("code"), how = document.createElement("p");
       line.textContent = `Trial ${trial.short}: ${trial.method} on ${trial.dataset}, ${trial.words}, seed ${trial.seed}; `
         + `${trial.outcome}.`;
-      command.textContent = `ganbench samples ${this.data.folder} --of ${trial.short}`;
+      command.textContent = `ganbench samples ${trial.folder} --of ${trial.short}`;
       how.append("Its course is below. Its samples: ", command);
       place.replaceChildren(line, how);
       if (scroll) place.scrollIntoView({ block: "center" });
