@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganbench.cli.arguments import FormatOrSummary, Full, Out, Plugins
-from ganbench.cli.printing import print_paths
+from ganbench.cli.printing import print_paths, progress_bar
 from ganbench.cli.summary import wants_summary
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def compare(
     format: FormatOrSummary = None,
     full: Full = False,
     out: Out = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the comparison as one HTML page.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Compare results folders, or two methods of one, cell by cell.
@@ -36,12 +39,25 @@ def compare(
     comparison = compare(*results, methods=methods)
     if out is not None:
         print_paths(write_tables(comparison.tables, writer, out))
-    elif wants_summary(format):
+    if report is not None:
+        write_comparison(comparison, report)
+    if out or report:
+        return
+    if wants_summary(format):
         if full:
             typer.echo(render(comparison.tables, "md"))
         print_comparison(comparison, full=full)
     else:
         typer.echo(writer.page(comparison.tables), nl=False)
+
+
+def write_comparison(comparison: Comparison, file: Path) -> None:
+    """Write a comparison as a page into a file, and print its path."""
+    from ganbench.page import write_compared
+
+    with progress_bar("writing the page") as tell:
+        written = write_compared(comparison, file, tell)
+    print_paths([written])
 
 
 def print_comparison(comparison: Comparison, *, full: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganbench.cli.arguments import Plugins, results_folder
-from ganbench.cli.printing import print_paths
+from ganbench.cli.printing import print_paths, progress_bar
 
 
 def report(
@@ -25,18 +25,11 @@ def report(
 
     The page needs no network: open it, send it, publish it.
     """
-    from tqdm import tqdm
-
     from ganbench import registry
     from ganbench.page import write_page
 
     plugins = registry.load(files=plugin or ()) if samples else None
     folders = [results_folder(folder) for folder in results]
-    with tqdm(desc="writing the page", leave=False, disable=None, delay=2.0) as shown:
-
-        def tell(done: int, whole: int) -> None:
-            shown.total = whole
-            shown.update(done - shown.n)
-
+    with progress_bar("writing the page") as tell:
         written = write_page(folders, out or folders[0] / "report.html", plugins, tell)
     print_paths([written])

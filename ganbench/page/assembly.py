@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -14,7 +15,8 @@ from markupsafe import Markup
 
 from ganbench.errors import GanbenchError
 from ganbench.escaping import escape_unprintable
-from ganbench.page.blocks import Chart, Section, encode_png
+from ganbench.page.blocks import Chart, PageTable, Section, encode_png
+from ganbench.page.comparison_sections import differences_section, numbers_section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
@@ -22,7 +24,7 @@ from ganbench.page.packing import pack_frame, show_text
 from ganbench.page.pair_section import pairs_section
 from ganbench.page.palette import Palette
 from ganbench.page.security import embed_json, seal_script, write_policy
-from ganbench.page.source import Source, read_source
+from ganbench.page.source import Source, compared_source, read_source
 from ganbench.page.success_sections import curve_section, scores_section
 from ganbench.page.suite_sections import (
     costs_section,
@@ -37,6 +39,7 @@ from ganbench.report.trial_tables import samples_command
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
+    from ganbench.report.comparison import Comparison
 
 Progress = Callable[[int, int], None]
 """A function that takes (parts done, all parts)."""
@@ -53,10 +56,22 @@ def write_page(
     With `plugins` it has samples, which builds the networks that the results name. Raise GanbenchError for a folder
     without a plan, or a file that cannot be written.
     """
+    return write_sources([read_source(folder, plugins) for folder in results], to, progress)
+
+
+def write_compared(comparison: Comparison, to: Path, progress: Progress = lambda done, whole: None) -> Path:
+    """Write the page of a comparison into one HTML file, and return its path; raise GanbenchError if that fails."""
+    return write_sources([compared_source(comparison)], to, progress)
+
+
+def write_sources(sources: Sequence[Source], to: Path, progress: Progress) -> Path:
+    """Write the page of these results, and return its path; raise GanbenchError for a place that cannot be written."""
     from ganbench.report.output import make_folder
     from ganbench.results.files import write_file
 
-    page = make_page([read_source(folder, plugins) for folder in results], progress)
+    if to.is_dir():
+        raise GanbenchError(f"{to}: a folder. Name the file that the page is written into, as in {to / 'report.html'}.")
+    page = make_page(sources, progress)
     make_folder(to.parent)
     write_file(to, page.encode())
     return to
@@ -72,8 +87,24 @@ def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole
         for number, make in enumerate(makers):
             progress(place * len(makers) + number, len(sources) * len(makers))
             sections.append(make())
-        suites.append(lay_out(source, [section for section in sections if section.blocks], place))
+        suites.append(lay_out(source, list(drop_repeated(sections)), place))
+    scripts = [seal_script(load_bundle()), seal_script(read_asset("page.js"))]
     return render(suites, scripts)
+
+
+def drop_repeated(sections: Sequence[Section]) -> Iterator[Section]:
+    """Yield the sections that have blocks, each table only where it comes first."""
+    seen: set[tuple[str, str]] = set()
+    for section in sections:
+        blocks = []
+        for block in section.blocks:
+            table = (block.title, repr(block.rows)) if isinstance(block, PageTable) else None
+            if table not in seen:
+                blocks.append(block)
+            if table:
+                seen.add(table)
+        if blocks:
+            yield replace(section, blocks=blocks)
 
 
 def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
@@ -82,6 +113,9 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
+    if source.comparison:
+        yield partial(differences_section, source.comparison)
+        plain.insert(plain.index(samples_section), lambda source: numbers_section(source.comparison))
     yield partial(question_section, source)
     if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)
@@ -101,11 +135,12 @@ def lay_out(source: Source, sections: Sequence[Section], place: int) -> dict[str
                 charts[names[id(block)]] = pack_chart(block)
     palette = Palette(source.methods)
     trials = list_trials(source)
+    columns = ["folder", "short", "dataset", "method", "architecture", "words", "seed", "outcome"]
     data = {
         "methods": palette.names,
-        "trials": pack_frame(trials[["short", "dataset", "method", "architecture", "words", "seed", "outcome"]]),
+        "trials": pack_frame(trials[columns]),
         "factors": pack_factors(source),
-        "samples": escape_unprintable(samples_command(source.frames, source.folder, "KEY")),
+        "samples": pack_commands(source),
         "pictures": pack_thumbnails(source, trials["key"]),
         "charts": charts,
     }
@@ -125,6 +160,14 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
     more: dict[str, Any] = {"courses": chart.courses} if chart.courses is not None else {}
     more |= {"recount": chart.recount} if chart.recount else {}
     return {"spec": chart.spec, "frames": packed, **more}
+
+
+def pack_commands(source: Source) -> dict[str, str]:
+    """Return the command that draws the samples of the trial KEY, by results folder."""
+    return {
+        show_text(folder): escape_unprintable(samples_command(frames, folder, "KEY"))
+        for folder, frames in source.homes.items()
+    }
 
 
 def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:

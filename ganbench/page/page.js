@@ -152,7 +152,7 @@
       const line = document.createElement("p"), command = document.createElement("code"), how = document.createElement("p");
       line.textContent = `Trial ${trial.short}: ${trial.method} on ${trial.dataset}, ${trial.words}, seed ${trial.seed}; `
         + `${trial.outcome}.`;
-      command.textContent = this.data.samples.replace("--of KEY", () => `--of ${trial.short}`);
+      command.textContent = this.data.samples[trial.folder].replace("--of KEY", () => `--of ${trial.short}`);
       how.append("Its course is below. Its samples: ", command);
       return [line, how, ...this.picture(trial)];
     }

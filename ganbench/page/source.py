@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from ganbench.suite.loading import restore
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
+    from ganbench.report.comparison import Comparison
     from ganbench.results.frames import Frames
     from ganbench.suite.success import SuccessRule
     from ganbench.suite.suite import Suite
@@ -29,7 +31,8 @@ class Source:
     """The results of one suite: `frames`, read with signals; `suite`; the `title` and the `folder` that readers see.
 
     `pictures` are samples side by side, each its title, what it shows in words, and its PNG; or `no_pictures` says why
-    there are none. `thumbnails` are the samples of single trials by key, each what it shows in words and its PNG.
+    there are none. `thumbnails` are the samples of single trials by key, each what it shows in words and its PNG. Of a
+    comparison, `frames` are the matched trials of all sides.
     """
 
     frames: Frames
@@ -39,6 +42,7 @@ class Source:
     pictures: tuple[tuple[str, str, bytes], ...] = ()
     no_pictures: str = ""
     thumbnails: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @cached_property
     def shown(self) -> Frames:
@@ -47,8 +51,8 @@ class Source:
 
     @property
     def rules(self) -> tuple[SuccessRule, ...]:
-        """The success rules of the suite."""
-        return self.suite.success
+        """The success rules of the suite, or those that all sides of a comparison have."""
+        return self.comparison.rules if self.comparison else self.suite.success
 
     @cached_property
     def methods(self) -> Mapping[str, int]:
@@ -61,6 +65,39 @@ class Source:
     def datasets(self) -> list[str]:
         """The datasets in the order of the plan."""
         return self.frames.trials["dataset"].drop_duplicates().tolist()
+
+    @cached_property
+    def homes(self) -> Mapping[str, Frames]:
+        """The results folders that the trials come from, as commands take them: the frames of each."""
+        sides = self.comparison.opened if self.comparison else ()
+        return {show_folder(side.folder): side.frames for side in sides} or {self.folder: self.frames}
+
+    def locate(self, key: str) -> tuple[str, str]:
+        """Return the results folder of a trial, and the start of its key there, as commands take them."""
+        if self.comparison is None:
+            return self.folder, key[:SHORT_KEY]
+        side, _, own = key.partition(":")
+        return show_folder(self.comparison.opened[int(side)].folder), own[:SHORT_KEY]
+
+
+def compared_source(comparison: Comparison) -> Source:
+    """Return a comparison as what a page is made from."""
+    title = " against ".join(show_text(side) for side in comparison.sides)
+    folders = dict.fromkeys(show_folder(side.folder) for side in comparison.opened)
+    drawn = " and ".join(f"`ganbench samples {shlex.quote(folder)}`" for folder in folders)
+    return Source(
+        comparison.frames,
+        comparison.opened[0].suite,
+        title,
+        next(iter(folders)),
+        no_pictures=f"A comparison has no samples: {drawn} draws those of each side.",
+        comparison=comparison,
+    )
+
+
+def show_folder(results: Path) -> str:
+    """Return a results folder as a page names it: as it was typed, or its last name, so that no page tells a home."""
+    return results.resolve().name if results.is_absolute() else str(results)
 
 
 def read_source(results: Path, plugins: Registry | None = None) -> Source:
@@ -78,8 +115,7 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
     except GanbenchError as error:
         raise GanbenchError(f"{results}: {error}") from error
     name = results.resolve().name
-    shown = name if results.is_absolute() else str(results)
-    source = Source(frames, suite, show_text(name.replace("_", " ")), shown)
+    source = Source(frames, suite, show_text(name.replace("_", " ")), show_folder(results))
     if plugins is None:
         return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
     return draw_samples(source, results, plugins)

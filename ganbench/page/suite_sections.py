@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import escape_unprintable
 from ganbench.page.blocks import Block, PageTable, Section, TrialList, Words, fold_table
 from ganbench.page.packing import show_text
-from ganbench.page.source import SHORT_KEY, Source
+from ganbench.page.source import Source, show_folder
 from ganbench.page.trials import describe_architectures, describe_outcomes, number_trials
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
@@ -16,6 +20,9 @@ from ganbench.report.trial_tables import retrain_command
 from ganbench.report.verdict import make_verdicts
 from ganbench.report.words import plural
 from ganbench.statistics.outcome_table import trial_outcomes
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
 
 MOST_VERDICTS = 8
 """Verdicts that are read at a glance; more of them are in a table."""
@@ -31,7 +38,8 @@ def question_section(source: Source) -> Section:
     trials = source.frames.trials
     counts = [plural(trials[name].nunique(), name) for name in ("dataset", "method", "architecture", "seed")]
     size = f"{plural(trials['key'].nunique(), 'trial')}: {', '.join(counts)}."
-    verdicts = make_verdicts(source.frames, source.rules)
+    compared = source.comparison
+    verdicts = compared.verdicts if compared else make_verdicts(source.frames, source.rules)
     shown: list[Block] = [
         Words(
             title=escape_unprintable(each.title), paragraphs=list(map(escape_unprintable, each.sentences)), strong=True
@@ -56,12 +64,13 @@ def failures_section(source: Source) -> Section:
     bad = trials[(trials["status"] != "missing") & (diverged | ~trials["status"].isin(TRAINED))]
     shown = bad.head(MOST_FAILURES).reset_index(drop=True)
     numbers = number_trials(source, shown["key"])
+    located = [source.locate(key) for key in shown["key"]]
     ends = describe_outcomes(source, shown)
     words = describe_architectures(source, shown["architecture"])
     rows = [
         (
             int(numbers[place]),
-            row["key"][:SHORT_KEY],
+            located[place][1],
             (
                 show_text(row["dataset"]),
                 show_text(row["method"]),
@@ -69,9 +78,7 @@ def failures_section(source: Source) -> Section:
                 str(row["seed"]),
                 ends[place],
                 show_text(find_reason(row["error"])) if row["error"] else "",
-                escape_unprintable(
-                    retrain_command(source.frames, source.folder, row["key"][:SHORT_KEY], row["status"])
-                ),
+                escape_unprintable(retrain_command(source.homes[located[place][0]], *located[place], row["status"])),
             ),
         )
         for place, row in enumerate(shown.to_dict("records"))
@@ -133,29 +140,45 @@ def sensitivity_section(source: Source) -> Section:
 
 
 def protocol_section(source: Source) -> Section:
-    """Return the section of the suite as it was written, its runs, the versions and the machine, and how to cite."""
-    run = source.frames.runs[-1]
+    """Return the section of the suite as it was written, its runs, the versions and the machine, and how to cite.
+
+    Of a comparison, those of each results folder.
+    """
+    sides = source.comparison.opened if source.comparison else ()
+    folders = {show_text(show_folder(side.folder)): side.frames for side in sides} or {"": source.frames}
+    blocks = [block for name, frames in folders.items() for block in describe_runs(frames, name)]
+    versions = list(dict.fromkeys(show_text(read_version(frames)) for frames in folders.values()))
+    cited = [CITATION.format(version=version) for version in versions]
+    return Section(
+        name="protocol",
+        title="The suite, the machine, and how to cite",
+        how="Whoever has the suite below and these versions can make these results again with `ganbench run`.",
+        blocks=[*blocks, Words(title="How to cite", paragraphs=cited)],
+    )
+
+
+def describe_runs(frames: Frames, folder: str) -> Iterator[Block]:
+    """Yield the facts of the newest run, all runs and the suite; titles begin with the `folder`, if it is given."""
+    run, of = frames.runs[-1], f"{folder}: " if folder else ""
     versions = run.facts.get("versions")
     named = [f"{name} {version}" for name, version in versions.items()] if isinstance(versions, dict) else []
     python, system = (run.facts.get(name, "unknown") for name in ("python", "system"))
-    cores, devices = run.facts.get("cores", "?"), sorted({str(d) for d in source.frames.trials["device"].unique() if d})
+    cores, devices = run.facts.get("cores", "?"), sorted({str(d) for d in frames.trials["device"].unique() if d})
     facts = [
         f"Started {run.started[:19].replace('T', ' ')} UTC. Python {python}, {system}, {cores} cores, "
         f"devices: {', '.join(devices) or 'none yet'}.",
         f"Versions: {', '.join(named) or 'not recorded'}.",
     ]
-    version = versions.get("ganbench", "unknown") if isinstance(versions, dict) else "unknown"
-    return Section(
-        name="protocol",
-        title="The suite, the machine, and how to cite",
-        how="Whoever has the suite below and these versions can make these results again with `ganbench run`.",
-        blocks=[
-            Words(paragraphs=[escape_unprintable(fact) for fact in facts]),
-            fold_table(history_table(source.frames.runs)),
-            Words(title="The suite", paragraphs=escape_lines(source.frames.suite), code=True),
-            Words(title="How to cite", paragraphs=[CITATION.format(version=show_text(version))]),
-        ],
-    )
+    yield Words(title=folder, paragraphs=[escape_unprintable(fact) for fact in facts])
+    runs = fold_table(history_table(frames.runs))
+    yield replace(runs, title=of + runs.title)
+    yield Words(title=f"{of}the suite" if of else "The suite", paragraphs=escape_lines(frames.suite), code=True)
+
+
+def read_version(frames: Frames) -> str:
+    """Return the version of ganbench that made the newest run."""
+    versions = frames.runs[-1].facts.get("versions")
+    return str(versions.get("ganbench", "unknown")) if isinstance(versions, dict) else "unknown"
 
 
 def escape_lines(text: str) -> list[str]:

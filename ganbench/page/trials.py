@@ -10,8 +10,8 @@ import pandas as pd
 
 from ganbench.api.records import TRAINED
 from ganbench.evaluation.outcomes import OUTCOMES
-from ganbench.page.packing import choose_evenly
-from ganbench.page.source import SHORT_KEY, Source
+from ganbench.page.packing import choose_evenly, show_text
+from ganbench.page.source import Source
 from ganbench.statistics.outcome_table import trial_outcomes
 
 MOST_TRIALS = 1200
@@ -22,9 +22,9 @@ MOST_TRIALS = 1200
 def list_trials(source: Source) -> pd.DataFrame:
     """Return the trials that the page shows one by one, a row per trial, in the order of the plan.
 
-    Columns: key, short, dataset, method, architecture, words, seed, status, outcome (the status in words, with the step
-    at which a trial diverged). The index is the trial's number on the page. Every method has the same architectures
-    and seeds, so that pairs stay whole.
+    Columns: key, folder and short (the folder and the key that commands take), dataset, method, architecture, words,
+    seed, status, outcome (the status in words, with the step at which a trial diverged). The index is the trial's
+    number on the page. Every method has the same architectures and seeds, so that pairs stay whole.
     """
     trials = source.frames.trials
     trials = trials[trials["status"] != "missing"].drop_duplicates("key")
@@ -34,8 +34,10 @@ def list_trials(source: Source) -> pd.DataFrame:
         kept = choose_evenly(count, max(1, MOST_TRIALS * count // len(trials)))
         trials = trials[np.isin(units, kept)].head(MOST_TRIALS)
     named = trials[["key", "dataset", "method", "architecture", "seed", "status"]].reset_index(drop=True)
+    located = [source.locate(key) for key in named["key"]]
     return named.assign(
-        short=named["key"].str[:SHORT_KEY],
+        folder=[show_text(folder) for folder, _ in located],
+        short=[short for _, short in located],
         words=describe_architectures(source, named["architecture"]),
         outcome=describe_outcomes(source, named),
     )

@@ -43,7 +43,7 @@ class Comparison:
     their code first. `verdicts` are the answers in words. `tables` are the differences, the verdicts, the matched
     cells, then all numbers. `rules` are the success rules of all sides. `frames` are the matched trials of all sides as
     one (`Frames`), in which "A: wgan-gp" is the method `wgan-gp` of side A; so every function of `ganbench.statistics`
-    takes them.
+    takes them. `opened` are the sides as they were read: folder, all trials, suite.
     """
 
     sides: tuple[str, ...]
@@ -53,6 +53,7 @@ class Comparison:
     tables: tuple[Table, ...]
     rules: tuple[SuccessTable, ...]
     frames: Frames
+    opened: tuple[Side, ...] = ()
 
     def _repr_html_(self) -> str:
         """Return the differences, the verdicts and the matched cells as plain HTML, for a notebook."""
@@ -86,6 +87,7 @@ def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Compa
         ),
         rules=tuple(rules),
         frames=frames,
+        opened=matched.sides,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ganbench.results.contents import Contents
 from ganbench.results.frames import CALIBRATED, Frames
 
 if TYPE_CHECKING:
@@ -33,4 +35,22 @@ def join_frames(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Frames:
         signals=joined["signals"],
         suite=sides[0][0].suite,
         calibration=calibration.drop_duplicates(same, ignore_index=True),
+        read_contents=partial(join_contents, sides),
+    )
+
+
+def join_contents(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Contents:
+    """Return what the joined trials consist of; an architecture that several sides have is that of the first."""
+    import pandas as pd
+
+    architectures, methods = [], []
+    for frames, trials in sides:
+        architectures.append(frames.architectures.merge(trials[["dataset", "architecture"]].drop_duplicates()))
+        own = frames.trials.drop_duplicates("key").set_index("key")["method"]
+        labels = pd.DataFrame({"method": trials["key"].map(own), "label": trials["method"]}).drop_duplicates()
+        named = frames.methods.merge(labels, on="method")
+        methods.append(named.assign(method=named["label"]).drop(columns="label"))
+    return Contents(
+        pd.concat(architectures).drop_duplicates(["dataset", "architecture"], ignore_index=True),
+        pd.concat(methods, ignore_index=True),
     )

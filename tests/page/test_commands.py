@@ -130,7 +130,7 @@ def test_the_command_for_samples_works(place: Path, monkeypatch: pytest.MonkeyPa
     key = next(
         k for k, m in zip(*(expand(data["trials"])[name] for name in ("short", "method")), strict=True) if m == "ns-gan"
     )
-    words = shlex.split(data["samples"].replace("--of KEY", f"--of {key}"))
+    words = shlex.split(data["samples"]["my results"].replace("--of KEY", f"--of {key}"))
     done = ganbench(*words[1:], cwd=place)
     assert done.returncode == 0, done.stderr
     assert (place / done.stdout.strip()).is_file()
