@@ -113,9 +113,9 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
-    if source.comparison:
-        yield partial(differences_section, source.comparison)
-        plain.insert(plain.index(samples_section), lambda source: numbers_section(source.comparison))
+    if comparison := source.comparison:
+        yield partial(differences_section, comparison)
+        plain.insert(plain.index(samples_section), lambda source: numbers_section(comparison))
     yield partial(question_section, source)
     if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)
@@ -199,19 +199,21 @@ def load_bundle() -> str:
     Of the versions of Vega-Lite that vl-convert has, it is the newest of the major version that Altair writes. Raise
     GanbenchError where there is none.
     """
+    from importlib.metadata import version
+
     import altair
     import vl_convert
 
     wanted = altair.SCHEMA_VERSION.removeprefix("v").partition(".")[0]
-    known = [[int(part) for part in version.split(".")] for version in vl_convert.get_vegalite_versions()]
-    fitting = [version for version in known if str(version[0]) == wanted]
+    known = [[int(part) for part in each.split(".")] for each in vl_convert.get_vegalite_versions()]
+    fitting = [each for each in known if str(each[0]) == wanted]
     if not fitting:
         raise GanbenchError(
             f"report: altair {altair.__version__} writes charts for Vega-Lite {wanted}, which vl-convert-python "
-            f"{vl_convert.__version__} has not. pip install --upgrade altair vl-convert-python"
+            f"{version('vl-convert-python')} has not. pip install --upgrade altair vl-convert-python"
         )
-    version = ".".join(map(str, max(fitting)))
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
+    newest = ".".join(map(str, max(fitting)))
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=newest)
 
 
 def read_asset(name: str) -> str:
