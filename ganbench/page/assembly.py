@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from importlib import resources
@@ -13,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ganbench.escaping import escape_unprintable
-from ganbench.page.blocks import Chart, Section, encode_png
+from ganbench.page.blocks import Chart, Section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
 from ganbench.page.outcome_sections import samples_section, survival_section
@@ -127,9 +128,9 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
 
 
 def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:
-    """Return the small pictures of trials by their number on the page: what each shows in words, and its data URI."""
+    """Return the small pictures of trials by their number on the page: what each shows in words, and its PNG in base 64."""
     found = [(number, source.thumbnails[key]) for number, key in keys.items() if key in source.thumbnails]
-    return {int(str(number)): (alt, encode_png(png)) for number, (alt, png) in found}
+    return {int(str(number)): (alt, b64encode(png).decode()) for number, (alt, png) in found}
 
 
 def pack_factors(source: Source) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
         raise GanbenchError(f"{results}: {error}") from error
     name = results.resolve().name
     shown = name if results.is_absolute() else str(results)
-    source = Source(frames, suite, show_text(name.replace("_", " ")), shown)
+    source = Source(frames, suite, show_text(name), shown)
     if plugins is None:
         return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
     return draw_samples(source, results, plugins)
