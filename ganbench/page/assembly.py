@@ -128,7 +128,7 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
 
 
 def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:
-    """Return the small pictures of trials by their number on the page: what each shows in words, and its PNG in base 64."""
+    """Return the small pictures of trials by number on the page: what each shows in words, and its PNG in base 64."""
     found = [(number, source.thumbnails[key]) for number, key in keys.items() if key in source.thumbnails]
     return {int(str(number)): (alt, b64encode(png).decode()) for number, (alt, png) in found}
 
