@@ -127,7 +127,7 @@ def scores_spec(palette: Palette, values: Iterable[float], axis: str, lanes: int
 
     Heights are numbers, not steps of a lane: Vega-Lite warns of every step in a chart as wide as its column.
     """
-    lane = alt.Y("method:N", title=None, sort=palette.names, axis=alt.Axis(labelLimit=120))
+    lane = alt.Y("method:N", title=None, sort=palette.names, axis=alt.Axis(labelLimit=160))
     x = alt.X("value:Q", title=axis, scale=make_scale(values))
     points = (
         alt.Chart(alt.NamedData("rows"))
