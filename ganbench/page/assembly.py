@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -15,7 +16,7 @@ from markupsafe import Markup
 
 from ganbench.errors import GanbenchError
 from ganbench.escaping import escape_unprintable
-from ganbench.page.blocks import Chart, PageTable, Section, encode_png
+from ganbench.page.blocks import Chart, PageTable, Section
 from ganbench.page.comparison_sections import differences_section, numbers_section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
@@ -171,9 +172,9 @@ def pack_commands(source: Source) -> dict[str, str]:
 
 
 def pack_thumbnails(source: Source, keys: pd.Series[str]) -> dict[int, tuple[str, str]]:
-    """Return the small pictures of trials by their number on the page: what each shows in words, and its data URI."""
+    """Return the small pictures of trials by number on the page: what each shows in words, and its PNG in base 64."""
     found = [(number, source.thumbnails[key]) for number, key in keys.items() if key in source.thumbnails]
-    return {int(str(number)): (alt, encode_png(png)) for number, (alt, png) in found}
+    return {int(str(number)): (alt, b64encode(png).decode()) for number, (alt, png) in found}
 
 
 def pack_factors(source: Source) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Picture:
     @property
     def uri(self) -> str:
         """The picture as a data URI."""
-        return encode_png(self.content)
+        return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +110,6 @@ class Section:
     title: str
     how: str
     blocks: Sequence[Block]
-
-
-def encode_png(content: bytes) -> str:
-    """Return a PNG as a data URI."""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def fold_table(table: Table, *, folded: bool = True) -> PageTable:

@@ -25,6 +25,9 @@ BEYOND = 0.09
 """The share of an axis that is added beyond its worst end, for trials without a score."""
 
 SHARE = alt.Axis(format="%", tickCount=5)
+STEPS = alt.Axis(tickCount=8)
+"""The axis of thresholds and steps: its labels are about as many as a wide chart reads well with."""
+
 FAINT = "#888888"
 """A grey that is seen on white and on black."""
 
@@ -100,7 +103,9 @@ def success_spec(
 ) -> dict[str, Any]:
     """Return the spec of success rates over all thresholds. Frames: curve, marks (thresholds), baselines."""
     step: Literal["step-after", "step-before"] = "step-after" if direction == "higher" else "step-before"
-    curve = alt.Chart(alt.NamedData("curve")).encode(x=alt.X("threshold:Q", title=axis, scale=make_scale(thresholds)))
+    curve = alt.Chart(alt.NamedData("curve")).encode(
+        x=alt.X("threshold:Q", title=axis, scale=make_scale(thresholds), axis=STEPS)
+    )
     shown = [
         alt.Tooltip("method:N"),
         alt.Tooltip("threshold:Q", format=".4~g"),
@@ -122,7 +127,7 @@ def scores_spec(palette: Palette, values: Iterable[float], axis: str, lanes: int
 
     Heights are numbers, not steps of a lane: Vega-Lite warns of every step in a chart as wide as its column.
     """
-    lane = alt.Y("method:N", title=None, sort=palette.names, axis=alt.Axis(labelLimit=120))
+    lane = alt.Y("method:N", title=None, sort=palette.names, axis=alt.Axis(labelLimit=160))
     x = alt.X("value:Q", title=axis, scale=make_scale(values))
     points = (
         alt.Chart(alt.NamedData("rows"))
@@ -209,7 +214,7 @@ def pairs_spec(values: Iterable[float], axis_a: str, axis_b: str, colours: tuple
 def survival_spec(palette: Palette, methods: int) -> dict[str, Any]:
     """Return the spec of the share of trials in which an outcome has not begun, over steps. Frame: curve."""
     curve = alt.Chart(alt.NamedData("curve")).encode(
-        x=alt.X("step:Q", title="generator step", scale=alt.Scale(nice=False))
+        x=alt.X("step:Q", title="generator step", scale=alt.Scale(nice=False), axis=STEPS)
     )
     band = curve.mark_area(interpolate="step-after", opacity=0.12).encode(
         y=alt.Y("low:Q"), y2="high:Q", color=palette.colour()
@@ -230,7 +235,13 @@ def interval_spec(palette: Palette, row: str, order: Sequence[str], methods: int
     `order` lists the lanes from above, `methods` is the number of methods in one of them.
     """
     base = alt.Chart(alt.NamedData("rows")).encode(
-        y=alt.Y(f"{row}:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=150)),
+        y=alt.Y(
+            f"{row}:N",
+            title=None,
+            sort=list(order),
+            scale=alt.Scale(paddingInner=0.5, paddingOuter=0.25),
+            axis=alt.Axis(labelLimit=150),
+        ),
         yOffset=alt.YOffset("method:N", sort=palette.names),
         color=palette.colour(),
     )
@@ -239,12 +250,14 @@ def interval_spec(palette: Palette, row: str, order: Sequence[str], methods: int
     x = alt.X("value:Q", title="share of trials that succeed", scale=alt.Scale(domain=[0, 1]), axis=SHARE)
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, shape=palette.symbol(), tooltip=shown)
-    return finish(alt.layer(bars, points), len(order) * max(24, 12 * methods + 8))
+    return finish(alt.layer(bars, points), len(order) * (14 * methods + 14))
 
 
 def courses_spec(palette: Palette) -> dict[str, Any]:
     """Return the spec of courses: quartiles of each method, and single trials. Frames: quartiles, single."""
-    curve = alt.Chart(alt.NamedData("quartiles")).encode(x=alt.X("x:Q", title="generator step"))
+    curve = alt.Chart(alt.NamedData("quartiles")).encode(
+        x=alt.X("x:Q", title="generator step", scale=alt.Scale(zero=False, nice=False), axis=STEPS)
+    )
     band = curve.mark_area(opacity=0.14).encode(y=alt.Y("low:Q"), y2="high:Q", color=palette.colour())
     shown = ["method:N", "x:Q", *(alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("low", "median", "high")), "n:Q"]
     line = curve.mark_line(strokeWidth=2.2).encode(

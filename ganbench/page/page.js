@@ -158,10 +158,10 @@
     }
 
     picture(trial) { // its samples, where the page has them
-      const [words, uri] = this.data.pictures[trial.t] ?? [];
-      if (!uri) return [];
+      const [words, png] = this.data.pictures[trial.t] ?? [];
+      if (!png) return [];
       const image = document.createElement("img");
-      image.src = uri;
+      image.src = `data:image/png;base64,${png}`;
       image.alt = `Trial ${trial.short}, ${trial.method}: ${words}.`;
       return [image];
     }

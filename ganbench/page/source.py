@@ -115,7 +115,7 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
     except GanbenchError as error:
         raise GanbenchError(f"{results}: {error}") from error
     name = results.resolve().name
-    source = Source(frames, suite, show_text(name.replace("_", " ")), show_folder(results))
+    source = Source(frames, suite, show_text(name), show_folder(results))
     if plugins is None:
         return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
     return draw_samples(source, results, plugins)

@@ -102,7 +102,9 @@ def seeds_section(source: Source) -> Section:
     """Return the section of the luck of the seed."""
     blocks: list[Block] = [fold_table(table, folded=False) for table in seed_share_tables(source.shown)]
     nothing = Words(
-        paragraphs=["It takes several architectures and several seeds to tell these apart; this suite has not both."]
+        paragraphs=[
+            "It takes several architectures and several seeds to tell these apart; this suite does not have both."
+        ]
     )
     return Section(
         name="seeds",

@@ -71,7 +71,8 @@ def choose_pictured(frames: Frames, cells: Sequence[Cell]) -> list[str]:
             ranked.append(order_scored(group["key"], ranks))
     keys += [order[round(rank * (len(order) - 1))] for rank in RANKS for order in ranked if order]
     outcomes = trial_outcomes(frames)
-    keys += outcomes.index[np.isfinite(outcomes[["collapsed", "degraded"]].to_numpy(float)).any(axis=1)].tolist()
+    began = np.isfinite(outcomes[["collapsed", "degraded"]].to_numpy(float)).any(axis=1)
+    keys += outcomes.index[np.flatnonzero(began)].tolist()
     return list(dict.fromkeys(keys))
 
 
