@@ -101,7 +101,8 @@ def draw_grids(strips: Sequence[Strip], title: str, columns: int, side: int, fig
 def iterate_panels(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> Iterator[tuple[Axes, Strip]]:
     """Yield a square panel for each trial, under its name; that of a trial without samples shows the reason."""
     panels = figure.subplots(-(-len(strips) // columns), columns, squeeze=False).flat
-    figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
+    if title:
+        figure.suptitle(fit_text(title, REASON), x=0.02, ha="left", fontsize=10)
     for axes in panels[len(strips) :]:
         axes.set_axis_off()
     for axes, strip in zip(panels, strips, strict=False):

@@ -96,8 +96,8 @@ def paired_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[tuple
 
 
 def draw_cells(source: SampleSource, cells: Sequence[Cell]) -> list[tuple[str, str, bytes]]:
-    """Return the sheets of some cells, each as `paired_sheets` returns it."""
-    return [(cell.title, describe_cell(source, cell), draw_cell(source, cell)) for cell in cells]
+    """Return the sheets of some cells, each as `paired_sheets` returns it: the title is not in the picture."""
+    return [(cell.title, describe_cell(source, cell), draw_cell(source, cell, titled=False)) for cell in cells]
 
 
 def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
@@ -162,7 +162,7 @@ def describe_cell(source: SampleSource, cell: Cell) -> str:
     return f"Samples side by side on {cell.title}. Panels: the real data; {'; '.join(parts)}."
 
 
-def draw_cell(source: SampleSource, cell: Cell) -> bytes:
+def draw_cell(source: SampleSource, cell: Cell, *, titled: bool = True) -> bytes:
     """Return the sheet of a cell as PNG: a panel of real data, and one for each method."""
     strips = []
     for key, colour, name in cell.trials:
@@ -171,12 +171,13 @@ def draw_cell(source: SampleSource, cell: Cell) -> bytes:
     data = next((strip.reference for strip in strips if strip.reference is not None), None)
     strips.insert(0, Strip("the real data\n", data, data, "unknown: no model could be rebuilt", INK))
     width = -(-len(strips) // -(-len(strips) // 6))
-    height = 0.5 + (6.4 / width + 0.3) * -(-len(strips) // width)
+    height = 0.25 * titled + (6.4 / width + 0.25) * -(-len(strips) // width)
+    title = cell.title if titled else ""
     for side in PAIRED_SIDES:
         if data is not None and data.ndim == 4:
-            draw = partial(draw_grids, strips, cell.title, width, side)
+            draw = partial(draw_grids, strips, title, width, side)
         else:
-            draw = partial(draw_points, strips, cell.title, width, POINTS * side**2 // PAIRED_SIDES[0] ** 2)
+            draw = partial(draw_points, strips, title, width, POINTS * side**2 // PAIRED_SIDES[0] ** 2)
         content = render_png(draw, height=height)
         if len(content) <= PAIRED_BYTES:
             break
