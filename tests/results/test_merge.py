@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import pytest
 from ganbench.errors import GanbenchError
 from ganbench.report import make_tables
 from ganbench.results import merge as merging
+from ganbench.results.files import hold_lock
 from ganbench.results.frames import Frames
 from ganbench.results.merge import merge
 from ganbench.results.store import Store, read
@@ -26,6 +31,7 @@ from tests.support.tiny_suite import suite as tiny_suite
 from tests.support.trials_by_hand import fill, record, scores, seeds, trial
 
 OLD = Path(__file__).parents[1] / "fixtures" / "results_schema_2"
+SNAPSHOTS = "networks/snapshots/*/*.safetensors"
 PLUGIN = """
 from ganbench import Objective, Offer, hookimpl
 
@@ -201,6 +207,29 @@ def test_a_generator_comes_from_whichever_folder_has_it_and_a_lost_one_is_counte
             store.generator(trial(seed=1).key)
 
 
+def test_kept_snapshots_travel_if_they_have_the_hash_of_their_name(tmp_path: Path) -> None:
+    """Samples over time are drawn from the merged folder as from its sources."""
+    a, b, out = (tmp_path / name for name in ("a", "b", "out"))
+    asked = tiny_suite(keep={"generators": "snapshots"})
+    ganbench.run(asked, results=a, jobs=0, only=("method=ns-gan",))
+    ganbench.run(asked, results=b, jobs=0, only=("method=wgan-gp",))
+    kept = {path.relative_to(folder): path.read_bytes() for folder in (a, b) for path in folder.glob(SNAPSHOTS)}
+    assert len(kept) >= 2
+    (altered, *_) = (a / name for name in kept if (a / name).exists())
+    altered.write_bytes(b"not what was stored")
+    merge([a, b], out)
+    found = {path.relative_to(out): path.read_bytes() for path in out.glob(SNAPSHOTS)}
+    assert found == {name: content for name, content in kept.items() if a / name != altered}
+
+
+def test_equal_records_have_the_snapshots_of_the_folder_that_kept_them(tmp_path: Path) -> None:
+    first = record(trial(), scores=scores("fid", [5.0]))
+    a, b = (fill(tmp_path / "a", [first]), fill(tmp_path / "b", [replace(first, snapshots={50: b"earlier"})]))
+    merge([a, b], tmp_path / "c")
+    with Store(tmp_path / "c", readonly=True) as store:
+        assert store.snapshot(trial().key, 50) == b"earlier"
+
+
 def test_records_that_the_newest_plan_does_not_have_are_counted_and_kept(tmp_path: Path) -> None:
     a = fill(tmp_path / "a", seeds(0))
     fill(tmp_path / "b", seeds(1, 2))
@@ -270,3 +299,25 @@ def test_the_plugin_text_of_another_hash_stays_behind(tmp_path: Path) -> None:
     (a / "plugins" / f"mine-{digest[:12]}.py").write_text(PLUGIN + "# altered")
     merge([a, b], tmp_path / "c")
     assert not (tmp_path / "c" / "plugins").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ganbench.results import merge as merging
+merging.write_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+merging.merge([Path("a"), Path("b")], Path("c"))
+"""
+
+
+def test_a_killed_merge_leaves_a_hidden_folder_that_the_next_one_removes(tmp_path: Path) -> None:
+    fill(tmp_path / "a", seeds(0))
+    fill(tmp_path / "b", seeds(1))
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = {*os.listdir(tmp_path)} - {"a", "b"}
+    assert left.startswith(".c.merge-")
+    (tmp_path / ".c.merge-mine").mkdir()
+    with hold_lock(shutil.copytree(tmp_path / left, tmp_path / ".c.merge-1")):
+        assert command("merge", "a", "b", "--out", "c", cwd=tmp_path).returncode == 0
+    assert sorted(os.listdir(tmp_path)) == [".c.merge-1", ".c.merge-mine", "a", "b", "c"]
