@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -19,7 +16,6 @@ import pytest
 from ganbench.errors import GanbenchError
 from ganbench.report import make_tables
 from ganbench.results import merge as merging
-from ganbench.results.files import hold_lock
 from ganbench.results.frames import Frames
 from ganbench.results.merge import merge
 from ganbench.results.store import Store, read
@@ -299,25 +295,3 @@ def test_the_plugin_text_of_another_hash_stays_behind(tmp_path: Path) -> None:
     (a / "plugins" / f"mine-{digest[:12]}.py").write_text(PLUGIN + "# altered")
     merge([a, b], tmp_path / "c")
     assert not (tmp_path / "c" / "plugins").exists()
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from ganbench.results import merge as merging
-merging.write_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-merging.merge([Path("a"), Path("b")], Path("c"))
-"""
-
-
-def test_a_killed_merge_leaves_a_hidden_folder_that_the_next_one_removes(tmp_path: Path) -> None:
-    fill(tmp_path / "a", seeds(0))
-    fill(tmp_path / "b", seeds(1))
-    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    (left,) = {*os.listdir(tmp_path)} - {"a", "b"}
-    assert left.startswith(".c.merge-")
-    (tmp_path / ".c.merge-mine").mkdir()
-    with hold_lock(shutil.copytree(tmp_path / left, tmp_path / ".c.merge-1")):
-        assert command("merge", "a", "b", "--out", "c", cwd=tmp_path).returncode == 0
-    assert sorted(os.listdir(tmp_path)) == [".c.merge-1", ".c.merge-mine", "a", "b", "c"]
