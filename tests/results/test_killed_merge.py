@@ -14,7 +14,6 @@ from ganbench.results.files import hold_lock
 from tests.support.terminal import ganbench as command
 from tests.support.trials_by_hand import fill, seeds
 
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
