@@ -221,5 +221,6 @@ def test_the_curve_of_a_sustained_rule_is_that_of_sustained_success(tmp_path: Pa
         store.append(records)
     chart = chart_of(make_page([read_source(tmp_path / "r")]), "curve", "values")
     assert expand(chart["frames"]["values"])["v"] == [20, 8]
+    assert "threshold of FID (lower is better) at each of the last 2 evaluations" in json.dumps(chart["spec"])
     curve = expand(chart["frames"]["curve"])
     assert [rate for at, rate in zip(curve["threshold"], curve["rate"], strict=True) if 8 < at <= 20] == [0.5]
