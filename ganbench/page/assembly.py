@@ -106,9 +106,9 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
     plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
-    if source.comparison:
-        yield partial(differences_section, source.comparison)
-        plain.insert(plain.index(samples_section), lambda source: numbers_section(source.comparison))
+    if compared := source.comparison:
+        yield partial(differences_section, compared)
+        plain.insert(plain.index(samples_section), lambda _: numbers_section(compared))
     yield partial(question_section, source)
     if (source.frames.trials["status"] == "missing").all():
         yield partial(protocol_section, source)
