@@ -105,7 +105,14 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     palette = Palette(source.methods)
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
-    plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
+    plain: list[Callable[[Source], Section]] = [
+        seeds_section,
+        costs_section,
+        samples_section,
+        failures_section,
+        sensitivity_section,
+        protocol_section,
+    ]
     if compared := source.comparison:
         yield partial(differences_section, compared)
         plain.insert(plain.index(samples_section), lambda _: numbers_section(compared))
