@@ -9,6 +9,7 @@ from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
 from .errors import GanbenchError, NotInstalled, RunFailed
+from .page.assembly import write_page
 from .report.comparison import Comparison, compare
 from .results.store import read
 from .runner.driver import run
@@ -62,4 +63,5 @@ __all__ = [
     "hookimpl",
     "read",
     "run",
+    "write_page",
 ]

@@ -53,10 +53,10 @@ def compare(
 
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Write a comparison as a page into a file, and print its path."""
-    from ganbench.page import write_compared
+    from ganbench.page import write_page
 
     with progress_bar("writing the page") as tell:
-        written = write_compared(comparison, file, tell)
+        written = write_page(comparison, file, progress=tell)
     print_paths([written])
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ganbench.report import Table
     from ganbench.report.output import Writer
     from ganbench.results.frames import Frames
-    from ganbench.results.history import Run
     from ganbench.suite.suite import Suite
 
 
@@ -72,6 +71,7 @@ def table(
 def history(results: Results, format: Format = "md") -> None:
     """List the runs of a results folder, and what each one added."""
     from ganbench.report import choose_writer, history_table
+    from ganbench.results.history import refuse_unplanned
     from ganbench.results.store import Store
 
     with Store(results_folder(results), readonly=True) as store:
@@ -108,18 +108,12 @@ def trials(
 
 def read_planned(results: Path, *, everything: bool = False) -> Frames:
     """Return the results of a folder; raise GanbenchError if no run has planned anything there."""
+    from ganbench.results.history import refuse_unplanned
     from ganbench.results.store import read
 
     frames = read(results, everything=everything)
     refuse_unplanned(frames.runs, results)
     return frames
-
-
-def refuse_unplanned(runs: Sequence[Run], results: Path) -> Sequence[Run]:
-    """Return the runs; raise GanbenchError if there is none, as after a run that was killed before it trained."""
-    if not runs:
-        raise GanbenchError(f"{results}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
-    return runs
 
 
 def restore_suite(results: Path, frames: Frames) -> Suite:

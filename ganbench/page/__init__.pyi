@@ -1,4 +1,4 @@
-from .assembly import make_page, write_compared, write_page
+from .assembly import make_page, write_page
 from .source import Source, compared_source, read_source
 
 __all__ = [
@@ -6,6 +6,5 @@ __all__ = [
     "compared_source",
     "make_page",
     "read_source",
-    "write_compared",
     "write_page",
 ]

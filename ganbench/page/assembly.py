@@ -36,46 +36,42 @@ from ganbench.page.suite_sections import (
     sensitivity_section,
 )
 from ganbench.page.trials import list_trials
+from ganbench.report.comparison import Comparison
 from ganbench.report.trial_tables import samples_command
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
-    from ganbench.report.comparison import Comparison
 
 Progress = Callable[[int, int], None]
 """A function that takes (parts done, all parts)."""
 
 
 def write_page(
-    results: Sequence[Path],
-    to: Path,
+    results: str | Path | Sequence[str | Path] | Comparison,
+    to: str | Path,
     plugins: Registry | None = None,
     progress: Progress = lambda done, whole: None,
 ) -> Path:
-    """Write the page of some results folders into one HTML file, and return its path.
+    """Write the page of results folders, or of a comparison, into one HTML file, and return its path.
 
-    With `plugins` it has samples, which builds the networks that the results name. Raise GanbenchError for a folder
-    without a plan, or a file that cannot be written.
+    With `plugins` the page of folders has samples, which builds the networks that the results name. Raise GanbenchError
+    for a folder without a plan, or a file that cannot be written.
     """
-    return write_sources([read_source(folder, plugins) for folder in results], to, progress)
-
-
-def write_compared(comparison: Comparison, to: Path, progress: Progress = lambda done, whole: None) -> Path:
-    """Write the page of a comparison into one HTML file, and return its path; raise GanbenchError if that fails."""
-    return write_sources([compared_source(comparison)], to, progress)
-
-
-def write_sources(sources: Sequence[Source], to: Path, progress: Progress) -> Path:
-    """Write the page of these results, and return its path; raise GanbenchError for a place that cannot be written."""
     from ganbench.report.output import make_folder
     from ganbench.results.files import write_file
 
-    if to.is_dir():
-        raise GanbenchError(f"{to}: a folder. Name the file that the page is written into, as in {to / 'report.html'}.")
+    file = Path(to)
+    if file.is_dir():
+        raise GanbenchError(f"{to}: a folder. Name the file that the page is written into, as in {file / 'page.html'}.")
+    if isinstance(results, Comparison):
+        sources = [compared_source(results)]
+    else:
+        folders = [results] if isinstance(results, str | Path) else results
+        sources = [read_source(Path(folder), plugins) for folder in folders]
     page = make_page(sources, progress)
-    make_folder(to.parent)
-    write_file(to, page.encode())
-    return to
+    make_folder(file.parent)
+    write_file(file, page.encode())
+    return file
 
 
 def make_page(sources: Sequence[Source], progress: Progress = lambda done, whole: None) -> str:
@@ -113,10 +109,17 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     palette = Palette(source.methods)
     charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
     charted.append(factors_section)
-    plain = [seeds_section, costs_section, samples_section, failures_section, sensitivity_section, protocol_section]
-    if comparison := source.comparison:
-        yield partial(differences_section, comparison)
-        plain.insert(plain.index(samples_section), lambda source: numbers_section(comparison))
+    plain: list[Callable[[Source], Section]] = [
+        seeds_section,
+        costs_section,
+        samples_section,
+        failures_section,
+        sensitivity_section,
+        protocol_section,
+    ]
+    if compared := source.comparison:
+        yield partial(differences_section, compared)
+        plain.insert(plain.index(samples_section), lambda _: numbers_section(compared))
     yield partial(question_section, source)
     if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)

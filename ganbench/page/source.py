@@ -13,6 +13,7 @@ from ganbench.errors import GanbenchError
 from ganbench.escaping import escape_unprintable
 from ganbench.page.packing import show_text
 from ganbench.report.shown import limit_values
+from ganbench.results.history import refuse_unplanned
 from ganbench.suite.loading import restore
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
     from ganbench.results.store import read
 
     frames = read(results)
-    if not frames.runs:
-        raise GanbenchError(f"{results}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
+    refuse_unplanned(frames.runs, results)
     try:
         suite = restore(frames.suite)
     except GanbenchError as error:

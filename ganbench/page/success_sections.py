@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ganbench.evaluation.success import describe_sustained
 from ganbench.page import charts
 from ganbench.page.blocks import Block, Chart, Section, Words, fold_table
 from ganbench.page.packing import choose_evenly, show_text
@@ -57,6 +58,9 @@ def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart | N
         ],
         columns=["name", "value"],
     )
+    axis = reading.axis
+    if rule.sustained > 1:
+        axis = axis.removeprefix(f"{rule.at} ") + describe_sustained(rule)
     span = (points["threshold"].min(), points["threshold"].max())
     baselines, notes = mark_baselines(source, reading, span)
     if len(points) < len(curve):
@@ -66,11 +70,9 @@ def curve_chart(source: Source, palette: Palette, reading: Reading) -> Chart | N
     ]
     return Chart(
         title=reading.title,
-        alt=f"Success rates over the thresholds of {reading.axis}, a line with a 95% band for each method: "
+        alt=f"Success rates over the thresholds of {axis}, a line with a 95% band for each method: "
         f"{', '.join(rates[:8])} at the hardest threshold shown. The numbers are in the tables below.",
-        spec=charts.success_spec(
-            palette, points["threshold"], reading.direction, f"threshold of {reading.axis}", len(parts)
-        ),
+        spec=charts.success_spec(palette, points["threshold"], reading.direction, f"threshold of {axis}", len(parts)),
         frames={
             "curve": points[["method", "threshold", "rate", "low", "high"]],
             "marks": marks[marks["name"] == "primary threshold"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganbench.api.metrics import metric_title
+from ganbench.evaluation.success import describe_sustained
 from ganbench.report.labels import set_scale, shared_count, write_title, write_x_label
 from ganbench.report.style import INK, PALE, Look, fit_text, measure_text
 from ganbench.statistics.intervals import quantile
@@ -68,7 +69,8 @@ def draw_scores(
     axes.set_yticks(range(len(methods)), name_rows(scores, look))
     axes.set_ylim(len(methods) - 0.5, -0.5)
     better = "" if direction == "neutral" else f" ({direction} is better)"
-    primary = "" if rule.primary is None else f"; dashed: primary {rule.primary:g}"
+    held = f", to be met{describe_sustained(rule)}" if rule.sustained > 1 else ""
+    primary = "" if rule.primary is None else f"; dashed: primary {rule.primary:g}{held}"
     write_x_label(figure, f"{rule.at} {fit_text(metric_title(metric))}{better}{primary}", look)
     title = f"Scores on {fit_text(rule.dataset)}: every trial, quartiles and median of all"
     title += shared_count(scores.groupby("method", sort=False).size())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.results.frames import Frames
-from ganbench.results.history import list_values
+from ganbench.results.history import list_values, refuse_unplanned
 from ganbench.results.joined import join_frames
 from ganbench.results.origins import Origin
 from ganbench.results.store import Store
@@ -114,8 +114,7 @@ def open_side(folder: Path) -> Side:
     """Return the side that a results folder is as a whole; raise GanbenchError if nothing is planned there."""
     with Store(folder, readonly=True) as store:
         frames, origins = store.frames(), store.origins()
-    if not frames.runs or frames.trials.empty:
-        raise GanbenchError(f"{folder}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
+    refuse_unplanned(frames.runs if len(frames.trials) else (), folder)
     try:
         suite = restore(frames.suite)
     except GanbenchError as error:

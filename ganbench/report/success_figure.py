@@ -78,7 +78,8 @@ def draw_curve(
             axes.axvline(rule.primary, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=2)
         beyond = draw_baselines(axes, baselines)
     figure.supylabel("share of trials that succeed", fontsize=look.font)
-    label = f"threshold of {rule.at} {fit_text(metric_title(str(rule.metric)))} ({direction} is better)"
+    at = "" if rule.sustained > 1 else f"{rule.at} "
+    label = f"threshold of {at}{fit_text(metric_title(str(rule.metric)))} ({direction} is better)"
     label += describe_sustained(rule)
     outside = f"\ndata and baselines beyond the axis: {', '.join(beyond)}" if beyond else ""
     write_x_label(figure, label + outside, look)

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from ganbench.errors import GanbenchError
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")
@@ -39,6 +41,13 @@ class Run:
     trained: int
     first: int = 0
     what: str = ""
+
+
+def refuse_unplanned(runs: Sequence[Run], results: Path) -> Sequence[Run]:
+    """Return the runs; raise GanbenchError if there is none, as after a run that was killed before it trained."""
+    if not runs:
+        raise GanbenchError(f"{results}: nothing is planned here yet. `ganbench run SUITE` plans, then trains.")
+    return runs
 
 
 def read_runs(connection: Connection) -> tuple[Run, ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ganbench.results.files import (
     LARGEST_NETWORK,
     database_path,
     hold_lock,
+    list_snapshots,
     make_folders,
     network_path,
     plugin_path,
@@ -29,6 +31,7 @@ from ganbench.results.files import (
     write_file,
     write_network,
     write_plugin,
+    write_snapshots,
 )
 from ganbench.results.guard import LONGEST_CELL
 from ganbench.results.history import list_plugins, read_runs
@@ -162,6 +165,7 @@ def explain_conflicts(conflicts: Mapping[str, str], folders: Sequence[Path]) -> 
 def write_folder(sources: Sequence[Source], choice: Choice, preferred: int, out: Path) -> Merged:
     """Write the merged folder under another name, and rename it when it is whole; what is left of it is removed."""
     partial = out.with_name(f".{out.name}.merge-{os.getpid()}")
+    remove_remains(out)
     try:
         make_folders(partial)
         with hold_lock(partial):
@@ -187,6 +191,14 @@ def write_folder(sources: Sequence[Source], choice: Choice, preferred: int, out:
     )
 
 
+def remove_remains(out: Path) -> None:
+    """Remove what killed merges into this folder left behind: hidden folders whose lock nobody holds."""
+    for left in out.parent.glob(f".{escape(out.name)}.merge-*"):
+        if left.suffix[len(".merge-") :].isdecimal() and left.is_dir() and not left.is_symlink():
+            with suppress(GanbenchError), hold_lock(left):
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def write_database(sources: Sequence[Source], choice: Choice, preferred: int, folder: Path) -> int:
     """Write the database and the suite of the newest run; return how many records the newest plan does not have."""
     file = database_path(folder)
@@ -209,14 +221,17 @@ def write_database(sources: Sequence[Source], choice: Choice, preferred: int, fo
 def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> tuple[int, int]:
     """Copy the generator of each record from a folder that has it; return how many there are, and how many are missing.
 
-    A generator's file must have the hash that its record names.
+    A generator's file must have the hash that its record names. Those of earlier snapshots come along, not counted.
     """
     copied = missing = 0
     for key, place in choice.chosen.items():
+        places = (place, *choice.equal.get(key, ()))
+        snapshots = (read_snapshots(sources[other].folder, key) for other in places)
+        write_snapshots(folder, key, next(filter(None, snapshots), {}))
         wanted = sources[place].records[key].network
         if not wanted:
             continue
-        for other in (place, *choice.equal.get(key, ())):
+        for other in places:
             content = read_file(network_path(sources[other].folder, key), sources[other].folder, LARGEST_NETWORK)
             if sha256(content).hexdigest() == wanted:
                 write_network(folder, key, content)
@@ -225,6 +240,15 @@ def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> t
         else:
             missing += 1
     return copied, missing
+
+
+def read_snapshots(folder: Path, key: str) -> dict[int, bytes]:
+    """Return the generators of a trial's earlier snapshots by step, those that have the hash in their file's name."""
+    read = {
+        step: (path.stem, read_file(path, folder, LARGEST_NETWORK))
+        for step, path in list_snapshots(folder, key).items()
+    }
+    return {step: content for step, (name, content) in read.items() if name == f"{step}-{sha256(content).hexdigest()}"}
 
 
 def write_plugins(sources: Sequence[Source], folder: Path) -> None:

@@ -16,12 +16,13 @@ from ganbench.errors import GanbenchError
 from ganbench.page import make_page, read_source, write_page
 from ganbench.page.assembly import load_bundle
 from ganbench.page.trials import MOST_TRIALS
-from ganbench.results.store import read
+from ganbench.results.store import Store, read
 from ganbench.statistics import rate_table, success_curve
 from ganbench.suite import restore
 
-from tests.support.pages import EVIL, EVIL_NAME, expand, make_results, read_data
+from tests.support.pages import EVIL, EVIL_NAME, SUITE, expand, make_record, make_results, plan_trial, read_data
 from tests.support.terminal import ganbench
+from tests.support.trials_by_hand import scores
 
 SECTIONS = ("verdict", "success", "scores", "survival", "sustained", "courses", "pairs", "factors")
 SECTIONS += ("seeds", "costs", "samples", "failures", "sensitivity", "protocol")
@@ -233,3 +234,22 @@ def test_the_data_hold_no_text_that_a_parser_could_take_for_markup(page: str) ->
         assert not set("<>&") & set(text)
         assert text.isascii()
         json.loads(text)
+
+
+def test_the_curve_of_a_sustained_rule_is_that_of_sustained_success(tmp_path: Path) -> None:
+    """Both trials end below 10; only one was below it at the snapshot before, which its held score tells."""
+    plan = [plan_trial("good", place, 0, "ring") for place in (0, 1)]
+    courses = ([40.0, 30.0, 20.0, 5.0], [40.0, 9.0, 8.0, 6.0])
+    records = [
+        make_record(trial, np.random.default_rng(0), 1.0, scores=tuple(scores("fid", course)))
+        for trial, course in zip(plan, courses, strict=True)
+    ]
+    with Store(tmp_path / "r") as store:
+        text = SUITE.format(question='"?"', methods='["good"]', dataset='"ring"') + "sustained = 2\n"
+        store.begin_run(text, plan, {})
+        store.append(records)
+    chart = chart_of(make_page([read_source(tmp_path / "r")]), "curve", "values")
+    assert expand(chart["frames"]["values"])["v"] == [20, 8]
+    assert "threshold of FID (lower is better) at each of the last 2 evaluations" in json.dumps(chart["spec"])
+    curve = expand(chart["frames"]["curve"])
+    assert [rate for at, rate in zip(curve["threshold"], curve["rate"], strict=True) if 8 < at <= 20] == [0.5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ganbench.page import write_compared
+from ganbench.page import write_page
 from ganbench.report import compare
 
 from tests.support.browser import NARROW, needs_browser, open_browser, open_page
@@ -19,7 +19,7 @@ def test_a_hostile_comparison_draws_itself_without_a_complaint_and_is_accessible
     from axe_playwright_python.sync_playwright import Axe
 
     sides = [make_results(tmp_path / name, (EVIL_NAME, "bad"), 3, EVIL_NAME, EVIL, EVIL) for name in ("one", "two")]
-    file = write_compared(compare(*sides), tmp_path / "page.html")
+    file = write_page(compare(*sides), tmp_path / "page.html")
     with open_browser() as browser, open_page(browser, file, NARROW) as (page, complaints):
         assert page.locator(".chart svg, .chart canvas").count() > 6
         page.locator("select[name=trial]").select_option(index=14)

@@ -31,12 +31,15 @@ def test_the_code_of_the_page_runs(
 ) -> None:
     monkeypatch.chdir(folder)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 7
     code = "\n".join(blocks).replace('== "fid"', '== "modes"').replace("critic_depth=3", "critic_depth=2")
     exec(compile(code, str(PAGE), "exec"), {})
     out = capsys.readouterr().out
     assert "completed" in out
     assert "Outcomes" in out
+    assert "not distinguishable" in out
+    for page, heading in (("report.html", "random arch"), ("comparison.html", "ns-gan against wgan-gp")):
+        assert f"<h1>{heading}</h1>" in (folder / page).read_text()
 
 
 def test_the_page_names_every_frame() -> None:

@@ -225,3 +225,23 @@ def test_a_users_own_settings_of_matplotlib_change_no_byte() -> None:
         assert matplotlib.rcParams["font.size"] == 30
         with use_style():
             assert matplotlib.rcParams["text.usetex"] is False
+
+
+def test_figures_of_a_sustained_rule_say_at_how_many_evaluations_it_is_met(tmp_path: Path) -> None:
+    """Scores are the final ones; the curve is that of the worst of the last two."""
+    sustained = replace(RULE, sustained=2)
+    own = results(tmp_path, [record(trial("a", i), fid) for i, fid in enumerate([[40, 5], [7, 6]])])
+    scores, curve = rule_scores(own, sustained), success_curve(own, sustained)
+    points = next(line for line in scores_figure(sustained, "fid", scores).axes[0].lines if line.get_marker() == "o")
+    assert sorted(points.get_xdata()) == [5, 6]
+    assert "to be met at each of the last 2 evaluations" in figure_text(scores_figure(sustained, "fid", scores))
+    text = figure_text(curve_figure(sustained, curve))
+    assert "threshold of FID (lower is better) at each of the last 2 evaluations" in text
+    assert sorted(curve["threshold"].round(6)) == [7, 40, 40]
+
+
+def figure_text(figure: Figure) -> str:
+    """Return all text of a figure, its lines joined."""
+    from matplotlib.text import Text
+
+    return " ".join(" ".join(text.get_text().split()) for text in figure.findobj(Text))

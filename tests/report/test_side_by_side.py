@@ -129,7 +129,9 @@ def test_methods_side_by_side_have_the_same_latents(folder: Path) -> None:
 def test_sheets_are_small_pictures_with_a_title_and_words_for_them(folder: Path) -> None:
     frames = read(folder)
     sheets = paired_sheets(folder, frames, PLUGINS)
-    assert [png for _, _, png in sheets] == [draw() for _, draw in list_paired(folder, frames, PLUGINS)]
+    files = [draw() for _, draw in list_paired(folder, frames, PLUGINS)]
+    assert len(files) == len(sheets)
+    assert {png for _, _, png in sheets}.isdisjoint(files), "the files have the title in the picture"
     for title, alt, png in sheets:
         assert png[:4] == b"\x89PNG"
         assert len(png) <= 60_000

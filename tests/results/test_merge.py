@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.support.tiny_suite import suite as tiny_suite
 from tests.support.trials_by_hand import fill, record, scores, seeds, trial
 
 OLD = Path(__file__).parents[1] / "fixtures" / "results_schema_2"
+SNAPSHOTS = "networks/snapshots/*/*.safetensors"
 PLUGIN = """
 from ganbench import Objective, Offer, hookimpl
 
@@ -199,6 +201,29 @@ def test_a_generator_comes_from_whichever_folder_has_it_and_a_lost_one_is_counte
         assert store.generator(trial(seed=0).key) == b"weights"
         with pytest.raises(GanbenchError, match="missing or not the file"):
             store.generator(trial(seed=1).key)
+
+
+def test_kept_snapshots_travel_if_they_have_the_hash_of_their_name(tmp_path: Path) -> None:
+    """Samples over time are drawn from the merged folder as from its sources."""
+    a, b, out = (tmp_path / name for name in ("a", "b", "out"))
+    asked = tiny_suite(keep={"generators": "snapshots"})
+    ganbench.run(asked, results=a, jobs=0, only=("method=ns-gan",))
+    ganbench.run(asked, results=b, jobs=0, only=("method=wgan-gp",))
+    kept = {path.relative_to(folder): path.read_bytes() for folder in (a, b) for path in folder.glob(SNAPSHOTS)}
+    assert len(kept) >= 2
+    (altered, *_) = (a / name for name in kept if (a / name).exists())
+    altered.write_bytes(b"not what was stored")
+    merge([a, b], out)
+    found = {path.relative_to(out): path.read_bytes() for path in out.glob(SNAPSHOTS)}
+    assert found == {name: content for name, content in kept.items() if a / name != altered}
+
+
+def test_equal_records_have_the_snapshots_of_the_folder_that_kept_them(tmp_path: Path) -> None:
+    first = record(trial(), scores=scores("fid", [5.0]))
+    a, b = (fill(tmp_path / "a", [first]), fill(tmp_path / "b", [replace(first, snapshots={50: b"earlier"})]))
+    merge([a, b], tmp_path / "c")
+    with Store(tmp_path / "c", readonly=True) as store:
+        assert store.snapshot(trial().key, 50) == b"earlier"
 
 
 def test_records_that_the_newest_plan_does_not_have_are_counted_and_kept(tmp_path: Path) -> None:
