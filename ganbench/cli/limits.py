@@ -7,8 +7,8 @@ import errno
 MEMORY_WORDS = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "not enough memory")
 """What the loader of shared libraries, and torch, say when memory runs out; they raise no MemoryError."""
 
-OWN_PACKAGES = ("ganbench", "ganbench_plugins")
-"""Where a module that does not exist is a bug."""
+OWN = "ganbench"
+"""How our own packages begin: where one of their modules does not exist, that is a bug."""
 
 
 def find_limit(error: BaseException) -> str:
@@ -24,6 +24,6 @@ def find_limit(error: BaseException) -> str:
         return "no more processes or threads may start. Raise the limit (`ulimit -u`), or use fewer workers (--jobs)."
     if code == errno.ENOSPC:
         return "no space is left to write to. Make room, and run the command again."
-    if isinstance(error, ModuleNotFoundError) and (error.name or "ganbench").partition(".")[0] not in OWN_PACKAGES:
+    if isinstance(error, ModuleNotFoundError) and not (error.name or OWN).startswith(OWN):
         return "a library that ganbench needs is not installed. `pip install ganbench` installs what is missing."
     return ""

@@ -38,7 +38,7 @@ def test_the_code_of_the_page_runs(
     assert "completed" in out
     assert "Outcomes" in out
     assert "not distinguishable" in out
-    for page, heading in (("report.html", "random arch"), ("comparison.html", "ns-gan against wgan-gp")):
+    for page, heading in (("report.html", "random_arch"), ("comparison.html", "ns-gan against wgan-gp")):
         assert f"<h1>{heading}</h1>" in (folder / page).read_text()
 
 
