@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -137,7 +138,8 @@ def name_snapshots(at: At, sustained: int) -> str:
 
 def compare_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> dict[str, Any]:
     """Return the comparison of two methods by one reading, by column of `sensitivity_table`."""
-    a, b = pair_trials(rule_scores(frames, reading, reading.measurement), frames, pair)
+    anchor = replace(reading, varied="", primary=None, share=0.0, target_share=0.0)
+    a, b = read_pair(frames, anchor, pair)
     success_a, success_b = (successes(side, reading.at, reading.primary) for side in (a, b))
     comparison = contingency(success_a, success_b, a["unit"])
     verdict: Verdict = "none" if comparison["n"] else "unknown"
@@ -157,6 +159,15 @@ def compare_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> dic
         **{name: comparison[name] for name in ("n", "rate_a", "rate_b", "difference", "p")},
         "verdict": verdict,
     }
+
+
+@lru_cache(maxsize=64)
+def read_pair(frames: Frames, reading: Reading, pair: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the paired scores by a reading without a threshold, computed once for all of its thresholds.
+
+    Callers must not change them.
+    """
+    return pair_trials(rule_scores(frames, reading, reading.measurement), frames, pair)
 
 
 def snapshot_steps(scores: pd.DataFrame, name: str, at: At) -> dict[str, float]:
