@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from ganbench.api.training import Draw
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
     """A pretrained network that turns samples into features for metrics.
 
-    `extract(x)` takes samples x [n, *shape] and returns {"features": [n, d], "logits": [n, classes]}.
+    `extract(x)` takes samples x [n, *shape] and returns {"features": [n, d], "logits": [n, classes]}. It is called with
+    at most `chunk` samples at a time, and its answer to a sample must not depend on the others.
     `name` is the network's name.
     `digest` is the hash of its weights. It is part of the measurement hash of every score on features, so scores of
     different networks never mix.
+    `module` is the network that `extract` calls, if it is one: it is moved to the device of the evaluation, as are the
+    samples. Without it, `extract` receives samples on the CPU.
+    With `sees="bytes"` it receives uint8 images from 0 to 255: samples are clamped to the dataset's `range`, scaled and
+    rounded. With `channels=3`, images of one channel are repeated to three before.
     """
 
     name: str
     digest: str
     extract: Callable[[Tensor], Mapping[str, Tensor]]
+    module: nn.Module | None = None
+    sees: Literal["float", "bytes"] = "float"
+    channels: int | None = None
+    chunk: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +54,12 @@ class Source:
     `digest` is the hash of the data's content, such as `ganbench.hash_files(*paths)`. Results of other content are
     stale. A set without it is hashed row by row. A distribution that reads files needs it; "" means that its samples
     follow from its code and its options.
+    `range` is the range of the numbers in an image. `take` and `reference` may return uint8: then 0 to 255 are scaled
+    to `range`, and a set rests as bytes on the device.
+    With `stream=True`, `take` is called with the indices of each step in place of once with all: for a set that does
+    not fit into memory. Its rows are read from the CPU.
+    `augment(x, draws)` changes real training samples x [n, *shape] only, such as by random flips; never generated ones,
+    and never those that metrics see. `draws` declares its random numbers.
     """
 
     shape: tuple[int, ...]
@@ -55,3 +72,7 @@ class Source:
     facts: Mapping[str, Any] = field(default_factory=dict)
     extractor: Extractor | None = None
     digest: str = ""
+    range: tuple[float, float] = (-1.0, 1.0)
+    stream: bool = False
+    augment: Callable[[Tensor, Mapping[str, Tensor]], Tensor] | None = None
+    draws: Mapping[str, Draw] = field(default_factory=dict)

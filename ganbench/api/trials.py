@@ -157,10 +157,23 @@ def restore_trial(content: Mapping[str, Any], labels: Mapping[str, str]) -> Tria
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How models are scored: the metrics, and the number of samples of each model that they see."""
+    """How models are scored: the metrics, and the number of samples of each model that they see.
+
+    `extractor` is the network whose features metrics compare; None is the dataset's own. `normalisation` is how a
+    generator with batch normalisation is evaluated: by the statistics of each "batch" of the training's size, or by
+    "standing" ones.
+    """
 
     metrics: tuple[Part, ...]
     samples: int = 2000
+    extractor: Part | None = None
+    normalisation: Literal["batch", "standing"] = "batch"
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The measurement as plain data, what baselines are stored under; newer fields only where they are set."""
+        added = {"extractor": None, "normalisation": "batch"}
+        return {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
 
 
 @dataclass(frozen=True, kw_only=True)

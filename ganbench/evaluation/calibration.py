@@ -52,7 +52,7 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
         if (label := trial.labels["dataset"]) not in protocols:
             code = [trial.sources.get(name, "") for name in (f"datasets/{trial.dataset.name}", "data")]
             metrics = [build_metric(part, plugins)[1].software for part in measurement.metrics]
-            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, asdict(measurement), metrics])
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, measurement.plain, metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
 

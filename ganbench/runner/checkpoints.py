@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -52,7 +51,7 @@ class Checkpoint:
                 "format": FORMAT,
                 "batch": batch.key,
                 "code": sorted({trial.code for trial in batch.trials}),
-                "measurement": asdict(batch.measurement),
+                "measurement": batch.measurement.plain,
                 "company": dict(environment),  # the stored name of the environment
             }
         )
