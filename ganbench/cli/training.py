@@ -153,6 +153,7 @@ def plan(
     asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
     with progress_bar("planning") as tell:
         plugins, whole = make_plan(asked_suite, settings, tell)
+    asked_suite = whole.suite or asked_suite
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
         typer.echo(replace_unprintable(sentence), err=True)

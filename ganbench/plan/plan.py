@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Batch, Mode, Trial
+from ganbench.suite.suite import Suite
 
 STACK_FROM = 3
 """The number of seeds from which on a stacked batch is faster than a loop."""
@@ -19,7 +20,7 @@ class Plan:
     `directions` has the better direction of each measured value; `cautions` are the warnings of papers, and those on
     settings that may not be meant, each with the methods or datasets that it concerns; `unruled` are the datasets
     without a success rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings
-    that concern no method.
+    that concern no method. `suite` is the suite with the datasets that are used, where a fallback replaces one.
     """
 
     trials: tuple[Trial, ...]
@@ -29,6 +30,7 @@ class Plan:
     unruled: tuple[str, ...] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    suite: Suite | None = None
 
     @property
     def warnings(self) -> list[str]:

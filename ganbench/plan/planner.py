@@ -21,6 +21,7 @@ from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
 from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constraints
+from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.network_size import check_networks
@@ -61,10 +62,11 @@ def make(
     Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
     """
     check_suite(suite)
-    planner = Planner(suite, registry)
+    used, replaced = choose_datasets(suite, registry)
+    planner = Planner(used, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
-    refuse_unmeasurable(suite, batches, registry, planner.sources, tell_trial)
+    refuse_unmeasurable(used, batches, registry, planner.sources, tell_trial)
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
@@ -72,10 +74,12 @@ def make(
         directions=directions,
         cautions=find_cautions(batches, registry)
         | find_long_averages(batches)
-        | find_doubts(suite, batches, registry)
+        | find_doubts(used, batches, registry)
         | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
         unruled=planner.find_unruled_datasets(),
         methods={label: planner.describe_method(label) for label in suite.method_names},
+        remarks=replaced,
+        suite=used if used is not suite else None,
     )
 
 

@@ -124,7 +124,7 @@ def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total:
     remarks = caution_disk(folder)
     with naming_plugins(folder):
         plugins, plan = load_and_plan(suite, settings, tell)
-    return plugins, replace(plan, remarks=remarks)
+    return plugins, replace(plan, remarks=(*remarks, *plan.remarks))
 
 
 def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
@@ -177,7 +177,7 @@ def run_events(
         remaining = find_remaining(plan, store.known(), settings)
         todo, later = select_for_run(remaining, plan, settings)
         session = Session(
-            suite=suite,
+            suite=plan.suite or suite,
             settings=settings,
             registry=plugins,
             plan=plan,
@@ -187,7 +187,7 @@ def run_events(
             later=later,
         )
         yield session, None
-        with follow(watchers, suite, todo, folder) as tell:
+        with follow(watchers, session.suite, todo, folder) as tell:
             progress = on_progress and tell_both(tell, on_progress)
             for item in train_and_store(session, store, remaining, progress, timer):
                 tell(item[1])

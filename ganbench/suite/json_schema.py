@@ -82,8 +82,11 @@ def make_json_schema(registry: Registry) -> Schema:
     for key, kind in locations.KINDS.items():
         refer_to_offers(method[key], kind)
     refer_to_offers(measurement["metrics"], "metrics")
-    dataset = {key: tables["DatasetTable"]["anyOf"][1]["properties"][key] for key in ("label", "metrics")}
+    dataset = {key: tables["DatasetTable"]["anyOf"][1]["properties"][key] for key in ("label", "metrics", "fallback")}
     refer_to_offers(dataset["metrics"], "metrics")
+    named: Schema = {"enum": list(registry.names("datasets"))}
+    about = dataset["fallback"]["description"]
+    dataset["fallback"] = {"description": about, "anyOf": [named, {"$ref": "#/$defs/datasets"}]}
     offers["datasets"] = {"anyOf": [*offer_tables(registry, "datasets", **dataset)]}
     recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, method["name"]]}
     method["from"] |= recipes

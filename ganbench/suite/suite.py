@@ -37,7 +37,10 @@ MOST_SAMPLES = 10_000_000
 
 
 class DatasetTable(OfferTable):
-    """A dataset; `label` distinguishes two of the same name, `metrics` replace its own and those of [measurement]."""
+    """A dataset; `label` distinguishes two of the same name, `metrics` replace its own and those of [measurement].
+
+    `fallback` is the dataset in its place where one of its files, or a library that it needs, is missing.
+    """
 
     TERMS_ONLY: ClassVar[frozenset[str]] = frozenset()
 
@@ -45,11 +48,19 @@ class DatasetTable(OfferTable):
     metrics: Annotated[tuple[OfferTable, ...] | None, NotEmpty] = Field(
         default=None, description="The metrics of this dataset, in place of its own and those of [measurement]."
     )
+    fallback: DatasetTable | None = Field(
+        default=None, description="The dataset in its place where one of its files or libraries is missing."
+    )
 
     @property
     def title(self) -> str:
         """The name of the dataset in tables and success rules."""
         return self.label or self.name
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The title, and those of its fallbacks in order."""
+        return (self.title, *(self.fallback.titles if self.fallback else ()))
 
 
 class BudgetTable(Table):
@@ -212,7 +223,7 @@ def _find_repeated(suite: Suite) -> Iterator[Complaint]:
     lists: list[tuple[str, str, Iterable[Any]]] = [
         ("methods", "", suite.methods),
         ("method", "name", [table.name for table in suite.method]),
-        ("dataset", "label", [table.title for table in suite.dataset]),
+        ("dataset", "label", [title for table in suite.dataset for title in table.titles]),
         ("seeds", "", suite.seed_list),
         ("measurement", "metrics", [metric.model_dump() for metric in suite.measurement.metrics or ()]),
         (
@@ -267,7 +278,8 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
 
 def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
     """Yield a complaint for each dataset and method in a success rule that the suite does not have."""
-    titles, methods = {table.title for table in suite.dataset}, dict.fromkeys(suite.method_names)
+    titles = {title for table in suite.dataset for title in table.titles}
+    methods = dict.fromkeys(suite.method_names)
     for i, rule in enumerate(suite.success):
         if rule.dataset not in titles:
             explain = partial(unknown_name, "[[dataset]] called", rule.dataset, titles)
