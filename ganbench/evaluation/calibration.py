@@ -24,6 +24,7 @@ from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
+from ganbench.evaluation.extraction import build_extractor, choose_extractor
 from ganbench.evaluation.scoring import ModelEvidence, Reference, build_metric, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
@@ -52,7 +53,10 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
         if (label := trial.labels["dataset"]) not in protocols:
             code = [trial.sources.get(name, "") for name in (f"datasets/{trial.dataset.name}", "data")]
             metrics = [build_metric(part, plugins)[1].software for part in measurement.metrics]
-            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, measurement.plain, metrics])
+            plain, extractor = measurement.plain, measurement.extractor
+            if extractor is not None:  # known by its weights, not by where they lie
+                plain = plain | {"extractor": build_extractor(extractor, plugins).digest}
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, plain, metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
 
@@ -84,6 +88,7 @@ class BaselineScorer:
         if self.metrics:
             source = source or plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
             assert source is not None
+            source = choose_extractor(source, protocol.measurement.extractor, plugins)
             self.reference = Reference(source, self.samples)
             self.samplers = baseline_samplers(source, self.samples)
             if source.extractor is None:

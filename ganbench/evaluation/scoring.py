@@ -21,6 +21,7 @@ from ganbench.engine.model import Model
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
+from ganbench.evaluation.extraction import extract_in_chunks, identify
 from ganbench.evaluation.measuring import Copies, measure
 from ganbench.evaluation.outcomes import SPREAD, SPREAD_SAMPLES, spread_measurement
 from ganbench.registry.exits import explaining_exits
@@ -70,8 +71,7 @@ class Reference:
 
     def extract(self, samples: Tensor) -> Mapping[str, Tensor]:
         """Return what the extractor computes from samples: "features" [n, d] and "logits" [n, classes]."""
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # building a network draws its weights before loading
-            return self.extractor.extract(samples)
+        return extract_in_chunks(self.extractor, samples, torch.device("cpu"), self.source.range)
 
     @cached_property
     def features(self) -> Tensor:
@@ -153,7 +153,9 @@ class ModelEvidence:
 
     @property
     def logits(self) -> Tensor:
-        """The extractor's logits [n, classes] of the samples."""
+        """The extractor's logits [n, classes] of the samples; GanbenchError if it has none."""
+        if "logits" not in self._extracted:
+            raise GanbenchError(f"extractor {self._reference.extractor.name!r} has features only, and no logits.")
         return self._copies.show("logits", self._extracted["logits"])
 
     @property
@@ -177,9 +179,9 @@ class ModelEvidence:
         return self._reference.identity
 
     @property
-    def extractor(self) -> Extractor:
-        """The extractor these features come from."""
-        return self._reference.extractor
+    def extractor_identity(self) -> str:
+        """The hash of all that the features depend on besides the samples."""
+        return identify(self._reference.extractor, self._reference.source.range)
 
     @cached_property
     def finite(self) -> bool:
@@ -258,7 +260,7 @@ def score_metric(
         with explaining_exits("`measure`"):
             finite = evidence.finite_features if on_features else evidence.finite
             values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
-            extractor = evidence.extractor.digest if on_features else ""
+            extractor = evidence.extractor_identity if on_features else ""
     except GanbenchError as error:
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
     if values.keys() != metric.values.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
@@ -107,6 +107,22 @@ def score_datasets(
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=describe(error))
+
+
+def list_extractors(
+    extractors: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Sequence[Calibration]]
+) -> dict[str, dict[str, Any]]:
+    """Return the fact `extractors` of a run: those of its plan, each with the measurements that come from it.
+
+    `baselines` maps a dataset's label to the scores of its baselines.
+    """
+    return {
+        label: {
+            **extractor,
+            "measurements": sorted({row.measurement for row in baselines[label] if row.name in extractor["values"]}),
+        }
+        for label, extractor in extractors.items()
+    }
 
 
 def tell_at(tell: Tell, place: str, doing: str) -> None:

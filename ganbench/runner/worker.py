@@ -23,6 +23,7 @@ from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
+from ganbench.evaluation.extraction import choose_extractor
 from ganbench.plan.fingerprint import describe_changes, list_sources
 from ganbench.plan.plan import halve
 from ganbench.registry.plugin_files import PluginFile
@@ -275,8 +276,12 @@ _references: dict[str, scoring.Reference] = {}
 
 
 def load_reference(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
-    """Return the reference samples of a dataset, built once per process since extracting their features takes long."""
-    key = canonical_json([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
+    """Return the reference samples of a dataset, built once per process since extracting their features takes long.
+
+    Their extractor is that of the batch's measurement.
+    """
+    extractor, samples = batch.measurement.extractor, batch.measurement.samples
+    key = canonical_json([id(plugins), dataset.name, dict(dataset.options), samples, extractor and extractor.plain])
     if key not in _references:
-        _references[key] = scoring.Reference(source, batch.measurement.samples)
+        _references[key] = scoring.Reference(choose_extractor(source, extractor, plugins), samples)
     return _references[key]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Source
+from ganbench.evaluation.extraction import prepare_images
 from ganbench.evaluation.lacks import find_lack
 from ganbench.testing.offers import build_without_chance
 from ganbench.testing.purity import equal_bits, require_no_global_random, require_unchanged
@@ -246,7 +247,7 @@ def extracts_features_sample_by_sample(case: Case) -> None:
         bool(extractor.digest),
         "its extractor has no digest: set the hash of its weights, so that scores of two extractors never mix.",
     )
-    samples = case.source.reference(SAMPLES)
+    samples = prepare_images(case.source.reference(SAMPLES), extractor, case.source.range)
     with require_no_global_random("an extractor must be a fixed network in evaluation mode"), torch.no_grad():
         answers, again = (extractor.extract(samples) for _ in range(2))
         alone = extractor.extract(samples[:1])

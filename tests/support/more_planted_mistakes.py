@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import grad
 
 from tests.support.conditional_offers import MixedProjection, OneHotProjection, projection
+from tests.support.planted_extractors import EXTRACTORS
 from tests.support.planted_mistakes import Planted
 from tests.support.planted_output_mistakes import EXECUTORS, REPORTS, WATCHERS
 
@@ -269,6 +270,7 @@ OTHER_MISTAKES = (
     *ARCHITECTURES,
     *DATASETS,
     *METRICS,
+    *EXTRACTORS,
     *OPTIMIZERS,
     *DYNAMICS,
     *METHODS,
