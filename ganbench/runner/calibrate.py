@@ -216,7 +216,8 @@ def list_other_measurements(
     """Yield a dataset and a sentence for each metric by which its stored trials were not measured as its baselines are.
 
     `rows` maps a dataset's label to the scores of its baselines; `measured` is `Store.measured`. The metric is new in
-    the suite, or its code, its options, the number of samples or the reference samples have changed since.
+    the suite, or its code, its options, the extractor, the number of samples or the reference samples have changed
+    since.
     """
     for label, calibrations in rows.items():
         trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == label]
@@ -228,6 +229,6 @@ def list_other_measurements(
                 yield (
                     label,
                     f"{count} stored trials have no {', '.join(map(repr, names))} as measured now: the metric is new "
-                    "in this suite, or its code, its options, the number of samples or the reference samples have "
-                    "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
+                    "in this suite, or its code, its options, the extractor, the number of samples or the "
+                    "reference samples have changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
                 )
