@@ -230,5 +230,6 @@ def list_other_measurements(
                     label,
                     f"{count} stored trials have no {', '.join(map(repr, names))} as measured now: the metric is new "
                     "in this suite, or its code, its options, the extractor, the number of samples or the "
-                    "reference samples have changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
+                    "reference samples have changed. `ganbench evaluate RESULTS --metric NAME` scores their "
+                    "generators.",
                 )

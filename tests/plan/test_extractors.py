@@ -55,7 +55,7 @@ def test_an_extractor_is_no_part_of_a_trials_key_and_not_built_where_no_metric_i
 
 
 def test_a_dataset_without_an_extractor_is_scored_by_a_named_one() -> None:
-    with pytest.raises(GanbenchError, match="has no feature extractor. `.measurement. extractor` names one"):
+    with pytest.raises(GanbenchError, match=r"has no feature extractor. `\[measurement\] extractor` names one"):
         plan_with(dataset="pictures")
     assert plan_with("tiles", dataset="pictures").extractors["pictures"]["name"] == "tiles"
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
@@ -150,7 +151,8 @@ def load_checked(name: str, path: Path, sha256: str, stamp: tuple[int, int]) -> 
             f"code. Fetch it again from {PUBLISHED[name].url}. For other weights that you trust, say so by "
             f'sha256 = "{found}".'
         )
-    with torch.random.fork_rng(devices=[]):  # a network draws weights before it loads them
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():  # a network draws weights before it loads them
+        warnings.simplefilter("ignore", FutureWarning)  # of torch.jit.load, by which torch-fidelity reads CLIP
         return find_class(name)(name, [*PUBLISHED[name].layers], feature_extractor_weights_path=io.BytesIO(content))
 
 
