@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.api.models import Networks
 from ganbench.api.trials import Mode
-from ganbench.engine.ensemble import SEED_MAPS, Stacked
+from ganbench.engine import standing
+from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked
 from ganbench.engine.play import open_play
 from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Data, Member
@@ -23,6 +25,7 @@ class Drawing:
     """How samples of a training's members are drawn.
 
     `rows` is the batch size of the training, in which they are generated, because batch normalisation depends on it.
+    With "standing" normalisation its statistics are fixed before (`engine.standing`), by batches of other latents.
     """
 
     program: Program
@@ -31,6 +34,7 @@ class Drawing:
     rows: int
     mode: Mode
     progress: Tensor
+    normalisation: Literal["batch", "standing"] = "batch"
 
     @torch.no_grad()
     def iterate(self, snapshot: Snapshot, count: int, stream: str, at: Sequence[int] | None = None) -> Iterator[Tensor]:
@@ -44,25 +48,66 @@ class Drawing:
         positions = range(len(snapshot.members)) if at is None else at
         members = [self.members[snapshot.members[i]] for i in positions]
         networks = snapshot.ensemble.networks
-        steps = -(-count // self.rows)
+        weights = select_rows(snapshot.average or snapshot.generators, at)
+        buffers = select_rows(snapshot.ensemble.buffers["generator"], at)
+        if self.normalisation == "standing":
+            networks, buffers = self._fix_statistics(networks, weights, buffers, members, stream)
+        generate = self._map(networks)
+        for step, drawn in enumerate(self._draw_inputs(networks, members, -(-count // self.rows), stream)):
+            samples: Tensor = generate(weights, buffers, *drawn)
+            yield samples[:, : count - step * self.rows].float()
+
+    def refuse_standing(self, ensembles: Sequence[Ensemble]) -> None:
+        """Raise GanbenchError if the generators of these stages cannot be evaluated with standing statistics."""
+        for ensemble in ensembles:
+            weights, buffers = ensemble.detached["generator"], ensemble.buffers["generator"]
+            with torch.no_grad():
+                self._fix_statistics(ensemble.networks, weights, buffers, self.members, "evaluation")
+
+    def _map(self, networks: Networks, statistics: bool = False) -> Callable[..., Any]:
+        """Return the function of all members from weights, buffers, latents and labels to samples, or to statistics."""
+
+        def member(parameters: Stacked, buffers: Stacked, z: Tensor, labels: Tensor | None = None) -> Any:
+            play = open_play(self.program, networks, {"generator": buffers}, parameters, {}, self.progress, labels)
+            if statistics:
+                return standing.collect_statistics(networks.generator, lambda: play.generator(z))
+            return play.generator(z)
+
+        return SEED_MAPS[self.mode](member)
+
+    def _draw_inputs(
+        self, networks: Networks, members: Sequence[Member], steps: int, stream: str
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the latents, and the labels of conditional networks, of each step [S, rows, ...]."""
         inputs = [draw_evaluation_latent(self.program, networks, members, self.rows, steps, self.data, stream)]
         if networks.conditional:
             inputs.append(draw_evaluation_labels(members, self.rows, steps, self.data, stream))
-        weights = select_rows(snapshot.average or snapshot.generators, at)
-        buffers = select_rows(snapshot.ensemble.buffers["generator"], at)
-        generate = SEED_MAPS[self.mode](self.make_member(networks))
-        for step in range(steps):
-            samples: Tensor = generate(weights, buffers, *(drawn[:, step] for drawn in inputs))
-            yield samples[:, : count - step * self.rows].float()
+        return (tuple(drawn[:, step] for drawn in inputs) for step in range(steps))
 
-    def make_member(self, networks: Networks) -> Callable[..., Tensor]:
-        """Return the function of one member from its weights, its buffers, its latents and labels to its samples."""
+    def _fix_statistics(
+        self, networks: Networks, weights: Stacked, buffers: Stacked, members: Sequence[Member], stream: str
+    ) -> tuple[Networks, Stacked]:
+        """Return the networks with standing normalisations, and the buffers with their statistics.
 
-        def generate(parameters: Stacked, buffers: Stacked, z: Tensor, labels: Tensor | None = None) -> Tensor:
-            play = open_play(self.program, networks, {"generator": buffers}, parameters, {}, self.progress, labels)
-            return play.generator(z)
-
-        return generate
+        Raise GanbenchError where a sample would still depend on its neighbours.
+        """
+        fixed = replace(networks, generator=standing.make_standing(networks.generator))
+        device = self.progress.device
+        empty = {
+            f"{name}.{buffer}": value.to(device).expand(len(members), *value.shape)
+            for name, norm in standing.find_norms(fixed.generator).items()
+            for buffer, value in norm.named_buffers()
+        }
+        inputs = [*self._draw_inputs(networks, members, standing.BATCHES, f"{stream}.{standing.STREAM}")]
+        collect = self._map(fixed, statistics=True)
+        sums = dict(buffers) | empty
+        for number, drawn in enumerate(inputs if empty else (), 1):
+            for name, value in collect(weights, dict(buffers) | empty, *drawn).items():
+                sums[name] = sums[name] + (value - sums[name]) / number
+        generate = self._map(fixed)
+        others = [torch.cat([one[:, :1], other[:, 1:]], 1) for one, other in zip(inputs[0], inputs[1], strict=True)]
+        standing.refuse_neighbours(generate(weights, sums, *inputs[0]), generate(weights, sums, *others))
+        return fixed, sums
 
 
 def select_rows(stacked: Stacked, at: Sequence[int] | None) -> Stacked:
