@@ -31,6 +31,8 @@ class StandingNorm(nn.Module):
 
     standing_mean: Tensor
     standing_var: Tensor
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
 
     def __init__(self, norm: _BatchNorm) -> None:
         super().__init__()

@@ -19,7 +19,9 @@ from ganbench.api.trials import Part
 from ganbench.engine.ensemble import PLAYERS
 from ganbench.engine.play import open_play
 from ganbench.errors import GanbenchError
-from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric
+from ganbench.evaluation.evidence import ModelEvidence
+from ganbench.evaluation.reference import Reference
+from ganbench.evaluation.scoring import score_metric
 from ganbench.registry.registry import Registry
 from ganbench.testing.architecture_case import build_stages
 from ganbench.testing.rule import Subject, require, rule
