@@ -25,6 +25,7 @@ from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
 from ganbench.evaluation.evidence import ModelEvidence, make_undefined
+from ganbench.evaluation.memory import is_out_of_memory
 from ganbench.evaluation.pieces import Parts, collect, find_wanted
 from ganbench.evaluation.reference import open_reference
 from ganbench.evaluation.scoring import build_metric, score_metric, score_spread
@@ -113,9 +114,9 @@ class BaselineScorer:
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
                 # one sampler is enough to find a metric that gives other values each time
                 return score_metric(part, metric, evidence, step=0, twice=not sampler.trivial)
-        except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
-            raise
         except Exception as error:
+            if isinstance(error, GanbenchError) and not is_out_of_memory(error):
+                raise  # the user can mend it, such as weights that are missing
             if not sampler.trivial:
                 self.reasons |= dict.fromkeys(metric.values, describe(error))
             return score_metric(part, metric, make_undefined(self.samples, self.reference), step=0)
@@ -128,7 +129,10 @@ class BaselineScorer:
             return (piece.to(self.reference.device, torch.float32).unsqueeze(0) for piece in pieces)
 
         wanted = find_wanted([metric for _, metric in self.metrics], self.samples, self.reference.has_extractor)
-        (collected,) = collect(draw(), self.samples, wanted, self.reference)
+        try:
+            (collected,) = collect(draw(), self.samples, wanted, self.reference)
+        except Exception:  # of the extractor: it is called again for each metric, which fails by its name
+            collected = {}
         parts = Parts(self.samples, self.reference, draw, collected)
         return ModelEvidence(parts, self.reference, networks=NO_NETWORKS, generator_parameters={}, critic_parameters={})
 

@@ -160,7 +160,7 @@ class Job:
         self.seconds["evaluate"] += perf_counter() - began
 
     def note_shortages(self, scorer: BestSnapshots) -> None:
-        """Say in the records, and in the log, what was not scored because memory ran out; the training is kept."""
+        """Note in the records, and in the log, what was not scored because memory ran out; the training is kept."""
         noted = self.facts.get("not_scored", {})
         for step, why in scorer.shortages.items():
             if str(step) not in noted:
