@@ -189,7 +189,11 @@ class ModelEvidence:
     @property
     def finite_features(self) -> bool:
         """Whether every sample is finite, and everything that the extractor computes from it."""
-        return self.finite and bool(self.parts.read("finite_features"))
+        if not self.finite:
+            return False
+        if self._metric is not None and self._metric.on_features:
+            self.parts.read(self._metric.needs)  # which is extracted together with what is asked here
+        return bool(self.parts.read("finite_features"))
 
 
 def make_undefined(count: int, reference: Reference) -> ModelEvidence:

@@ -59,6 +59,9 @@ def iterate_evidence(
 
 def count_together(wanted: Wanted, count: int, reference: Reference) -> int:
     """Return how many members are judged together: as many as fit into EVALUATION_BYTES, at least one."""
-    widths = reference.widths if wanted.answers else {}
+    try:
+        widths = reference.widths if wanted.answers else {}
+    except MemoryExhausted:  # then nothing is extracted of any member either
+        widths = {}
     one = wanted.count_bytes(count, 4 * math.prod(reference.source.shape), widths)
     return max(1, EVALUATION_BYTES // max(1, one))
