@@ -104,7 +104,9 @@ class Centred(nn.Module):
         return x - x.mean(0)
 
 
-@pytest.mark.parametrize(("norm", "why"), [(Own, "layer 'Own' .*of its own kind"), (Centred, "depends on its neighbours")])
+@pytest.mark.parametrize(
+    ("norm", "why"), [(Own, "layer 'Own' .*of its own kind"), (Centred, "depends on its neighbours")]
+)
 def test_what_cannot_be_fixed_is_refused_before_training(norm, why):
     run = make_training(ns_gan(), normed(norm), images(), steps=3)
     with pytest.raises(GanbenchError, match=f'normalisation = "standing": .*{why}.*Use normalisation = "batch"'):

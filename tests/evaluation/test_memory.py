@@ -1,4 +1,4 @@
-"""Memory that runs out in evaluation halves the work; what still does not fit is undefined, and nothing is retrained."""
+"""Memory that runs out in evaluation halves the work; what still does not fit is undefined, but trained once."""
 
 from __future__ import annotations
 

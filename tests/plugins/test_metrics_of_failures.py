@@ -22,8 +22,7 @@ APPLICABLE = [
     (data, name)
     for data, source in SOURCES.items()
     for name, metric in METRICS.items()
-    if (metric.needs == "samples" or (metric.on_features and source.extractor))
-    and (name != "modes" or source.facts)
+    if (metric.needs == "samples" or (metric.on_features and source.extractor)) and (name != "modes" or source.facts)
 ]
 
 

@@ -206,9 +206,9 @@ DATASETS = (
 )
 
 
-def metric(mistake: str, message: str, measure, values=None) -> Planted:
+def metric(mistake: str, message: str, measure, values=None, **fields) -> Planted:
     """Return a metric with a planted mistake."""
-    build = lambda: Metric(measure=measure, values=values or {"spread": "neutral"})  # noqa: E731
+    build = lambda: Metric(measure=measure, values=values or {"spread": "neutral"}, **fields)  # noqa: E731
     return Planted("metrics", Offer(mistake, build, "A metric."), message)
 
 
@@ -219,6 +219,14 @@ def measure_first_samples(evidence) -> dict[str, float]:
 def measure_by_cholesky(evidence) -> dict[str, float]:
     rows = evidence.samples.flatten(1)
     return {"spread": float(torch.linalg.cholesky(rows.T.cov()).trace())}
+
+
+def measure_one(evidence) -> dict[str, float]:
+    return {"spread": 1.0}
+
+
+def prepare(number) -> dict[str, torch.Tensor]:
+    return {"x": torch.full((2,), float(number))}
 
 
 CALLS = count()
@@ -233,6 +241,8 @@ METRICS = (
     metric("samples changed through NumPy", "in place", lambda e: {"spread": float(e.samples.numpy().sort(0) or 1)}),
     metric("a count of its calls", "the second time", lambda e: {"spread": float(next(CALLS))}),
     metric("an exception for equal samples", "cholesky", measure_by_cholesky),
+    metric("a count in prepare", "another 'x' the second time", measure_one, prepare=lambda e: prepare(next(CALLS))),
+    metric("random numbers in prepare", "`prepare` draws", measure_one, prepare=lambda e: prepare(torch.rand(()) * 0)),
 )
 
 
