@@ -54,8 +54,8 @@ def prepare_images(samples: Tensor, extractor: Extractor, range: tuple[float, fl
     if extractor.sees == "bytes" and samples.dtype != torch.uint8:
         samples = samples.clamp(low, high).sub(low).mul(255 / (high - low)).round().to(torch.uint8)
     if extractor.sees == "float":
-        is_bytes = samples.dtype == torch.uint8
-        samples = samples.float().mul((high - low) / 255).add(low) if is_bytes else samples.float()
+        is_bytes = samples.dtype == torch.uint8  # scaled as `engine.pixels.scale_bytes` does, to the last bit
+        samples = samples.float().div(255).mul(high - low).add(low) if is_bytes else samples.float()
     if extractor.channels in (None, samples.shape[1]):
         return samples
     if samples.shape[1] != 1:

@@ -58,7 +58,7 @@ def describe_extractors(
         if label in described or (extractor := sources[label].extractor) is None:
             continue
         metrics = [registry.build("metrics", part.name, part.options) for part in batch.measurement.metrics]
-        values = [name for metric in metrics if metric.needs == "features" for name in metric.values]
+        values = [name for metric in metrics if metric.on_features for name in metric.values]
         if values:
             described[label] = {"name": extractor.name, "digest": extractor.digest, "values": values}
     return described

@@ -256,6 +256,8 @@ class Planner:
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
                 return digest_data(source)
+            except GanbenchError as error:
+                raise GanbenchError(f"{place}: dataset {dataset.name!r}: {error}") from error
             except Exception:  # a third party's `take` may raise anything
                 return "unreadable"
 
@@ -279,7 +281,7 @@ class Planner:
         return Measurement(
             metrics=metrics,
             samples=settings.samples,
-            extractor=extractor if any(metric.needs == "features" for metric in built) else None,
+            extractor=extractor if any(metric.on_features for metric in built) else None,
             normalisation=settings.normalisation,
         )
 

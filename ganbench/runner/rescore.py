@@ -92,7 +92,7 @@ def _score_batch(
     try:
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
-            if metric[1].needs == "features":
+            if metric[1].on_features:
                 rebuilt = with_extractor(rebuilt, store, plugins)
         result.scores.update(_score_members(rebuilt, plugins, metric))
     except (KeyboardInterrupt, UnknownOffer):  # without a plugin, no score of this folder would be complete
@@ -116,16 +116,19 @@ def with_extractor(rebuilt: RebuiltBatch, store: Store, plugins: Registry) -> Re
 
 def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation."""
-    from ganbench.evaluation import scoring
+    from ganbench.evaluation.judging import iterate_evidence
+    from ganbench.evaluation.memory import MemoryExhausted
+    from ganbench.evaluation.scoring import score_model
     from ganbench.runner.worker import load_reference
 
     training, snapshot, batch = rebuilt.training, rebuilt.snapshot, rebuilt.batch
-    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch)
-    samples = training.draw_samples(snapshot, batch.measurement.samples)
+    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch, training.device)
     scores: dict[str, Any] = {}
-    for i, (key, file) in enumerate(rebuilt.files.items()):
+    judged = iterate_evidence(training, snapshot, metric[1:], batch.measurement.samples, reference)
+    for (key, file), evidence in zip(rebuilt.files.items(), judged, strict=True):
+        if isinstance(evidence, MemoryExhausted):
+            raise evidence
         if file:
-            evidence = scoring.open_evidence(training, snapshot, i, samples[i], reference)
             twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
-            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            scores[key] = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
     return scores

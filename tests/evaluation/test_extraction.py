@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench.api.data import Extractor
+from ganbench.api.data import Extractor, Source
+from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.extraction import extract_in_chunks, identify, prepare_images
 from torch import Tensor, nn
@@ -48,6 +49,9 @@ def test_bytes_stay_bytes_or_are_scaled_to_the_range() -> None:
     assert prepare_images(samples, make_extractor(sees="bytes"), SIGNED).equal(samples)
     floats = prepare_images(samples, make_extractor(), SIGNED)
     torch.testing.assert_close(floats, grey(-1.0, -0.6, 1.0))
+    every = torch.arange(256).to(torch.uint8).reshape(1, 1, 16, 16)
+    source = Source(shape=(1, 16, 16), reference=lambda n: every, range=(-0.3, 0.9))
+    assert prepare_images(every, make_extractor(), source.range).equal(scale_bytes(every, source))
 
 
 def test_grey_is_repeated_where_three_channels_are_wanted() -> None:
