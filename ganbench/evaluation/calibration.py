@@ -25,6 +25,7 @@ from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
 from ganbench.evaluation.evidence import ModelEvidence, make_undefined
+from ganbench.evaluation.extraction import build_extractor
 from ganbench.evaluation.memory import is_out_of_memory
 from ganbench.evaluation.pieces import Parts, collect, find_wanted
 from ganbench.evaluation.reference import open_reference
@@ -56,7 +57,10 @@ def collect_protocols(batches: Iterable[Batch], plugins: Registry) -> dict[str, 
         if (label := trial.labels["dataset"]) not in protocols:
             code = [trial.sources.get(name, "") for name in (f"datasets/{trial.dataset.name}", "data")]
             metrics = [build_metric(part, plugins)[1].software for part in measurement.metrics]
-            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, measurement.plain, metrics])
+            plain, extractor = measurement.plain, measurement.extractor
+            if extractor is not None:  # known by its weights, not by where they lie
+                plain = plain | {"extractor": build_extractor(extractor, plugins).digest}
+            key = digest([SAMPLERS_VERSION, asdict(trial.dataset), code, plain, metrics])
             protocols[label] = MeasurementProtocol(dataset=trial.dataset, measurement=measurement, key=key)
     return protocols
 

@@ -6,16 +6,29 @@ What an extractor that sees bytes is shown is rounded, so the rounding is part o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ganbench.api.data import Extractor
-from ganbench.api.trials import digest
+from ganbench.api.data import Extractor, Source
+from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError, shorten
+from ganbench.registry.registry import Registry
 
 ROUNDING = "clamp, scale to 0..255, round half to even"
 """How images become bytes, as part of the hash of a measurement. Say it otherwise if it is done otherwise."""
+
+
+def build_extractor(part: Part, plugins: Registry) -> Extractor:
+    """Build an extractor; the code behind it counts as part of its digest, so edited code is another measurement."""
+    extractor: Extractor = plugins.build("extractors", part.name, part.options)
+    return replace(extractor, digest=f"{extractor.digest} {plugins.code('extractors', part.name)}")
+
+
+def choose_extractor(source: Source, part: Part | None, plugins: Registry) -> Source:
+    """Return a dataset with the extractor that a measurement names; None leaves it its own."""
+    return source if part is None else replace(source, extractor=build_extractor(part, plugins))
 
 
 def identify(extractor: Extractor, range: tuple[float, float]) -> str:

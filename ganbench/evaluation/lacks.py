@@ -18,6 +18,12 @@ SAMPLES = 16
 """Samples that a metric is tried on; it may declare that it needs more."""
 
 
+NO_EXTRACTOR = (
+    "it compares features, and the dataset has no feature extractor. `[measurement] extractor` names one "
+    "(`ganbench list extractors`)"
+)
+
+
 class AskedFacts(dict[str, Any]):
     """The facts of a dataset; `missing` are the names that were asked for and are not there."""
 
@@ -64,7 +70,7 @@ def find_lack(metric: Metric, source: Source, samples: int) -> str:
     and fails without.
     """
     if metric.on_features:
-        return "" if source.extractor is not None else "it compares features, and the dataset has no feature extractor"
+        return "" if source.extractor is not None else NO_EXTRACTOR
     if metric.needs == "networks":
         return ""
     try:

@@ -31,8 +31,9 @@ def refuse_unmeasurable(
 ) -> None:
     """Raise GanbenchError for the first metric that cannot score the models of its dataset.
 
-    `sources` has each dataset by its label in tables. Only the metrics that one of our own datasets names itself are
-    not tried, unless they need networks; then the first model is built. `tell` is called before each is tried.
+    `sources` has each dataset by its label in tables, with the extractor for it. Only the metrics that one of our own
+    datasets names itself are not tried, unless they need networks; then the first model is built. `tell` is called
+    before each is tried.
     """
     from ganbench.evaluation.lacks import find_lack
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Batch, Mode, Trial
@@ -19,7 +20,8 @@ class Plan:
     `directions` has the better direction of each measured value; `cautions` are the warnings of papers, and those on
     settings that may not be meant, each with the methods or datasets that it concerns; `unruled` are the datasets
     without a success rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings
-    that concern no method.
+    that concern no method. `extractors` has the extractor of each dataset with metrics on features, by its label: its
+    `name`, its `digest`, and the `values` of these metrics.
     """
 
     trials: tuple[Trial, ...]
@@ -29,6 +31,7 @@ class Plan:
     unruled: tuple[str, ...] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
@@ -121,6 +121,22 @@ def score_datasets(
                 yield Calibrating(label, error=describe(error))
 
 
+def list_extractors(
+    extractors: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Sequence[Calibration]]
+) -> dict[str, dict[str, Any]]:
+    """Return the fact `extractors` of a run: those of its plan, each with the measurements that come from it.
+
+    `baselines` maps a dataset's label to the scores of its baselines.
+    """
+    return {
+        label: {
+            **extractor,
+            "measurements": sorted({row.measurement for row in baselines[label] if row.name in extractor["values"]}),
+        }
+        for label, extractor in extractors.items()
+    }
+
+
 def tell_at(tell: Tell, place: str, doing: str) -> None:
     """Call `tell` with what is being done, after the place in the suite that it is done for."""
     tell(f"{place}: {doing}")
@@ -213,7 +229,8 @@ def list_other_measurements(
     """Yield a dataset and a sentence for each metric by which its stored trials were not measured as its baselines are.
 
     `rows` maps a dataset's label to the scores of its baselines; `measured` is `Store.measured`. The metric is new in
-    the suite, or its code, its options, the number of samples or the reference samples have changed since.
+    the suite, or its code, its options, the extractor, the number of samples or the reference samples have changed
+    since.
     """
     for label, calibrations in rows.items():
         trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == label]
@@ -225,6 +242,7 @@ def list_other_measurements(
                 yield (
                     label,
                     f"{count} stored trials have no {', '.join(map(repr, names))} as measured now: the metric is new "
-                    "in this suite, or its code, its options, the number of samples or the reference samples have "
-                    "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
+                    "in this suite, or its code, its options, the extractor, the number of samples or the "
+                    "reference samples have changed. `ganbench evaluate RESULTS --metric NAME` scores their "
+                    "generators.",
                 )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Source
-from ganbench.engine.pixels import scale_bytes
+from ganbench.evaluation.extraction import prepare_images
 from ganbench.evaluation.lacks import find_lack
 from ganbench.testing import augmentation
 from ganbench.testing.offers import build_without_chance
@@ -271,7 +271,7 @@ def extracts_features_sample_by_sample(case: Case) -> None:
         bool(extractor.digest),
         "its extractor has no digest: set the hash of its weights, so that scores of two extractors never mix.",
     )
-    samples = scale_bytes(case.source.reference(SAMPLES), case.source)
+    samples = prepare_images(case.source.reference(SAMPLES), extractor, case.source.range)
     with require_no_global_random("an extractor must be a fixed network in evaluation mode"), torch.no_grad():
         answers, again = (extractor.extract(samples) for _ in range(2))
         alone = extractor.extract(samples[:1])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import grad
 
 from tests.support.conditional_offers import MixedProjection, OneHotProjection, projection
+from tests.support.planted_extractors import EXTRACTORS
 from tests.support.planted_metric_mistakes import METRICS
 from tests.support.planted_mistakes import Planted
 from tests.support.planted_output_mistakes import EXECUTORS, REPORTS, WATCHERS
@@ -277,6 +278,7 @@ OTHER_MISTAKES = (
     *ARCHITECTURES,
     *DATASETS,
     *METRICS,
+    *EXTRACTORS,
     *OPTIMIZERS,
     *DYNAMICS,
     *METHODS,
