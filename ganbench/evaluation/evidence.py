@@ -122,7 +122,7 @@ class ModelEvidence:
         extractor = self.extractor
         answer = self.parts.read(name)
         if answer is None:
-            raise GanbenchError(f"extractor {extractor.name!r} returns no {name!r}. Use another metric or extractor.")
+            raise GanbenchError(f"extractor {extractor.name!r} has features only, and no {name}.")
         return answer
 
     @property

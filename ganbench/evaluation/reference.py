@@ -18,7 +18,7 @@ from ganbench.engine.pixels import scale_bytes
 from ganbench.engine.standing import BATCHES
 from ganbench.errors import GanbenchError, shorten
 from ganbench.evaluation import pieces
-from ganbench.evaluation.extraction import build_extractor, extract_in_chunks, identify
+from ganbench.evaluation.extraction import choose_extractor, extract_in_chunks, identify
 from ganbench.evaluation.kept_tensors import load_or_make
 from ganbench.evaluation.measuring import Copies
 from ganbench.evaluation.memory import halve_until_it_fits
@@ -37,8 +37,8 @@ class Reference:
     """The real samples that a dataset's models are compared with: drawn once, shared by all models.
 
     A dataset that is a finite set may have fewer samples than requested. What the extractor computes of them is
-    computed when it is first read, on `device`, and kept in the cache. `extractor` is used in place of the dataset's
-    own. `normalisation` is how generators are evaluated, a part of every measurement.
+    computed when it is first read, on `device`, and kept in the cache. `normalisation` is how generators are evaluated,
+    a part of every measurement.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Reference:
         source: Source,
         samples: int,
         *,
-        extractor: Extractor | None = None,
         device: torch.device | None = None,
         normalisation: Literal["batch", "standing"] = "batch",
     ) -> None:
@@ -55,7 +54,6 @@ class Reference:
         stored = source.reference(samples).cpu()
         self.stored = stored if stored.dtype == torch.uint8 else stored.float()
         self.copies = Copies()
-        self._extractor = extractor or source.extractor
         self._chunk = 0
         self._prepared: dict[str, dict[str, Tensor]] = {}
 
@@ -97,17 +95,17 @@ class Reference:
     @property
     def extractor(self) -> Extractor:
         """The feature extractor; reading it raises GanbenchError if there is none."""
-        if self._extractor is None:
+        if self.source.extractor is None:
             raise GanbenchError(
                 f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: "
                 "give its Source one, or use metrics that need samples only."
             )
-        return self._extractor
+        return self.source.extractor
 
     @property
     def has_extractor(self) -> bool:
         """Whether there is an extractor."""
-        return self._extractor is not None
+        return self.source.extractor is not None
 
     @property
     def extractor_identity(self) -> str:
@@ -196,11 +194,8 @@ def open_reference(
     source: Source, measurement: Measurement, plugins: Registry, device: torch.device | None = None
 ) -> Reference:
     """Return the reference of a measurement, with the extractor that it names, or with the dataset's own."""
-    part = measurement.extractor
-    extractor = None if part is None else build_extractor(part, plugins)
-    return Reference(
-        source, measurement.samples, extractor=extractor, device=device, normalisation=measurement.normalisation
-    )
+    chosen = choose_extractor(source, measurement.extractor, plugins)
+    return Reference(chosen, measurement.samples, device=device, normalisation=measurement.normalisation)
 
 
 class ReferenceEvidence:

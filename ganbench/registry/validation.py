@@ -15,7 +15,7 @@ from ganbench.api.training import Constraint, Dynamics, Input, Objective
 from ganbench.errors import GanbenchError, shorten
 from ganbench.escaping import is_unicode
 
-NEEDS = ("samples", "features", "moments", "logits", "networks")
+NEEDS = ("samples", "features", "networks", "moments", "logits")
 SEEN = ("float", "bytes")
 LONGEST_NAME = 100
 
