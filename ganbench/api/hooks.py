@@ -133,6 +133,26 @@ def ganbench_metrics() -> Iterable[Offer]:
 
 
 @hookspec
+def ganbench_extractors() -> Iterable[Offer]:
+    """Yield extractors, whose features metrics compare on any dataset; `build(**options)` returns an `Extractor`.
+
+    Never download in `build`. If a file is missing, raise `NotInstalled`, and say what to fetch, where to put it, and
+    its hash. Check the hash before you load a file that may hold code, such as a pickle.
+
+    >>> from ganbench import Extractor, Offer, hookimpl
+    >>> def build(size: int = 4):
+    ...     import torch
+    ...     def extract(x):
+    ...         return {"features": torch.nn.functional.adaptive_avg_pool2d(x.float(), size).flatten(1)}
+    ...     return Extractor(name="my-pixels", digest=f"mean pixels {size}", extract=extract, sees="bytes", channels=3)
+    >>> @hookimpl
+    ... def ganbench_extractors():
+    ...     yield Offer("my-pixels", build, "The mean colours of a picture's tiles.")
+    """
+    return ()
+
+
+@hookspec
 def ganbench_optimizers() -> Iterable[Offer]:
     """Yield optimizers; `build(**options)` returns a function from parameters to a `torch.optim.Optimizer`.
 

@@ -19,6 +19,7 @@ KINDS = {
     "architectures": "architecture",
     "datasets": "dataset",
     "metrics": "metric",
+    "extractors": "extractor",
     "optimizers": "optimizer",
     "methods": "method",
     "executors": "executor",

@@ -72,7 +72,8 @@ class Record:
     `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
     `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.
     `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
-    `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN.
+    `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN;
+    `not_scored` says, by generator step, for which scores memory ran out: they are NaN, whatever the model is.
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
     were averaged. `snapshots` are the generators of earlier evaluation points in the same form, by generator step;
     empty unless the suite keeps them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -120,7 +121,7 @@ def check(
 
 
 def doctor(plugin: Plugins = None) -> None:
-    """Report what is installed, and which plugins fail to load."""
+    """Report what is installed, which extractors have their weights, and which plugins fail to load."""
     from ganbench import registry
     from ganbench.runner import collect_facts
 
@@ -135,7 +136,31 @@ def doctor(plugin: Plugins = None) -> None:
     typer.echo(f"CUDA device: {cuda}")
     counts = ", ".join(f"{len(plugins.offers(kind))} {kind}" for kind in plugins.kinds)
     typer.echo(f"plugins: {counts}")
+    for line in describe_extractors(plugins):
+        typer.echo(replace_unprintable(line))
     for problem in plugins.problems:
         typer.echo(replace_unprintable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
     if plugins.problems:
         raise typer.Exit(1)
+
+
+def describe_extractors(plugins: Registry) -> Iterator[str]:
+    """Yield which extractors have their weights here, which have not, and what is wrong with the others.
+
+    Those that have them are loaded for that, so that files with a wrong hash are found.
+    """
+    from ganbench.errors import GanbenchError, NotInstalled
+
+    ready, lacking, wrong = list[str](), list[str](), list[str]()
+    for name in plugins.names("extractors"):
+        try:
+            plugins.build("extractors", name)
+        except GanbenchError as error:
+            absent = isinstance(error.__cause__, NotInstalled)
+            (lacking if absent else wrong).append(name if absent else str(error))
+        else:
+            ready.append(name)
+    yield f"extractors with their weights: {', '.join(ready) or 'none'}"
+    if lacking:
+        yield f"extractors without: {', '.join(lacking)} (`ganbench check NAME` says what to fetch)"
+    yield from wrong

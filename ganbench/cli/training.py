@@ -179,8 +179,11 @@ def plan(
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:
-    """Print the question, the methods, the batches that are still to be trained, and the counts."""
-    for line in (suite.question, *whole.methods.values()):
+    """Print the question, the methods, the extractors, the batches that are still to be trained, and the counts."""
+    from ganbench.report.extractors import describe_features
+
+    features = (f"{label}: {describe_features(fact)}" for label, fact in whole.extractors.items())
+    for line in (suite.question, *whole.methods.values(), *features):
         typer.echo(replace_unprintable(line))
     for batch in todo.batches:
         trial = batch.trials[0]

@@ -13,6 +13,7 @@ from ganbench.page.blocks import Block, PageTable, Section, TrialList, Words, fo
 from ganbench.page.packing import show_text
 from ganbench.page.source import Source, show_folder
 from ganbench.page.trials import describe_architectures, describe_outcomes, number_trials
+from ganbench.report.extractors import describe_all_features
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
 from ganbench.report.tables import costs_table, history_table, outcome_counts_table
@@ -170,6 +171,7 @@ def describe_runs(frames: Frames, folder: str) -> Iterator[Block]:
         f"Started {run.started[:19].replace('T', ' ')} UTC. Python {python}, {system}, {cores} cores, "
         f"devices: {', '.join(devices) or 'none yet'}.",
         f"Versions: {', '.join(named) or 'not recorded'}.",
+        *describe_all_features(frames),
     ]
     yield Words(title=folder, paragraphs=[escape_unprintable(fact) for fact in facts])
     runs = fold_table(history_table(frames.runs))

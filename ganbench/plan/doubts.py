@@ -35,6 +35,12 @@ def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
     return cautions
 
 
+def find_unruled(suite: Suite) -> tuple[str, ...]:
+    """Return the datasets without a success rule."""
+    with_rule = {rule.dataset for rule in suite.success}
+    return tuple(table.title for table in suite.dataset if table.title not in with_rule)
+
+
 def add(cautions: Cautions, sentence: str, trial: Trial) -> None:
     """Add a trial's method to those that a caution concerns, once."""
     methods = cautions.setdefault(sentence, [])

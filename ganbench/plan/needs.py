@@ -31,8 +31,9 @@ def refuse_unmeasurable(
 ) -> None:
     """Raise GanbenchError for the first metric that cannot score the models of its dataset.
 
-    `sources` has each dataset by its label in tables. Only the metrics that one of our own datasets names itself are
-    not tried, unless they need networks; then the first model is built. `tell` is called before each is tried.
+    `sources` has each dataset by its label in tables, with the extractor for it. Only the metrics that one of our own
+    datasets names itself are not tried, unless they need networks; then the first model is built. `tell` is called
+    before each is tried.
     """
     from ganbench.evaluation.lacks import find_lack
 
@@ -71,7 +72,8 @@ def find_refusal(metric: Metric, batch: Batch, source: Source, registry: Registr
 
     from ganbench.engine.train import prepare
     from ganbench.evaluation.calibration import single_thread
-    from ganbench.evaluation.scoring import Reference, open_evidence
+    from ganbench.evaluation.evidence import open_evidence
+    from ganbench.evaluation.reference import Reference
 
     trial = replace(batch.trials[0], budget=replace(UNKNOWN, batch_size=batch.trials[0].budget.batch_size))
     alone = replace(batch, trials=(trial,), mode="loop")
@@ -86,6 +88,7 @@ def find_refusal(metric: Metric, batch: Batch, source: Source, registry: Registr
     except Exception:
         return ""
     try:
+        evidence.focus(metric)
         metric.measure(evidence)
     except GanbenchError as error:
         return str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Batch, Mode, Trial
@@ -21,6 +22,8 @@ class Plan:
     settings that may not be meant, each with the methods or datasets that it concerns; `unruled` are the datasets
     without a success rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings
     that concern no method. `suite` is the suite with the datasets that are used, where a fallback replaces one.
+    `extractors` has the extractor of each dataset with metrics on features, by its label: its `name`, its `digest`, and
+    the `values` of these metrics.
     """
 
     trials: tuple[Trial, ...]
@@ -31,6 +34,7 @@ class Plan:
     methods: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     suite: Suite | None = None
+    extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:

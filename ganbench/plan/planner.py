@@ -20,7 +20,8 @@ from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
 from ganbench.plan.differences import describe_method
-from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constraints
+from ganbench.plan.doubts import find_cautions, find_doubts, find_unruled, find_unused_constraints
+from ganbench.plan.extractors import choose_sources, describe_extractors
 from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.needs import refuse_unmeasurable
@@ -30,7 +31,7 @@ from ganbench.plan.refusals import check_suite, check_use, check_where
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.methods import MethodTable
-from ganbench.suite.suite import DEFAULTS, DatasetTable, Suite
+from ganbench.suite.suite import DEFAULTS, OWN, DatasetTable, Suite
 from ganbench.suite.validation import Complaints
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def make(
     planner = Planner(used, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
-    refuse_unmeasurable(used, batches, registry, planner.sources, tell_trial)
+    sources = choose_sources(used, batches, registry, planner.sources)
+    refuse_unmeasurable(used, batches, registry, sources, tell_trial)
     trials = tuple(trial for batch in batches for trial in batch.trials)
     return Plan(
         trials=trials,
@@ -76,10 +78,11 @@ def make(
         | find_long_averages(batches)
         | find_doubts(used, batches, registry)
         | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
-        unruled=planner.find_unruled_datasets(),
+        unruled=find_unruled(used),
         methods={label: planner.describe_method(label) for label in suite.method_names},
         remarks=replaced,
         suite=used if used is not suite else None,
+        extractors=describe_extractors(batches, registry, sources),
     )
 
 
@@ -244,11 +247,6 @@ class Planner:
 
     # what belongs to a trial or to the plan
 
-    def find_unruled_datasets(self) -> tuple[str, ...]:
-        """Return the datasets without a success rule."""
-        with_rule = {rule.dataset for rule in self.suite.success}
-        return tuple(table.title for table in self.suite.dataset if table.title not in with_rule)
-
     def digest_data(self, table: DatasetTable, dataset: Part, space: Space, specs: Sequence[Spec]) -> str:
         """Return the digest of a dataset's content; it is built for that, as are networks for its samples.
 
@@ -262,6 +260,8 @@ class Planner:
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
                 return digest_data(source)
+            except GanbenchError as error:
+                raise GanbenchError(f"{place}: dataset {dataset.name!r}: {error}") from error
             except Exception:  # a third party's `take` may raise anything
                 return "unreadable"
 
@@ -270,13 +270,29 @@ class Planner:
         return all(self.registry.get(kind, name).offer.stackable for kind, name in list_offers(recipe, architecture))
 
     def resolve_measurement(self, table: DatasetTable) -> Measurement:
-        """Return the metrics of a dataset: those of its table, else of [measurement], else of its offer."""
+        """Return the metrics of a dataset: those of its table, else of [measurement], else of its offer.
+
+        The extractor is None where no metric is on features.
+        """
         settings = self.suite.measurement
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         defaults = self.registry.get("datasets", table.name, where=place).offer.metrics
         tables = table.metrics or settings.metrics
         uses = [each.use() for each in tables] if tables else [Use(name) for name in defaults]
-        return Measurement(metrics=tuple(self.resolve_part("metrics", use) for use in uses), samples=settings.samples)
+        metrics = tuple(self.resolve_part("metrics", use) for use in uses)
+        built = [self.registry.build("metrics", part.name, part.options, where=place) for part in metrics]
+        extractor = self.resolve_extractor(table)
+        return Measurement(
+            metrics=metrics,
+            samples=settings.samples,
+            extractor=extractor if any(metric.on_features for metric in built) else None,
+            normalisation=settings.normalisation,
+        )
+
+    def resolve_extractor(self, table: DatasetTable) -> Part | None:
+        """Return the extractor for a dataset: that of its table, else of [measurement]; None for the dataset's own."""
+        chosen = table.extractor or self.suite.measurement.extractor
+        return None if chosen is None or chosen.name == OWN else self.resolve_part("extractors", chosen.use())
 
     def build_metrics(self, table: DatasetTable) -> list[Metric]:
         """Return the metrics of a dataset; raise GanbenchError for one that needs more samples than are scored."""

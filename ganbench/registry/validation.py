@@ -15,7 +15,8 @@ from ganbench.api.training import Constraint, Dynamics, Input, Objective
 from ganbench.errors import GanbenchError, shorten
 from ganbench.escaping import is_unicode
 
-NEEDS = ("samples", "features", "networks")
+NEEDS = ("samples", "features", "networks", "moments", "logits")
+SEEN = ("float", "bytes")
 LONGEST_NAME = 100
 
 BUILT: Mapping[str, type] = {
@@ -26,6 +27,7 @@ BUILT: Mapping[str, type] = {
     "architectures": Space,
     "datasets": Source,
     "metrics": Metric,
+    "extractors": Extractor,
     "methods": Method,
     "reports": Report,
     "watch": Watcher,
@@ -88,6 +90,8 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "final": SWITCH,
         "least_samples": (lambda value: is_whole(value, 1), "a whole number, 1 or more"),
         "software": TEXT,
+        "images": (lambda value: value is None or is_whole(value, 1), "a whole number, 1 or more, or None"),
+        "prepare": OPTIONAL,
     },
     Source: {
         "shape": (
@@ -105,7 +109,18 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "digest": TEXT,
     },
     Watcher: {"open": FUNCTION, "on_event": FUNCTION, "close": FUNCTION},
-    Extractor: {"name": TEXT, "digest": TEXT, "extract": FUNCTION},
+    Extractor: {
+        "name": TEXT,
+        "digest": TEXT,
+        "extract": FUNCTION,
+        "module": (
+            lambda value: value is None or (callable(value) and callable(value.to)),
+            "a torch.nn.Module or None",
+        ),
+        "sees": (lambda value: value in SEEN, f"one of {', '.join(map(repr, SEEN))}"),
+        "channels": (lambda value: value is None or is_whole(value, 1), "a whole number, 1 or more, or None"),
+        "chunk": (lambda value: is_whole(value, 1), "a whole number, 1 or more"),
+    },
 }
 """The fields that are checked, by the record that they belong to."""
 
@@ -116,7 +131,7 @@ def refuse_other_type(kind: str, built: Any) -> None:
     if expected is None and not callable(built):
         raise GanbenchError(f"build returns {shorten(built)}. It must return a function.")
     if expected is not None and not isinstance(built, expected):
-        article = "an" if expected.__name__[0] in "IO" else "a"
+        article = "an" if expected.__name__[0] in "IOE" else "a"
         raise GanbenchError(f"build returns {shorten(built)}. It must return {article} {expected.__name__}.")
     refuse_wrong_fields(built)
     if isinstance(built, Source) and built.extractor is not None:

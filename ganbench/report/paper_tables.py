@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
+from ganbench.report.extractors import features_notes
 from ganbench.report.notes import pair_note, size_note
 from ganbench.report.output import file_names
 from ganbench.report.readings import Reading, describe_reading, list_readings
@@ -94,6 +95,7 @@ def rate_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> I
         columns,
         (
             rule_notes(rule, scores, measurement)[0],
+            *features_notes(frames, rule.dataset, [measurement]),
             f"Successes of n, and the interval of the rate in percent{at}{others}.",
             interval_note(scores),
             size_note(scores),
@@ -180,6 +182,7 @@ def score_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> 
             "Medians over all trials, in brackets the 95% interval (Woodruff); trials that diverged, failed, timed out "
             "or have no finite score count as worst. best: chosen on one set of samples and scored on a fresh one.",
             *(explained[row] for row in rows),
+            *features_notes(frames, rule.dataset, [measurement]),
             size_note(scores),
         ),
     )

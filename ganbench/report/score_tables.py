@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.api.metrics import metric_title
+from ganbench.report.extractors import features_notes
 from ganbench.report.notes import size_note, stale_note
 from ganbench.statistics.score_summary import summary_table
 from ganbench.table import Table, name_undefined
@@ -41,6 +42,7 @@ def score_tables(frames: Frames) -> Iterator[Table]:
                 "is undefined if any trial has no score.",
                 "In brackets: the 95% interval of the median (Woodruff); none for fewer than six units.",
                 "best: each trial's best snapshot, chosen on one set of samples and scored again on a fresh one.",
+                *features_notes(frames, str(dataset), frame["measurement"]),
                 stale_note(frame) + size_note(trials),
             ),
             headings={"finite": "finite of n", "completed_median": "of completed", "samples_measured": "samples"},

@@ -10,6 +10,7 @@ import pandas as pd
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import Calibration
 from ganbench.evaluation import success, trivial_thresholds
+from ganbench.report.extractors import features_notes
 from ganbench.report.notes import pair_note, size_note, stale_note
 from ganbench.statistics.comparisons import absent_methods, compare_successes
 from ganbench.statistics.final_scores import measurements, rule_scores
@@ -58,6 +59,7 @@ def rate_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> I
             frame=with_thresholds(rule, frame),
             notes=(
                 *rule_notes(rule, scores, measurement),
+                *features_notes(frames, rule.dataset, [measurement]),
                 interval_note(scores),
                 BAND,
                 *absence_notes(frames, rule),
@@ -96,6 +98,7 @@ def comparison_table(
             f"Every row counts the n pairs of equal architecture and seed. {size_note(scores)}",
             *filter(None, [complete]),
             *rule_notes(rule, scores, measurement),
+            *features_notes(frames, rule.dataset, [measurement]),
             interval_note(scores),
             difference_note(a, b, clustered),
             *trivial_notes(frames, rule),

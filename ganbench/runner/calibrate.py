@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganbench.api.data import Source
 from ganbench.api.events import Calibrating
@@ -21,6 +21,8 @@ from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
+    import torch
+
     from ganbench.evaluation.calibration import MeasurementProtocol
     from ganbench.registry.plugin_files import PluginFile
     from ganbench.registry.registry import Registry
@@ -52,7 +54,14 @@ def calibrate(
     """
     first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
     stored = {label: store.calibrations(protocol.key) for label, protocol in protocols.items()}
-    work = partial(score_datasets, suite=suite, protocols=protocols, stored=stored, first_trials=first_trials)
+    work = partial(
+        score_datasets,
+        suite=suite,
+        protocols=protocols,
+        stored=stored,
+        first_trials=first_trials,
+        device=settings.device,
+    )
     if settings.jobs == 0 or not (files := list_foreign_files(protocols, first_trials, plugins)):
         items = work(lambda doing: None, plugins=plugins)
     else:
@@ -84,29 +93,48 @@ def score_datasets(
     first_trials: Mapping[str, Trial],
     plugins: Registry | None = None,
     files: tuple[PluginFile, ...] = (),
+    device: str = "cpu",
 ) -> Generator[Calibrating | Scored, None, None]:
     """Yield the events of `calibrate`, and the scores that are not `stored`, by the label of their dataset.
 
     `first_trials` has a trial of each dataset that is about to be trained on. `plugins` is the registry of this
-    process; without it, it is loaded with these plugin `files`.
+    process; without it, it is loaded with these plugin `files`. Features are extracted on `device`, as in training.
     """
+    from ganbench.engine import device as devices
     from ganbench.evaluation.calibration import single_thread
     from ganbench.runner.worker import load_plugins
 
     tell(f"{suite.where}: loading the plugins")
     plugins = plugins or load_plugins(files)
     with single_thread():
+        configured = devices.configure(device)
         for label, protocol in protocols.items():
             place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
             tell_place = partial(tell_at, tell, place)
             try:
                 with explaining_exits(f"dataset {protocol.dataset.name!r}"):
                     trial = first_trials.get(label)
-                    yield from score_dataset(label, protocol, plugins, stored[label], trial, tell_place)
+                    yield from score_dataset(label, protocol, plugins, stored[label], trial, tell_place, configured)
             except GanbenchError as error:
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
                 yield Calibrating(label, error=describe(error))
+
+
+def list_extractors(
+    extractors: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Sequence[Calibration]]
+) -> dict[str, dict[str, Any]]:
+    """Return the fact `extractors` of a run: those of its plan, each with the measurements that come from it.
+
+    `baselines` maps a dataset's label to the scores of its baselines.
+    """
+    return {
+        label: {
+            **extractor,
+            "measurements": sorted({row.measurement for row in baselines[label] if row.name in extractor["values"]}),
+        }
+        for label, extractor in extractors.items()
+    }
 
 
 def tell_at(tell: Tell, place: str, doing: str) -> None:
@@ -121,6 +149,7 @@ def score_dataset(
     rows: list[Calibration],
     trial: Trial | None,
     tell: Tell,
+    device: torch.device,
 ) -> Generator[Calibrating | Scored, None, None]:
     """Check a dataset if a `trial` is to train on it, and score its baselines if there are no `rows` yet."""
     from ganbench.engine.shared_state import SharedState
@@ -138,7 +167,7 @@ def score_dataset(
             yield Calibrating(label, caution=sentence)
     if not rows:
         with isolated(SharedState(), offers):
-            scorer = BaselineScorer(protocol, plugins, source, tell)
+            scorer = BaselineScorer(protocol, plugins, source, tell, device)
         for sampler in scorer.samplers:
             yield Calibrating(label, sampler.name)
             with isolated(SharedState(), offers):
@@ -200,7 +229,8 @@ def list_other_measurements(
     """Yield a dataset and a sentence for each metric by which its stored trials were not measured as its baselines are.
 
     `rows` maps a dataset's label to the scores of its baselines; `measured` is `Store.measured`. The metric is new in
-    the suite, or its code, its options, the number of samples or the reference samples have changed since.
+    the suite, or its code, its options, the extractor, the number of samples or the reference samples have changed
+    since.
     """
     for label, calibrations in rows.items():
         trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == label]
@@ -212,6 +242,7 @@ def list_other_measurements(
                 yield (
                     label,
                     f"{count} stored trials have no {', '.join(map(repr, names))} as measured now: the metric is new "
-                    "in this suite, or its code, its options, the number of samples or the reference samples have "
-                    "changed. `ganbench evaluate RESULTS --metric NAME` scores their generators.",
+                    "in this suite, or its code, its options, the extractor, the number of samples or the "
+                    "reference samples have changed. `ganbench evaluate RESULTS --metric NAME` scores their "
+                    "generators.",
                 )

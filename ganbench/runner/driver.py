@@ -18,7 +18,7 @@ from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
 from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
 from ganbench.results.store import Store
-from ganbench.runner.calibrate import calibrate, list_other_measurements
+from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import make_lost_records, open_events
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
@@ -221,7 +221,8 @@ def train_and_store(
         facts = collect_facts()
         with timer.phase("store"):
             used = keep_plugins(session.folder, suite, plan.batches, plugins)
-            facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, "plugins": used}, keys)
+            more = {"plugins": used, "extractors": list_extractors(plan.extractors, baselines)}
+            facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, **more}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):
             if isinstance(event, Lost):

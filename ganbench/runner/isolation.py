@@ -108,9 +108,10 @@ def list_batch_offers(batch: Batch, plugins: Registry) -> list[Offered]:
 
 
 def list_scoring_offers(dataset: Part, measurement: Measurement, plugins: Registry) -> list[Offered]:
-    """Return the offers that scoring uses: the dataset and the metrics."""
+    """Return the offers that scoring uses: the dataset, the metrics, and an extractor that is not the dataset's own."""
     metrics = [plugins.get("metrics", part.name) for part in measurement.metrics]
-    return [plugins.get("datasets", dataset.name), *metrics]
+    extractors = [plugins.get("extractors", part.name) for part in [measurement.extractor] if part is not None]
+    return [plugins.get("datasets", dataset.name), *metrics, *extractors]
 
 
 def explain(changes: Sequence[Change], offers: Sequence[Offered], error: BaseException | None) -> str:

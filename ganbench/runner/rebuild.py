@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot
     from ganbench.engine.train import Training
     from ganbench.registry.registry import Registry
+    from ganbench.suite.suite import DatasetTable, Suite
 
 
 OF_SAMPLES = ("architectures", "inputs", "datasets", DATA, NUMERICS)
@@ -84,6 +85,15 @@ def read_generator(store: Store, key: str, step: int | None = None) -> tuple[byt
     return content, ""
 
 
+def find_table(store: Store, label: str) -> tuple[Suite | None, DatasetTable | None]:
+    """Return the suite of the newest run, and its table of a dataset; None for what a results folder does not have."""
+    from ganbench import suite
+
+    runs = store.history()
+    newest = suite.restore(runs[-1].suite) if runs else None
+    return newest, next((table for table in newest.dataset if table.title == label), None) if newest else None
+
+
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step: int | None = None) -> RebuiltBatch:
     """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
 
@@ -102,7 +112,9 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step:
     files = {member: content for member, (content, _) in read.items()}
     if not files[key]:
         raise GanbenchError(find_reason(detail["error"]) or f"{read[key][1]}.")
-    measurement = Measurement(metrics=(), samples=samples)
+    suite, _ = find_table(store, detail["dataset"])
+    normalisation = suite.measurement.normalisation if suite is not None else "batch"
+    measurement = Measurement(metrics=(), samples=samples, normalisation=normalisation)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
     training = prepare(batch, plugins, devices.configure(choose_device(detail)))
     trial, data = members[0], digest_data(training.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.registry.exits import describe_fault
 from ganbench.results.files import find_database
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
+from ganbench.runner.rebuild import RebuiltBatch, find_table, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def rescore_trials(
 ) -> RescoreResult:
     """Score every stored final generator by a metric and store the scores; return them.
 
-    `samples` is the number of samples of each generator (None: as many as it was scored on before). All scores are
-    stored in one transaction, beside the old ones. A trial that the metric cannot score is skipped with the reason.
-    Raises GanbenchError where every trial is skipped, where the metric needs the critic, which is not stored, or for
-    fewer than two samples.
+    `samples` is the number of samples of each generator (None: as many as it was scored on before). Features come from
+    the extractor that the newest run's suite names for the dataset. All scores are stored in one transaction, beside
+    the old ones. A trial that the metric cannot score is skipped with the reason. Raises GanbenchError where every
+    trial is skipped, where the metric needs the critic, which is not stored, or for fewer than two samples.
     """
     from ganbench.evaluation.scoring import build_metric
 
@@ -92,6 +92,8 @@ def _score_batch(
     try:
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
+            if metric[1].on_features:
+                rebuilt = with_extractor(rebuilt, store, plugins)
         result.scores.update(_score_members(rebuilt, plugins, metric))
     except (KeyboardInterrupt, UnknownOffer):  # without a plugin, no score of this folder would be complete
         raise
@@ -100,18 +102,33 @@ def _score_batch(
         result.skipped[reason.partition("\n")[0]] += 1
 
 
+def with_extractor(rebuilt: RebuiltBatch, store: Store, plugins: Registry) -> RebuiltBatch:
+    """Return a rebuilt batch that is scored by the extractor that the newest run's suite names for its dataset."""
+    from ganbench.plan.planner import Planner
+
+    batch = rebuilt.batch
+    suite, table = find_table(store, batch.trials[0].labels["dataset"])
+    if suite is None or table is None:
+        return rebuilt
+    extractor = Planner(suite, plugins).resolve_extractor(table)
+    return replace(rebuilt, batch=replace(batch, measurement=replace(batch.measurement, extractor=extractor)))
+
+
 def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation."""
-    from ganbench.evaluation import scoring
+    from ganbench.evaluation.judging import iterate_evidence
+    from ganbench.evaluation.memory import MemoryExhausted
+    from ganbench.evaluation.scoring import score_model
     from ganbench.runner.worker import load_reference
 
     training, snapshot, batch = rebuilt.training, rebuilt.snapshot, rebuilt.batch
-    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch)
-    samples = training.draw_samples(snapshot, batch.measurement.samples)
+    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch, training.device)
     scores: dict[str, Any] = {}
-    for i, (key, file) in enumerate(rebuilt.files.items()):
+    judged = iterate_evidence(training, snapshot, metric[1:], batch.measurement.samples, reference)
+    for (key, file), evidence in zip(rebuilt.files.items(), judged, strict=True):
+        if isinstance(evidence, MemoryExhausted):
+            raise evidence
         if file:
-            evidence = scoring.open_evidence(training, snapshot, i, samples[i], reference)
             twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
-            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            scores[key] = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
     return scores

@@ -44,9 +44,14 @@ def preview_rules(
 
 
 def score_quickly(protocol: MeasurementProtocol, plugins: Registry) -> list[Calibration]:
-    """Return the scores of a protocol's baselines, [] if offers of others are in use or if it takes too long."""
+    """Return the scores of a protocol's baselines, [] if offers of others are in use or if it takes too long.
+
+    Named extractors are large networks: they always take too long.
+    """
     from ganbench.evaluation.calibration import BaselineScorer, single_thread
 
+    if protocol.measurement.extractor is not None:
+        return []
     if any(offered.is_foreign for offered in list_scoring_offers(protocol.dataset, protocol.measurement, plugins)):
         return []
     source = plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)

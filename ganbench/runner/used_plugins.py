@@ -50,6 +50,8 @@ def list_used(batch: Batch) -> Iterator[tuple[str, str]]:
         if slash:
             yield kind, name
     yield from (("metrics", part.name) for part in batch.measurement.metrics)
+    if batch.measurement.extractor is not None:
+        yield "extractors", batch.measurement.extractor.name
 
 
 def list_starts(suite: Suite, label: str) -> Iterator[str]:

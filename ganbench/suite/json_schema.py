@@ -11,7 +11,7 @@ from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
 from ganbench.suite.bounds import LONGEST_TEXT, MOST_ITEMS, MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
-from ganbench.suite.suite import DEFAULTS, Suite
+from ganbench.suite.suite import DEFAULTS, OWN, Suite
 
 Schema = dict[str, Any]
 
@@ -77,13 +77,17 @@ def make_json_schema(registry: Registry) -> Schema:
     base = drop_null(Suite.model_json_schema(by_alias=True))
     tables, keys = base["$defs"], base["properties"]
     method, measurement = tables["MethodTable"]["properties"], tables["MeasurementTable"]["properties"]
-    in_use = {*locations.KINDS.values(), "metrics"}
+    in_use = {*locations.KINDS.values(), "metrics", "extractors"}
     offers = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in in_use}
     for key, kind in locations.KINDS.items():
         refer_to_offers(method[key], kind)
     refer_to_offers(measurement["metrics"], "metrics")
-    dataset = {key: tables["DatasetTable"]["anyOf"][1]["properties"][key] for key in ("label", "metrics", "fallback")}
+    refer_to_offers(measurement["extractor"], "extractors")
+    own_keys = tables["DatasetTable"]["anyOf"][1]["properties"]
+    dataset = {key: own_keys[key] for key in ("label", "metrics", "extractor", "fallback")}
     refer_to_offers(dataset["metrics"], "metrics")
+    refer_to_offers(dataset["extractor"], "extractors")
+    offers["extractors"]["anyOf"][0]["enum"].append(OWN)
     named: Schema = {"enum": list(registry.names("datasets"))}
     about = dataset["fallback"]["description"]
     dataset["fallback"] = {"description": about, "anyOf": [named, {"$ref": "#/$defs/datasets"}]}
@@ -100,7 +104,7 @@ def make_json_schema(registry: Registry) -> Schema:
     tables["ArchitecturesTable"]["properties"]["space"]["enum"] = list(registry.names("architectures"))
     tables["BudgetTable"]["oneOf"] = [{"required": [unit]} for unit in BUDGET_UNITS]
     tables |= {**offers, "scalar": SCALAR, "critic_steps": STEPS}
-    for replaced in ("PartTable", "OfferTable", "TermTable", "DatasetTable"):
+    for replaced in ("PartTable", "OfferTable", "TermTable", "DatasetTable", "ExtractorTable"):
         tables.pop(replaced, None)
     return {"$schema": DRAFT, **add_bounds(base), "title": "A ganbench suite", "description": ABOUT}
 

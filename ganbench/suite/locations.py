@@ -88,8 +88,12 @@ def list_uses(suite: Suite, methods: Iterable[int]) -> Iterator[tuple[Path, str,
     for i, dataset in enumerate(suite.dataset):
         yield ("dataset", i), "datasets", dataset
         yield from ((("dataset", i, "metrics", k), "metrics", each) for k, each in enumerate(dataset.metrics or ()))
+        if dataset.extractor is not None:
+            yield ("dataset", i, "extractor"), "extractors", dataset.extractor
     for i, metric in enumerate(suite.measurement.metrics or ()):
         yield ("measurement", "metrics", i), "metrics", metric
+    if suite.measurement.extractor is not None:
+        yield ("measurement", "extractor"), "extractors", suite.measurement.extractor
     for i in methods:
         for key, kind in KINDS.items():
             part = getattr(suite.method[i], key)

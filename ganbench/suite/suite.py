@@ -31,15 +31,29 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 """The offers that a suite uses if it names no others; the core knows no other names."""
 
+OWN = "own"
+"""The extractor that a dataset brings, by the name that suites give it."""
+
 MOST_TRIALS = 100_000
 MOST_SNAPSHOTS = 10_000
 MOST_SAMPLES = 10_000_000
 
 
-class DatasetTable(OfferTable):
-    """A dataset; `label` distinguishes two of the same name, `metrics` replace its own and those of [measurement].
+class ExtractorTable(OfferTable):
+    """An extractor: its name, or a table with its name and options; "own" is that of the dataset."""
 
-    `fallback` is the dataset in its place where one of its files, or a library that it needs, is missing.
+    @model_validator(mode="after")
+    def _check_own(self) -> Self:
+        if self.name == OWN and self.options:
+            raise ValueError(f"{OWN!r} is the dataset's own extractor, which has no options. Leave them out")
+        return self
+
+
+class DatasetTable(OfferTable):
+    """A dataset; `label` distinguishes two of the same name.
+
+    `metrics` replace its own and those of [measurement]; `extractor` replaces that of [measurement]. `fallback` is the
+    dataset in its place where one of its files, or a library that it needs, is missing.
     """
 
     TERMS_ONLY: ClassVar[frozenset[str]] = frozenset()
@@ -47,6 +61,9 @@ class DatasetTable(OfferTable):
     label: Name | None = Field(default=None, description="Its name in tables and success rules, if not `name`.")
     metrics: Annotated[tuple[OfferTable, ...] | None, NotEmpty] = Field(
         default=None, description="The metrics of this dataset, in place of its own and those of [measurement]."
+    )
+    extractor: ExtractorTable | None = Field(
+        default=None, description="The extractor for this dataset, in place of that of [measurement]."
     )
     fallback: DatasetTable | None = Field(
         default=None, description="The dataset in its place where one of its files or libraries is missing."
@@ -114,6 +131,15 @@ class MeasurementTable(Table):
     )
     metrics: Annotated[tuple[OfferTable, ...] | None, NotEmpty] = Field(
         default=None, description="The metrics of every dataset, in place of the datasets' own."
+    )
+    extractor: ExtractorTable | None = Field(
+        default=None,
+        description='The extractor whose features metrics compare; "own", the default, is each dataset\'s own.',
+    )
+    normalisation: Literal["batch", "standing"] = Field(
+        default="batch",
+        description="How a generator with batch normalisation is evaluated: by the statistics of each batch of the "
+        "training's size, or by standing ones.",
     )
 
 

@@ -15,6 +15,7 @@ from ganbench.testing import (
     derivatives,
     dynamics,
     executors,
+    extractors,
     first_step,
     loss_case,
     losses,
@@ -55,6 +56,7 @@ KINDS: Mapping[str, Rules] = {
     ),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),
+    "extractors": Rules(extractors.cases, extractors.RULES),
     "optimizers": Rules(optimizers.cases, optimizers.RULES),
     "methods": Rules(methods.cases, methods.RULES),
     "executors": Rules(executors.cases, executors.RULES),
@@ -81,7 +83,7 @@ def contracts(
 
 
 def find_lack(subject: Subject) -> str:
-    """Return the sentence on a library that an offer needs and that is not installed, "" if it lacks none."""
+    """Return the sentence on a library or a file that an offer needs and that is not installed, "" if it lacks none."""
     try:
         subject.build()
     except Exception as error:

@@ -14,6 +14,7 @@ import pytest
 from ganbench.results.store import Store
 from rich.console import Console
 
+from tests.support import tile_extractors
 from tests.support.terminal import ganbench, process
 
 SUITE = """
@@ -117,6 +118,19 @@ def test_list_show_and_doctor_tell_what_is_installed(tmp_path):
     doctor = ganbench("doctor", cwd=tmp_path)
     assert doctor.returncode == 0
     assert "torch 2." in doctor.stdout
+
+
+def test_doctor_says_which_extractors_have_their_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "vgg16-397923af.pth").write_bytes(b"other")
+    lines = ganbench("doctor", "--plugin", tile_extractors.__file__, cwd=tmp_path).stdout.splitlines()
+    assert "extractors with their weights: blunt, tiles" in lines
+    (without,) = (line for line in lines if line.startswith("extractors without: "))
+    assert "inception-v3-compat" in without
+    assert "vgg16" not in without
+    assert any("extractor 'vgg16': " in line and "has the SHA-256" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -63,5 +63,6 @@ def test_there_are_many_mistakes_of_many_kinds() -> None:
         "architectures",
         "datasets",
         "metrics",
+        "extractors",
     }
     assert len({(mistake.kind, mistake.offer.name) for mistake in MISTAKES}) == len(MISTAKES)

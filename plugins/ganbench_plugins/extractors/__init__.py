@@ -1,0 +1,1 @@
+"""One family of extractors per file; each file is a plugin."""
