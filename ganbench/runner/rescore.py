@@ -54,10 +54,10 @@ def rescore_trials(
 ) -> RescoreResult:
     """Score every stored final generator by a metric and store the scores; return them.
 
-    `samples` is the number of samples of each generator (None: as many as it was scored on before). Features come from
-    the extractor that the newest run's suite names for the dataset. All scores are stored in one transaction, beside
-    the old ones. A trial that the metric cannot score is skipped with the reason. Raises GanbenchError where every
-    trial is skipped, where the metric needs the critic, which is not stored, or for fewer than two samples.
+    `samples` is the number of samples of each generator (None: as many as it was scored on before). Normalisation
+    and extractor are those that the newest run's suite names for the dataset. All scores are stored in one transaction,
+    beside the old ones. A trial that the metric cannot score is skipped with the reason. Raises GanbenchError where
+    every trial is skipped, where the metric needs the critic, which is not stored, or for fewer than two samples.
     """
     from ganbench.evaluation.scoring import build_metric
 
@@ -92,8 +92,7 @@ def _score_batch(
     try:
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
-            if metric[1].on_features:
-                rebuilt = with_extractor(rebuilt, store, plugins)
+            rebuilt = with_protocol(rebuilt, store, plugins, metric[1].on_features)
         result.scores.update(_score_members(rebuilt, plugins, metric))
     except (KeyboardInterrupt, UnknownOffer):  # without a plugin, no score of this folder would be complete
         raise
@@ -102,16 +101,18 @@ def _score_batch(
         result.skipped[reason.partition("\n")[0]] += 1
 
 
-def with_extractor(rebuilt: RebuiltBatch, store: Store, plugins: Registry) -> RebuiltBatch:
-    """Return a rebuilt batch that is scored by the extractor that the newest run's suite names for its dataset."""
+def with_protocol(rebuilt: RebuiltBatch, store: Store, plugins: Registry, on_features: bool) -> RebuiltBatch:
+    """Return a rebuilt batch that is scored as the newest run's suite says: its normalisation, and its extractor."""
     from ganbench.plan.planner import Planner
 
     batch = rebuilt.batch
     suite, table = find_table(store, batch.trials[0].labels["dataset"])
     if suite is None or table is None:
         return rebuilt
-    extractor = Planner(suite, plugins).resolve_extractor(table)
-    return replace(rebuilt, batch=replace(batch, measurement=replace(batch.measurement, extractor=extractor)))
+    extractor = Planner(suite, plugins).resolve_extractor(table) if on_features else None
+    normalisation = suite.measurement.normalisation
+    measurement = replace(batch.measurement, extractor=extractor, normalisation=normalisation)
+    return replace(rebuilt, batch=replace(batch, measurement=measurement))
 
 
 def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:

@@ -45,6 +45,20 @@ def test_rescoring_gives_the_scores_that_training_would_have_given(folder: Path,
     assert progress[-1] == (6, 6)
 
 
+def test_models_with_standing_statistics_are_rescored_with_them(tmp_path: Path) -> None:
+    """A suite says so by `normalisation`; the scores of another one are of another measurement."""
+    hashes = []
+    for how in ("standing", "batch"):
+        measurement = {"samples": 50, "metrics": ["sliced-w1"], "normalisation": how}
+        suite = tiny_suite(measurement=measurement, success=None)
+        frames = ganbench.run(suite, results=tmp_path / how, jobs=0)
+        rescore_trials(tmp_path / how, "sliced-w1", PLUGINS)
+        again = read(tmp_path / how)
+        assert len(again.scores) == len(frames.scores), "the same scores, stored once"
+        hashes.append(set(again.scores.loc[again.scores["name"] == "sliced-w1", "measurement"]))
+    assert hashes[0].isdisjoint(hashes[1])
+
+
 def test_tables_show_the_protocols_separately_and_the_old_scores_stay(folder: Path) -> None:
     before = read(folder).scores
     first = command("evaluate", "r", "--metric", "modes", "--samples", "70", cwd=folder.parent)
