@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_pictures_of_all_formats_and_sizes_come_in_one_size(tmp_path: Path) -> N
         picture.save(tmp_path / "p" / f"{i}{ending}")
     (tmp_path / "p" / "readme.txt").write_text("no picture")
     (tmp_path / "p" / ".hidden.png").write_text("no picture")
+    os.mkfifo(tmp_path / "p" / "pipe.png")
     source = build(tmp_path / "p", held_out=0.3)
     assert source.shape == (3, 8, 8)
     assert (source.size, len(source.reference(100))) == (6, 2)

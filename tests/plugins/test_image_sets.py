@@ -158,6 +158,15 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch) -> 
         build("mnist")
 
 
+def test_a_damaged_cache_is_told(tmp_path: Path, monkeypatch) -> None:
+    writers.write_mnist(tmp_path / "data" / "mnist", monkeypatch)
+    build("mnist")
+    (packed,) = (tmp_path / "cache" / "datasets").iterdir()
+    os.truncate(packed / "train.bytes", 100)
+    with pytest.raises(GanbenchError, match=rf"{packed.name}: .*a damaged folder in it may be deleted"):
+        build("mnist")
+
+
 def test_images_are_cropped_to_their_centre_and_brought_to_the_size_asked_for(tmp_path: Path, monkeypatch) -> None:
     (images, _) = writers.write_celeba(tmp_path / "data" / "celeba", monkeypatch)["train"]
     source = build("celeba", pixels=32)

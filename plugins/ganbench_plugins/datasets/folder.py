@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,27 +39,35 @@ def list_formats() -> dict[str, str]:
     }
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and its subfolders by their endings, in order, without hidden ones."""
-    inside = sorted(path.relative_to(folder) for path in folder.rglob("*"))
-    shown = (path for path in inside if not any(name.startswith(".") for name in path.parts))
-    return [folder / path for path in shown if path.suffix.lower() in list_formats() and (folder / path).is_file()]
+def list_pictures(folder: Path) -> list[str]:
+    """Return the names of the pictures in a folder and its subfolders, by their endings, without hidden ones, sorted.
+
+    A name is the path inside the folder, with slashes.
+    """
+    names, endings = [], set(list_formats())
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(place).relative_to(folder).as_posix()
+        some = [name for name in files if os.path.splitext(name)[1].lower() in endings and not name.startswith(".")]
+        some = [
+            name for name in some if os.path.isfile(os.path.join(place, name))
+        ]  # no pipe, which would wait for ever
+        names += some if inside == "." else [f"{inside}/{name}" for name in some]
+    return sorted(names)
 
 
-def list_classes(folder: Path, pictures: Sequence[Path]) -> list[str]:
+def list_classes(folder: Path, names: Sequence[str]) -> list[str]:
     """Return the class of each picture, its subfolder; all "" for pictures in one folder or one subfolder.
 
     Raise GanbenchError if some pictures are in subfolders and some are not.
     """
-    parts = [picture.relative_to(folder).parts for picture in pictures]
-    names = [inside[0] if len(inside) > 1 else "" for inside in parts]
-    if "" in names and any(names):
-        alone = pictures[names.index("")]
+    classes = [name.partition("/")[0] if "/" in name else "" for name in names]
+    if "" in classes and any(classes):
         raise GanbenchError(
             f"{folder} has pictures in subfolders, which are classes, and others outside of them, such as "
-            f"{alone.name}. Put all of them into subfolders, or all into one folder."
+            f"{names[classes.index('')]}. Put all of them into subfolders, or all into one folder."
         )
-    return names if len(set(names)) > 1 else [""] * len(names)
+    return classes if len(set(classes)) > 1 else [""] * len(classes)
 
 
 def read_picture(file: Path, pixels: int, channels: int, crop: str) -> NDArray[np.uint8]:
@@ -114,11 +123,11 @@ def choose_held_out(hashes: Sequence[str], share: float) -> NDArray[np.bool_]:
 
 
 def read_folder(
-    folder: Path, pictures: Sequence[Path], pixels: int, channels: int, crop: str, held_out: float
+    folder: Path, names: Sequence[str], pixels: int, channels: int, crop: str, held_out: float
 ) -> tuple[Part, Part, Sequence[str]]:
     """Return the training part and the held-out part of the pictures, and the names of their classes."""
-    own = list_classes(folder, pictures)
-    names = sorted(set(own))
+    pictures, own = [folder / name for name in names], list_classes(folder, names)
+    classes = sorted(set(own))
     numbers = np.unique(own, return_inverse=True)[1].astype(np.int64)
     is_held_out = choose_held_out(hash_pictures(pictures), held_out)
     if is_held_out.all():
@@ -131,7 +140,7 @@ def read_folder(
         chunks = decode(len(some), lambda i: read_picture(some[i], pixels, channels, crop), numbers[side])
         return Part(chunks, len(some))
 
-    return read_side(~is_held_out), read_side(is_held_out), names if len(names) > 1 else ()
+    return read_side(~is_held_out), read_side(is_held_out), classes if len(classes) > 1 else ()
 
 
 def folder(
@@ -151,17 +160,17 @@ def folder(
     place = find_path(path)
     if not place.is_dir():
         raise GanbenchError(f"path = {path!r} is a file: name the folder that it is in.")
-    pictures = list_pictures(place)
-    if len(pictures) < FEWEST:
+    names = list_pictures(place)
+    if len(names) < FEWEST:
         raise GanbenchError(
-            f"{place} has {len(pictures)} pictures, and at least {FEWEST} are needed. Files with these endings are "
+            f"{place} has {len(names)} pictures, and at least {FEWEST} are needed. Files with these endings are "
             f"pictures: {' '.join(sorted(list_formats()))}."
         )
-    names = [picture.relative_to(place).as_posix() for picture in pictures]
-    digest = hashlib.sha256(json.dumps([names, hash_files(*pictures)]).encode()).hexdigest()
+    content = hash_files(*(place / name for name in names))
+    digest = hashlib.sha256(json.dumps([names, content]).encode()).hexdigest()
     options = {"pixels": pixels, "crop": crop, "channels": channels, "held_out": held_out}
     with ignoring_warnings():
-        sides = pack("folder", digest, options, lambda: read_folder(place, pictures, pixels, channels, crop, held_out))
+        sides = pack("folder", digest, options, lambda: read_folder(place, names, pixels, channels, crop, held_out))
     return make_source(sides, digest, classes=len(sides.names), flip=flip, shown=reference)
 
 

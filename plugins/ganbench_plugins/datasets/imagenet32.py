@@ -5,7 +5,6 @@ A pickle is code, so it is read by an unpickler that makes arrays and plain valu
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,7 +50,8 @@ def read_batch(file: Path) -> Mapping[str, Any]:
         if file.suffix == ".npz":
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in ("data", "labels")}
-        batch = PlainUnpickler(io.BytesIO(file.read_bytes()), encoding="latin1").load()
+        with file.open("rb") as stream:
+            batch = PlainUnpickler(stream, encoding="latin1").load()
         return {name: batch[name] for name in ("data", "labels")}
     except Exception as error:  # a damaged pickle may raise anything
         raise GanbenchError(f"{file} is no batch of ImageNet 32x32: {error}. Unpack it again.") from error
