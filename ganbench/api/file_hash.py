@@ -59,7 +59,7 @@ def _hash_file(file: Path, cache: dict[str, list[object]]) -> str:
     """Return the hash of one file: from the cache while its size and time are the same, else of its content."""
     with file.open("rb") as stream:
         status = os.fstat(stream.fileno())
-        state, key = [status.st_size, status.st_mtime_ns], str(file.resolve())
+        state, key = [status.st_size, status.st_mtime_ns], os.path.realpath(file)
         if (stored := cache.get(key)) and stored[:2] == state:
             return str(stored[2])
         content = hashlib.file_digest(stream, "sha256").hexdigest()
