@@ -211,7 +211,7 @@ def test_torchvisions_folder_is_found_by_root_and_by_the_environment(
 
 
 def test_a_missing_file_says_what_to_install_or_to_download_and_where_to_put_it(small: Path) -> None:
-    with pytest.raises(GanbenchError) as caught:
+    with pytest.raises(NotInstalled) as caught:
         fashion_mnist.fashion_mnist()
     message = str(caught.value)
     assert "train-images-idx3-ubyte.gz" in message

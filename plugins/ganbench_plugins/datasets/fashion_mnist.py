@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from ganbench import GanbenchError, Offer, Source, hookimpl
+from ganbench import GanbenchError, NotInstalled, Offer, Source, hookimpl
 
 from ganbench_plugins.datasets.idx import read_idx
 from ganbench_plugins.datasets.labelled_images import Rows, make_set
@@ -48,7 +48,7 @@ def list_folders(root: str) -> list[Path]:
 
 
 def find_file(name: str, root: str) -> Path:
-    """Return one of the four files, compressed or not; raise GanbenchError, with the ways to get it, without one."""
+    """Return one of the four files, compressed or not; raise NotInstalled, with the ways to get it, without one."""
     folders = list_folders(root)
     for file in (folder / f"{name}{suffix}" for folder in folders for suffix in (".gz", "")):
         if file.is_file():
@@ -56,7 +56,7 @@ def find_file(name: str, root: str) -> Path:
     from torchvision.datasets import FashionMNIST
 
     md5 = dict(FashionMNIST.resources)[f"{name}.gz"]
-    raise GanbenchError(
+    raise NotInstalled(
         f"there is no file {name}.gz in {', '.join(map(str, folders))}. Install Debian's package "
         f"dataset-fashion-mnist, or download {FashionMNIST.mirrors[0]}{name}.gz (MD5 {md5}) and the other three files, "
         "as torchvision does, and name their folder by the option `root` or by GANBENCH_DATA."
@@ -83,7 +83,7 @@ def read(root: str = "") -> tuple[Rows, Rows, str]:
     content = hashlib.sha256()
     for rows in halves:
         for part in rows:
-            content.update(part.numpy())
+            content.update(part.numpy().data)
     return *halves, content.hexdigest()
 
 
@@ -94,8 +94,8 @@ def fashion_mnist(pixels: Pixels = 28, channels: Channels = 1, root: str = "") -
     those of Debian or torchvision, in the folder `root`, else in GANBENCH_DATA, else in /usr/share/datasets.
     """
     training, held_out, digest = read(root)
-    halves = (Rows(fit(rows.images, pixels, channels), rows.labels.long()) for rows in (training, held_out))
-    return make_set(*halves, CLASSES, fit_extractor(RECIPE, pixels, channels), digest)
+    training, held_out = (Rows(fit(rows.images, pixels, channels), rows.labels.long()) for rows in (training, held_out))
+    return make_set(training, held_out, CLASSES, fit_extractor(RECIPE, pixels, channels), digest)
 
 
 @hookimpl
@@ -111,5 +111,5 @@ def ganbench_datasets() -> Iterator[Offer]:
 
 
 if __name__ == "__main__":
-    rows_of = (Rows(scale(fit(rows.images, PIXELS, 1)), rows.labels.long()) for rows in read()[:2])
-    make_weights(RECIPE, *rows_of, *map(Path, sys.argv[1:2] or [RECIPE.file]))
+    sides = [Rows(scale(fit(rows.images, PIXELS, 1)), rows.labels.long()) for rows in read()[:2]]
+    make_weights(RECIPE, sides[0], sides[1], Path(*sys.argv[1:2] or [RECIPE.file]))
