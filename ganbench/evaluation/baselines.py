@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from ganbench.api.data import Source
 from ganbench.api.models import Networks
 from ganbench.api.trials import digest
+from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError
 
 MOST_SAMPLES, MOST_ENTRIES = 10_000, 2**26
@@ -60,7 +61,7 @@ def baseline_samplers(source: Source, n: int) -> tuple[Sampler, ...]:
         real, memorised, name = source.take(indices), source.take(ordered[:MEMORISED]), "real data"
     else:
         raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Provide one of them.")
-    real, memorised = real.to("cpu", torch.float32), memorised.to("cpu", torch.float32)
+    real, memorised = scale_bytes(real.cpu(), source), scale_bytes(memorised.cpu(), source)
     baselines = (
         list_image_samplers(real, memorised)
         if len(source.shape) == 3

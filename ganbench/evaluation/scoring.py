@@ -18,6 +18,7 @@ from ganbench.api.records import Score
 from ganbench.api.training import Parameters
 from ganbench.api.trials import Part, digest
 from ganbench.engine.model import Model
+from ganbench.engine.pixels import scale_bytes
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
@@ -39,7 +40,7 @@ class Reference:
 
     def __init__(self, source: Source, samples: int) -> None:
         self.source = source
-        self.samples = source.reference(samples).to("cpu", torch.float32)
+        self.samples = scale_bytes(source.reference(samples).cpu(), source)
         self.copies = Copies()
 
     @cached_property

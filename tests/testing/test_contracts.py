@@ -18,9 +18,10 @@ from ganbench.api import hooks
 from ganbench.registry.registry import Offered
 from ganbench.suite.loading import parse
 from ganbench.testing.check import ISOLATED_ARGUMENTS, check
-from ganbench.testing.contracts import KINDS, contracts
+from ganbench.testing.contracts import KINDS, contracts, find_lack
+from ganbench.testing.given_options import find_missing
 from ganbench.testing.purity import Capture, require_no_global_random, require_unchanged
-from ganbench.testing.rule import Contract
+from ganbench.testing.rule import Contract, Subject
 from torch.overrides import TorchFunctionMode
 
 from tests.support.tiny_suite import suite as small
@@ -104,6 +105,8 @@ def test_a_shipped_or_documented_dataset_draws_on_the_device_of_its_generator(tm
     assert len(documented) == 1
     draws = 0
     for offered in (*documented, *(offered for offered in OUR_OFFERS if offered.kind == "datasets")):
+        if find_missing(offered, {}) or find_lack(Subject(offered, INSTALLED)):
+            continue  # it reads files that are not here
         source = offered.offer.build()
         if source.draw is not None:
             with OnTheGeneratorsDevice() as mode:

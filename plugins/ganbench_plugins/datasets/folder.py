@@ -1,0 +1,171 @@
+"""A folder of pictures of any size and format, in one folder or in one subfolder for each class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+from ganbench import GanbenchError, Offer, Source, hash_files, hookimpl
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from ganbench_plugins.datasets.image_files import QUIET, Part, Shown, decode, find_path, fit, make_source, pack
+
+UNSAFE = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
+"""Formats that Pillow hands to other programs, or cannot decode by itself."""
+LARGEST = 100_000_000
+"""Pixels of a picture from which on it is refused: a small file may hold a picture that fills the memory."""
+FEWEST = 2
+
+
+@cache
+def list_formats() -> dict[str, str]:
+    """Return the formats of pictures that are read, by the ending of their files."""
+    Image.init()
+    return {
+        ending: form
+        for ending, form in Image.registered_extensions().items()
+        if form in Image.OPEN and form not in UNSAFE
+    }
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders by their endings, in order, without hidden ones."""
+    inside = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    shown = (path for path in inside if not any(name.startswith(".") for name in path.parts))
+    return [folder / path for path in shown if path.suffix.lower() in list_formats() and (folder / path).is_file()]
+
+
+def list_classes(folder: Path, pictures: Sequence[Path]) -> list[str]:
+    """Return the class of each picture, its subfolder; all "" for pictures in one folder or one subfolder.
+
+    Raise GanbenchError if some pictures are in subfolders and some are not.
+    """
+    parts = [picture.relative_to(folder).parts for picture in pictures]
+    names = [inside[0] if len(inside) > 1 else "" for inside in parts]
+    if "" in names and any(names):
+        alone = pictures[names.index("")]
+        raise GanbenchError(
+            f"{folder} has pictures in subfolders, which are classes, and others outside of them, such as "
+            f"{alone.name}. Put all of them into subfolders, or all into one folder."
+        )
+    return names if len(set(names)) > 1 else [""] * len(names)
+
+
+def read_picture(file: Path, pixels: int, channels: int, crop: str) -> NDArray[np.uint8]:
+    """Return a picture as bytes [channels, pixels, pixels], turned as its EXIF data say, on white where transparent.
+
+    Of a moving picture, the first one counts. Raise GanbenchError, with its name, if it cannot be read.
+    """
+    try:
+        with Image.open(file, formats=[*dict.fromkeys(list_formats().values())]) as opened:
+            if opened.width * opened.height > LARGEST:
+                raise ValueError(f"it has {opened.width} x {opened.height} pixels, more than {LARGEST:,}")
+            return fit(flatten(ImageOps.exif_transpose(opened)), pixels, channels, crop)
+    except Exception as error:  # Pillow's decoders raise errors of all kinds
+        raise GanbenchError(
+            f"{file} cannot be read as a picture: {error}. Repair it, or take it out of the folder."
+        ) from error
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return a picture without transparency, on white, with 8 bits for each channel."""
+    if image.mode.startswith("I"):  # 16 bits; Pillow would cut off all above 255
+        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its numbers have no range: save it with 8 or 16 bits")
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+@contextmanager
+def ignoring_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings of odd metadata, and of large pictures, which are refused by `LARGEST`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def hash_pictures(pictures: Sequence[Path]) -> list[str]:
+    """Return the SHA-256 of each picture's file."""
+    bar = tqdm(pictures, desc="folder: reading files", unit="", delay=QUIET, leave=False)
+    return [hashlib.sha256(picture.read_bytes()).hexdigest() for picture in bar]
+
+
+def choose_held_out(hashes: Sequence[str], share: float) -> NDArray[np.bool_]:
+    """Return which pictures are held out: this share of them, those whose content has the smallest hashes.
+
+    So the split is fixed, it hardly moves when pictures are added, and copies of a picture are on the same side.
+    """
+    ordered = sorted(hashes)
+    last = ordered[min(len(ordered) - 1, max(1, round(share * len(ordered)))) - 1]
+    return np.array([each <= last for each in hashes])
+
+
+def read_folder(
+    folder: Path, pictures: Sequence[Path], pixels: int, channels: int, crop: str, held_out: float
+) -> tuple[Part, Part, Sequence[str]]:
+    """Return the training part and the held-out part of the pictures, and the names of their classes."""
+    own = list_classes(folder, pictures)
+    names = sorted(set(own))
+    numbers = np.unique(own, return_inverse=True)[1].astype(np.int64)
+    is_held_out = choose_held_out(hash_pictures(pictures), held_out)
+    if is_held_out.all():
+        raise GanbenchError(
+            f"the {len(pictures)} pictures in {folder} are copies of one: there is nothing to hold out."
+        )
+
+    def read_side(side: NDArray[np.bool_]) -> Part:
+        some = [picture for picture, chosen in zip(pictures, side, strict=True) if chosen]
+        chunks = decode(len(some), lambda i: read_picture(some[i], pixels, channels, crop), numbers[side])
+        return Part(chunks, len(some))
+
+    return read_side(~is_held_out), read_side(is_held_out), names if len(names) > 1 else ()
+
+
+def folder(
+    path: str,
+    pixels: Annotated[int, Ge(1), Le(1024)] = 64,
+    crop: Literal["centre", "none"] = "centre",
+    channels: Literal[1, 3] = 3,
+    flip: bool = False,
+    held_out: Annotated[float, Gt(0), Lt(1)] = 0.1,
+    reference: Shown = "held-out",
+) -> Source:
+    """Return the source of the pictures in a folder, in one size: each subfolder is a class, if there are two or more.
+
+    `path` is a folder, or the name of one in GANBENCH_DATA. The picture is cropped to its centre square, or stretched
+    with `crop` = "none". A fixed share of the pictures is held out.
+    """
+    place = find_path(path)
+    if not place.is_dir():
+        raise GanbenchError(f"path = {path!r} is a file: name the folder that it is in.")
+    pictures = list_pictures(place)
+    if len(pictures) < FEWEST:
+        raise GanbenchError(
+            f"{place} has {len(pictures)} pictures, and at least {FEWEST} are needed. Files with these endings are "
+            f"pictures: {' '.join(sorted(list_formats()))}."
+        )
+    names = [picture.relative_to(place).as_posix() for picture in pictures]
+    digest = hashlib.sha256(json.dumps([names, hash_files(*pictures)]).encode()).hexdigest()
+    options = {"pixels": pixels, "crop": crop, "channels": channels, "held_out": held_out}
+    with ignoring_warnings():
+        sides = pack("folder", digest, options, lambda: read_folder(place, pictures, pixels, channels, crop, held_out))
+    return make_source(sides, digest, classes=len(sides.names), flip=flip, shown=reference)
+
+
+@hookimpl
+def ganbench_datasets() -> Iterator[Offer]:
+    """Yield a folder of pictures."""
+    yield Offer("folder", folder, "Your own pictures, of any size and format.", metrics=("sliced-w1",))
