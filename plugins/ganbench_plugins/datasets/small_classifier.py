@@ -178,6 +178,11 @@ class Seen(nn.Module):
         return {"features": features, "logits": logits}
 
 
+def resize_for(recipe: Recipe) -> Extractor:
+    """Return the shipped classifier as an extractor of grey images of any size, which it resizes to its own."""
+    return make_extractor(recipe, lambda x: resize(x, recipe.pixels), "resized")
+
+
 def make_extractor(recipe: Recipe, view: Callable[[Tensor], Tensor], how: str = "") -> Extractor:
     """Return the shipped classifier as an extractor of images that it sees through `view`.
 
