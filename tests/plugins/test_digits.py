@@ -101,7 +101,7 @@ def test_an_images_features_depend_on_no_other_image(source: Source) -> None:
 def test_the_recipe_makes_weights_that_reach_97_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints the accuracy, writes the weights to the given file, and does not touch the global generator."""
     before, file = torch.get_rng_state(), tmp_path / "weights.safetensors"
-    small_classifier.make_weights(digits.RECIPE, *digits.split(), file)
+    small_classifier.make_weights(digits.RECIPE, *digits.split(), str(file))
     assert torch.equal(torch.get_rng_state(), before)
     classifier = small_classifier.Classifier(digits.RECIPE)
     classifier.load_state_dict(load_file(file))

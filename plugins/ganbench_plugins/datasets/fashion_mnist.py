@@ -117,4 +117,4 @@ def ganbench_datasets() -> Iterator[Offer]:
 
 if __name__ == "__main__":
     sides = [Rows(scale(fit(rows.images, PIXELS, 1)), rows.labels.long()) for rows in read()[:2]]
-    make_weights(RECIPE, sides[0], sides[1], Path(*sys.argv[1:2] or [RECIPE.file]))
+    make_weights(RECIPE, sides[0], sides[1], *sys.argv[1:2])

@@ -70,4 +70,4 @@ def ganbench_datasets() -> Iterator[Offer]:
 
 
 if __name__ == "__main__":
-    make_weights(RECIPE, *split(), Path(*sys.argv[1:2] or [RECIPE.file]))
+    make_weights(RECIPE, *split(), *sys.argv[1:2])

@@ -141,10 +141,11 @@ def accuracy(classifier: Classifier, rows: Rows) -> float:
     return (logits.argmax(dim=1) == rows.labels).double().mean().item()
 
 
-def make_weights(recipe: Recipe, training: Rows, held_out: Rows, file: Path) -> None:
-    """Train, write the weights to `file`, and print the accuracy on the held-out rows."""
+def make_weights(recipe: Recipe, training: Rows, held_out: Rows, path: str = "") -> None:
+    """Train, write the weights to the file `path`, by default the shipped one, and print the held-out accuracy."""
     from safetensors.torch import save_file
 
+    file = Path(path or recipe.file)
     classifier = train(recipe, training)
     save_file(classifier.state_dict(), file)
     sys.stdout.write(f"{file.name}: {file.stat().st_size:,} bytes, ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Literal
@@ -45,10 +46,11 @@ class Stacked(nn.Module):
 
 
 def stack_extractor(single: Extractor) -> Extractor:
-    """Return the extractor of single digits for images of three; its digest stays that of the weights."""
+    """Return the extractor of single digits for images of three."""
     assert single.module is not None
     module = Stacked(single.module).eval()
-    return Extractor(name=f"stacked {single.name}", digest=single.digest, extract=module, module=module)
+    digest = hashlib.sha256(f"{single.digest} stacked".encode()).hexdigest()
+    return Extractor(name=f"stacked {single.name}", digest=digest, extract=module, module=module)
 
 
 def draw_stacks(rows: Rows, generator: Generator, n: int) -> Tensor:
