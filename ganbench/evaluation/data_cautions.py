@@ -19,6 +19,8 @@ ENTRIES = 2**22
 """The most numbers in them."""
 MANY = 0.01
 """The share of a dataset's numbers out of a generator's reach from which on there is a caution."""
+FEW = 100
+"""A set of fewer images is a caution: a generator can learn each of them by heart."""
 LATENTS = 16
 """Samples of a generator that are looked at."""
 LARGE = 1e3
@@ -35,6 +37,8 @@ def find_oddities(source: Source, space: Space, spec: Spec) -> Iterator[str]:
             "its reference is a single sample: scores say how near a model is to this one, not to a distribution. "
             "Let `reference` return more samples."
         )
+    if len(source.shape) == 3 and source.take is not None:
+        yield from find_poor_images(source, samples)
     if len(source.shape) == 3:
         reach = find_reach(space, spec, source)
         if reach is not None and (share := measure_share_outside(samples, reach)) > MANY:
@@ -44,6 +48,21 @@ def find_oddities(source: Source, space: Space, spec: Spec) -> Iterator[str]:
                 f"generator makes numbers from {reach[0]:.4g} to {reach[1]:.4g} only. Scale the samples to that range; "
                 "pixels of 0..255 become -1..1 by x / 127.5 - 1."
             )
+
+
+def find_poor_images(source: Source, samples: Tensor) -> Iterator[str]:
+    """Yield a sentence if a set of images is very small, or if some of these samples of it are copies of others."""
+    if source.size < FEW:
+        yield (
+            f"it has only {source.size} training images: a generator can learn them by heart, and nothing here notices "
+            "it. Add images."
+        )
+    different = len(samples.unique(dim=0))
+    if 1 < different < (1 - MANY) * len(samples):
+        yield (
+            f"{len(samples) - different} of {len(samples)} images that were looked at are copies of others, so a "
+            "generator that repeats itself looks better than it is. Take copies out."
+        )
 
 
 def draw_some(source: Source) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any, get_args
@@ -11,11 +12,12 @@ from ganbench.api.events import Watcher
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space
 from ganbench.api.offers import Example, Method, Offer, Report
-from ganbench.api.training import Constraint, Dynamics, Input, Objective
+from ganbench.api.training import Constraint, Draw, Dynamics, Input, Objective
 from ganbench.errors import GanbenchError, shorten
 from ganbench.escaping import is_unicode
 
 NEEDS = ("samples", "features", "networks")
+LAWS = ("normal", "uniform", "sign", "onehot")
 LONGEST_NAME = 100
 
 BUILT: Mapping[str, type] = {
@@ -61,6 +63,19 @@ def is_named(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(map(is_name, value))
 
 
+def is_interval(value: Any) -> bool:
+    """Return whether a value is a pair of finite numbers, the lower one first."""
+    low, high = value
+    return math.isfinite(high - low) and low < high
+
+
+def is_draws(value: Any) -> bool:
+    """Return whether a value maps names to draws of known laws."""
+    return isinstance(value, Mapping) and all(
+        is_name(name) and isinstance(draw, Draw) and draw.law in LAWS for name, draw in value.items()
+    )
+
+
 TEXT: Check = is_text, "a text"
 FUNCTION: Check = callable, "a function"
 OPTIONAL: Check = is_optional, "a function or None"
@@ -103,6 +118,10 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "facts": (lambda value: isinstance(value, Mapping), "a dictionary"),
         "extractor": (lambda value: value is None or isinstance(value, Extractor), "an Extractor or None"),
         "digest": TEXT,
+        "range": (is_interval, "two finite numbers, the lower one first"),
+        "stream": SWITCH,
+        "augment": OPTIONAL,
+        "draws": (is_draws, f"a dictionary of Draws, whose laws are {', '.join(LAWS)}"),
     },
     Watcher: {"open": FUNCTION, "on_event": FUNCTION, "close": FUNCTION},
     Extractor: {"name": TEXT, "digest": TEXT, "extract": FUNCTION},

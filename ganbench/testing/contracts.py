@@ -70,7 +70,7 @@ def contracts(
     """Yield the contracts of these offers (default: of every offer in the registry), with the options given to them.
 
     An offer that cannot be built here has no contracts: one with an option that has no default and is not given, and
-    one whose library is not installed.
+    one whose library or files are not on this machine.
     """
     everything = (offered for kind in registry.kinds for offered in registry.offers(kind))
     for offered in everything if offers is None else offers:
@@ -81,7 +81,7 @@ def contracts(
 
 
 def find_lack(subject: Subject) -> str:
-    """Return the sentence on a library that an offer needs and that is not installed, "" if it lacks none."""
+    """Return the sentence on a library or a file that an offer needs and that is not here, "" if it lacks none."""
     try:
         subject.build()
     except Exception as error:

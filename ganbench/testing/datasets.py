@@ -126,8 +126,6 @@ def is_a_distribution_or_a_set(case: Case) -> None:
     require(source.labels is None or source.classes > 0, "it has `labels`, and `classes` is 0: set their number.")
     if source.labels is not None:
         require(case.is_set, "it has `labels` without `take`: only a set has labels.")
-    low, high = source.range
-    require(math.isfinite(high - low) and low < high, f"`range` is {source.range}: return (low, high), low < high.")
     if source.stream:
         require(case.is_set, "stream=True without `take`: only a set is streamed.")
         require(

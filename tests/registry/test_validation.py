@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ganbench import Extractor, GanbenchError, Metric, Offer, Source, hookimpl
+from ganbench import Draw, Extractor, GanbenchError, Metric, Offer, Source, hookimpl
 from ganbench.registry.registry import Registry, load
 
 
@@ -53,6 +54,13 @@ def source(**fields: Any) -> Callable[[], Source]:
             source(extractor=Extractor(name="net", digest=3, extract=lambda x: {})),  # type: ignore[arg-type]
             "`extractor.digest` is 3: it must be a text",
         ),
+        ("datasets", source(range=1.0), "`range` is 1.0: it must be two finite numbers, the lower one first"),
+        ("datasets", source(range=(0, "1")), "`range` is"),
+        ("datasets", source(range=(0.0, math.inf)), "`range` is"),
+        ("datasets", source(stream="yes"), "`stream` is 'yes': it must be True or False"),
+        ("datasets", source(augment=1), "`augment` is 1: it must be a function or None"),
+        ("datasets", source(draws=5), "`draws` is 5: it must be a dictionary of Draws"),
+        ("datasets", source(draws={"flip": Draw("sighn")}), "whose laws are normal, uniform, sign, onehot"),
         ("datasets", source(facts=None), "`facts` is None: it must be a dictionary"),
         ("losses", lambda: None, "build returns None. It must return an Objective."),
         ("optimizers", lambda: None, "build returns None. It must return a function."),

@@ -190,7 +190,7 @@ DATASETS = (
     ),
     dataset("a streamed set without digest", "stream=True and no `digest`", **STREAMED),
     dataset("a streamed distribution", "stream=True without `take`", stream=True, digest="d"),
-    dataset("a range upside down", "low < high", range=(1.0, -1.0)),
+    dataset("a range upside down", "the lower one first", range=(1.0, -1.0)),
     dataset("global random numbers", "from torch's global generator", draw=lambda generator, n: torch.randn(n, 2)),
     dataset("a generator ignored", "does not use its generator", draw=lambda generator, n: ROWS[:n]),
     dataset("doubles", "samples must be float32", draw=lambda g, n: torch.randn(n, 2, generator=g).double()),

@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from ganbench import GanbenchError, Offer, Source, hash_files, hookimpl
 from numpy.typing import NDArray
 
-from ganbench_plugins.datasets.image_files import Rows, Shown, Sides, find_cache, find_path, make_source
+from ganbench_plugins.datasets.image_files import Rows, Shown, Sides, find_cache, find_path, is_large, make_source
 
 SPLIT_SEED = 517_040_031
 """Seed of the choice of the held-out rows; any constant would do."""
@@ -25,15 +25,16 @@ def load_array(file: Path, key: str = "") -> Any:
     Raise GanbenchError for an unknown key, and for an array of objects, whose content is pickled code.
     """
     try:
-        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            key = key or (loaded.files[0] if len(loaded.files) == 1 else "")
-            if key in loaded.files:
-                return loaded[key]
-            known = ", ".join(map(repr, loaded.files))
-    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
+        if file.suffix.lower() == ".npy":
+            with file.open("rb") as stream:
+                np.lib.format.read_magic(stream)
+            return np.load(file, mmap_mode="r", allow_pickle=False)
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            key = key or (arrays.files[0] if len(arrays.files) == 1 else "")
+            if key in arrays.files:
+                return arrays[key]
+            known = ", ".join(map(repr, arrays.files))
+    except Exception as error:  # NumPy's readers raise errors of all kinds
         raise GanbenchError(f"{file} cannot be read as an array of numbers: {error}") from error
     raise GanbenchError(f"{file} has the arrays {known}: choose one, key = ...; it is {key!r}.")
 
@@ -73,7 +74,7 @@ def load_rows(file: Path, key: str, labels: str) -> tuple[Any, Any]:
 
 
 def arrange(rows: Any, file: Path, channels_last: bool) -> Any:
-    """Return rows as bytes or float32 [n, ...], images as [n, c, h, w]; a memory map of them stays one.
+    """Return rows as bytes or float32 [n, ...], images as [n, c, h, w]; a large memory map stays one.
 
     Raise GanbenchError for what is no list of samples.
     """
@@ -91,6 +92,8 @@ def arrange(rows: Any, file: Path, channels_last: bool) -> Any:
         rows = rows[:, None]
     elif rows.ndim == 4 and channels_last:
         rows = rows.transpose(0, 3, 1, 2)
+    if not is_large(rows):
+        rows = np.array(rows)  # a map of a file that is written again ends the process
     keeps = rows.dtype in (np.uint8, np.float32) or (isinstance(rows, np.memmap) and rows.dtype.kind == "f")
     return rows if keeps else rows.astype(np.float32)
 

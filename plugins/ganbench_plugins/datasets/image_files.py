@@ -200,6 +200,11 @@ def take_rows(rows: Any, indices: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(rows[indices.cpu().numpy()]))
 
 
+def is_large(rows: Any) -> bool:
+    """Return whether rows [n, *shape] are too large to be kept in memory."""
+    return bool(math.prod(rows.shape) * rows.itemsize > LIMIT)
+
+
 def make_source(
     sides: Sides, digest: str, *, classes: int = 0, flip: bool = False, shown: Shown = "held-out"
 ) -> Source:
@@ -220,7 +225,7 @@ def make_source(
         labels=partial(take_rows, train.labels) if classes and train.labels is not None else None,
         facts={"class_names": sides.names} if classes and sides.names else {},
         digest=digest,
-        stream=math.prod(train.samples.shape) * train.samples.itemsize > LIMIT,
+        stream=is_large(train.samples),
         augment=flip_some if flip else None,
         draws={"flip": Draw("sign")} if flip else {},
     )

@@ -49,7 +49,7 @@ def read_batch(file: Path) -> Mapping[str, Any]:
     """
     try:
         if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in ("data", "labels")}
         batch = PlainUnpickler(io.BytesIO(file.read_bytes()), encoding="latin1").load()
         return {name: batch[name] for name in ("data", "labels")}
