@@ -121,7 +121,7 @@ def build_installed_architectures(registry: Registry) -> Iterator[Model]:
 
 
 def make_source(shape: tuple[int, ...]) -> Source:
-    """Return normal data with all that metrics need of a dataset: an extractor, and facts about modes."""
+    """Return normal data with all that metrics need of a dataset: an extractor, and facts about modes and manifold."""
     size = math.prod(shape)
     weights = torch.randn(size, 3 + CLASSES, generator=torch.Generator().manual_seed(2)) / size**0.5
 
@@ -134,7 +134,7 @@ def make_source(shape: tuple[int, ...]) -> Source:
         shape=shape,
         draw=lambda generator, n: torch.randn(n, *shape, generator=generator),
         reference=lambda n: torch.randn(n, *shape, generator=torch.Generator().manual_seed(0)),
-        facts={"centres": centres, "std": 0.5},
+        facts={"centres": centres, "std": 0.5, "manifold": centres.unflatten(1, shape)},
         extractor=Extractor(name="contracts", digest="0" * 64, extract=extract),
     )
 

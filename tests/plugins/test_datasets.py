@@ -11,7 +11,21 @@ import torch
 from ganbench import GanbenchError, Source, registry
 from torch import Generator, Tensor
 
-from ganbench_plugins.datasets import curves, digits, dirac, mixtures
+from ganbench_plugins.datasets import (
+    curves,
+    digits,
+    dirac,
+    fashion_mnist,
+    glyphs,
+    mixtures,
+    mnist_5k,
+    patches,
+    polygons,
+    shapes,
+    stacked_digits,
+)
+
+IMAGES = (digits, fashion_mnist, glyphs, mnist_5k, patches, polygons, shapes, stacked_digits)
 
 SOURCES = {offer.name: offer.build() for module in (mixtures, curves, dirac) for offer in module.ganbench_datasets()}
 every_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
@@ -154,18 +168,20 @@ def test_the_dirac_is_zero() -> None:
 
 
 def test_importing_the_plugins_imports_no_dataset_or_metric_library() -> None:
-    """The plugins' modules load without scikit-learn, torchvision, torch-fidelity, POT and scipy."""
-    modules = [f"ganbench_plugins.datasets.{name}" for name in ("mixtures", "curves", "dirac", "digits")]
+    """The plugins' modules load without scikit-learn, torchvision, torch-fidelity, POT, scipy and other libraries."""
+    modules = [module.__name__ for module in (mixtures, curves, dirac, *IMAGES)]
     modules += ["ganbench_plugins.metrics." + name for name in ("fid", "inception_score", "kid", "precision_recall")]
-    modules += ["ganbench_plugins.metrics." + name for name in ("modes", "wasserstein", "mmd")]
-    heavy = "{'sklearn', 'torchvision', 'torch_fidelity', 'ot', 'scipy'}"
+    modules += [
+        "ganbench_plugins.metrics." + name for name in ("modes", "wasserstein", "mmd", "classified_modes", "manifold")
+    ]
+    heavy = "{'sklearn', 'torchvision', 'torch_fidelity', 'ot', 'scipy', 'mlxtend', 'matplotlib', 'PIL'}"
     code = f"import sys, {', '.join(modules)}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_every_dataset_names_its_metrics() -> None:
-    offers = [offer for module in (mixtures, curves, dirac, digits) for offer in module.ganbench_datasets()]
+    offers = [offer for module in (mixtures, curves, dirac, *IMAGES) for offer in module.ganbench_datasets()]
     assert {offer.name: offer.metrics for offer in offers} == {
         "ring": ("modes",),
         "grid": ("modes",),
@@ -173,4 +189,11 @@ def test_every_dataset_names_its_metrics() -> None:
         "two-moons": ("sliced-w1",),
         "dirac": ("w1",),
         "digits": ("fid", "inception-score", "kid", "precision-recall"),
+        "fashion-mnist": ("fid", "inception-score", "kid", "precision-recall"),
+        "mnist-5k": ("fid", "inception-score", "kid", "precision-recall"),
+        "glyphs": ("fid", "kid", "precision-recall"),
+        "patches": ("sliced-w1", "mmd"),
+        "polygons": ("manifold-precision-recall",),
+        "shapes": ("sliced-w1", "mmd"),
+        "stacked-digits": ("classified-modes", "fid"),
     }

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from ganbench_plugins.datasets import digits
+from ganbench_plugins.datasets import digits, small_classifier
 from tests.support.metric_checks import METRICS, measure, normal
 
 
@@ -84,7 +84,7 @@ def test_the_shipped_extractor_classifies_97_percent_of_the_held_out_digits(sour
 
 
 def test_the_weights_are_small_and_their_hash_is_the_digest(source: Source) -> None:
-    content = digits.WEIGHTS.read_bytes()
+    content = digits.RECIPE.file.read_bytes()
     assert len(content) < 300_000
     assert source.extractor is not None
     assert source.extractor.digest == hashlib.sha256(content).hexdigest()
@@ -98,31 +98,39 @@ def test_an_images_features_depend_on_no_other_image(source: Source) -> None:
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_loading_the_extractor_draws_no_random_numbers() -> None:
-    before = torch.get_rng_state()
-    digits.extractor.__wrapped__()
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 def test_the_recipe_makes_weights_that_reach_97_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints the accuracy, writes the weights to the given file, and does not touch the global generator."""
     before, file = torch.get_rng_state(), tmp_path / "weights.safetensors"
-    digits.make_weights(file)
+    small_classifier.make_weights(digits.RECIPE, *digits.split(), str(file))
     assert torch.equal(torch.get_rng_state(), before)
-    classifier = digits.Classifier()
+    classifier = small_classifier.Classifier(digits.RECIPE)
     classifier.load_state_dict(load_file(file))
-    accuracy = digits.accuracy(classifier, digits.split()[1])
+    accuracy = small_classifier.accuracy(classifier, digits.split()[1])
     assert accuracy >= 0.97
     assert f"held-out accuracy {accuracy:.2%} of 596 images" in capsys.readouterr().out
 
 
-def test_the_recipe_repeats_itself_after_other_random_draws() -> None:
-    train, _ = digits.split()
-    rows = digits.Rows(train.images[:64], train.labels[:64])
-    first = digits.train(rows, epochs=2).state_dict()
-    torch.rand(3)
-    second = digits.train(rows, epochs=2).state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
+def test_the_shipped_weights_are_those_of_the_first_release(source: Source) -> None:
+    """Stored scores name them by this digest."""
+    assert source.extractor is not None
+    assert source.extractor.digest == "bcabea68d551b33016fd63cbded8d901dee91bbb39b340e397319a6a673b723a"
+    assert source.extractor.name == "digits-cnn"
+
+
+@pytest.mark.parametrize(("pixels", "channels"), [(8, 3), (16, 1), (32, 1), (32, 3)])
+def test_larger_digits_hold_the_same_pixels_and_the_extractor_sees_the_originals(pixels: int, channels: int) -> None:
+    """Blocks of equal pixels are averaged back without a rounding, so features and logits have the same bits."""
+    small, large = digits.digits(), digits.digits(pixels=pixels, channels=channels)
+    x, enlarged = small.reference(50), large.reference(50)
+    assert large.shape == enlarged.shape[1:] == (channels, pixels, pixels)
+    assert (large.size, large.classes) == (1201, 10)
+    assert torch.equal(enlarged[:, :1, :: pixels // 8, :: pixels // 8], x)
+    assert sorted(enlarged.unique().tolist()) == sorted(x.unique().tolist())
+    for ours, theirs in zip(extract(large, enlarged), extract(small, x), strict=True):
+        assert torch.equal(ours, theirs)
+    assert large.extractor is not None
+    assert small.extractor is not None
+    assert large.extractor.digest != small.extractor.digest
 
 
 def measure_fid(source: Source, samples: Tensor) -> float:

@@ -12,9 +12,20 @@ from ganbench import Metric
 from ganbench.evaluation.moments import RunningMoments
 from torch import Generator, Tensor
 
-from ganbench_plugins.metrics import dirac, fid, inception_score, kid, mmd, modes, precision_recall, wasserstein
+from ganbench_plugins.metrics import (
+    classified_modes,
+    dirac,
+    fid,
+    inception_score,
+    kid,
+    manifold,
+    mmd,
+    modes,
+    precision_recall,
+    wasserstein,
+)
 
-MODULES = (dirac, fid, inception_score, kid, mmd, modes, precision_recall, wasserstein)
+MODULES = (classified_modes, dirac, fid, inception_score, kid, manifold, mmd, modes, precision_recall, wasserstein)
 METRICS: dict[str, Metric] = {offer.name: offer.build() for module in MODULES for offer in module.ganbench_metrics()}
 
 

@@ -6,6 +6,7 @@ torchvision's own loaders read the files, and check their MD5 where they know it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +28,8 @@ from ganbench_plugins.datasets.image_files import (
     pack,
     require_files,
 )
+from ganbench_plugins.datasets.mnist_5k import RECIPE
+from ganbench_plugins.datasets.small_classifier import resize_for
 
 LSUN = "http://dl.yf.io/lsun/scenes"
 Category = Literal[
@@ -87,7 +90,10 @@ def read_sides(
 
 
 def mnist(root: str = "", pixels: Pixels = 0, flip: bool = False, reference: Shown = "held-out") -> Source:
-    """Return the source of MNIST's 60,000 training digits, 1x28x28; the 10,000 test digits are held out."""
+    """Return the source of MNIST's 60,000 training digits, 1x28x28; the 10,000 test digits are held out.
+
+    The extractor is that of mnist-5k, for which images are resized to 28 pixels.
+    """
     from torchvision.datasets import MNIST
 
     folder = find_root("mnist", root)
@@ -101,7 +107,8 @@ def mnist(root: str = "", pixels: Pixels = 0, flip: bool = False, reference: Sho
     files = [(raw / name.removesuffix(".gz"), None) for name, _ in MNIST.resources]
     way_out = f"Fetch {archives}, unpack them with gunzip, and put the four files into {raw}."
     sides, digest = read_sides("mnist", folder, files, {"pixels": pixels}, read, way_out)
-    return make_source(sides, digest, classes=10, flip=flip, shown=reference)
+    source = make_source(sides, digest, classes=10, flip=flip, shown=reference)
+    return replace(source, extractor=resize_for(RECIPE))
 
 
 def cifar10(root: str = "", pixels: Pixels = 0, flip: bool = False, reference: Shown = "held-out") -> Source:
@@ -230,7 +237,7 @@ def ganbench_datasets() -> Iterator[Offer]:
         mnist,
         "70,000 handwritten digits of 28x28 pixels, from files on this machine.",
         reference="LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition",
-        metrics=("sliced-w1",),
+        metrics=("fid", "inception-score", "kid", "precision-recall"),
     )
     yield Offer(
         "cifar10",
