@@ -21,8 +21,12 @@ CORE = ROOT / "ganbench"
 PLUGINS = ROOT / "plugins" / "ganbench_plugins"
 
 PUBLIC = "ganbench"
-SHARED_MODULES = {"ganbench_plugins.executors.process"}
-"""Modules of our own plugins that have no hook, and that other plugin modules may import."""
+SHARED_MODULES = {
+    "ganbench_plugins.executors.process",
+    "ganbench_plugins.architectures.mlp",
+    "ganbench_plugins.architectures.convolutions",
+}
+"""Modules of our own plugins that other plugin modules may import."""
 TORCH_AT_IMPORT = {"engine", "evaluation", "testing"}
 TORCH_WHEN_CALLED = {"ganbench.engine.numerics", "ganbench.evaluation.outcomes", "ganbench.evaluation.success"}
 TORCH_WHEN_CALLED |= {"ganbench.evaluation.trivial_thresholds"}
