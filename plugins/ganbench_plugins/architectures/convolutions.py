@@ -82,8 +82,8 @@ def read_side(name: str, shape: tuple[int, ...]) -> int:
         )
     if shape[1] != shape[2] or shape[1] not in SIDES:
         raise GanbenchError(
-            f"architecture {name!r} needs square images of {', '.join(map(str, SIDES))} pixels, and this dataset's "
-            f"have {shape[1]} x {shape[2]}: resize or pad them, or use 'mlp' or 'random-mlp'."
+            f"architecture {name!r} needs square images of {', '.join(map(str, SIDES))} pixels, not of {shape[1]} x "
+            f"{shape[2]}: resize or pad them, or use 'mlp' or 'random-mlp'."
         )
     return shape[1]
 

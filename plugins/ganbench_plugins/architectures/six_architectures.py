@@ -14,7 +14,6 @@ from typing import Any, Literal
 from ganbench import Ask, GanbenchError, Networks, Offer, Space, hookimpl
 from torch import Tensor, nn
 
-from ganbench_plugins.architectures import mlp
 from ganbench_plugins.architectures.convolutions import (
     NORMS,
     SMALLEST,
@@ -28,6 +27,8 @@ from ganbench_plugins.architectures.convolutions import (
     read_side,
     spread,
 )
+from ganbench_plugins.architectures.mlp import make_generator as make_perceptron
+from ganbench_plugins.architectures.mlp import refuse_less_than_one
 
 Name = Literal["dcgan-constant", "mlp-512", "dcgan-unnormalised", "dcgan-gated", "dcgan-tanh", "resnet-101"]
 SIX: tuple[Name, ...] = (
@@ -150,7 +151,7 @@ def build(
     """
     if not architectures or len(set(architectures)) < len(architectures):
         raise GanbenchError(f"architectures = {list(architectures)}: name at least one of the six, each once.")
-    mlp.refuse_less_than_one(filters=filters, width=width, latent=latent)
+    refuse_less_than_one(filters=filters, width=width, latent=latent)
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
         name, side = spec["architecture"], read_side(OFFER, ask.shape)
@@ -163,7 +164,7 @@ def build(
             if name == "mlp-512":
                 factors = {"depth": 4, "width": width, "activation": "relu", "normalised": False}
                 spec = {f"generator_{factor}": value for factor, value in factors.items()}
-                generator = mlp.make_generator(spec, ask, latent, "tanh", "he")
+                generator = make_perceptron(spec, ask, latent, "tanh", "he")
             else:
                 constant = name == "dcgan-constant"
                 generator = make_generator(
