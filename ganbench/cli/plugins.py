@@ -120,7 +120,7 @@ def draw_layers(offered: Offered, plugins: Registry, shape: str, options: Sequen
             spec = space.sample(Random(0))
             networks = list_layers(space, spec, Ask(shape=sides))
     except GanbenchError as refusal:
-        if shape or options:
+        if shape:
             raise
         return f"  layers: not drawn for samples of {DEFAULT_SHAPE}, give another --shape: {refusal}"
     values = ", ".join(f"{key} = {value}" for key, value in spec.items())
