@@ -1,6 +1,6 @@
 """What convolutional architectures share: the images that they take, their layers, and the plain chains of DCGAN.
 
-Each layer is the fastest of those that work under a stack of seeds and a second derivative (docs/images.md).
+The layers were chosen by their speed under a stack of seeds and a second derivative (docs/images.md).
 """
 
 from __future__ import annotations
