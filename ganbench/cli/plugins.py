@@ -55,9 +55,10 @@ def show(
         typer.Option(metavar="KEY=VALUE", help="Give an architecture an option, as in TOML. Repeatable."),
     ] = None,
 ) -> None:
-    """Show one component: formula, paper, options, provider, and the layers of an architecture.
+    """Show one component: formula, paper, options, provider.
 
-    The layers are those of the first architecture that is drawn, for samples of shape 3,32,32 if none is given.
+    Of an architecture, also show the layers: those of the first one that is drawn, for samples of shape 3,32,32 if no
+    shape is given.
     """
     from ganbench import registry
     from ganbench.errors import unknown_name
