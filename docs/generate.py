@@ -16,12 +16,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import typer
-from ganbench import cli, registry
+from ganbench import Ask, cli, registry
 from ganbench.api import hooks
 from ganbench.api import offers as offer_records
+from ganbench.plan.network_layers import list_layers
 from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
@@ -133,6 +135,22 @@ def options(build: Callable[..., Any]) -> str:
     )
 
 
+def depth_tables() -> str:
+    """Return how many convolutions `random-dcgan` has at each size of its maps: a table for each size of images."""
+    parts = []
+    for side in (16, 32, 64):
+        sides = [at for at in (8, 16, 32, 64) if at <= side]
+        rows = []
+        for depth in (4, 8, 12, 20):
+            space = registry.load().build("architectures", "random-dcgan", {"depths": [depth], "filters": [64]})
+            layers = list_layers(space, space.sample(Random(0)), Ask(shape=(3, side, side)))["generator"]
+            maps = [layer.shape[1] for layer in layers if "Conv" in layer.kind]
+            rows.append((str(depth), *(str(maps.count(at)) for at in sides)))
+        head = ("depth", *(f"{at} x {at}" for at in sides))
+        parts.append(f"{side} pixels:\n\n{table(head, rows)}")
+    return "\n".join(parts)
+
+
 def reference_tables() -> str:
     """Return what the literature says and which tests hold ganbench to it, a table for each section."""
     with (ROOT / "docs/references_checked.toml").open("rb") as file:
@@ -228,6 +246,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "offer-names": offer_names,
     "offer-tables": offer_tables,
     "recipe-table": recipe_table,
+    "depth-tables": depth_tables,
     "reference-tables": reference_tables,
     "contract-lists": contract_lists,
     "command-table": command_table,

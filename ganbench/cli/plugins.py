@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganbench.cli.arguments import Plugins, complete_kinds
+from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ganbench.registry.registry import Offered, Registry
+
+
+DEFAULT_SHAPE = "3,32,32"
 
 
 def list_(
@@ -39,8 +45,22 @@ def list_(
         typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
 
 
-def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins = None) -> None:
-    """Show one component: formula, paper, options, provider."""
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    plugin: Plugins = None,
+    shape: Annotated[
+        str, typer.Option(metavar="C,H,W", help="The shape of a sample, for the layers of an architecture.")
+    ] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Give an architecture an option, as in TOML. Repeatable."),
+    ] = None,
+) -> None:
+    """Show one component: formula, paper, options, provider.
+
+    Of an architecture, also show the layers: those of the first one that is drawn, for samples of shape 3,32,32 if no
+    shape is given.
+    """
     from ganbench import registry
     from ganbench.errors import unknown_name
 
@@ -49,7 +69,12 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME")], plugin: Plugins =
     if not matches:
         names = {offered.offer.name for kind in plugins.kinds for offered in plugins.offers(kind)}
         raise unknown_name("component", name, names)
-    typer.echo(replace_unprintable("\n\n".join(describe(offered, plugins) for offered in matches), keep="\n"))
+    drawn = [offered for offered in matches if offered.kind == "architectures"]
+    if (shape or option) and not drawn:
+        raise GanbenchError(f"show: --shape and --option are for architectures, and {matches[0]} is none.")
+    texts = [describe(offered, plugins) for offered in matches]
+    texts += [draw_layers(offered, plugins, shape, option or ()) for offered in drawn]
+    typer.echo(replace_unprintable("\n\n".join(texts), keep="\n"))
 
 
 def describe(offered: Offered, plugins: Registry) -> str:
@@ -71,6 +96,56 @@ def describe(offered: Offered, plugins: Registry) -> str:
         values = ", ".join(f"{player} {value:g}" for player, value in example.expect.items())
         lines.append(f"  asserted: {given} gives {values} ({example.source})")
     return "\n".join(lines)
+
+
+def draw_layers(offered: Offered, plugins: Registry, shape: str, options: Sequence[str]) -> str:
+    """Return the layers of the first architecture that a space draws: a table for each network.
+
+    A space that refuses the default shape is not drawn, and the text says why. Raise GanbenchError for a shape that is
+    none, for one that was given and is refused, and for wrong options.
+    """
+    from random import Random
+
+    from ganbench.api.models import Ask
+    from ganbench.plan.network_layers import list_layers
+    from ganbench.registry.exits import blaming
+    from ganbench.testing.given_options import find_missing, give_options
+
+    sides = read_shape(shape or DEFAULT_SHAPE)
+    given = dict(give_options(plugins, [offered], options).get((offered.kind, offered.offer.name), {}))
+    if missing := find_missing(offered, given):
+        words = " ".join(f"--option {name}=..." for name in missing)
+        return f"  layers: not drawn, an option has no default; {words}"
+    try:
+        space = plugins.build(offered.kind, offered.offer.name, given)
+        with blaming("show", f"{offered} of {offered.provider}"):
+            spec = space.sample(Random(0))
+            networks = list_layers(space, spec, Ask(shape=sides))
+    except GanbenchError as refusal:
+        if shape:
+            raise
+        return f"  layers: not drawn for samples of {DEFAULT_SHAPE}, give another --shape: {refusal}"
+    values = ", ".join(f"{key} = {value}" for key, value in spec.items())
+    size = f"one of {space.size:,}" if space.size is not None else "one of many"
+    lines = [f"  layers for samples of {','.join(map(str, sides))}" + (f", {size} ({values})" if values else "")]
+    for title, layers in networks.items():
+        rows = [(layer.name, layer.kind, " x ".join(map(str, layer.shape)), f"{layer.weights:,}") for layer in layers]
+        total = sum(layer.weights for layer in layers)
+        rows = [(title, "kind", "output", "weights"), *rows, ("", "", "", f"{total:,}")]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines.append("")
+        for name, kind, output, weights in rows:
+            cells = [f"{name:{widths[0]}}", f"{kind:{widths[1]}}", f"{output:{widths[2]}}", f"{weights:>{widths[3]}}"]
+            lines.append("  " + "  ".join(cells))
+    return "\n".join(lines)
+
+
+def read_shape(text: str) -> tuple[int, ...]:
+    """Return a shape such as "3,32,32"; raise GanbenchError for any other text."""
+    sides = text.replace("x", ",").split(",")
+    if not all(side.strip().isdecimal() and 0 < int(side) < 10**5 for side in sides):
+        raise GanbenchError(f"--shape {text}: write the shape of one sample, such as {DEFAULT_SHAPE}, or 2 for points.")
+    return tuple(int(side) for side in sides)
 
 
 def schema(plugin: Plugins = None) -> None:

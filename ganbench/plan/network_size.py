@@ -31,16 +31,19 @@ class TooLarge(Exception):
 def check_networks(space: Space, specs: Sequence[Spec], source: Source, place: str) -> None:
     """Raise GanbenchError, which begins with `place`, if networks of the sample are too large to train.
 
-    Data that is none, and networks that cannot be built, are left to the checks before training, which say why.
+    Also raise it for networks that the space refuses to build for this data. Data that is none, and networks that fail
+    to build, are left to the checks before training, which say why.
     """
     if not isinstance(source, Source):
         return
-    largest = sorted(specs, key=lambda spec: math.prod(list_sizes(spec)))[-LARGEST_SPECS:]
-    for spec in largest:
+    by_size = sorted(specs, key=lambda spec: math.prod(list_sizes(spec)))
+    for spec in [*by_size[:1], *by_size[1:][-LARGEST_SPECS:]]:  # the smallest may be too small for the data
         try:
             count_weights(space, spec, Ask(shape=source.shape, classes=source.classes))
         except TooLarge as reason:
             raise GanbenchError(f"{place}: the networks are too large: {reason}. Use smaller ones.") from None
+        except GanbenchError as refusal:
+            raise GanbenchError(f"{place}: {refusal}") from None
 
 
 def list_sizes(spec: Spec) -> list[int]:
@@ -51,18 +54,9 @@ def list_sizes(spec: Spec) -> list[int]:
 def count_weights(space: Space, spec: Spec, ask: Ask) -> int:
     """Return the number of weights that an architecture has, as far as it can be built without memory for them.
 
-    Raise TooLarge as soon as there are too many.
+    Raise TooLarge as soon as there are too many, and GanbenchError if the space refuses the request.
     """
-    import torch
     from torch.nn.modules.module import register_module_parameter_registration_hook
-    from torch.overrides import TorchFunctionMode
-
-    class WithoutMemory(TorchFunctionMode):
-        """Puts every new tensor on the meta device, whatever device is asked for."""
-
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            options = kwargs or {}
-            return function(*args, **(options | {"device": "meta"} if "device" in options else options))
 
     if (size := max(list_sizes(spec), default=0)) > MOST_UNITS:
         name = next(key for key, value in spec.items() if value == size)
@@ -77,15 +71,30 @@ def count_weights(space: Space, spec: Spec, ask: Ask) -> int:
 
     handle = register_module_parameter_registration_hook(add)
     try:
-        with explain_memory(), torch.random.fork_rng(devices=[]), torch.device("meta"), WithoutMemory():
+        with explain_memory(), without_memory():
             space.networks(spec, ask)
-    except TooLarge:
+    except (TooLarge, GanbenchError):
         raise
     except (Exception, SystemExit):  # a third party's networks, or what cannot be built without memory
         pass
     finally:
         handle.remove()
     return weights
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Put every new tensor on the meta device, whatever device is asked for: it has a shape but no memory."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class WithoutMemory(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            options = kwargs or {}
+            return function(*args, **(options | {"device": "meta"} if "device" in options else options))
+
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), WithoutMemory():
+        yield
 
 
 @contextmanager

@@ -21,14 +21,17 @@ CORE = ROOT / "ganbench"
 PLUGINS = ROOT / "plugins" / "ganbench_plugins"
 
 PUBLIC = "ganbench"
-SHARED_MODULES = {"ganbench_plugins.executors.process", "ganbench_plugins.datasets.image_files"}
-"""Modules of our own plugins that have no hook, and that other plugin modules may import."""
-SHARED_MODULES |= {
-    f"ganbench_plugins.datasets.{name}"
-    for name in ("drawing", "idx", "labelled_images", "mnist_family", "small_classifier")
+SHARED_MODULES = {
+    f"ganbench_plugins.{name}"
+    for name in (
+        "executors.process",
+        "architectures.mlp",
+        "architectures.convolutions",
+        *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),
+        *(f"datasets.{name}" for name in ("small_classifier", "digits", "mnist_5k")),
+    )
 }
-SHARED_MODULES |= {"ganbench_plugins.datasets.digits", "ganbench_plugins.datasets.mnist_5k"}
-"""Two sets that a third is made of: the stacked digits."""
+"""Modules of our own plugins that other plugin modules may import; stacked digits are made of two other sets."""
 TORCH_AT_IMPORT = {"engine", "evaluation", "testing"}
 TORCH_WHEN_CALLED = {"ganbench.engine.numerics", "ganbench.evaluation.outcomes", "ganbench.evaluation.success"}
 TORCH_WHEN_CALLED |= {"ganbench.evaluation.trivial_thresholds"}

@@ -24,6 +24,7 @@ from ganbench.testing.purity import Capture, require_no_global_random, require_u
 from ganbench.testing.rule import Contract, Subject
 from torch.overrides import TorchFunctionMode
 
+from tests.support import image_networks
 from tests.support.tiny_suite import suite as small
 
 SAMPLE = str(Path(__file__).parents[1] / "support" / "contract_sample.py")
@@ -34,7 +35,8 @@ OUR_OFFERS = [offered for offered in ALL_OFFERS if offered.provider.startswith("
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "contract" in metafunc.fixturenames:
-        metafunc.parametrize("contract", list(contracts(INSTALLED, OUR_OFFERS)), ids=str)
+        tiny = {("architectures", name): options for name, options in image_networks.TINY.items()}
+        metafunc.parametrize("contract", list(contracts(INSTALLED, OUR_OFFERS, tiny)), ids=str)
 
 
 def test_our_own_offer_follows_the_rule(contract: Contract) -> None:
