@@ -167,6 +167,7 @@ class Training:
     def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
         states: dict[str, list[Mapping[str, Tensor]]] = {}
+        home = ensemble.stage_progress.device  # not that of the data, where an ensemble has no numbers (engine.cost)
         for i, member in enumerate(self.members):
             critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
             for link in self.program.stateful:
@@ -176,7 +177,7 @@ class Training:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {
             name: {
-                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(self.device), self.dtype)
+                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), self.dtype)
                 for leaf in member_states[0]
             }
             for name, member_states in states.items()

@@ -18,7 +18,8 @@ from ganbench.errors import GanbenchError, UnknownOffer, WrongOption, shorten, u
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
-from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
+from ganbench.plan.budget import resolve_budget
+from ganbench.plan.costs import UNKNOWN, CostCounter
 from ganbench.plan.differences import describe_method
 from ganbench.plan.doubts import find_cautions, find_doubts, find_unused_constraints
 from ganbench.plan.fingerprint import hash_sources, list_sources
@@ -106,7 +107,7 @@ class Planner:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
-        flops = UpdateFlops(self.registry)
+        counter = CostCounter(self.registry, self.sources)
         space: Space = self.registry.build("architectures", architecture.name, architecture.options)
         groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
         most = seeds_per_batch(len(self.suite.seed_list), groups)
@@ -129,7 +130,7 @@ class Planner:
                         labels={"method": label, "dataset": table.title, "architecture": title},
                         sources=sources,
                     )
-                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, flops))
+                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, counter))
                     tell(planned := planned + 1, groups)
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
                     stackable = self.is_stackable(recipe, architecture)
