@@ -15,6 +15,7 @@ from typing import Any, Literal
 KEY_FORMAT = 1
 """Part of every key. Raise it when the way a key is computed changes."""
 Mode = Literal["stack", "loop"]
+Precision = Literal["float32", "tf32", "bf16"]
 
 
 def canonical_json(value: Any) -> str:
@@ -97,6 +98,7 @@ class Trial:
     `key` is the hash of what is trained, `code` the fingerprint: the hash of the code and data that it is trained with.
     `labels` are the names in tables: `method`, `dataset` and `architecture`. They are part of neither hash.
     `sources` are the parts of the fingerprint by name: the hash of each offer's code, and of the data.
+    `precision` is that of the networks' matrix products and convolutions.
     """
 
     dataset: Part
@@ -108,11 +110,12 @@ class Trial:
     code: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    precision: Precision = "float32"
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """What is trained, as plain data: all that the key depends on."""
-        return {
+        """What is trained, as plain data: all that the key depends on; newer fields only where they are set."""
+        content = {
             "format": KEY_FORMAT,
             "dataset": self.dataset.plain,
             "architecture": self.architecture.plain | {"spec": dict(self.spec)},
@@ -120,6 +123,7 @@ class Trial:
             "seed": self.seed,
             "budget": self.budget.plain,
         }
+        return content if self.precision == "float32" else content | {"precision": self.precision}
 
     @cached_property
     def key(self) -> str:
@@ -152,6 +156,7 @@ def restore_trial(content: Mapping[str, Any], labels: Mapping[str, str]) -> Tria
         seed=content["seed"],
         budget=Budget(**{**budget, "snapshots": tuple(budget["snapshots"])}),
         labels=labels,
+        precision=content.get("precision", "float32"),
     )
 
 

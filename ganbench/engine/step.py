@@ -182,7 +182,7 @@ class Game:
         return gradients
 
     def count(self, player: str, due: frozenset[str], step_inputs: Any) -> Count:
-        """Return the FLOPs and the memory of one member's update, as if it trained alone; nothing of the game changes."""
+        """Return the FLOPs and memory of one member's update, as if it trained alone; nothing of the game changes."""
         alone = copy(self)
         alone.seed_map = loop_over_seeds
         return count_member(partial(alone.differentiate, player, due), self.persistent, step_inputs)

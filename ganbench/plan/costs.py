@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ganbench.api.data import Source
+from ganbench.api.models import Ask
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.plan.network_size import TooLarge, explain_memory
@@ -34,6 +36,7 @@ class CostCounter:
         self.registry, self.sources = registry, sources
         self.flops = dict[str, tuple[float, float]]()
         self.members = dict[str, tuple[int, int]]()
+        self.looks = dict[str, tuple[float, int]]()
 
     def count_flops(self, trial: Trial, batch_size: int) -> tuple[float, float]:
         """Return the floating-point operations of one update of the critic, and of one of the generator.
@@ -55,27 +58,54 @@ class CostCounter:
             self.flops[key] = flops["critic"], flops["generator"]
         return self.flops[key]
 
-    def count_member(self, trial: Trial, batch_size: int) -> tuple[int, int]:
+    def measure_member(self, trial: Trial, batch_size: int, enough: float = 0) -> tuple[float, int]:
         """Return the bytes of one member, and the number of channels of its widest convolution (0 without one).
 
-        Both are 0 where networks cannot be built or called: the checks before training say why.
+        A member that clearly takes less than `enough` bytes is not counted but bounded from above, which is faster.
+        The bytes are 1 where networks cannot be built or called: the checks before training say why.
         """
         from ganbench.engine.cost import count_member_bytes, count_widest_convolution
 
+        bound, channels = self.look(trial, batch_size)
+        if bound < enough:
+            return bound, channels
         key = self.make_key(trial, batch_size)
         if key not in self.members:
+
+            def measure(training: Training) -> tuple[int, int]:
+                return count_member_bytes(training), count_widest_convolution(training.ensembles[-1].networks)
+
             try:
-                self.members[key] = self.count(
-                    trial,
-                    batch_size,
-                    lambda training: (
-                        count_member_bytes(training),
-                        count_widest_convolution(training.ensembles[-1].networks),
-                    ),
-                )
+                self.members[key] = self.count(trial, batch_size, measure)
             except (Exception, SystemExit):  # a third party's plugins may raise anything
-                self.members[key] = 0, 0
+                self.members[key] = 1, 0
         return self.members[key]
+
+    def look(self, trial: Trial, batch_size: int) -> tuple[float, int]:
+        """Return more bytes than one member can take, and the number of channels of its widest convolution.
+
+        The bytes are infinite for dynamics that differentiate through updates, and for networks that cannot be built
+        without numbers, or by what the data alone asks of them.
+        """
+        import torch
+
+        from ganbench.engine.cost import bound_member_bytes, count_widest_convolution
+
+        recipe, source = trial.recipe, self.sources[trial.labels["dataset"]]
+        dynamics = self.registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
+        if dynamics.critic is not None or dynamics.generator is not None:
+            return math.inf, 0
+        part = trial.architecture
+        key = canonical_json([part.plain, trial.spec, batch_size, source.shape, source.classes])
+        if key not in self.looks:
+            try:
+                space = self.registry.build("architectures", part.name, part.options)
+                with torch.device("meta"):
+                    networks = space.networks(trial.spec, Ask(shape=source.shape, classes=source.classes))
+                self.looks[key] = bound_member_bytes(networks, batch_size), count_widest_convolution(networks)
+            except (Exception, SystemExit):
+                self.looks[key] = math.inf, 0
+        return self.looks[key]
 
     def make_key(self, trial: Trial, batch_size: int) -> str:
         """Return what the costs depend on.

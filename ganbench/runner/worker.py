@@ -230,6 +230,7 @@ class Job:
         composition = {
             "members": [trial.seed for trial in self.batch.trials],
             "mode": self.batch.mode,
+            **({} if (precision := self.batch.trials[0].precision) == "float32" else {"precision": precision}),
             **devices.describe(self.device),
         }
         return [
