@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 PLAYERS = ("critic", "generator")
 
-FORWARD_PASSES, COPIES = 16, 8
-"""More than an ordinary update takes: of all shipped methods the dearest takes 4 forward passes and 6 parameters."""
+HELD = 3
+"""How many bytes a process holds for one that an update uses: for workspaces of kernels, and freed ones that it keeps.
+
+Measured on convolutional networks on a CPU: from 1.5 to 4.5 (docs/images.md).
+"""
+
+FORWARD_PASSES, COPIES = 24, 24
+"""More than an ordinary update takes; tests/plan/test_composition.py has the shipped methods."""
 
 
 def count_update_flops(training: Training) -> Mapping[str, float]:
@@ -47,12 +53,13 @@ def count_update_flops(training: Training) -> Mapping[str, float]:
 def count_member_bytes(training: Training) -> int:
     """Return the memory of one member, before the training has begun: that of its largest stage.
 
-    It is the memory of the dearest update, of the parameters with their gradients and two moments of an optimizer, and
-    of the averaged generator. What the plugins' states, the data and the random numbers take is left out.
+    It is HELD times that of the dearest update, and that of the parameters with their gradients and two moments of an
+    optimizer, and of the averaged generator. Plugins' states, data and random numbers are left out.
     """
     everything = frozenset(link.name for link in training.program.terms)
     return max(
-        count(everything).bytes + count_state_bytes(training, ensemble) for ensemble, _, count in open_updates(training)
+        HELD * count(everything).bytes + count_state_bytes(training, ensemble)
+        for ensemble, _, count in open_updates(training)
     )
 
 

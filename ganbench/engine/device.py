@@ -32,7 +32,7 @@ def choose(device: str = "auto") -> torch.device:
 
 
 def configure(device: str = "auto") -> torch.device:
-    """Return the device to train on, and make torch repeatable: one thread, no TF32, no autotuned or varying kernels."""
+    """Return the device to train on, and make torch repeatable: one thread, no TF32, the same kernels each time."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -11,9 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 NORMS: frozenset[Callable[..., Any]] = frozenset(
-    getattr(owner, f"{kind}_norm")
-    for owner in (torch, functional)
-    for kind in ("batch", "group", "instance", "layer")
+    getattr(owner, f"{kind}_norm") for owner in (torch, functional) for kind in ("batch", "group", "instance", "layer")
 )
 
 

@@ -7,6 +7,7 @@ It prints the tables of docs/images.md: ratios of medians of CPU time, one threa
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import median
@@ -19,7 +20,7 @@ from ganbench.engine.train import Training, prepare
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tests.support.conv_space import Images, networks
+from tests.support.conv_space import LATENT, Images, networks
 
 METHODS = ("ns-gan", "wgan-gp")
 SEEDS, BATCH, ROUNDS, STEPS = 3, 32, 7, 3
@@ -98,7 +99,9 @@ def compare_layouts() -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for side, filters in SIZES:
         spec = {f"{p}_{k}": v for p in ("generator", "critic") for k, v in (("depth", 4), ("filters", filters))}
-        spec |= {f"{p}_{k}": v for p in ("generator", "critic") for k, v in (("normalised", False), ("activation", "relu"))}
+        spec |= {
+            f"{p}_{k}": v for p in ("generator", "critic") for k, v in (("normalised", False), ("activation", "relu"))
+        }
         for method in METHODS:
             steps = {}
             for layout in (torch.contiguous_format, torch.channels_last):
@@ -107,7 +110,7 @@ def compare_layouts() -> Iterator[str]:
                 real = torch.randn(BATCH, 1, side, side).to(memory_format=layout)
 
                 def step(g: nn.Module = g, d: nn.Module = d, real: Tensor = real, method: str = method) -> None:
-                    z = torch.randn(BATCH, made.latent)
+                    z = torch.randn(BATCH, LATENT)
                     critic_loss(method, d, real, g(z).detach()).backward()
                     softplus(-d(g(z))).mean().backward()
 
@@ -121,4 +124,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for compare in (compare_forms, compare_layouts):
         for line in compare():
-            print(line, flush=True)
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
