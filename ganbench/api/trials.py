@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 KEY_FORMAT = 1
 """Part of every key. Raise it when the way a key is computed changes."""
+STACK_FROM = 3
+"""The number of seeds from which on a stacked batch is faster than a loop."""
 Mode = Literal["stack", "loop"]
 Precision = Literal["float32", "tf32", "bf16"]
 
@@ -196,6 +198,16 @@ class Batch:
     def key(self) -> str:
         """The hash of the batch composition, 64 hexadecimal digits."""
         return digest([self.mode, *(trial.key for trial in self.trials)])
+
+    def take(self, trials: Sequence[Trial]) -> Batch:
+        """Return some of the trials as a batch of their own, stacked if this one is and if they are enough."""
+        mode: Mode = "stack" if self.mode == "stack" and len(trials) >= STACK_FROM else "loop"
+        return replace(self, trials=tuple(trials), mode=mode)
+
+    def halves(self) -> tuple[Batch, ...]:
+        """Return the two batches as which a batch is trained for which memory runs out; none for a single trial."""
+        half = len(self.trials) // 2
+        return tuple(self.take(trials) for trials in (self.trials[:half], self.trials[half:]) if half)
 
     @property
     def label(self) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from ganbench.api.trials import Mode
-from ganbench.plan.plan import STACK_FROM
+from ganbench.api.trials import STACK_FROM, Mode
 
 MOST_MEMBERS = 32
 """The largest number of seeds in a batch."""

@@ -24,7 +24,6 @@ from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
 from ganbench.plan.fingerprint import describe_changes, list_sources
-from ganbench.plan.plan import halve
 from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
@@ -103,7 +102,7 @@ def run_batch(
     train_half = partial(
         run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every, keep=keep
     )
-    return [record for half in halve(batch) for record in train_half(half)]
+    return [record for half in batch.halves() for record in train_half(half)]
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -16,7 +16,6 @@ import pytest
 from ganbench import GanbenchError, plan, registry
 from ganbench.api.events import Finished, Started
 from ganbench.errors import LONGEST_ERROR, find_reason
-from ganbench.plan.plan import halve
 from ganbench.results.files import checkpoint_path, list_checkpoints
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
@@ -212,7 +211,7 @@ def test_checkpoints_of_stored_halves_are_removed_by_the_next_run(tmp_path: Path
     (batch,) = plan.make(ganbench.suite.parse(question), plugins).batches
     other = tmp_path / "r" / "checkpoints" / f"{64 * '0'}.safetensors"
     other.parent.mkdir(exist_ok=True)
-    for path in (other, *(checkpoint_path(tmp_path / "r", half.key) for half in halve(halve(batch)[1]))):
+    for path in (other, *(checkpoint_path(tmp_path / "r", half.key) for half in batch.halves()[1].halves())):
         path.write_bytes(b"")
     run(tmp_path / "r", question, jobs=0)
     assert list_checkpoints(tmp_path / "r") == {other.stem}
