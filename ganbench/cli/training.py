@@ -172,7 +172,8 @@ def plan(
             workers = available_cores() if jobs is None else jobs
             keep = asked_suite.keep.generators == "snapshots"
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep)
-        typer.echo(replace_unprintable(cost.line))
+        for line in filter(None, (cost.work, cost.line)):
+            typer.echo(replace_unprintable(line))
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.models import Ask
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
@@ -57,6 +58,14 @@ class CostCounter:
                 ) from None
             self.flops[key] = flops["critic"], flops["generator"]
         return self.flops[key]
+
+    def count_trial(self, trial: Trial) -> float:
+        """Return the floating-point operations of a whole trial; raise as `count_flops`."""
+        steps, recipe = trial.budget.generator_steps, trial.recipe
+        critic, generator = self.count_flops(trial, trial.budget.batch_size)
+        dynamics = self.registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
+        schedule = schedules.parse_critic_steps(1 if dynamics.together else recipe.critic_steps)
+        return schedule.total(steps) * critic + steps * generator
 
     def measure_member(self, trial: Trial, batch_size: int, enough: float = 0) -> tuple[float, int]:
         """Return the bytes of one member, and the number of channels of its widest convolution (0 without one).
