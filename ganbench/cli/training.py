@@ -136,7 +136,7 @@ def plan(
     results: ResultsOf = None,
     plugin: Plugins = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Estimate time and disk, from past records or a short trial.")
+        bool, typer.Option("--estimate", help="Estimate operations, disk, and time from past records or a trial.")
     ] = False,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
     device: Device = "auto",

@@ -23,7 +23,7 @@ MOST_STEPS = 10**12
 """The largest number of generator steps of a trial, as in `generator_steps`; years, even for the smallest networks."""
 
 
-def resolve_budget(suite: Suite, trial: Trial, registry: Registry, counter: CostCounter) -> Budget:
+def resolve_budget(suite: Suite, trial: Trial, registry: Registry, counter: CostCounter | None = None) -> Budget:
     """Return the budget of a trial: the most generator steps that the suite's budget pays for, and the snapshots.
 
     `counter` remembers what was counted for other trials. Raise GanbenchError if the budget does not pay for one step,
@@ -31,6 +31,9 @@ def resolve_budget(suite: Suite, trial: Trial, registry: Registry, counter: Cost
     """
     table, recipe = suite.budget, trial.recipe
     dynamics = registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
+    if counter is None:
+        source = registry.build("datasets", trial.dataset.name, trial.dataset.options)
+        counter = CostCounter(registry, {trial.labels["dataset"]: source})
     critic, generator = price_updates(table.unit, table.batch_size, trial, counter)
     critic_steps = canonical_json(recipe.critic_steps)
     steps = count_affordable_steps(table.amount, critic, generator, critic_steps, dynamics.together)

@@ -133,14 +133,12 @@ def test_the_work_of_each_method_is_told_in_flops(tmp_path: Path, monkeypatch: p
     estimate = estimate_cost(some, None, tmp_path, PLUGINS, 1)
     trials = sum(len(batch.trials) for batch in some) / 2
     assert estimate.flops == {name: pytest.approx(1e10 * trials, rel=1e-2) for name in ("ns-gan", "wgan-gp")}
-    assert (
-        estimate.work
-        == f"work: {2 * trials * 10:.3g} GFLOP (ns-gan {trials * 10:.3g} GFLOP, wgan-gp {trials * 10:.3g} GFLOP)"
-    )
+    one = f"{trials * 10:.3g} GFLOP"
+    assert estimate.work == f"work: {2 * trials * 10:.3g} GFLOP (ns-gan {one}, wgan-gp {one})"
 
 
 def test_the_paper_s_own_experiment_is_tens_of_exaflop() -> None:
-    """By the trial's own count, 200 architectures with WGAN-GP take 31 EFLOP; how depth maps to layers is not stated."""
+    """About 31 EFLOP for WGAN-GP on 200 architectures; the paper does not state how depth maps to layers."""
     plugins = registry.load(plugins=[Images()])
     table = {
         "question": "What does the paper's table cost?",
