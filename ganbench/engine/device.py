@@ -45,7 +45,7 @@ def configure(device: str = "auto") -> torch.device:
 @contextmanager
 def products_in(precision: Precision, device: torch.device) -> Iterator[None]:
     """Let CUDA round the factors of float32 products to TF32 inside, for that precision; on a CPU nothing changes."""
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    flags: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
     try:
         for flag in flags:

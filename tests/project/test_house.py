@@ -21,7 +21,7 @@ CORE = ROOT / "ganbench"
 PLUGINS = ROOT / "plugins" / "ganbench_plugins"
 
 PUBLIC = "ganbench"
-SHARED_MODULES = {"ganbench_plugins.executors.process"}
+SHARED_MODULES = {"ganbench_plugins.executors.process", "ganbench_plugins.executors.tasks"}
 """Modules of our own plugins that have no hook, and that other plugin modules may import."""
 TORCH_AT_IMPORT = {"engine", "evaluation", "testing"}
 TORCH_WHEN_CALLED = {"ganbench.engine.numerics", "ganbench.evaluation.outcomes", "ganbench.evaluation.success"}

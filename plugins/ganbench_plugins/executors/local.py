@@ -79,15 +79,17 @@ class Job:
         return f"its worker ended with exit code {code}"
 
 
-def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
+def build(
+    jobs: int = 1, timeout: float | None = None, log: str = "", halves: bool = True
+) -> Callable[[Work, Iterable[Batch]], Events]:
     """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
     Workers write what they and their libraries print to the file `log`, in whose path "{process}" stands for the number
     of the worker's process. They start when the function is called, and stop when the events end or are closed. If a
     worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. If the system
-    killed both, as it does when memory runs out, the halves of the batch are given to workers in the same way. A worker
-    that dies while it waits is replaced. Raises GanbenchError for options out of range, and the events raise RunFailed
-    if no worker can be started.
+    killed both, as it does when memory runs out, the halves of the batch are given to workers in the same way; not so
+    without `halves`, for work that does not return a record for each trial. A worker that dies while it waits is
+    replaced. Raises GanbenchError for options out of range, and the events raise RunFailed if no worker can be started.
     """
     if jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
@@ -98,7 +100,7 @@ def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callabl
         with ExitStack() as stack:
             file = Path(log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log")
             file.parent.mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work))
+            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work, halves))
             return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run
@@ -131,8 +133,8 @@ class WorkerPool:
     why the last of them ended.
     """
 
-    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work) -> None:
-        self.size, self.timeout, self.log, self.work = jobs, timeout, log, work
+    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work, halves: bool) -> None:
+        self.size, self.timeout, self.log, self.work, self.halves = jobs, timeout, log, work, halves
         try:
             self.pickled_work = pickle.dumps(work)
         except Exception:
@@ -265,7 +267,7 @@ class WorkerPool:
             self.queue.appendleft(job.task)
         elif job.task.attempts < ATTEMPTS:
             self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
-        elif killed and (halves := job.task.halve(self.work)):
+        elif killed and self.halves and (halves := job.task.halve(self.work)):
             self.queue.extendleft(reversed(halves))
         else:
             yield from job.task.lose("failed", end + OUT_OF_MEMORY * killed + self.quote_log(job))
