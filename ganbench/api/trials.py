@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 KEY_FORMAT = 1
 """Part of every key. Raise it when the way a key is computed changes."""
+STACK_FROM = 3
+"""The number of seeds from which on a stacked batch is faster than a loop."""
 Mode = Literal["stack", "loop"]
+Precision = Literal["float32", "tf32", "bf16"]
 
 
 def canonical_json(value: Any) -> str:
@@ -97,6 +100,7 @@ class Trial:
     `key` is the hash of what is trained, `code` the fingerprint: the hash of the code and data that it is trained with.
     `labels` are the names in tables: `method`, `dataset` and `architecture`. They are part of neither hash.
     `sources` are the parts of the fingerprint by name: the hash of each offer's code, and of the data.
+    `precision` is that of the networks' matrix products and convolutions.
     """
 
     dataset: Part
@@ -108,11 +112,12 @@ class Trial:
     code: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    precision: Precision = "float32"
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """What is trained, as plain data: all that the key depends on."""
-        return {
+        """What is trained, as plain data: all that the key depends on; newer fields only where they are set."""
+        content = {
             "format": KEY_FORMAT,
             "dataset": self.dataset.plain,
             "architecture": self.architecture.plain | {"spec": dict(self.spec)},
@@ -120,6 +125,7 @@ class Trial:
             "seed": self.seed,
             "budget": self.budget.plain,
         }
+        return content if self.precision == "float32" else content | {"precision": self.precision}
 
     @cached_property
     def key(self) -> str:
@@ -152,6 +158,7 @@ def restore_trial(content: Mapping[str, Any], labels: Mapping[str, str]) -> Tria
         seed=content["seed"],
         budget=Budget(**{**budget, "snapshots": tuple(budget["snapshots"])}),
         labels=labels,
+        precision=content.get("precision", "float32"),
     )
 
 
@@ -191,6 +198,16 @@ class Batch:
     def key(self) -> str:
         """The hash of the batch composition, 64 hexadecimal digits."""
         return digest([self.mode, *(trial.key for trial in self.trials)])
+
+    def take(self, trials: Sequence[Trial]) -> Batch:
+        """Return some of the trials as a batch of their own, stacked if this one is and if they are enough."""
+        mode: Mode = "stack" if self.mode == "stack" and len(trials) >= STACK_FROM else "loop"
+        return replace(self, trials=tuple(trials), mode=mode)
+
+    def halves(self) -> tuple[Batch, ...]:
+        """Return the two batches as which a batch is trained for which memory runs out; none for a single trial."""
+        half = len(self.trials) // 2
+        return tuple(self.take(trials) for trials in (self.trials[:half], self.trials[half:]) if half)
 
     @property
     def label(self) -> str:

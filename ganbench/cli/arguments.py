@@ -12,14 +12,6 @@ import typer
 from ganbench.errors import GanbenchError
 
 
-class Device(StrEnum):
-    """Where to train."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 class FigureFormat(StrEnum):
     """The formats of figures."""
 
@@ -86,6 +78,12 @@ ResultsOf = Annotated[
 ]
 OutOfRun = Annotated[Path | None, renamed("--out", "--results")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a plugin from a file.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Where to train: auto, cpu, cuda, or cuda:1 and so on. auto takes CUDA where there is one."
+    ),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),

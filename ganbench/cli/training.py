@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def run(
     suite: SuiteName,
     results: ResultsOf = None,
-    device: Annotated[Device, typer.Option(help="Where to train; auto takes CUDA where there is one.")] = Device.auto,
+    device: Device = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers; 0: train in this process.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
     checkpoint: Annotated[
@@ -74,7 +74,7 @@ def run(
     timer = PhaseTimer(process_age())
     settings = make_settings(
         results=results,
-        device=device.value,
+        device=device,
         jobs=jobs,
         timeout=timeout,
         checkpoint=checkpoint,
@@ -136,12 +136,10 @@ def plan(
     results: ResultsOf = None,
     plugin: Plugins = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Estimate time and disk, from past records or a short trial.")
+        bool, typer.Option("--estimate", help="Estimate operations, disk, and time from past records or a trial.")
     ] = False,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers, for the estimate.")] = None,
-    device: Annotated[
-        Device, typer.Option(help="Where the suite would train, for the estimate; auto takes CUDA where there is one.")
-    ] = Device.auto,
+    device: Device = "auto",
     out: OutOfRun = None,
 ) -> None:
     """Print what a run would train, without training it."""
@@ -150,7 +148,7 @@ def plan(
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
     from ganbench.runner.rules import preview_rules
 
-    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device.value)
+    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device)
     with progress_bar("planning") as tell:
         plugins, whole = make_plan(asked_suite, settings, tell)
     asked_suite = whole.suite or asked_suite
@@ -174,8 +172,9 @@ def plan(
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
             keep = asked_suite.keep.generators == "snapshots"
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value, keep)
-        typer.echo(replace_unprintable(cost.line))
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep)
+        for line in filter(None, (cost.work, cost.line)):
+            typer.echo(replace_unprintable(line))
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from ganbench.api.trials import Precision
 from ganbench.errors import GanbenchError
 
 
 def choose(device: str = "auto") -> torch.device:
-    """Return the device to train on; "auto" is CUDA if there is a CUDA device, otherwise the CPU.
+    """Return the device to train on: "cpu", "cuda" or "cuda:1"; "auto" is CUDA if there is one, otherwise the CPU.
 
-    Raise GanbenchError for an unknown device, or if CUDA is requested and torch finds none.
+    Raise GanbenchError for an unknown device, or if torch does not find this CUDA device.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise GanbenchError(f"device {device!r} is unknown. Known: auto, cpu, cuda.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise GanbenchError("device 'cuda': torch finds no CUDA device here. Use --device cpu, or auto.")
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (":" in device and not (kind == "cuda" and number.isdecimal())):
+        raise GanbenchError(f"device {device!r} is unknown. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise GanbenchError(f"device {device!r}: torch finds no CUDA device here. Use --device cpu, or auto.")
+    if number and int(number) >= (count := torch.cuda.device_count()):
+        raise GanbenchError(f"device {device!r}: torch finds {count} CUDA devices here: cuda:0 to cuda:{count - 1}.")
     return torch.device(device)
 
 
 def configure(device: str = "auto") -> torch.device:
-    """Return the device to train on, and make torch repeatable: one thread, no TF32, no autotuned kernels."""
+    """Return the device to train on, and make torch repeatable: one thread, no TF32, the same kernels each time."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
     return choose(device)
+
+
+@contextmanager
+def products_in(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Let CUDA round the factors of float32 products to TF32 inside, for that precision; on a CPU nothing changes."""
+    flags: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [flag.allow_tf32 for flag in flags]
+    try:
+        for flag in flags:
+            flag.allow_tf32 = precision == "tf32" and device.type == "cuda"
+        yield
+    finally:
+        for flag, allowed in zip(flags, before, strict=True):
+            flag.allow_tf32 = allowed
 
 
 def describe(device: torch.device) -> dict[str, Any]:

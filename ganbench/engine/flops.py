@@ -1,15 +1,17 @@
-"""The floating-point operations of one update of one member, by torch's own formulas.
+"""The floating-point operations and the memory of one update of one member, by torch's own formulas.
 
 Matrix products and convolutions are counted, with two operations for each multiply-add. Elementwise operations,
 products of a matrix and a vector, and the optimizer's arithmetic are not counted.
 
-The count is that of one member alone. In a stack, torch turns the convolutions of all members into one with groups, and
-counts the gradient of its weights once too often for each group.
+The memory is the largest number of bytes that the tensors of an update take together: what is saved for the backward
+pass, and the values in between. So it is that of a CPU without the workspaces of its kernels.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -17,16 +19,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import conv_flop_count, flop_registry
 
-from ganbench.engine.functional import map_leaves
+from ganbench.engine.functional import iterate_leaves, map_leaves
 
 RESULTS = 1 << 16
 """The number of operations whose results are remembered, by the shapes of their arguments."""
 
 
-def count_member_flops(function: Callable[..., Any], *trees: Any) -> int:
-    """Return the FLOPs of a call of `function` on the first member of trees of tensors [S, ...], given as [1, ...].
+class Count(NamedTuple):
+    """The floating-point operations of a function, and the most bytes that its tensors take at a time."""
+
+    flops: int
+    bytes: int
+
+
+def count_member(function: Callable[..., Any], *trees: Any) -> Count:
+    """Return the count of a call of `function` on the first member of trees of tensors [S, ...], given as [1, ...].
 
     The tensors have shapes but no numbers, so nothing is computed. A function that cannot run on such tensors, because
     it takes a number out of one for instance, is called once on the first member's own numbers. The state of torch's
@@ -35,6 +44,8 @@ def count_member_flops(function: Callable[..., Any], *trees: Any) -> int:
     try:
         return _count(function, map_leaves(_blank_member, trees))
     except Exception:  # a plugin may do anything with a tensor, and raise any exception then
+        if any(tensor.is_meta for tensor in iterate_leaves(trees)):
+            raise
         logging.getLogger("ganbench").info("FLOPs are counted on a real step of one member", exc_info=True)
         return _count(function, map_leaves(lambda tensor: tensor[:1] if tensor.dim() else tensor, trees))
 
@@ -43,14 +54,20 @@ def _blank_member(tensor: Tensor) -> Tensor:
     return tensor.new_empty((1, *tensor.shape[1:]), device="meta") if tensor.dim() else tensor
 
 
-def _count(function: Callable[..., Any], trees: tuple[Any, ...]) -> int:
-    with torch.random.fork_rng(devices=[]), FlopCounter() as counter:
-        function(*trees)
-    return counter.total
+def _count(function: Callable[..., Any], trees: tuple[Any, ...]) -> Count:
+    collects = gc.isenabled()
+    gc.disable()  # else the moment of a collection would decide how many bytes are in use
+    try:
+        with torch.random.fork_rng(devices=[]), FlopCounter() as counter:
+            function(*trees)
+    finally:
+        if collects:
+            gc.enable()
+    return Count(counter.total, counter.most_bytes)
 
 
 class FlopCounter(TorchDispatchMode):
-    """Adds up torch's own FLOP formulas for all operations that run while it is active.
+    """Adds up torch's own FLOP formulas for all operations that run while it is active, and watches their memory.
 
     torch's FlopCounterMode does the same, but it puts hooks on modules, and these fail under `torch.func.grad`.
 
@@ -61,10 +78,10 @@ class FlopCounter(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
+        self.total = self.bytes = self.most_bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation and add its FLOPs to `total`."""
+        """Run one operation, add its FLOPs to `total`, and watch the memory of its results."""
         kwargs = kwargs or {}
         if is_view(func):
             return func(*args, **kwargs)
@@ -72,12 +89,29 @@ class FlopCounter(TorchDispatchMode):
         if not has_blank(description):
             out = func(*args, **kwargs)
             self.total += _apply_formula(func, args, kwargs, out)
-            return out
-        if func._schema.is_mutable:
+        elif func._schema.is_mutable:
             return func(*map(_strip_numbers, args), **kwargs)
-        flops, result = infer(func, description, describe(tuple(kwargs.items())))
-        self.total += flops
-        return restore(result)
+        else:
+            flops, result = infer(func, description, describe(tuple(kwargs.items())))
+            self.total += flops
+            out = restore(result)
+        if not func._schema.is_mutable:
+            self._watch(out)
+        return out
+
+    def _watch(self, out: Any) -> None:
+        """Add the bytes of new tensors to those in use, until they are freed."""
+        if isinstance(out, Tensor):
+            storage = out.untyped_storage()
+            self._add(size := storage.nbytes())
+            weakref.finalize(storage, self._add, -size).atexit = False
+        elif isinstance(out, list | tuple):
+            for part in out:
+                self._watch(part)
+
+    def _add(self, size: int) -> None:
+        self.bytes += size
+        self.most_bytes = max(self.most_bytes, self.bytes)
 
 
 class Blank(NamedTuple):
@@ -145,5 +179,19 @@ def _strip_numbers(value: Any) -> Any:
 
 
 def _apply_formula(func: Any, args: Any, kwargs: Any, out: Any) -> int:
+    if func is torch.ops.aten.convolution_backward.default:
+        return _count_convolution_backward(*args)
     formula = flop_registry.get(func._overloadpacket)
     return 0 if formula is None else formula(*args, **kwargs, out_val=out)
+
+
+def _count_convolution_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, *rest: Any
+) -> int:
+    """Return the FLOPs of the gradients of a convolution: each takes as many as the convolution itself.
+
+    torch's formula counts those of the weights once too often for each group.
+    """
+    transposed, *_, (of_input, of_weights, _) = rest
+    forward = conv_flop_count(list(x.shape), list(weight.shape), list(gradient.shape), transposed=transposed)
+    return (of_input + of_weights) * forward

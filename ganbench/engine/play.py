@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from ganbench.api.models import Networks
 from ganbench.api.training import CriticFunction, Parameters, identity
-from ganbench.engine.functional import call_module
+from ganbench.engine.functional import call_module, map_leaves
 from ganbench.engine.labels import fit_labels
 from ganbench.engine.program import Program
+from ganbench.engine.rounding import rounding
 from ganbench.errors import GanbenchError
 
 
@@ -82,6 +84,14 @@ class Play:
         return scores if witness is identity else witness(scores, self.scores_real, self.scores_fake)
 
     def _call(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
+        """Return a network's answer to x, in the dtype of x whatever the precision of its products."""
+        if self.program.precision != "bf16" or x.device.type == "meta":
+            return self._call_plainly(module, player, parameters, x)
+        with rounding(x.device.type):
+            answers = self._call_plainly(module, player, parameters, x)
+        return map_leaves(lambda answer: answer.to(x.dtype), answers)
+
+    def _call_plainly(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
         tensors = {**parameters, **self.buffers[player]}
         if self.networks.conditional:
             assert self.labels is not None
@@ -191,5 +201,9 @@ def open_play(
     progress: Tensor,
     labels: Tensor | None = None,
 ) -> Play:
-    """Return the play of no batch: its players can be called, with these labels if the networks are conditional."""
+    """Return the play of no batch: its players can be called, with these labels if the networks are conditional.
+
+    They compute in full precision, also where training does not.
+    """
+    program = program if program.precision == "float32" else replace(program, precision="float32")
     return Play(program, networks, buffers, g, d, {"labels": labels}, progress, joint=False)

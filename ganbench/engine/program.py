@@ -14,7 +14,7 @@ from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.models import Ask
 from ganbench.api.training import Constraint, CriticFunction, Dynamics, Input, Objective, OptimizerFactory, Term
-from ganbench.api.trials import Part, Recipe
+from ganbench.api.trials import Part, Precision, Recipe
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """The built plugins of a recipe. They are never sent between processes: every worker assembles its own program."""
+    """The built plugins of a recipe. They are never sent between processes: every worker assembles its own program.
+
+    `precision` is that of the networks' matrix products and convolutions while they train.
+    """
 
     objective: Objective
     constraints: tuple[Link, ...] = ()
@@ -65,6 +68,7 @@ class Program:
     ema: float = 0.0
     loss_name: str = "the loss"
     dynamics_name: str = "the dynamics"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__

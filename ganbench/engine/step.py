@@ -17,7 +17,7 @@ from torch import Tensor
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
-from ganbench.engine.flops import FlopCounter, count_member_flops
+from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.loss_errors import explain_missing_gradient, refuse_unpaired, require_number
 from ganbench.engine.play import Play
@@ -176,16 +176,16 @@ class Game:
             with FlopCounter() as counter:
                 gradients, aux = self.differentiate(player, due, self.persistent, step_inputs)
             alone = self.members == 1 and self.seed_map is loop_over_seeds  # then the update itself is what to count
-            self.flops_per_update[player, due] = counter.total if alone else self.count_flops(player, due, step_inputs)
+            self.flops_per_update[player, due] = counter.total if alone else self.count(player, due, step_inputs).flops
         self.flops += self.flops_per_update[player, due]
         self._store_state(player, aux)
         return gradients
 
-    def count_flops(self, player: str, due: frozenset[str], step_inputs: Any) -> int:
-        """Return the FLOPs of one update of one member, as if it trained alone; nothing of the game changes."""
+    def count(self, player: str, due: frozenset[str], step_inputs: Any) -> Count:
+        """Return the FLOPs and memory of one member's update, as if it trained alone; nothing of the game changes."""
         alone = copy(self)
         alone.seed_map = loop_over_seeds
-        return count_member_flops(partial(alone.differentiate, player, due), self.persistent, step_inputs)
+        return count_member(partial(alone.differentiate, player, due), self.persistent, step_inputs)
 
     def due(self, count: int) -> frozenset[str]:
         """Return the names of the terms that count in a player's update after `count` earlier updates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
+from ganbench.engine.device import products_in
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
 from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.labels import require_labels
@@ -167,6 +168,7 @@ class Training:
     def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
         """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
         states: dict[str, list[Mapping[str, Tensor]]] = {}
+        home = ensemble.stage_progress.device  # not that of the data, where an ensemble has no numbers (engine.cost)
         for i, member in enumerate(self.members):
             critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
             for link in self.program.stateful:
@@ -176,7 +178,7 @@ class Training:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {
             name: {
-                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(self.device), self.dtype)
+                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), self.dtype)
                 for leaf in member_states[0]
             }
             for name, member_states in states.items()
@@ -190,7 +192,8 @@ class Training:
                 self.set_progress(t / total, (t - steps.start) / max(1, len(steps)), game.ensemble)
                 self.evaluated_after = dict(game.updates) if t + 1 in self.budget.snapshots else {}
                 is_guarded = t < start + GUARDED_STEPS or self.evaluated_after
-                with GlobalRandomGuard(self.device) if is_guarded else nullcontext():
+                guard = GlobalRandomGuard(self.device) if is_guarded else nullcontext()
+                with guard, products_in(self.program.precision, self.device):
                     self.train_step(t, game, stage.inputs)
                 if (t + 1) % interval == 0 or t == 0:
                     self.trace.append((t + 1, collect_signals(game)))
@@ -289,7 +292,7 @@ def prepare(
     build = registry.build
     stackable = all(registry.get(*offer).offer.stackable for offer in list_offers(recipe, trial.architecture))
     return Training(
-        program=assemble(recipe, registry, scalars),
+        program=replace(assemble(recipe, registry, scalars), precision=trial.precision),
         space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=scalars),
         spec=trial.spec,
         source=source or build("datasets", trial.dataset.name, trial.dataset.options, scalar=scalars),

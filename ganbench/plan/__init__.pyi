@@ -1,7 +1,8 @@
 from .architectures import sample
 from .budget import resolve_budget
+from .composition import seeds_per_batch
 from .plan import Plan, Todo, find_missing
-from .planner import make, seeds_per_batch
+from .planner import make
 from .selection import select
 
 __all__ = [

@@ -10,7 +10,7 @@ from ganbench.api.data import Source
 from ganbench.api.metrics import Metric
 from ganbench.api.trials import Batch, Part
 from ganbench.errors import GanbenchError
-from ganbench.plan.budget import UNKNOWN
+from ganbench.plan.costs import UNKNOWN
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.api.metrics import Direction
-from ganbench.api.trials import Batch, Mode, Trial
+from ganbench.api.trials import Batch, Trial
 from ganbench.suite.suite import Suite
-
-STACK_FROM = 3
-"""The number of seeds from which on a stacked batch is faster than a loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +72,12 @@ def find_missing(plan: Plan, known: Mapping[str, tuple[str, str]], retry: Sequen
         if len(trials) == len(batch.trials):
             batches.append(batch)
         elif trials:
-            batches.append(take_portion(batch, trials))
+            batches.append(batch.take(trials))
     return Todo(batches=tuple(batches), stale=frozenset(stale))
-
-
-def take_portion(batch: Batch, trials: Sequence[Trial]) -> Batch:
-    """Return some of a batch's trials as a batch of their own, stacked if `batch` is and if they are enough."""
-    mode: Mode = "stack" if batch.mode == "stack" and len(trials) >= STACK_FROM else "loop"
-    return replace(batch, trials=tuple(trials), mode=mode)
-
-
-def halve(batch: Batch) -> tuple[Batch, ...]:
-    """Return the two batches as which a batch that runs out of memory is trained again; none for a single trial."""
-    half = len(batch.trials) // 2
-    return tuple(take_portion(batch, trials) for trials in (batch.trials[:half], batch.trials[half:]) if half)
 
 
 def iterate_portions(batch: Batch) -> Iterator[Batch]:
     """Yield a batch, its halves, and theirs: all as which its trials may have been trained."""
     yield batch
-    for half in halve(batch):
+    for half in batch.halves():
         yield from iterate_portions(half)

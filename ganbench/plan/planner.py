@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from math import ceil
 from typing import TYPE_CHECKING
 
 from ganbench.api import schedules
@@ -13,12 +12,14 @@ from ganbench.api.data import Source
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
-from ganbench.api.trials import Batch, Measurement, Mode, Part, Recipe, Trial, digest, list_offers
+from ganbench.api.trials import Batch, Measurement, Part, Recipe, Trial, digest, list_offers
 from ganbench.errors import GanbenchError, UnknownOffer, WrongOption, shorten, unknown_name
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
-from ganbench.plan.budget import UNKNOWN, UpdateFlops, resolve_budget
+from ganbench.plan.budget import resolve_budget
+from ganbench.plan.composition import MOST_MEMBERS, choose_mode, seeds_per_batch
+from ganbench.plan.costs import UNKNOWN, CostCounter
 from ganbench.plan.differences import describe_method
 from ganbench.plan.doubts import find_cautions, find_doubts, find_unruled, find_unused_constraints
 from ganbench.plan.extractors import choose_sources, describe_extractors
@@ -26,7 +27,7 @@ from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.network_size import check_networks
-from ganbench.plan.plan import STACK_FROM, Plan
+from ganbench.plan.plan import Plan
 from ganbench.plan.refusals import check_suite, check_use, check_where
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
@@ -36,15 +37,6 @@ from ganbench.suite.validation import Complaints
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
-
-MOST_MEMBERS = 32
-"""The largest number of seeds in a batch."""
-
-FEW_BATCHES, CUT_TO = 8, 8
-"""A plan of fewer than FEW_BATCHES batches is cut into smaller ones, of at least CUT_TO seeds, so that no core is idle.
-This is the same on every machine, because the composition of a batch must not depend on the machine. With
-networks of 3 x 64, a seed takes a quarter longer in a batch of eight than in one of sixteen; with 3 x 256, no longer.
-"""
 
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """The kinds of offers that are built while planning, so that their errors appear before anything trains."""
@@ -86,12 +78,6 @@ def make(
     )
 
 
-def seeds_per_batch(seeds: int, groups: int) -> int:
-    """Return how many of the `seeds` train together; `groups` is the number of methods x datasets x architectures."""
-    parts = max(ceil(seeds / MOST_MEMBERS), min(ceil(FEW_BATCHES / groups), seeds // CUT_TO))
-    return ceil(seeds / parts)
-
-
 @dataclass(frozen=True)
 class Planner:
     """Resolves the names of a suite in a registry; every error message begins with the place in the suite."""
@@ -113,10 +99,9 @@ class Planner:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
         methods = {label: self.resolve_method(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
-        flops = UpdateFlops(self.registry)
+        counter = CostCounter(self.registry, self.sources)
         space: Space = self.registry.build("architectures", architecture.name, architecture.options)
         groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
-        most = seeds_per_batch(len(self.suite.seed_list), groups)
         for table in self.suite.dataset:
             dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
             measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset, space, specs)
@@ -135,15 +120,28 @@ class Planner:
                         code=hash_sources(sources),
                         labels={"method": label, "dataset": table.title, "architecture": title},
                         sources=sources,
+                        precision=self.suite.engine.precision,
                     )
-                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, flops))
+                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, counter))
                     tell(planned := planned + 1, groups)
                     trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
-                    stackable = self.is_stackable(recipe, architecture)
-                    for start in range(0, len(trials), most):
-                        members = tuple(trials[start : start + most])
-                        mode: Mode = "stack" if stackable and len(members) >= STACK_FROM else "loop"
-                        yield Batch(trials=members, mode=mode, measurement=measurement)
+                    yield from self.compose_batches(trials, groups, measurement, counter)
+
+    def compose_batches(
+        self, trials: Sequence[Trial], groups: int, measurement: Measurement, counter: CostCounter
+    ) -> Iterator[Batch]:
+        """Yield the batches of trials that differ only in their seed, by the rules of `plan.composition`."""
+        first, seeds, memory = trials[0], len(trials), self.suite.engine.memory_bytes
+        size, channels = 1.0, 0
+        if seeds > 1:
+            size, channels = counter.measure_member(first, first.budget.batch_size, memory / min(seeds, MOST_MEMBERS))
+        most = seeds_per_batch(seeds, groups, int(memory / size))
+        shape = self.sources[first.labels["dataset"]].shape
+        stackable = self.is_stackable(first.recipe, first.architecture)
+        for start in range(0, seeds, most):
+            members = tuple(trials[start : start + most])
+            mode = choose_mode(len(members), stackable, shape, channels)
+            yield Batch(trials=members, mode=mode, measurement=measurement)
 
     # from names to parts
 

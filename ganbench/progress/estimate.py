@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.records import TRAINED
 from ganbench.api.trials import Batch
+from ganbench.errors import GanbenchError
 from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
-from ganbench.progress.status import format_bytes, format_seconds
+from ganbench.progress.status import format_bytes, format_flops, format_seconds
 from ganbench.results.files import list_networks
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Estimate:
     workers: int
     recorded: int
     tried: int
+    flops: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def work(self) -> str:
+        """The floating-point operations of all trials and of each method on one line; "" where none were counted."""
+        methods = ", ".join(f"{method} {format_flops(flops)}" for method, flops in self.flops.items())
+        return f"work: {format_flops(sum(self.flops.values()))} ({methods})" if methods else ""
 
     @property
     def line(self) -> str:
@@ -87,6 +95,7 @@ def estimate_cost(
     """
     from ganbench.engine import device as devices
 
+    flops = count_work(batches, plugins)
     observations, networks = read_past_costs(frames, folder, devices.choose(device).type)
     recorded_pairs = {(each.item.dataset, each.item.method) for each in observations}
     recorded = len(observations)
@@ -112,7 +121,28 @@ def estimate_cost(
         workers=max(1, min(workers, len(batches))),
         recorded=recorded,
         tried=len(untried),
+        flops=flops,
     )
+
+
+def count_work(batches: Sequence[Batch], plugins: Registry) -> dict[str, float]:
+    """Return the floating-point operations of each method's trials, counted on networks without numbers.
+
+    Methods whose operations cannot be counted, because of many lazy terms for instance, are left out.
+    """
+    from ganbench.plan.costs import CostCounter
+
+    parts = {batch.trials[0].labels["dataset"]: batch.trials[0].dataset for batch in batches}
+    sources = {label: plugins.build("datasets", part.name, part.options) for label, part in parts.items()}
+    counter, flops, uncounted = CostCounter(plugins, sources), dict[str, float](), set[str]()
+    for batch in batches:
+        trial = batch.trials[0]
+        method = trial.labels["method"]
+        try:
+            flops[method] = flops.get(method, 0.0) + len(batch.trials) * counter.count_trial(trial)
+        except GanbenchError:
+            uncounted.add(method)
+    return {method: count for method, count in flops.items() if method not in uncounted}
 
 
 def read_past_costs(frames: Frames | None, folder: Path, device: str) -> tuple[list[Observation], list[int]]:
@@ -152,10 +182,13 @@ def time_batch(batch: Batch, plugins: Registry, device: str = "auto") -> TimedBa
     warm = (0, began)  # the generator step and the time from which steps are timed
     last = warm
 
+    def read_clock() -> float:
+        devices.synchronize(place)
+        return perf_counter()
+
     def report(step: int, _: int) -> None:
         nonlocal warm, last
-        devices.synchronize(place)
-        last = (step, perf_counter())
+        last = (step, read_clock())
         if step == min(WARM, steps // 2):
             warm = last
         if step > WARM and last[1] - began > TRY_SECONDS:
@@ -165,11 +198,11 @@ def time_batch(batch: Batch, plugins: Registry, device: str = "auto") -> TimedBa
         for snapshot in training.run(report):
             if not network:
                 scorer.score_snapshot(snapshot)  # the first time is longer: it also prepares the reference
-                scoring_began = perf_counter()
+                scoring_began = read_clock()
                 scorer.score_snapshot(snapshot)
-                scoring_seconds = perf_counter() - scoring_began
+                scoring_seconds = read_clock() - scoring_began
                 network = len(snapshot.generator_file(0))
-                began = perf_counter()
+                began = read_clock()
                 warm = (last[0], began) if steps > 1 else warm
     except TimedEnough:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ import psutil
 
 SHOWN = 8
 """Running batches that are named, at most."""
+
+FLOP_UNITS = ("", "K", "M", "G", "T", "P", "E", "Z", "Y")
+"""Prefixes of units, each a thousand of the one before."""
 
 SHORTFALLS = ("diverged", "failed", "timed-out")
 """The outcomes of trials that are counted and shown, the worst last."""
@@ -76,6 +80,12 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def format_flops(count: float) -> str:
+    """Return floating-point operations to three digits with their unit, as in 31.2 EFLOP."""
+    thousands = min(len(FLOP_UNITS) - 1, max(0, int(math.log10(count)) // 3)) if count >= 1 else 0
+    return f"{count / 1000**thousands:.3g} {FLOP_UNITS[thousands]}FLOP"
 
 
 def format_bytes(count: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ganbench.api.trials import Budget, Part, Recipe, canonical_json, digest, restore_trial
+from ganbench.api.trials import Budget, Part, Precision, Recipe, canonical_json, digest, restore_trial
 from ganbench.errors import shorten
 from ganbench.results.integrity import BOUNDS
 
@@ -46,6 +46,7 @@ class StoredContent:
     recipe: Recipe
     seed: int
     budget: Budget
+    precision: Precision = "float32"
 
 
 @cache

@@ -232,11 +232,12 @@ def number_column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
 
 
 def describe_batch(composition: str, facts: str) -> dict[str, Any]:
-    """Return what tables show of a batch: mode, device, and how many members trained together."""
+    """Return what tables show of a batch: mode (and precision), device, and how many members trained together."""
     found = json.loads(facts) | json.loads(composition)
     members = found.get("members", "nan")
+    precision = f" in {found['precision']}" if "precision" in found else ""
     return {
-        "mode": str(found.get("mode", "")),
+        "mode": str(found.get("mode", "")) + precision,
         "device": str(found.get("device", "")),
         "members": len(members) if isinstance(members, list) else float(members),
     }

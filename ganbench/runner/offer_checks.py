@@ -142,7 +142,7 @@ def ask_offers(
     in_process = settings.jobs == 0
     work = partial(answer, questions=questions, files=plugins.files, plugins=plugins if in_process else None)
     name = DEFAULTS["executor here"] if in_process else DEFAULTS["executor"]
-    options = {} if in_process else {"jobs": 1, "timeout": min(SECONDS, settings.timeout or SECONDS)}
+    options = {} if in_process else {"jobs": 1, "timeout": min(SECONDS, settings.timeout or SECONDS), "halves": False}
     asked = [batch for batch in batches if batch.key in questions]
     with open_events(plugins, name, options, work, asked) as events:
         yield events

@@ -26,7 +26,6 @@ from ganbench.evaluation.best_snapshot import BestSnapshots
 from ganbench.evaluation.memory import is_out_of_memory
 from ganbench.evaluation.reference import Reference, open_reference
 from ganbench.plan.fingerprint import describe_changes, list_sources
-from ganbench.plan.plan import halve
 from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
@@ -102,7 +101,7 @@ def run_batch(
     train_half = partial(
         run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every, keep=keep
     )
-    return [record for half in halve(batch) for record in train_half(half)]
+    return [record for half in batch.halves() for record in train_half(half)]
 
 
 def describe_error(error: Exception) -> str:
@@ -232,6 +231,7 @@ class Job:
         composition = {
             "members": [trial.seed for trial in self.batch.trials],
             "mode": self.batch.mode,
+            **({} if (precision := self.batch.trials[0].precision) == "float32" else {"precision": precision}),
             **devices.describe(self.device),
         }
         return [

@@ -37,6 +37,31 @@ Count = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
+UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+"""The units of sizes of memory, in bytes."""
+
+
+def parse_size(text: str) -> int:
+    """Return a size of memory in bytes; raise ValueError for what is no number above 0 with a unit."""
+    number, _, unit = text.strip().partition(" ")
+    try:
+        size = round(float(number) * UNITS[unit.strip()])
+    except (KeyError, ValueError, OverflowError):
+        size = 0
+    if not 0 < size <= 2**60:
+        raise ValueError(f'it should be a number and a unit, as in "8 GiB". Units: {", ".join(UNITS)}')
+    return size
+
+
+def _check_size(text: str) -> str:
+    parse_size(text)
+    return text
+
+
+_SIZE_SCHEMA: dict[str, Any] = {"pattern": rf"^\s*[0-9.]+ ({'|'.join(UNITS)})\s*$"}
+Size = Annotated[str, Field(strict=True, json_schema_extra=_SIZE_SCHEMA), AfterValidator(_check_size)]
+
+
 class Table(BaseModel):
     """The base of a suite's tables: immutable, and unknown keys are errors."""
 

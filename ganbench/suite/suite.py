@@ -12,10 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
+from ganbench.api.trials import Precision
 from ganbench.errors import unknown_name
 from ganbench.suite.bounds import MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
-from ganbench.suite.fields import Count, Name, NotEmpty, Number, Table
+from ganbench.suite.fields import Count, Name, NotEmpty, Number, Size, Table, parse_size
 from ganbench.suite.methods import MethodTable, OfferTable
 from ganbench.suite.success import OutcomesTable, SuccessTable
 from ganbench.suite.validation import Complaint, Complaints
@@ -151,6 +152,23 @@ class KeepTable(Table):
     )
 
 
+class EngineTable(Table):
+    """How trials train; `memory` is no part of a trial's key, `precision` is, unless it is "float32"."""
+
+    memory: Size = Field(
+        default="4 GiB", description='What the seeds that train together may take, as in "8 GiB"; less means fewer.'
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="The numbers of matrix products and convolutions: float32, tf32 (on CUDA only) or bf16.",
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory in bytes."""
+        return parse_size(self.memory)
+
+
 class Suite(Table):
     """One question: methods x datasets x architectures x seeds, a budget, and what counts as success."""
 
@@ -173,6 +191,7 @@ class Suite(Table):
     success: Annotated[tuple[SuccessTable, ...], NotEmpty] = ()
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
+    engine: EngineTable = EngineTable()
     _text: str = PrivateAttr("")
     _where: str = PrivateAttr("suite")
 
@@ -240,6 +259,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "success": SuccessTable,
     "outcomes": OutcomesTable,
     "keep": KeepTable,
+    "engine": EngineTable,
 }
 """The models of a suite's tables, by key; "" is the suite itself."""
 

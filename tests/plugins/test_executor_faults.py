@@ -211,3 +211,34 @@ def test_the_log_of_a_worker_that_prints_without_end_stays_small_and_is_quoted(t
     for log in tmp_path.iterdir():
         assert log.stat().st_size < 40_000_000
         assert make_batch("loud").label in log.read_text()
+
+
+def collect(most: int, batches: list[Batch]) -> list[Any]:
+    return list(local.build(jobs=2)(partial(works.be_killed_above, most), batches))
+
+
+def test_a_batch_that_the_system_kills_twice_comes_back_in_halves() -> None:
+    """Of five seeds, two train together at a time: 5 is killed twice, then 2 end, 3 are killed twice, 1 and 2 end."""
+    events = collect(2, [works.make_seeds("large", 5), works.make_seeds("small", 2)])
+    ends = {works.name_of(event.batch): event for event in events if isinstance(event, Finished | Lost)}
+    assert {type(end) for end in ends.values()} == {Finished}
+    large = ends["large"]
+    assert [record.trial.seed for record in large.records] == [0, 1, 2, 3, 4]
+    assert [record.composition["members"] for record in large.records] == [2, 2, 1, 2, 2]
+    assert (len(large.batch.trials), large.attempts, ends["small"].attempts) == (5, 2 + 1 + 2 + 1 + 1, 1)
+    assert {len(event.batch.trials) for event in events if isinstance(event, Started)} == {2, 5}
+
+
+def test_a_single_trial_that_the_system_kills_twice_is_lost_with_the_way_out() -> None:
+    (lost,) = (event for event in collect(0, [works.make_seeds("one", 1)]) if isinstance(event, Finished | Lost))
+    assert (type(lost), lost.attempts) == (Lost, 2)
+    for part in ("was killed by SIGKILL", "memory runs out", "batch_size", "[engine] memory", "--jobs"):
+        assert part in lost.error
+
+
+def test_each_trial_that_is_killed_alone_fails_and_its_neighbours_end() -> None:
+    """Of three seeds none fits: the batch is Finished all the same, with three failed records."""
+    (end,) = (event for event in collect(0, [works.make_seeds("three", 3)]) if isinstance(event, Finished | Lost))
+    assert isinstance(end, Finished)
+    assert [(record.trial.seed, record.status) for record in end.records] == [(i, "failed") for i in range(3)]
+    assert all("memory runs out" in record.error for record in end.records)

@@ -15,10 +15,12 @@ from ganbench.api.trials import Batch
 from ganbench.engine import device as devices
 from ganbench.progress import estimate as estimates
 from ganbench.progress.estimate import TimedBatch, estimate_cost, time_batch
+from ganbench.progress.status import format_flops
 from ganbench.results.store import Store, read
 from ganbench.suite.loading import parse
 
 from tests.cli.test_commands import SUITE
+from tests.support.conv_space import Images
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as small
 
@@ -122,3 +124,43 @@ def test_a_plan_for_a_device_that_is_not_here_is_refused(tmp_path: Path) -> None
     ended = command("plan", "tiny.toml", "--estimate", "--device", "cuda", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "torch finds no CUDA device here" in ended.stderr
+
+
+def test_the_work_of_each_method_is_told_in_flops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the budget, where the budget is in FLOPs: to less than a step of two thousand."""
+    monkeypatch.setattr(estimates, "time_batch", lambda *_: TimedBatch(1.0, 1000))
+    some = batches(budget={"flops": 1e10, "batch_size": 16}, seeds=3)
+    estimate = estimate_cost(some, None, tmp_path, PLUGINS, 1)
+    trials = sum(len(batch.trials) for batch in some) / 2
+    assert estimate.flops == {name: pytest.approx(1e10 * trials, rel=1e-2) for name in ("ns-gan", "wgan-gp")}
+    one = f"{trials * 10:.3g} GFLOP"
+    assert estimate.work == f"work: {2 * trials * 10:.3g} GFLOP (ns-gan {one}, wgan-gp {one})"
+
+
+def test_the_paper_s_own_experiment_is_tens_of_exaflop() -> None:
+    """About 31 EFLOP for WGAN-GP on 200 architectures; the paper does not state how depth maps to layers."""
+    plugins = registry.load(plugins=[Images()])
+    table = {
+        "question": "What does the paper's table cost?",
+        "methods": ["wgan-gp"],
+        "budget": {"generator_steps": 100_000, "batch_size": 64},
+        "architectures": {"space": "random-conv", "sample": 25},
+        "dataset": [{"name": "noise-images", "side": 32, "channels": 3}],
+    }
+    (flops,) = estimates.count_work(plan.make(parse(table), plugins).batches, plugins).values()
+    assert 31e18 / 2 < flops * 200 / 25 < 31e18 * 2
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 FLOP"),
+        (999, "999 FLOP"),
+        (1000, "1 KFLOP"),
+        (2.5e12, "2.5 TFLOP"),
+        (3.14159e19, "31.4 EFLOP"),
+        (1e30, "1e+06 YFLOP"),
+    ],
+)
+def test_operations_are_told_in_human_units(count: float, shown: str) -> None:
+    assert format_flops(count) == shown

@@ -25,6 +25,7 @@ SHARED_MODULES = {
     f"ganbench_plugins.{name}"
     for name in (
         "executors.process",
+        "executors.tasks",
         "architectures.mlp",
         "architectures.convolutions",
         *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),

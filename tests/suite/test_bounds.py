@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ganbench import GanbenchError
 from ganbench.plan import network_size
-from ganbench.plan.budget import MOST_PERIODS
+from ganbench.plan.costs import MOST_PERIODS
 from ganbench.plan.refusals import MOST_LINKS
 from ganbench.suite import bounds
 from ganbench.suite.loading import load, parse, restore

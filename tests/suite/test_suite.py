@@ -64,6 +64,10 @@ periods = 4
 
 [keep]
 generators = "snapshots"
+
+[engine]
+memory = "2 GiB"
+precision = "bf16"
 """
 SMALL: dict[str, Any] = {
     "question": "Does it run?",

@@ -35,7 +35,7 @@ def list_misspelt_keys() -> Iterator[tuple[str, str, str]]:
 
 def add_key(table: str, key: str) -> dict[str, Any]:
     """Return the small suite with one more key in a table."""
-    suite = copy.deepcopy(small(method=[{"name": "mine", "from": "ns-gan"}], outcomes={}, keep={}))
+    suite = copy.deepcopy(small(method=[{"name": "mine", "from": "ns-gan"}], outcomes={}, keep={}, engine={}))
     target = suite[table] if table else suite
     (target[0] if isinstance(target, list) else target)[key] = 1
     return suite

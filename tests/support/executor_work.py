@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,18 @@ def sleep_for_a_minute(batch: Batch, report: Report) -> list[Record]:
     report(os.getpid(), 1 << 30)
     time.sleep(60)
     return make_records(batch)
+
+
+def make_seeds(name: str, seeds: int, mode: Any = "stack") -> Batch:
+    """Make a batch of so many seeds with this name."""
+    batch = make_batch(name)
+    return replace(batch, mode=mode, trials=tuple(replace(batch.trials[0], seed=seed) for seed in range(seeds)))
+
+
+def be_killed_above(most: int, batch: Batch, report: Report) -> list[Record]:
+    """Be killed with more trials than `most` at a time, as by a system whose memory is full; report two steps."""
+    for step in (1, 2):
+        report(step, 2)
+    if len(batch.trials) > most:
+        kill_this_process()
+    return [Record(trial=trial, composition={"members": len(batch.trials)}) for trial in batch.trials]

@@ -19,29 +19,34 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
 
-from ganbench import Batch, Event, Finished, GanbenchError, Lost, Offer, Progress, Record, RunFailed, Started, hookimpl
+from ganbench import (
+    Batch,
+    Event,
+    GanbenchError,
+    Lost,
+    Offer,
+    Progress,
+    RunFailed,
+    Started,
+    hookimpl,
+)
 
 from ganbench_plugins.executors.process import Word, Worker, log_path, read_end, serve, shorten_log
-
-Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
+from ganbench_plugins.executors.tasks import Task, Work
 
 POLL_INTERVAL = 0.1
 """Seconds between two checks by the driver for workers that exceed the time limit."""
 ATTEMPTS = 2
-"""Workers that may die with a batch before it is lost: the kernel may kill one for the memory that others use."""
+"""Workers that may die with a batch before it is lost, or trained in halves: one may die of what others do."""
+OUT_OF_MEMORY = (
+    "\nThe system kills processes when memory runs out, and this trial was alone. Use fewer workers (--jobs), smaller "
+    "networks or a smaller batch_size; where seeds train together, a smaller [engine] memory takes fewer of them."
+)
+"""What follows the end of a worker that was killed with a single trial."""
 STARTS = 3
 """Workers for each job that may end, one after another, before any begins a batch; then the run ends."""
 QUOTED_BYTES = 2000
 """Bytes at the end of a worker's log that an error message quotes."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A batch, pickled together with its work, and the number of workers that began it, counting the next one."""
-
-    batch: Batch
-    pickled: bytes
-    attempts: int = 1
 
 
 @dataclass
@@ -74,14 +79,17 @@ class Job:
         return f"its worker ended with exit code {code}"
 
 
-def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callable[[Work, Iterable[Batch]], Events]:
+def build(
+    jobs: int = 1, timeout: float | None = None, log: str = "", halves: bool = True
+) -> Callable[[Work, Iterable[Batch]], Events]:
     """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
     Workers write what they and their libraries print to the file `log`, in whose path "{process}" stands for the number
     of the worker's process. They start when the function is called, and stop when the events end or are closed. If a
-    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. A worker that dies
-    while it waits is replaced. Raises GanbenchError for options out of range, and the events raise RunFailed if no
-    worker can be started.
+    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. If the system
+    killed both, as it does when memory runs out, the halves of the batch are given to workers in the same way; not so
+    without `halves`, for work that does not return a record for each trial. A worker that dies while it waits is
+    replaced. Raises GanbenchError for options out of range, and the events raise RunFailed if no worker can be started.
     """
     if jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
@@ -92,7 +100,7 @@ def build(jobs: int = 1, timeout: float | None = None, log: str = "") -> Callabl
         with ExitStack() as stack:
             file = Path(log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log")
             file.parent.mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work))
+            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work, halves))
             return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run
@@ -125,8 +133,8 @@ class WorkerPool:
     why the last of them ended.
     """
 
-    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work) -> None:
-        self.size, self.timeout, self.log, self.work = jobs, timeout, log, work
+    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work, halves: bool) -> None:
+        self.size, self.timeout, self.log, self.work, self.halves = jobs, timeout, log, work, halves
         try:
             self.pickled_work = pickle.dumps(work)
         except Exception:
@@ -207,7 +215,7 @@ class WorkerPool:
             shorten_log(log_path(self.log, job.worker.pid or 0), job.task.batch.label if job.task else "")
             if job.task is not None and monotonic() > job.deadline:
                 reason = f"not finished after {self.timeout:g} seconds" + self.quote_log(job)
-                events.append(Lost(job.task.batch, "timed-out", reason, attempts=job.task.attempts))
+                events += job.task.lose("timed-out", reason)
                 self.remove(job)
             elif has_ended or job.deaf:
                 events += self.handle_death(job)
@@ -224,31 +232,32 @@ class WorkerPool:
                         job.last_words = reason
                     case (Word.BEGUN,) if job.task:
                         job.begun, self.fruitless = True, 0
-                        yield Started(job.task.batch)
+                        yield Started(job.task.reported)
                     case (Word.PROGRESS, step, steps) if job.task:
-                        yield Progress(job.task.batch, step, steps)
+                        yield Progress(job.task.reported, step, steps)
                     case (Word.ENDED, bytes(result)) if job.task:
-                        yield self.end_task(job, job.task, result)
+                        yield from self.end_task(job, job.task, result)
         except (EOFError, OSError):
             job.deaf = True
 
-    def end_task(self, job: Job, task: Task, result: bytes) -> Event:
-        """Return the event of a task's end: Finished with its records, or Lost with the reason."""
+    def end_task(self, job: Job, task: Task, result: bytes) -> Iterator[Event]:
+        """Yield the event of a task's end: Finished with its records, or Lost with the reason."""
         job.task, job.begun = None, False
         try:
             records = pickle.loads(result)
         except Exception as error:
             records = f"{type(error).__name__}: {error}"
         if isinstance(records, str):
-            return Lost(task.batch, "failed", records, attempts=task.attempts)
+            yield from task.lose("failed", records)
+            return
         if any("process_changes" in record.facts for record in records):
             self.remove(job)
-        return Finished(task.batch, records, attempts=task.attempts)
+        yield from task.finish(records)
 
     def handle_death(self, job: Job) -> Iterator[Event]:
-        """Put the task of a worker that died first in the queue; yield Lost if it has killed too many."""
+        """Put the task of a worker that died, or its halves, first in the queue; yield Lost if it killed too many."""
         job.worker.join(POLL_INTERVAL)  # a pipe closes just before its process ends
-        end = job.describe_end()
+        end, killed = job.describe_end(), job.worker.exitcode == -signal.SIGKILL
         self.remove(job)
         if not job.begun:
             self.fruitless, self.last_words = self.fruitless + 1, job.last_words or end + self.quote_log(job)
@@ -258,8 +267,10 @@ class WorkerPool:
             self.queue.appendleft(job.task)
         elif job.task.attempts < ATTEMPTS:
             self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
+        elif killed and self.halves and (halves := job.task.halve(self.work)):
+            self.queue.extendleft(reversed(halves))
         else:
-            yield Lost(job.task.batch, "failed", end + self.quote_log(job), attempts=job.task.attempts)
+            yield from job.task.lose("failed", end + OUT_OF_MEMORY * killed + self.quote_log(job))
 
     def remove(self, job: Job) -> None:
         """Stop a worker; `start_workers` replaces it if there is more to do."""

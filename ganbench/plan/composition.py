@@ -1,0 +1,46 @@
+"""How the seeds of a trial train together: how many of them, and in which form.
+
+Both are fixed rules, the same on every machine, because the composition of a batch must not depend on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from ganbench.api.trials import STACK_FROM, Mode
+
+MOST_MEMBERS = 32
+"""The largest number of seeds in a batch."""
+
+FEW_BATCHES, CUT_TO = 8, 8
+"""A plan of fewer than FEW_BATCHES batches is cut into smaller ones, of at least CUT_TO seeds, so that no core is idle.
+With networks of 3 x 64, a seed takes a quarter longer in a batch of eight than in one of sixteen; with 3 x 256, no
+longer.
+"""
+
+STACKED_SIDE, STACKED_CHANNELS = 32, 32
+"""A stack of convolutional networks is faster than a loop up to so many channels; larger images were not measured.
+
+Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
+"""
+
+
+def seeds_per_batch(seeds: int, groups: int, fit: int = MOST_MEMBERS) -> int:
+    """Return how many of the `seeds` train together.
+
+    `groups` is the number of methods x datasets x architectures, `fit` the number of seeds that fit into the memory.
+    """
+    most = max(1, min(fit, MOST_MEMBERS))
+    parts = max(ceil(seeds / most), min(ceil(FEW_BATCHES / groups), seeds // CUT_TO))
+    return ceil(seeds / parts)
+
+
+def choose_mode(members: int, stackable: bool, shape: Sequence[int], channels: int) -> Mode:
+    """Return the form in which seeds train.
+
+    `stackable` is whether every offer can be stacked, `shape` that of a sample, and `channels` the number of channels
+    of the widest convolution, 0 without one.
+    """
+    is_small = not channels or (channels <= STACKED_CHANNELS and max(shape[1:], default=1) <= STACKED_SIDE)
+    return "stack" if stackable and is_small and members >= STACK_FROM else "loop"
