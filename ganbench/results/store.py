@@ -3,7 +3,7 @@
     results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
     suite.toml        the suite as it was last run
     networks/         final generators, named by the trial's key; in snapshots/<key>/ earlier ones, if they are kept
-    checkpoints/      unfinished long batches, at their last snapshots (ganbench.runner.checkpoints)
+    checkpoints/      unfinished long batches, at some generator step (ganbench.runner.checkpoints)
     plugins/          the text of the plugin files that runs used, for people; it is never loaded from here
     log/              what the workers wrote to stderr
 

@@ -139,33 +139,44 @@ class Job:
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.kept: list[dict[int, bytes]] = [{} for _ in batch.trials]
         self.keep = keep
-        self.seconds = {"train": 0.0, "evaluate": 0.0}
+        self.seconds, self.began = {"train": 0.0, "evaluate": 0.0}, perf_counter()
         self.last: Snapshot | None = None
         self.facts: dict[str, Any] = {}
         self.error = ""
 
     def run(self, report: Report) -> None:
         """Train to the end and score every snapshot; training and scoring are timed separately."""
-        began = perf_counter()
+        self.began = perf_counter()
         training, scorer = self.start_or_resume()
-        for snapshot in training.run(report):
+        save = partial(self.save_state, training, scorer)
+
+        def report_step(step: int, steps: int) -> None:
+            report(step, steps)
+            if step not in training.budget.snapshots:  # those are to be scored first
+                self.checkpoint.write_if_due(save)
+
+        for snapshot in training.run(report_step):
             devices.synchronize(self.device)
-            self.seconds["train"] += perf_counter() - began
-            began = perf_counter()
+            self.count_seconds("train")
             for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
                 member_scores += scores
             self.last = snapshot
             if training.stopped_at is not None:
                 self.facts["stopped_at"] = training.stopped_at
-            self.seconds["evaluate"] += perf_counter() - began
-            began = perf_counter()
+            self.count_seconds("evaluate")
             if not snapshot.final:
                 for i, files in enumerate(self.kept if self.keep else ()):
                     files[snapshot.step] = snapshot.generator_file(i)
-                self.checkpoint.write_if_due(lambda: self.save_state(training, scorer))
+                self.checkpoint.write_if_due(save)
         for member, fresh_scores in scorer.fresh_scores():
             self.scores[member] += fresh_scores
-        self.seconds["evaluate"] += perf_counter() - began
+        self.count_seconds("evaluate")
+
+    def count_seconds(self, phase: str) -> None:
+        """Count the time since the last call as that of a phase."""
+        now = perf_counter()
+        self.seconds[phase] += now - self.began
+        self.began = now
 
     def start_or_resume(self) -> tuple[Training, BestSnapshots]:
         """Build the training and its scorer, at the start or in the state of the checkpoint of exactly this work."""
@@ -192,6 +203,7 @@ class Job:
         """Return the state of a training, its scorer (stored as "judge") and this job."""
         import torch
 
+        self.count_seconds("train")  # where training stands still, nothing is scored
         tensors: dict[str, torch.Tensor] = {}
         numbers: dict[str, object] = {"seconds": self.seconds}
         states = {"training": checkpoint.save_state(training), "judge": scorer.save_state()}
