@@ -232,8 +232,12 @@ class Training:
             for player in ["generator", *critics] if self.program.generator_first else [*critics, "generator"]:
                 game.step((player,), inputs[player].next())
         if self.average is not None:
-            weights = game.ensemble.detached["generator"]
-            torch._foreach_lerp_(list(self.average.values()), [weights[n] for n in self.average], 1 - self.program.ema)
+            weights, decay = game.ensemble.detached["generator"], self.program.average_decay(t)
+            pair = list(self.average.values()), [weights[name] for name in self.average]
+            if decay:
+                torch._foreach_lerp_(*pair, 1 - decay)
+            else:
+                torch._foreach_copy_(*pair)
 
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
         """Return a copy of the batch's state after this generator step; only this function waits for the device."""

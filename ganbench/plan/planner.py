@@ -236,6 +236,7 @@ class Planner:
             order=method.order,
             critic_norm=method.critic_norm,
             ema=method.ema,
+            **({"ema_start": method.ema_start, "ema_rampup": float(method.ema_rampup)} if method.ema else {}),
         )
 
     # what belongs to a trial or to the plan

@@ -123,6 +123,9 @@ PARTS: dict[str, Callable[[], Training]] = {
     "a lazy term": lambda: make_training(
         Program(objective=NS, constraints=(Link("gp", 1.0, replace(GP, every=9)),)), mlp(), ring(), steps=20
     ),
+    "an average that starts late": lambda: make_training(
+        replace(ns_gan(), ema=0.9, ema_start=7, ema_rampup=0.3), mlp(), ring(), steps=20
+    ),
     "averaged path length": lambda: make_training(
         Program(objective=NS, constraints=(Link("path", 1.0, unshipped_methods.path_length()),), ema=0.9),
         mlp(),
@@ -167,6 +170,9 @@ def test_a_training_continues_in_any_stage_with_the_states_of_its_plugins(case: 
     assert last.ensemble.detached["critic"].keys() == uninterrupted.ensemble.detached["critic"].keys()
     for name, weights in uninterrupted.generators.items():
         assert torch.equal(weights, last.generators[name]), name
+    for name, weights in (uninterrupted.average or {}).items():
+        assert last.average is not None
+        assert torch.equal(weights, last.average[name]), name
     for name, weights in uninterrupted.ensemble.detached["critic"].items():
         assert torch.equal(weights, last.ensemble.detached["critic"][name]), name
     for name, (steps, values) in uninterrupted.signals.items():
