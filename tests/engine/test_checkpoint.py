@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -304,57 +303,6 @@ def test_a_checkpoint_is_written_only_when_due_and_only_into_a_folder(
     no_folder = Checkpoint(None, batch, {}, every=0.0)
     no_folder.write_if_due(lambda: pytest.fail("the state was gathered without a folder to write it to"))
     assert not any(tmp_path.iterdir())
-
-
-class FakeClock:
-    """A clock that only moves when a test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.mark.parametrize(("seconds", "every"), [(0.125, 30.0), (10.0, 30.0), (3.0, 600.0)])
-def test_checkpoints_take_at_most_two_percent_of_the_time_and_are_at_least_an_interval_apart(
-    plugins: registry.Registry, tmp_path: Path, seconds: float, every: float
-) -> None:
-    clock = FakeClock()
-    batch, written = batch_of(plugins), list[float]()
-
-    def gather() -> Any:
-        written.append(clock.now)
-        clock.now += seconds
-        return {}, {}
-
-    writer = Checkpoint(str(tmp_path), batch, {}, every=every, clock=clock)
-    for _ in range(20_000):
-        clock.now += 1.0  # a generator step
-        writer.write_if_due(gather)
-        worked = clock.now - 1000.0
-        assert len(written) < 2 or len(written) * seconds <= 0.02 * (worked + seconds)
-    assert written[0] == 1000.0 + every
-    gaps = [after - before - seconds for before, after in pairwise(written)]
-    shortest = max(every, seconds / 0.02 - seconds)
-    assert min(gaps) >= every
-    assert len(written) == pytest.approx(20_000 / (shortest + seconds), rel=0.1), "not rarer than the two ask for"
-
-
-def test_a_checkpoint_that_takes_longer_than_before_makes_the_next_one_wait(
-    plugins: registry.Registry, tmp_path: Path
-) -> None:
-    clock, costs, written = FakeClock(), iter([0.0, 5.0, 5.0]), list[float]()
-
-    def gather() -> Any:
-        written.append(clock.now - 1000.0)
-        clock.now += next(costs)
-        raise OSError("a full disk takes time too")
-
-    writer = Checkpoint(str(tmp_path), batch_of(plugins), {}, every=10.0, clock=clock)
-    while len(written) < 3:
-        clock.now += 1.0
-        writer.write_if_due(gather)
-    assert written == [10.0, 20.0, 500.0]
 
 
 def test_a_checkpoint_holds_the_critics_in_training_and_no_others(plugins: registry.Registry, tmp_path: Path) -> None:
