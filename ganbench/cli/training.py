@@ -172,7 +172,7 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            keep = asked_suite.keep.generators == "snapshots"
+            keep = asked_suite.keep
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device.value, keep)
         typer.echo(replace_unprintable(cost.line))
 

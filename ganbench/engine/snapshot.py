@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -71,21 +72,30 @@ class Snapshot:
         alone = Ensemble(ensemble.networks, parameters, buffers)
         return replace(self, ensemble=alone, state={}, critic_trained=False)
 
-    def generator_file(self, member: int) -> bytes:
+    def generator_file(self, member: int, *, half: bool = False) -> bytes:
         """Return one member's generator as a safetensors file.
 
-        The names are `generator.*`, `buffer.*`, and `average.*` if there is an average. `member` is its row here.
+        The names are `generator.*`, `buffer.*`, and `average.*` if there is an average. `member` is its row here. With
+        `half`, weights and averages are rounded to float16.
         """
         groups = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
         if self.average is not None:
             groups["average"] = self.average
         return save(
             {
-                f"{group}.{name}": tensor[member].cpu().contiguous()
+                f"{group}.{name}": (round_to_half(tensor[member]) if half and group != "buffer" else tensor[member])
+                .cpu()
+                .contiguous()
                 for group, tensors in groups.items()
                 for name, tensor in tensors.items()
             }
         )
+
+
+def round_to_half(tensor: Tensor) -> Tensor:
+    """Return a tensor in float16; as it is if one of its numbers is too large for that, 65,504 or more."""
+    half = tensor.to(torch.float16)
+    return half if bool((half.isfinite() == tensor.isfinite()).all()) else tensor
 
 
 def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Numbers]:

@@ -68,6 +68,17 @@ def read_detail(row: Mapping[str, Any]) -> dict[str, Any]:
     return detail
 
 
+def explain_absence(detail: Mapping[str, Any]) -> str:
+    """Return why a recorded trial has no generator, without the full stop."""
+    keep = detail["facts"].get("keep")
+    if isinstance(keep, Mapping) and keep.get("generators") == "none":
+        return (
+            "its suite keeps no generators, so there is nothing to draw or to score. Write [keep] generators = "
+            '"final", and train into another folder by --results, or with --fresh --yes'
+        )
+    return f"this trial left no generator (its status: {detail['status']})"
+
+
 def check_content(detail: Mapping[str, Any]) -> None:
     """Raise ValueError unless a trial's content is complete, within its bounds, and that of its key and its row."""
     from pydantic import ValidationError

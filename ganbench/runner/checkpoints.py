@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.trials import Batch, canonical_json
 from ganbench.engine.tensor_hash import hash_tensors
 from ganbench.errors import GanbenchError
-from ganbench.results.files import check_regular, checkpoint_path, write_file
+from ganbench.plan.plan import iterate_portions
+from ganbench.results.files import check_regular, checkpoint_path, forget_checkpoint, list_checkpoints, write_file
+from ganbench.results.incoming import remove_leftovers
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ganbench.plan.plan import Plan, Todo
 
 FORMAT = 3
 """Version of the checkpoint's content; raise it when the content changes."""
@@ -130,3 +134,25 @@ class Checkpoint:
 def select_branch(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Return the tensors whose names begin with `name/`, named without this prefix."""
     return {full.removeprefix(f"{name}/"): tensor for full, tensor in tensors.items() if full.startswith(f"{name}/")}
+
+
+def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
+    """Remove checkpoints of this plan's batches that are already stored: an earlier run was killed before it did.
+
+    So are those of their halves, if they ran out of memory. Checkpoints of batches that are not in this plan stay,
+    since an edited suite may be changed back.
+    """
+    if checkpoints := list_checkpoints(folder):
+        planned, left = (
+            {portion.key for batch in batches for portion in iterate_portions(batch)}
+            for batches in (plan.batches, remaining.batches)
+        )
+        for key in checkpoints & (planned - left):
+            forget_checkpoint(folder, key)
+
+
+def forget_leftovers(folder: Path, plan: Plan) -> None:
+    """Remove generators that killed workers left, except those of batches that may resume from a checkpoint."""
+    checkpoints = list_checkpoints(folder)
+    portions = [portion for batch in plan.batches for portion in iterate_portions(batch)] if checkpoints else []
+    remove_leftovers(folder, {each.key for part in portions if part.key in checkpoints for each in part.trials})

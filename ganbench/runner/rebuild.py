@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
 from ganbench.errors import GanbenchError, find_reason, shorten
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
+from ganbench.results.details import explain_absence
 from ganbench.results.store import Store
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step:
     read = {member.key: read_generator(store, member.key, step) for member in members}
     files = {member: content for member, (content, _) in read.items()}
     if not files[key]:
-        raise GanbenchError(find_reason(detail["error"]) or f"{read[key][1]}.")
+        absent = "" if detail["network"] else explain_absence(detail)
+        raise GanbenchError(find_reason(detail["error"]) or f"{absent or read[key][1]}.")
     measurement = Measurement(metrics=(), samples=samples)
     batch = Batch(trials=members, mode=detail["composition"]["mode"], measurement=measurement)
     training = prepare(batch, plugins, devices.configure(choose_device(detail)))
