@@ -1,7 +1,7 @@
 from .data import Extractor, Source
 from .events import Calibrating, Event, Finished, Lost, Progress, Started, Watched, Watcher
 from .hooks import hookimpl
-from .metrics import Direction, Evidence, Metric
+from .metrics import Direction, Evidence, Metric, Moments
 from .models import Ask, Networks, Space, Spec
 from .offers import KINDS, Example, Method, Offer, Report, Table, Use
 from .records import Calibration, Record, Score, Status
@@ -30,6 +30,7 @@ __all__ = [
     "Measurement",
     "Method",
     "Metric",
+    "Moments",
     "Networks",
     "Objective",
     "Offer",

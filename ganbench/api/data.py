@@ -57,9 +57,10 @@ class Source:
     `range` is the range of the numbers in an image. `take` and `reference` may return uint8: then 0 to 255 are scaled
     to `range`, and a set rests as bytes on the device.
     With `stream=True`, `take` is called with the indices of each step in place of once with all: for a set that does
-    not fit into memory. Its rows are read from the CPU.
+    not fit into memory. Its rows are read from the CPU. It needs a `digest`, and trains to the same numbers.
     `augment(x, draws)` changes real training samples x [n, *shape] only, such as by random flips; never generated ones,
-    and never those that metrics see. `draws` declares its random numbers.
+    and never those that metrics see. `draws` declares its random numbers. Each sample is changed by its own numbers:
+    the rows of several seeds come in one call.
     """
 
     shape: tuple[int, ...]

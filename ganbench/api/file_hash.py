@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ganbench.api.cache_folder import find_cache_folder
+
 SETTLED = 2.0
 """Seconds after its last change from which on a file's size and time identify its content."""
 
@@ -41,9 +43,7 @@ def hash_files(*paths: str | os.PathLike[str]) -> str:
 
 def find_cache() -> Path:
     """Return the file of the user's cache in which the hashes of files are kept."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("ganbench") / "file_hashes.json"
+    return find_cache_folder() / "file_hashes.json"
 
 
 def _list_files(path: Path) -> Iterator[tuple[str, Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ganbench.api.data import Source
@@ -30,16 +30,29 @@ def metric_title(name: str) -> str:
     return re.sub(r"[^\W_]+", lambda word: word[0].upper() if word[0].upper() in ACRONYMS else word[0], name)
 
 
+@dataclass(frozen=True)
+class Moments:
+    """The number of features, their mean [d] and their covariance [d, d] in float64, which divides by the number - 1.
+
+    The covariance of a single one is NaN.
+    """
+
+    count: int
+    mean: Tensor
+    covariance: Tensor
+
+
 class Evidence(Protocol):
     """What a metric sees of one trained model. Like in Play, a field is computed when it is first read.
 
     All tensors are on the CPU, and none may be changed in place: the metric is refused.
-    Reading `features`, `reference_features` or `logits` raises GanbenchError if the dataset has no extractor.
+    Reading features, moments or logits raises GanbenchError if the dataset has no extractor.
+    What the metric does not declare as its `needs` can be read too, but is then drawn and extracted once more.
     """
 
     @property
     def samples(self) -> Tensor:
-        """The generated samples [n, *shape]."""
+        """The generated samples [n, *shape]; the first `Metric.images` of them, if that is set."""
 
     @property
     def reference(self) -> Tensor:
@@ -89,6 +102,18 @@ class Evidence(Protocol):
     def logits(self) -> Tensor:
         """The logits [m, classes] of the samples, from the dataset's extractor."""
 
+    @property
+    def moments(self) -> Moments:
+        """The moments of the samples' features, computed without holding the features."""
+
+    @property
+    def reference_moments(self) -> Moments:
+        """The moments of the reference samples' features."""
+
+    @property
+    def prepared(self) -> Mapping[str, Tensor]:
+        """What the metric's `prepare` returned for the reference."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -96,16 +121,28 @@ class Metric:
 
     `measure(evidence)` returns a float for each name in `values`; NaN means that the value is undefined.
     `values` maps each name to the direction that is better: "higher", "lower" or "neutral".
-    `needs` is what the metric is computed from: "samples", the "features" of an extractor, or the "networks".
+    `needs` is what the metric is computed from: "samples"; of an extractor, the "features", their "moments" alone or
+    the "logits" alone; or the "networks". Only that is kept of a model's samples.
     A metric with `final=True` is measured only at the end of the training.
     `least_samples` is the fewest samples of a model that the metric can be measured on; a suite with fewer is refused.
     `software` is the library, with its version, that the values depend on, such as "torch-fidelity 0.4.0". Scores by
     another version are of another measurement.
+    A metric that needs "samples" sees the first `images` of them; None means all.
+    `prepare(evidence)` returns tensors by name that depend on the reference alone; `evidence` has `reference`,
+    `reference_features` and `reference_moments`, and nothing else. `measure` finds them as `evidence.prepared`. They
+    are computed once and kept for all models, and in the cache for later runs.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]
     values: Mapping[str, Direction]
-    needs: Literal["samples", "features", "networks"] = "samples"
+    needs: Literal["samples", "features", "networks", "moments", "logits"] = "samples"
     final: bool = False
     least_samples: int = 1
     software: str = ""
+    images: int | None = field(default=None, metadata={"since": "0.2"})
+    prepare: Callable[[Evidence], Mapping[str, Tensor]] | None = field(default=None, metadata={"since": "0.2"})
+
+    @property
+    def on_features(self) -> bool:
+        """Whether the metric needs an extractor."""
+        return self.needs in ("features", "moments", "logits")

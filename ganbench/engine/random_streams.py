@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganbench.api.data import Source
 from ganbench.api.training import Draw
+from ganbench.engine.pixels import scale_bytes
 
 BLOCK_STEPS = 64
 BLOCK_ELEMENTS = 1 << 16
@@ -123,7 +124,8 @@ def open_stream(
 class Data:
     """Real samples of a source: drawn from its distribution, or chosen from its finite set by random indices.
 
-    A finite set is stored on the device. `rows` is the batch size.
+    A finite set is stored on the device, as bytes if it is uint8; a streamed set is read from its source in each step.
+    `rows` is the batch size.
     """
 
     def __init__(
@@ -135,17 +137,21 @@ class Data:
         self.stored_labels: Tensor | None = None
         if source.take is not None:
             all_indices = torch.arange(source.size)
-            self.stored_samples = source.take(all_indices).to(device, dtype)
+            if not source.stream:
+                samples = source.take(all_indices)
+                self.stored_samples = samples.to(device, torch.uint8 if samples.dtype == torch.uint8 else dtype)
             if source.labels is not None:
                 self.stored_labels = source.labels(all_indices).to(device, torch.long)
 
     def open(self, name: str) -> Stream:
         """Open a stream of samples (of a distribution) or of indices (into a finite set)."""
-        if self.stored_samples is not None:
+        if self.source.take is not None:
             size = self.source.size
+            # the indices of a streamed set are read on the CPU: a block of steps at once, not each step, waits for them
+            place = torch.device("cpu") if self.source.stream else self.device
 
             def draw_indices(generator: torch.Generator, steps: int) -> Tensor:
-                return torch.randint(size, (steps, self.rows), device=self.device, generator=generator)
+                return torch.randint(size, (steps, self.rows), device=self.device, generator=generator).to(place)
 
             return Stream(name, self.members, draw_indices, self.rows, self.device)
         draw = self.source.draw
@@ -158,6 +164,22 @@ class Data:
 
     def take(self, drawn: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the samples [S, n, *shape], and the labels [S, n] or None, for what a stream of `open` drew."""
-        if self.stored_samples is None:
+        if self.source.take is None:
             return drawn, None
-        return self.stored_samples[drawn], None if self.stored_labels is None else self.stored_labels[drawn]
+        indices = drawn.flatten()
+        if self.stored_samples is None:
+            samples = self.source.take(indices).to(self.device)
+        else:
+            samples = self.stored_samples.index_select(0, indices)  # several times as fast as an index for bytes
+        labels = None if self.stored_labels is None else self.stored_labels[drawn.to(self.device)]
+        return scale_bytes(samples, self.source, self.dtype).unflatten(0, drawn.shape), labels
+
+    def augment(self, samples: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+        """Return samples [S, n, *shape] as the source's `augment` changes them; the draws are [S, n, ...].
+
+        It sees the rows of all members as one batch, as each row has numbers of its own. So it gives the same bits
+        whether seeds are mapped or looped over.
+        """
+        assert self.source.augment is not None
+        rows = {name: numbers.flatten(0, 1) for name, numbers in draws.items()}
+        return self.source.augment(samples.flatten(0, 1), rows).unflatten(0, samples.shape[:2])

@@ -51,6 +51,11 @@ class StepInputs:
             return open_stream(f"{name}.{suffix}", draw, members, n, data_shape, device, dtype)
 
         self.real = data.open(f"data.{suffix}") if needs_real(program, player) or self.conditional else None
+        self.augment = {
+            name: open_draw(f"data.augment.{name}", draw, rows, data.source.shape)
+            for name, draw in data.source.draws.items()
+            if self.real is not None
+        }
         self.latent = {
             name: open_draw(f"latent.{name}", draw, rows, ())
             for name, draw in declare_latents(program, networks).items()
@@ -80,7 +85,7 @@ class StepInputs:
 
     @steps_drawn.setter
     def steps_drawn(self, steps: int) -> None:
-        groups = [self.latent, *self.views.values(), *self.draws.values()]
+        groups = [self.latent, self.augment, *self.views.values(), *self.draws.values()]
         for stream in (*(stream for group in groups for stream in group.values()), self.real):
             if stream is not None:
                 stream.steps_drawn, stream.buffer = steps, None
@@ -94,6 +99,9 @@ class StepInputs:
         inputs: dict[str, Any] = {"latent": {name: stream.next() for name, stream in self.latent.items()}}
         if self.real is not None:
             inputs["real"], labels = self.data.take(self.real.next())
+            if self.data.source.augment is not None:
+                draws = {name: stream.next() for name, stream in self.augment.items()}
+                inputs["real"] = self.data.augment(inputs["real"], draws)
             if labels is not None and self.conditional:
                 inputs["labels"] = labels
         views: dict[str, dict[str, dict[str, Tensor]]] = {}

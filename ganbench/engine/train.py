@@ -19,14 +19,14 @@ from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
 from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.labels import require_labels
-from ganbench.engine.play import open_play
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.replay import is_chosen
+from ganbench.engine.sampling import Drawing
 from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
-from ganbench.engine.step_inputs import StepInputs, draw_evaluation_labels, draw_evaluation_latent
+from ganbench.engine.step_inputs import StepInputs
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -256,30 +256,21 @@ class Training:
             state=game.state,
         )
 
-    @torch.no_grad()
+    @property
+    def drawing(self) -> Drawing:
+        """How samples of the members of a snapshot are drawn."""
+        return Drawing(
+            program=self.program,
+            data=self.data,
+            members=self.members,
+            rows=self.budget.batch_size,
+            mode=self.mode,
+            progress=self.progress,
+        )
+
     def draw_samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
-        """Draw `count` samples of each member of a snapshot, [S, count, *shape], on the CPU in float32.
-
-        The latents come from the stream of this name: the same for every snapshot, and independent of other streams.
-        Samples are generated in batches of the training's batch size, because batch normalisation depends on it. The
-        averaged weights are used if the recipe has an average. The labels of a conditional generator are drawn in the
-        frequencies of the data's labels, from the stream too.
-        """
-        rows = self.budget.batch_size
-        chunks = -(-count // rows)
-        networks, buffers = snapshot.ensemble.networks, snapshot.ensemble.buffers["generator"]
-        members = [self.members[i] for i in snapshot.members]
-        inputs = [draw_evaluation_latent(self.program, networks, members, rows, chunks, self.data, stream)]
-        if networks.conditional:
-            inputs.append(draw_evaluation_labels(members, rows, chunks, self.data, stream))
-
-        def member(parameters: Stacked, own_buffers: Stacked, z: Tensor, labels: Tensor | None = None) -> Tensor:
-            play = open_play(self.program, networks, {"generator": own_buffers}, parameters, {}, self.progress, labels)
-            return play.generator(z)
-
-        seed_map, weights = SEED_MAPS[self.mode], snapshot.average or snapshot.generators
-        samples = [seed_map(member)(weights, buffers, *(drawn[:, i] for drawn in inputs)) for i in range(chunks)]
-        return torch.cat(samples, 1)[:, :count].float().cpu()
+        """Draw `count` samples of each member of a snapshot, [S, count, *shape], on the CPU in float32."""
+        return torch.cat([batch.cpu() for batch in self.drawing.iterate(snapshot, count, stream)], 1)
 
 
 def prepare(

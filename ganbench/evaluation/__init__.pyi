@@ -1,8 +1,10 @@
 from .baselines import Sampler, baseline_samplers
 from .best_snapshot import BestSnapshots
 from .calibration import BaselineScorer, MeasurementProtocol
+from .evidence import ModelEvidence
 from .outcomes import OUTCOMES, Thresholds, Trajectory, outcome_steps
-from .scoring import ModelEvidence, Reference, score_model
+from .reference import Reference
+from .scoring import score_model
 from .success import beyond, meets, succeeds
 from .trivial_thresholds import find_passing
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
@@ -14,10 +13,14 @@ from torch import Generator, Tensor, nn
 from ganbench.api.data import Source
 from ganbench.api.models import Networks
 from ganbench.api.trials import digest
+from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError
 
 MOST_SAMPLES, MOST_ENTRIES = 10_000, 2**26
 """The most samples, and the most numbers altogether, that statistics of the data are computed from."""
+
+PIECE = 1000
+"""Samples that are drawn at once."""
 
 MEMORISED = 10
 """The number of samples that the memorising baseline repeats."""
@@ -26,17 +29,38 @@ NO_NETWORKS = Networks(generator=nn.Identity(), critic=None, latent=1)
 """A placeholder for samplers, which have no networks; metrics on networks never see it."""
 
 
+Draw = Callable[[Tensor, int, Generator], Iterator[Tensor]]
+"""Draws n samples, in pieces, with the real samples that it knows."""
+
+
 @dataclass(frozen=True)
 class Sampler:
     """A sampler that no method trained.
 
-    `sample(n, generator)` returns samples [n, *shape]. `trivial` is True for an untrained baseline, and False for real
-    data or the perfect sampler.
+    `sample(n, generator)` returns samples [n, *shape]; `iterate` yields the same ones in pieces. `trivial` is True for
+    an untrained baseline, and False for real data or the perfect sampler.
     """
 
     name: str
     sample: Callable[[int, Generator], Tensor]
     trivial: bool = True
+    pieces: Callable[[int, Generator], Iterator[Tensor]] | None = None
+
+    def iterate(self, n: int, generator: Generator) -> Iterator[Tensor]:
+        """Yield samples [k, *shape] until there are n."""
+        if self.pieces is None:
+            yield self.sample(n, generator)
+        else:
+            yield from self.pieces(n, generator)
+
+
+def make_sampler(name: str, draw: Draw, real: Tensor, source: Source, trivial: bool = True) -> Sampler:
+    """Return the sampler that draws with these real samples, which may be bytes."""
+
+    def pieces(n: int, generator: Generator) -> Iterator[Tensor]:
+        return (scale_bytes(piece, source) for piece in draw(real, n, generator))
+
+    return Sampler(name, lambda n, generator: torch.cat([*pieces(n, generator)]), trivial, pieces)
 
 
 def make_generator(name: str) -> Generator:
@@ -60,30 +84,32 @@ def baseline_samplers(source: Source, n: int) -> tuple[Sampler, ...]:
         real, memorised, name = source.take(indices), source.take(ordered[:MEMORISED]), "real data"
     else:
         raise GanbenchError("this dataset's Source has neither `draw` nor `take`. Provide one of them.")
-    real, memorised = real.to("cpu", torch.float32), memorised.to("cpu", torch.float32)
+    real, memorised = real.cpu(), memorised.cpu()
+    known = real if real.dtype != torch.uint8 else real[:MOST_SAMPLES]
+    known = scale_bytes(known, source)
     baselines = (
-        list_image_samplers(real, memorised)
+        list_image_samplers(real, memorised, known)
         if len(source.shape) == 3
-        else list_point_samplers(real, select_one_mode(source, real))
+        else list_point_samplers(known, select_one_mode(source, known))
     )
     return (
-        Sampler(name, partial(resample, real), trivial=False),
-        *(Sampler(baseline, partial(draw, samples)) for baseline, draw, samples in baselines),
+        make_sampler(name, resample, real, source, trivial=False),
+        *(make_sampler(baseline, draw, samples, source) for baseline, draw, samples in baselines),
     )
 
 
-Baseline = tuple[str, Callable[[Tensor, int, Generator], Tensor], Tensor]
+Baseline = tuple[str, Draw, Tensor]
 """The name of a baseline, the function that draws from it, and the real samples that the function is given."""
 
 
-def list_image_samplers(real: Tensor, memorised: Tensor) -> list[Baseline]:
-    """Return the untrained baselines for images, each with the real samples that it knows."""
+def list_image_samplers(real: Tensor, memorised: Tensor, known: Tensor) -> list[Baseline]:
+    """Return the untrained baselines for images, each with the real samples that it knows: `known` are floats."""
     return [
-        ("noise", draw_noise, real),
+        ("noise", draw_noise, known),
         ("pixel-shuffled", shuffle_pixels, real),
-        ("Gaussian fit", draw_gaussian, real),
-        ("Gaussian fit, clamped", draw_clamped_gaussian, real),
-        ("mean image", resample, real.mean(0, keepdim=True)),
+        ("Gaussian fit", draw_gaussian, known),
+        ("Gaussian fit, clamped", draw_clamped_gaussian, known),
+        ("mean image", resample, known.mean(0, keepdim=True)),
         ("ten memorised", resample, memorised),
     ]
 
@@ -93,32 +119,38 @@ def list_point_samplers(real: Tensor, mode: Tensor) -> list[Baseline]:
     return [("uniform", draw_uniform, real), ("Gaussian fit", draw_gaussian, real), ("one mode", resample, mode)]
 
 
-def resample(real: Tensor, n: int, generator: Generator) -> Tensor:
+def list_sizes(n: int) -> list[int]:
+    """Return the sizes of the pieces of n samples."""
+    return [min(PIECE, n - start) for start in range(0, n, PIECE)]
+
+
+def resample(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw n of the samples, each equally often; the counts of two samples differ by one at most."""
     orders = [torch.randperm(len(real), generator=generator) for _ in range(math.ceil(n / len(real)))]
-    return real[torch.cat(orders)[:n]]
+    return (real[rows] for rows in torch.cat(orders)[:n].split(PIECE))
 
 
-def draw_noise(real: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_noise(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw every number uniformly between the smallest and the largest number of the data."""
     low, high = real.aminmax()
-    return low + (high - low) * torch.rand(n, *real.shape[1:], generator=generator)
+    return (low + (high - low) * torch.rand(size, *real.shape[1:], generator=generator) for size in list_sizes(n))
 
 
-def draw_uniform(real: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_uniform(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw uniformly from the data's bounding box."""
     low, high = real.amin(0), real.amax(0)
-    return low + (high - low) * torch.rand(n, *real.shape[1:], generator=generator)
+    return (low + (high - low) * torch.rand(size, *real.shape[1:], generator=generator) for size in list_sizes(n))
 
 
-def shuffle_pixels(real: Tensor, n: int, generator: Generator) -> Tensor:
+def shuffle_pixels(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw n real images [c, h, w] and permute the pixels of each; a pixel keeps its channels."""
-    pixels = resample(real, n, generator).flatten(2)
-    order = torch.rand(n, 1, pixels.shape[2], generator=generator).argsort(2)
-    return pixels.gather(2, order.expand_as(pixels)).reshape(n, *real.shape[1:])
+    for images in resample(real, n, generator):
+        pixels = images.flatten(2)
+        order = torch.rand(len(pixels), 1, pixels.shape[2], generator=generator).argsort(2)
+        yield pixels.gather(2, order.expand_as(pixels)).reshape(images.shape)
 
 
-def draw_gaussian(real: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_gaussian(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw from the Gaussian that has the mean and the covariance of the real samples.
 
     sum_i e_i (x_i - mean) / sqrt(m) with e ~ N(0, I_m) has exactly the covariance of m samples, in any dimension and
@@ -127,13 +159,14 @@ def draw_gaussian(real: Tensor, n: int, generator: Generator) -> Tensor:
     flat = real[:MOST_SAMPLES].flatten(1)
     mean = flat.mean(0)
     roots = (flat - mean) / math.sqrt(len(flat))
-    parts = [torch.randn(len(part), len(flat), generator=generator) @ roots for part in torch.empty(n, 0).split(1000)]
-    return (mean + torch.cat(parts)).reshape(n, *real.shape[1:])
+    for size in list_sizes(n):
+        yield (mean + torch.randn(size, len(flat), generator=generator) @ roots).reshape(size, *real.shape[1:])
 
 
-def draw_clamped_gaussian(real: Tensor, n: int, generator: Generator) -> Tensor:
+def draw_clamped_gaussian(real: Tensor, n: int, generator: Generator) -> Iterator[Tensor]:
     """Draw from that Gaussian and clamp to the data's range, as a tanh bounds the output of a generator."""
-    return draw_gaussian(real, n, generator).clamp(*real.aminmax())
+    low, high = real.aminmax()
+    return (piece.clamp(low, high) for piece in draw_gaussian(real, n, generator))
 
 
 def select_one_mode(source: Source, real: Tensor) -> Tensor:

@@ -15,7 +15,12 @@ from ganbench.api.metrics import Metric
 from ganbench.api.records import Score
 from ganbench.api.trials import Part
 from ganbench.engine.snapshot import pack, unpack
+from ganbench.errors import describe
 from ganbench.evaluation import scoring
+from ganbench.evaluation.evidence import ModelEvidence, make_undefined
+from ganbench.evaluation.judging import iterate_evidence
+from ganbench.evaluation.memory import MemoryExhausted, is_out_of_memory
+from ganbench.evaluation.reference import Reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +40,8 @@ class BestSnapshots:
     `history` has the scores of every snapshot, by member. The best is chosen by each value with a better direction,
     except the values of `final` metrics, which are measured only once. Values of metrics on networks depend on no
     sample, so they are not measured again but repeated. Calibration has no networks, so their first finite model is
-    measured twice here, and they are refused if the values differ.
+    measured twice here, and they are refused if the values differ. What could not be measured because memory ran out is
+    NaN; `shortages` says why, by the step.
     """
 
     def __init__(
@@ -43,7 +49,7 @@ class BestSnapshots:
         training: Training,
         samples: int,
         metrics: Sequence[tuple[Part, Metric]],
-        reference: scoring.Reference,
+        reference: Reference,
     ) -> None:
         self.training, self.samples, self.metrics, self.reference = training, samples, metrics, reference
         repeated = [(part, metric) for part, metric in metrics if not metric.final]
@@ -52,6 +58,9 @@ class BestSnapshots:
         self.exact_values = self.choosing_values - {name for _, metric in self.sample_metrics for name in metric.values}
         self.unchecked = [metric for _, metric in metrics if metric.needs == "networks"]
         self.history: list[list[list[Score]]] = []
+        self.shortages: dict[int, str] = {}
+        if reference.normalisation == "standing":
+            training.drawing.refuse_standing(training.ensembles)
         self.best_scores: list[dict[tuple[str, str], Score]] = [{} for _ in training.members]
         self.snapshots: Mapping[int, Snapshot] = {}
 
@@ -113,15 +122,31 @@ class BestSnapshots:
         self, snapshot: Snapshot, metrics: Sequence[tuple[Part, Metric]], stream: str, final: bool
     ) -> list[list[Score]]:
         """Score the members of a snapshot by all metrics on one set of samples, from the latents of this stream."""
-        samples = self.training.draw_samples(snapshot, self.samples, stream)
-        scores: list[list[Score]] = []
-        for i in range(len(snapshot.members)):
-            evidence = scoring.open_evidence(self.training, snapshot, i, samples[i], self.reference)
-            twice = [metric for metric in self.unchecked if evidence.finite and (final or not metric.final)]
-            member_scores = scoring.score_model(metrics, evidence, step=snapshot.step, final=final, twice=twice)
-            self.unchecked = [metric for metric in self.unchecked if metric not in twice]
-            scores.append([*member_scores, scoring.score_spread(evidence, step=snapshot.step)])
-        return scores
+        due = [(part, metric) for part, metric in metrics if final or not metric.final]
+        wanted = [metric for _, metric in due]
+        judged = iterate_evidence(self.training, snapshot, wanted, self.samples, self.reference, stream)
+        return [self._score_member(snapshot.step, due, evidence) for evidence in judged]
+
+    def _score_member(
+        self, step: int, metrics: Sequence[tuple[Part, Metric]], evidence: ModelEvidence | MemoryExhausted
+    ) -> list[Score]:
+        """Return one member's scores by these metrics; where memory ran out, note why, and the value is NaN."""
+        if isinstance(evidence, MemoryExhausted):
+            self.shortages[step] = str(evidence)
+            evidence = make_undefined(self.samples, self.reference)
+        twice = [metric for metric in self.unchecked if evidence.finite and metric in [one for _, one in metrics]]
+        scores: list[Score] = []
+        for part, metric in metrics:
+            try:
+                scores += scoring.score_metric(part, metric, evidence, step=step, twice=metric in twice)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.shortages[step] = f"metric {part.name!r}: {describe(error)}"
+                undefined = make_undefined(self.samples, self.reference)
+                scores += scoring.score_metric(part, metric, undefined, step=step)
+        self.unchecked = [metric for metric in self.unchecked if metric not in twice]
+        return [*scores, scoring.score_spread(evidence, step=step)]
 
 
 def is_better(score: Score, best: Score | None) -> bool:

@@ -24,7 +24,11 @@ from ganbench.api.records import Calibration, Score
 from ganbench.api.trials import Batch, Measurement, Part, digest
 from ganbench.errors import GanbenchError, describe
 from ganbench.evaluation.baselines import NO_NETWORKS, Sampler, baseline_samplers, make_generator
-from ganbench.evaluation.scoring import ModelEvidence, Reference, build_metric, score_metric, score_spread
+from ganbench.evaluation.evidence import ModelEvidence, make_undefined
+from ganbench.evaluation.memory import is_out_of_memory
+from ganbench.evaluation.pieces import Parts, collect, find_wanted
+from ganbench.evaluation.reference import open_reference
+from ganbench.evaluation.scoring import build_metric, score_metric, score_spread
 from ganbench.registry.registry import Registry
 
 SAMPLERS_VERSION = 2
@@ -64,7 +68,7 @@ class BaselineScorer:
     samples or features `samplers` is empty. A metric that fails on a sampler has the value NaN there, unless it fails
     with a GanbenchError, which is raised. The real data is measured twice, and a metric whose values differ is refused.
     `source` is the dataset if it is already built.
-    `tell` is called with what is being scored, in words.
+    `tell` is called with what is being scored, in words. Features are extracted on `device`, the CPU by default.
     `reasons` are the exceptions of metrics on the real data, by the name of the value.
     """
 
@@ -74,6 +78,7 @@ class BaselineScorer:
         plugins: Registry,
         source: Source | None = None,
         tell: Callable[[str], None] = lambda doing: None,
+        device: torch.device | None = None,
     ) -> None:
         self.tell = tell
         self.samples = protocol.measurement.samples
@@ -84,16 +89,16 @@ class BaselineScorer:
         if self.metrics:
             source = source or plugins.build("datasets", protocol.dataset.name, protocol.dataset.options)
             assert source is not None
-            self.reference = Reference(source, self.samples)
+            self.reference = open_reference(source, protocol.measurement, plugins, device)
             self.samplers = baseline_samplers(source, self.samples)
-            if source.extractor is None:
-                self.metrics = [each for each in self.metrics if each[1].needs != "features"]
+            if not self.reference.has_extractor:
+                self.metrics = [each for each in self.metrics if not each[1].on_features]
 
     @torch.no_grad()
     def score(self, sampler: Sampler) -> list[Calibration]:
         """Draw samples and return their scores by every metric, and their spread."""
         self.tell(f"drawing {sampler.name!r}")
-        evidence = self._make_evidence(sampler.sample(self.samples, make_generator(sampler.name)))
+        evidence = self._collect_evidence(sampler)
         scores = [
             score for part, metric in self.metrics for score in self._score_metric(part, metric, evidence, sampler)
         ]
@@ -109,18 +114,27 @@ class BaselineScorer:
                 warnings.simplefilter("ignore")  # metrics warn about singular samples, such as a single mean image
                 # one sampler is enough to find a metric that gives other values each time
                 return score_metric(part, metric, evidence, step=0, twice=not sampler.trivial)
-        except GanbenchError:  # an error that the user can fix, such as weights that could not be downloaded
-            raise
         except Exception as error:
+            if isinstance(error, GanbenchError) and not is_out_of_memory(error):
+                raise  # the user can mend it, such as weights that are missing
             if not sampler.trivial:
                 self.reasons |= dict.fromkeys(metric.values, describe(error))
-            undefined = self._make_evidence(torch.full_like(evidence.samples, math.nan))
-            return score_metric(part, metric, undefined, step=0)
+            return score_metric(part, metric, make_undefined(self.samples, self.reference), step=0)
 
-    def _make_evidence(self, samples: Tensor) -> ModelEvidence:
-        return ModelEvidence(
-            samples, self.reference, networks=NO_NETWORKS, generator_parameters={}, critic_parameters={}
-        )
+    def _collect_evidence(self, sampler: Sampler) -> ModelEvidence:
+        """Return the evidence of a sampler's samples, collected as that of a trained model is, on the same device."""
+
+        def draw() -> Iterator[Tensor]:
+            pieces = sampler.iterate(self.samples, make_generator(sampler.name))
+            return (piece.to(self.reference.device, torch.float32).unsqueeze(0) for piece in pieces)
+
+        wanted = find_wanted([metric for _, metric in self.metrics], self.samples, self.reference.has_extractor)
+        try:
+            (collected,) = collect(draw(), self.samples, wanted, self.reference)
+        except Exception:  # of the extractor: it is called again for each metric, which fails by its name
+            collected = {}
+        parts = Parts(self.samples, self.reference, draw, collected)
+        return ModelEvidence(parts, self.reference, networks=NO_NETWORKS, generator_parameters={}, critic_parameters={})
 
 
 def find_undefined(rows: Iterable[Calibration]) -> dict[str, Calibration]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganbench.api.data import Source
 from ganbench.api.models import Ask, Networks, Space, Spec
+from ganbench.engine.pixels import scale_bytes
 from ganbench.evaluation.baselines import make_generator
 
 SAMPLES = 1000
@@ -51,7 +52,7 @@ def draw_some(source: Source) -> Tensor:
     if source.draw is not None:
         return source.draw(generator, count)
     assert source.take is not None
-    return source.take(torch.randperm(source.size, generator=generator)[:count])
+    return scale_bytes(source.take(torch.randperm(source.size, generator=generator)[:count]), source)
 
 
 def measure_share_outside(samples: Tensor, reach: tuple[float, float]) -> float:

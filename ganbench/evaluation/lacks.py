@@ -11,7 +11,8 @@ import torch
 from ganbench.api.data import Source
 from ganbench.api.metrics import Metric
 from ganbench.evaluation.baselines import NO_NETWORKS
-from ganbench.evaluation.scoring import ModelEvidence, Reference
+from ganbench.evaluation.evidence import ModelEvidence
+from ganbench.evaluation.reference import Reference
 
 SAMPLES = 16
 """Samples that a metric is tried on; it may declare that it needs more."""
@@ -62,7 +63,7 @@ def find_lack(metric: Metric, source: Source, samples: int) -> str:
     A metric on samples is tried on a few of the reference samples, at most `samples`: it lacks a fact that it asks for
     and fails without.
     """
-    if metric.needs == "features":
+    if metric.on_features:
         return "" if source.extractor is not None else "it compares features, and the dataset has no feature extractor"
     if metric.needs == "networks":
         return ""
@@ -73,6 +74,7 @@ def find_lack(metric: Metric, source: Source, samples: int) -> str:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
+            evidence.focus(metric)
             metric.measure(evidence)
     except Exception:
         if evidence.facts.missing:

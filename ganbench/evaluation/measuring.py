@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ganbench.api.metrics import Evidence, Metric
+from ganbench.api.metrics import Evidence, Metric, Moments
 from ganbench.engine.global_random import read_global_random
 from ganbench.errors import GanbenchError, shorten
 
@@ -31,13 +31,18 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[Tensor, Tensor]] = {}
+        self._shown: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
 
-    def show(self, name: str, original: Tensor) -> Tensor:
-        """Return the copy of a tensor; `name` is what an error calls it."""
-        if name not in self._shown:
-            self._shown[name] = original, original.detach().clone()
-        return self._shown[name][1]
+    def show(self, name: str, original: Tensor, owner: str = "") -> Tensor:
+        """Return the copy of a tensor; `name` is what an error calls it. Tensors of one name have other owners."""
+        if (owner, name) not in self._shown:
+            self._shown[owner, name] = original, original.detach().clone()
+        return self._shown[owner, name][1]
+
+    def show_moments(self, name: str, original: Moments) -> Moments:
+        """Return moments whose tensors are copies."""
+        mean, covariance = (self.show(f"{name}.{part}", getattr(original, part)) for part in ("mean", "covariance"))
+        return Moments(original.count, mean, covariance)
 
     def drop_changed(self) -> Iterator[str]:
         """Yield the names of the copies that are no longer equal to their originals, and forget these copies.
@@ -45,10 +50,10 @@ class Copies:
         Values are compared, not version counters: a write through `tensor.numpy()` raises no counter. 2,000 images of
         3 x 32 x 32 take 5 ms. A copy that a metric has made require gradients is forgotten too, but is not changed.
         """
-        for name, (original, copy) in [*self._shown.items()]:
+        for (owner, name), (original, copy) in [*self._shown.items()]:
             changed = not same_bits(original.detach(), copy.detach())
             if changed or copy.requires_grad:
-                del self._shown[name]
+                del self._shown[owner, name]
             if changed:
                 yield name
 

@@ -71,7 +71,8 @@ def find_refusal(metric: Metric, batch: Batch, source: Source, registry: Registr
 
     from ganbench.engine.train import prepare
     from ganbench.evaluation.calibration import single_thread
-    from ganbench.evaluation.scoring import Reference, open_evidence
+    from ganbench.evaluation.evidence import open_evidence
+    from ganbench.evaluation.reference import Reference
 
     trial = replace(batch.trials[0], budget=replace(UNKNOWN, batch_size=batch.trials[0].budget.batch_size))
     alone = replace(batch, trials=(trial,), mode="loop")
@@ -86,6 +87,7 @@ def find_refusal(metric: Metric, batch: Batch, source: Source, registry: Registr
     except Exception:
         return ""
     try:
+        evidence.focus(metric)
         metric.measure(evidence)
     except GanbenchError as error:
         return str(error)

@@ -259,6 +259,8 @@ class Planner:
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
                 return digest_data(source)
+            except GanbenchError as error:
+                raise GanbenchError(f"{place}: dataset {dataset.name!r}: {error}") from error
             except Exception:  # a third party's `take` may raise anything
                 return "unreadable"
 

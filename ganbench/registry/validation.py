@@ -15,7 +15,7 @@ from ganbench.api.training import Constraint, Dynamics, Input, Objective
 from ganbench.errors import GanbenchError, shorten
 from ganbench.escaping import is_unicode
 
-NEEDS = ("samples", "features", "networks")
+NEEDS = ("samples", "features", "moments", "logits", "networks")
 LONGEST_NAME = 100
 
 BUILT: Mapping[str, type] = {
@@ -88,6 +88,8 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "final": SWITCH,
         "least_samples": (lambda value: is_whole(value, 1), "a whole number, 1 or more"),
         "software": TEXT,
+        "images": (lambda value: value is None or is_whole(value, 1), "a whole number, 1 or more, or None"),
+        "prepare": OPTIONAL,
     },
     Source: {
         "shape": (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError, UnknownOffer, describe
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
@@ -67,7 +68,7 @@ class SampleSource:
                 rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size), step)
         training = rebuilt.training
         samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
-        reference = training.source.reference(POINTS).float().cpu().numpy()
+        reference = scale_bytes(training.source.reference(POINTS), training.source).cpu().numpy()
         return {
             member: TrialSamples(drawn, reference) if np.isfinite(drawn).any() else TrialSamples(None, None, NO_NUMBERS)
             for (member, file), drawn in zip(rebuilt.files.items(), samples, strict=True)

@@ -21,6 +21,8 @@ from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
+    import torch
+
     from ganbench.evaluation.calibration import MeasurementProtocol
     from ganbench.registry.plugin_files import PluginFile
     from ganbench.registry.registry import Registry
@@ -52,7 +54,14 @@ def calibrate(
     """
     first_trials = {batch.trials[0].labels["dataset"]: batch.trials[0] for batch in reversed(training)}
     stored = {label: store.calibrations(protocol.key) for label, protocol in protocols.items()}
-    work = partial(score_datasets, suite=suite, protocols=protocols, stored=stored, first_trials=first_trials)
+    work = partial(
+        score_datasets,
+        suite=suite,
+        protocols=protocols,
+        stored=stored,
+        first_trials=first_trials,
+        device=settings.device,
+    )
     if settings.jobs == 0 or not (files := list_foreign_files(protocols, first_trials, plugins)):
         items = work(lambda doing: None, plugins=plugins)
     else:
@@ -84,25 +93,28 @@ def score_datasets(
     first_trials: Mapping[str, Trial],
     plugins: Registry | None = None,
     files: tuple[PluginFile, ...] = (),
+    device: str = "cpu",
 ) -> Generator[Calibrating | Scored, None, None]:
     """Yield the events of `calibrate`, and the scores that are not `stored`, by the label of their dataset.
 
     `first_trials` has a trial of each dataset that is about to be trained on. `plugins` is the registry of this
-    process; without it, it is loaded with these plugin `files`.
+    process; without it, it is loaded with these plugin `files`. Features are extracted on `device`, as in training.
     """
+    from ganbench.engine import device as devices
     from ganbench.evaluation.calibration import single_thread
     from ganbench.runner.worker import load_plugins
 
     tell(f"{suite.where}: loading the plugins")
     plugins = plugins or load_plugins(files)
     with single_thread():
+        configured = devices.configure(device)
         for label, protocol in protocols.items():
             place = locations.locate(suite, "dataset", [table.title for table in suite.dataset].index(label))
             tell_place = partial(tell_at, tell, place)
             try:
                 with explaining_exits(f"dataset {protocol.dataset.name!r}"):
                     trial = first_trials.get(label)
-                    yield from score_dataset(label, protocol, plugins, stored[label], trial, tell_place)
+                    yield from score_dataset(label, protocol, plugins, stored[label], trial, tell_place, configured)
             except GanbenchError as error:
                 raise GanbenchError(f"{place}: {error}") from error
             except Exception as error:
@@ -121,6 +133,7 @@ def score_dataset(
     rows: list[Calibration],
     trial: Trial | None,
     tell: Tell,
+    device: torch.device,
 ) -> Generator[Calibrating | Scored, None, None]:
     """Check a dataset if a `trial` is to train on it, and score its baselines if there are no `rows` yet."""
     from ganbench.engine.shared_state import SharedState
@@ -138,7 +151,7 @@ def score_dataset(
             yield Calibrating(label, caution=sentence)
     if not rows:
         with isolated(SharedState(), offers):
-            scorer = BaselineScorer(protocol, plugins, source, tell)
+            scorer = BaselineScorer(protocol, plugins, source, tell, device)
         for sampler in scorer.samplers:
             yield Calibrating(label, sampler.name)
             with isolated(SharedState(), offers):

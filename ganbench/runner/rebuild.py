@@ -85,6 +85,14 @@ def read_generator(store: Store, key: str, step: int | None = None) -> tuple[byt
     return content, ""
 
 
+def is_rounded(file: bytes) -> bool:
+    """Return whether a generator was stored as float16, and so is not quite the one that was trained."""
+    import torch
+    from safetensors.torch import load
+
+    return any(tensor.dtype == torch.float16 for tensor in load(file).values())
+
+
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step: int | None = None) -> RebuiltBatch:
     """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
 

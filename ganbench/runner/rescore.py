@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.records import Score
-from ganbench.api.trials import Part
+from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.registry.exits import describe_fault
 from ganbench.results.files import find_database
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
+from ganbench.runner.rebuild import RebuiltBatch, is_rounded, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
 
 if TYPE_CHECKING:
@@ -102,16 +102,28 @@ def _score_batch(
 
 def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
     """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation."""
-    from ganbench.evaluation import scoring
+    from ganbench.evaluation.judging import iterate_evidence
+    from ganbench.evaluation.memory import MemoryExhausted
+    from ganbench.evaluation.scoring import score_model
     from ganbench.runner.worker import load_reference
 
     training, snapshot, batch = rebuilt.training, rebuilt.snapshot, rebuilt.batch
-    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch)
-    samples = training.draw_samples(snapshot, batch.measurement.samples)
+    reference = load_reference(plugins, batch.trials[0].dataset, training.source, batch, training.device)
     scores: dict[str, Any] = {}
-    for i, (key, file) in enumerate(rebuilt.files.items()):
+    judged = iterate_evidence(training, snapshot, metric[1:], batch.measurement.samples, reference)
+    for (key, file), evidence in zip(rebuilt.files.items(), judged, strict=True):
+        if isinstance(evidence, MemoryExhausted):
+            raise evidence
         if file:
-            evidence = scoring.open_evidence(training, snapshot, i, samples[i], reference)
             twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
-            scores[key] = scoring.score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            measured = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            scores[key] = tuple(mark_rounded(score) for score in measured) if is_rounded(file) else measured
     return scores
+
+
+def mark_rounded(score: Score) -> Score:
+    """Return the score of a generator that was stored as float16, as one of another measurement.
+
+    It is that of the rounded weights. So it never stands beside scores of the weights as they were trained.
+    """
+    return replace(score, measurement=digest([score.measurement, "float16"]))

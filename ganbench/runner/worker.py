@@ -23,6 +23,8 @@ from ganbench.engine.train import Training, prepare
 from ganbench.errors import GanbenchError
 from ganbench.evaluation import scoring
 from ganbench.evaluation.best_snapshot import BestSnapshots
+from ganbench.evaluation.memory import is_out_of_memory
+from ganbench.evaluation.reference import Reference, open_reference
 from ganbench.plan.fingerprint import describe_changes, list_sources
 from ganbench.plan.plan import halve
 from ganbench.registry.plugin_files import PluginFile
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
 
 ERROR_LINES = 12
 """Frames of the traceback that a failed record stores: the last ones, up to where the error was raised."""
-
-ALLOCATOR_MESSAGES = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
-"""Parts of the RuntimeError of torch's CPU allocator when memory runs out, on Linux and on other systems."""
 
 KEEP_FINAL = Keep()
 
@@ -109,15 +108,6 @@ def run_batch(
     return [record for half in halve(batch) for record in train_half(half)]
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception means that memory ran out: Python's, CUDA's, or that of torch's CPU allocator."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    if type(error) is not RuntimeError:  # a plugin's own class may not even be able to say what it means
-        return False
-    return any(message in str(error) for message in ALLOCATOR_MESSAGES)
-
-
 def describe_error(error: Exception) -> str:
     """Return what a record stores of an exception: only the message for a GanbenchError, else the traceback's end."""
     if isinstance(error, GanbenchError):
@@ -169,8 +159,10 @@ class Job:
             if not snapshot.final:
                 self.kept.add_earlier(snapshot)
                 self.checkpoint.write_if_due(save)
+            self.note_shortages(scorer)
         for member, fresh_scores in scorer.fresh_scores():
             self.scores[member] += fresh_scores
+        self.note_shortages(scorer)
         self.count_seconds("evaluate")
         assert self.last is not None
         self.kept.add_last(self.last, scorer)
@@ -180,6 +172,16 @@ class Job:
         now = perf_counter()
         self.seconds[phase] += now - self.began
         self.began = now
+
+    def note_shortages(self, scorer: BestSnapshots) -> None:
+        """Note in the records, and in the log, what was not scored because memory ran out; the training is kept."""
+        noted = self.facts.get("not_scored", {})
+        for step, why in scorer.shortages.items():
+            if str(step) not in noted:
+                text = "%s: memory ran out in evaluation at step %d, whose scores are undefined (NaN): %s"
+                logging.getLogger("ganbench").warning(text, self.batch.label, step, why)
+        if scorer.shortages:
+            self.facts["not_scored"] = noted | {str(step): why for step, why in scorer.shortages.items()}
 
     def start_or_resume(self) -> tuple[Training, BestSnapshots]:
         """Build the training and its scorer, at the start or in the state of the checkpoint of exactly this work."""
@@ -199,7 +201,7 @@ class Job:
         self.facts["sources"] = check_sources(self.batch.trials[0], self.plugins, training)
         parts = self.batch.measurement.metrics
         metrics = [scoring.build_metric(part, self.plugins) for part in parts]
-        reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch)
+        reference = load_reference(self.plugins, self.batch.trials[0].dataset, training.source, self.batch, self.device)
         return training, BestSnapshots(training, self.batch.measurement.samples, metrics, reference)
 
     def save_state(self, training: Training, scorer: BestSnapshots) -> CheckpointState:
@@ -277,12 +279,16 @@ def check_sources(trial: Trial, plugins: Registry, training: Training) -> dict[s
     return sources
 
 
-_references: dict[str, scoring.Reference] = {}
+_references: dict[str, Reference] = {}
 
 
-def load_reference(plugins: Registry, dataset: Part, source: Source, batch: Batch) -> scoring.Reference:
+def load_reference(
+    plugins: Registry, dataset: Part, source: Source, batch: Batch, device: torch.device | None = None
+) -> Reference:
     """Return the reference samples of a dataset, built once per process since extracting their features takes long."""
-    key = canonical_json([id(plugins), dataset.name, dict(dataset.options), batch.measurement.samples])
+    plain = batch.measurement.plain
+    protocol = {name: plain[name] for name in ("samples", "extractor", "normalisation") if name in plain}
+    key = canonical_json([id(plugins), dataset.name, dict(dataset.options), protocol, str(device)])
     if key not in _references:
-        _references[key] = scoring.Reference(source, batch.measurement.samples)
+        _references[key] = open_reference(source, batch.measurement, plugins, device)
     return _references[key]

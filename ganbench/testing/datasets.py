@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Source
+from ganbench.engine.pixels import scale_bytes
 from ganbench.evaluation.lacks import find_lack
+from ganbench.testing import augmentation
 from ganbench.testing.offers import build_without_chance
 from ganbench.testing.purity import equal_bits, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, always, require, rule
@@ -25,6 +27,8 @@ from ganbench.testing.rule import Subject, always, require, rule
 SAMPLES = 16
 ROWS, ENTRIES = 4096, 2**22
 """The most samples, and the most numbers altogether, that are read at once."""
+STREAMED_CHUNKS = 8
+"""So many pieces of a streamed set are read, at even distances: the set itself is too large."""
 QUICK = 1.0
 """A dataset that builds in fewer seconds is built a second time before a run, and the two are compared."""
 
@@ -58,8 +62,9 @@ class Case:
         return max(SAMPLES, min(ROWS, ENTRIES // math.prod(self.source.shape)))
 
     def index_chunks(self) -> Iterator[Tensor]:
-        """Yield the indices of a set, as many at once as are read at once."""
-        for start in range(0, self.source.size, self.rows):
+        """Yield the indices of a set, as many at once as are read at once; of a streamed set, those of some pieces."""
+        starts = range(0, self.source.size, self.rows)
+        for start in starts[:: max(1, len(starts) // STREAMED_CHUNKS)] if self.source.stream else starts:
             yield torch.arange(start, min(start + self.rows, self.source.size))
 
 
@@ -68,10 +73,10 @@ def cases(subject: Subject) -> list[Case]:
     return [Case(subject)]
 
 
-def require_samples(samples: Any, shape: tuple[int, ...], what: str, start: int = 0) -> None:
-    """Raise ContractError unless these are finite float32 samples of the shape; `what` names their source.
+def require_samples(samples: Any, shape: tuple[int, ...], what: str, start: int = 0, bytes_too: bool = True) -> None:
+    """Raise ContractError unless these are finite float32 samples of the shape, or bytes with `bytes_too`.
 
-    `start` is the number of the first of them.
+    `what` names their source; `start` is the number of the first of them.
     """
     require(
         isinstance(samples, Tensor),
@@ -82,10 +87,14 @@ def require_samples(samples: Any, shape: tuple[int, ...], what: str, start: int 
         f"{what} returns samples of {list(samples.shape[1:])}, and `shape` is {shape}: make them equal.",
     )
     require(
-        samples.dtype == torch.float32,
-        f"{what} returns {samples.dtype}: samples must be float32. "
+        samples.dtype == torch.float32 or (bytes_too and samples.dtype == torch.uint8),
+        f"{what} returns {samples.dtype}: samples must be float32{' or uint8' if bytes_too else ''}. "
         + (
-            "Use x.float()." if samples.is_floating_point() else "Pixels of 0..255 are scaled by x.float() / 127.5 - 1."
+            "Use x.float()."
+            if samples.is_floating_point()
+            else "Return pixels of 0..255 as x.to(torch.uint8): they are scaled to `range`."
+            if bytes_too
+            else "Pixels of 0..255 are scaled by x.float() / 127.5 - 1."
         ),
     )
     bad = ~samples.isfinite().flatten(1).all(1)
@@ -117,6 +126,15 @@ def is_a_distribution_or_a_set(case: Case) -> None:
     require(source.labels is None or source.classes > 0, "it has `labels`, and `classes` is 0: set their number.")
     if source.labels is not None:
         require(case.is_set, "it has `labels` without `take`: only a set has labels.")
+    low, high = source.range
+    require(math.isfinite(high - low) and low < high, f"`range` is {source.range}: return (low, high), low < high.")
+    if source.stream:
+        require(case.is_set, "stream=True without `take`: only a set is streamed.")
+        require(
+            bool(source.digest),
+            "stream=True and no `digest`: a streamed set is too large to be read for its hash. Set digest to the hash "
+            "of its content, such as ganbench.hash_files(path).",
+        )
 
 
 @rule(lambda case: not case.is_set, vital=always)
@@ -139,7 +157,7 @@ def draws_only_from_its_generator(case: Case) -> None:
 
 def require_drawn(samples: Any, case: Case, n: int) -> None:
     """Raise ContractError unless these are n samples as the dataset must draw them."""
-    require_samples(samples, case.source.shape, "`draw`")
+    require_samples(samples, case.source.shape, "`draw`", bytes_too=False)
     require(len(samples) == n, f"`draw` returns {len(samples)} samples for n = {n}: return n samples.")
 
 
@@ -202,6 +220,13 @@ def has_one_reference(case: Case) -> None:
     require(
         equal_bits(first, again), "`reference` returns other samples the second time: fix the seed of its generator."
     )
+    if case.source.take is not None:
+        taken = case.source.take(torch.arange(1)).dtype
+        require(
+            first.dtype == taken,
+            f"`reference` returns {first.dtype} and `take` {taken}, and only uint8 is scaled to `range`: return the "
+            "same type in both.",
+        )
 
 
 @rule(vital=lambda case: case.built[1] < QUICK)
@@ -246,7 +271,7 @@ def extracts_features_sample_by_sample(case: Case) -> None:
         bool(extractor.digest),
         "its extractor has no digest: set the hash of its weights, so that scores of two extractors never mix.",
     )
-    samples = case.source.reference(SAMPLES)
+    samples = scale_bytes(case.source.reference(SAMPLES), case.source)
     with require_no_global_random("an extractor must be a fixed network in evaluation mode"), torch.no_grad():
         answers, again = (extractor.extract(samples) for _ in range(2))
         alone = extractor.extract(samples[:1])
@@ -272,4 +297,5 @@ RULES = (
     names_metrics_that_exist,
     has_what_its_metrics_need,
     extracts_features_sample_by_sample,
+    *augmentation.RULES,
 )

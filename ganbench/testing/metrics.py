@@ -17,9 +17,12 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.trials import Part
 from ganbench.engine.ensemble import PLAYERS
+from ganbench.engine.global_random import read_global_random
 from ganbench.engine.play import open_play
 from ganbench.errors import GanbenchError
-from ganbench.evaluation.scoring import ModelEvidence, Reference, score_metric
+from ganbench.evaluation.evidence import ModelEvidence
+from ganbench.evaluation.reference import Reference
+from ganbench.evaluation.scoring import score_metric
 from ganbench.registry.registry import Registry
 from ganbench.testing.architecture_case import build_stages
 from ganbench.testing.rule import Subject, require, rule
@@ -46,7 +49,7 @@ class Case:
         """The first model that the metric can evaluate: small perceptrons, or an installed architecture."""
         for model in (*build_perceptrons(), *build_installed_architectures(self.subject.registry)):
             try:
-                self.metric.measure(model.make_evidence(model.make_samples()))
+                self._measure(model, model.make_samples())
                 return model
             except GanbenchError:
                 continue
@@ -56,7 +59,16 @@ class Case:
 
     def measure(self, samples: Tensor) -> Mapping[str, float]:
         """Return the metric's values for these samples."""
-        return self.metric.measure(self.model.make_evidence(samples))
+        return self._measure(self.model, samples)
+
+    def _measure(self, model: Model, samples: Tensor) -> Mapping[str, float]:
+        evidence = model.make_evidence(samples)
+        evidence.focus(self.metric)
+        return self.metric.measure(evidence)
+
+    def prepare(self) -> Mapping[str, Tensor]:
+        """Return what the metric prepares of a new reference."""
+        return Reference(make_source(self.model.shape), REFERENCE).prepare(self.metric, "")
 
 
 def cases(subject: Subject) -> list[Case]:
@@ -178,4 +190,26 @@ def measures_degenerate_samples(case: Case) -> None:
     require(all(math.isnan(score.value) for score in diverged), "the score of NaN samples must be NaN.")
 
 
-RULES = (measures_what_it_declares, repeats_its_values, ignores_the_order_of_samples, measures_degenerate_samples)
+@rule(lambda case: getattr(case.metric, "prepare", None) is not None)
+def prepares_from_the_reference_alone(case: Case) -> None:
+    """Prepares the same tensors of the same reference, and draws from no global generator."""
+    first, before = case.prepare(), read_global_random()
+    again, after = case.prepare(), read_global_random()
+    drawn = [library for library, state in after.items() if state != before[library]]
+    require(
+        not drawn,
+        f"`prepare` draws from {', '.join(drawn)}'s global generator: use a generator of its own with a fixed seed.",
+    )
+    require(first.keys() == again.keys(), f"`prepare` returns {sorted(first)} at first, and then {sorted(again)}.")
+    for name, tensor in first.items():
+        close = tensor.shape == again[name].shape and torch.allclose(tensor, again[name], rtol=1e-6, equal_nan=True)
+        require(close, f"`prepare` returns another {name!r} the second time: keep no state, and read no clock.")
+
+
+RULES = (
+    measures_what_it_declares,
+    repeats_its_values,
+    ignores_the_order_of_samples,
+    measures_degenerate_samples,
+    prepares_from_the_reference_alone,
+)

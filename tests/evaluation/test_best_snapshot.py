@@ -48,10 +48,10 @@ def noisy(members: int, seed: int = 0) -> SimpleNamespace:
     """Return a training whose samples are always new noise, so no snapshot is better than another."""
     generator = torch.Generator().manual_seed(seed)
 
-    def draw_samples(snapshot: Snapshot, count: int, stream: str = "evaluation") -> torch.Tensor:
-        return torch.randn(len(snapshot.members), count, 1, generator=generator)
+    def iterate(snapshot: Snapshot, count: int, stream: str, at: Sequence[int] | None = None) -> Iterator[torch.Tensor]:
+        yield torch.randn(len(snapshot.members if at is None else at), count, 1, generator=generator)
 
-    return SimpleNamespace(members=range(members), draw_samples=draw_samples)
+    return SimpleNamespace(members=range(members), drawing=SimpleNamespace(normalisation="batch", iterate=iterate))
 
 
 def make_scorer(metrics: Sequence[Metric], members: int = 1, samples: int = 4) -> BestSnapshots:

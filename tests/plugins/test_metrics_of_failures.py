@@ -22,8 +22,7 @@ APPLICABLE = [
     (data, name)
     for data, source in SOURCES.items()
     for name, metric in METRICS.items()
-    if (metric.needs == "samples" or (metric.needs == "features" and source.extractor))
-    and (name != "modes" or source.facts)
+    if (metric.needs == "samples" or (metric.on_features and source.extractor)) and (name != "modes" or source.facts)
 ]
 
 
@@ -79,6 +78,7 @@ def test_a_constant_generator_has_the_fid_of_a_point() -> None:
     evidence = ModelEvidence(
         torch.zeros(60, 1, 8, 8), reference, networks=None, generator_parameters={}, critic_parameters={}
     )  # type: ignore[arg-type]
+    evidence.focus(METRICS["fid"])
     assert METRICS["fid"].measure(evidence)["fid"] == pytest.approx(expected.item(), rel=1e-5)
 
 

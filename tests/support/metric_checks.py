@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from ganbench import Metric
+from ganbench.evaluation.moments import RunningMoments
 from torch import Generator, Tensor
 
 from ganbench_plugins.metrics import dirac, fid, inception_score, kid, mmd, modes, precision_recall, wasserstein
@@ -18,7 +19,14 @@ METRICS: dict[str, Metric] = {offer.name: offer.build() for module in MODULES fo
 
 
 def measure(metric: Metric, **parts: Any) -> dict[str, float]:
-    """Return the values of a metric on evidence that has only these parts."""
+    """Return the values of a metric on evidence that has only these parts, and what follows from them."""
+    for name in ("features", "reference_features"):
+        if name in parts:
+            running = RunningMoments()
+            running.add(parts[name])
+            parts[name.replace("features", "moments")] = running.finish()
+    if metric.prepare is not None:
+        parts["prepared"] = metric.prepare(SimpleNamespace(**parts))  # type: ignore[arg-type]
     return dict(metric.measure(SimpleNamespace(**parts)))  # type: ignore[arg-type]
 
 

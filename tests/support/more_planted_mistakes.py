@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 
 import torch
-from ganbench import Dynamics, Method, Metric, Networks, Objective, Offer, Source, Space, Use
+from ganbench import Draw, Dynamics, Method, Metric, Networks, Objective, Offer, Source, Space, Use
 from torch import Tensor, nn
 from torch.func import grad
 
@@ -151,8 +151,46 @@ def dataset(mistake: str, message: str, metrics: tuple[str, ...] = (), **fields)
 
 
 ROWS = torch.randn(20, 2, generator=torch.Generator().manual_seed(4))
+STREAMED = {"draw": None, "take": lambda i: ROWS[i], "size": 20, "stream": True}
+
+
+def augmented(mistake: str, message: str, augment, **draws) -> Planted:
+    """Return a normal distribution with a mistake in its augmentation, which has the draw `flip`."""
+    return dataset(mistake, message, augment=augment, draws=draws or {"flip": Draw("sign")})
+
+
+AUGMENTED = (
+    augmented("an augmentation of another shape", "keep shape and dtype", lambda x, draws: x[:, :1]),
+    augmented("an augmentation in double", "keep shape and dtype", lambda x, draws: x.double()),
+    augmented("an augmentation in place", "the samples or the draws in place", lambda x, draws: x.mul_(draws["flip"])),
+    augmented("an undeclared draw", "reads the draw 'turn', and `draws` declares 'flip'", lambda x, d: x * d["turn"]),
+    augmented("an augmentation by global numbers", "from torch's global", lambda x, d: x + torch.randn_like(x)),
+    augmented("an augmentation of the batch", "by the other samples of its batch", lambda x, draws: x - x.mean(0)),
+    augmented("an augmentation to infinity", "into non-finite ones", lambda x, draws: x / 0),
+    augmented("draws without an augmentation", "`draws` without `augment`", None),
+    dataset(
+        "an augmentation out of range",
+        "out of the range -1 to 1: clamp them",
+        shape=(1, 2, 2),
+        draw=lambda generator, n: torch.rand(n, 1, 2, 2, generator=generator),
+        reference=lambda n: torch.zeros(n, 1, 2, 2),
+        augment=lambda x, draws: x * 3,
+    ),
+)
 
 DATASETS = (
+    *AUGMENTED,
+    dataset("integers", "x.to(torch.uint8)", **{**STREAMED, "take": lambda i: i.view(-1, 1).repeat(1, 2)}, digest="d"),
+    dataset("bytes drawn", "x.float() / 127.5 - 1", draw=lambda g, n: torch.zeros(n, 2, dtype=torch.uint8)),
+    dataset(
+        "a reference of another type",
+        "return the same type in both",
+        **{**STREAMED, "take": lambda i: ROWS[i].byte()},
+        digest="d",
+    ),
+    dataset("a streamed set without digest", "stream=True and no `digest`", **STREAMED),
+    dataset("a streamed distribution", "stream=True without `take`", stream=True, digest="d"),
+    dataset("a range upside down", "low < high", range=(1.0, -1.0)),
     dataset("global random numbers", "from torch's global generator", draw=lambda generator, n: torch.randn(n, 2)),
     dataset("a generator ignored", "does not use its generator", draw=lambda generator, n: ROWS[:n]),
     dataset("doubles", "samples must be float32", draw=lambda g, n: torch.randn(n, 2, generator=g).double()),
@@ -168,9 +206,9 @@ DATASETS = (
 )
 
 
-def metric(mistake: str, message: str, measure, values=None) -> Planted:
+def metric(mistake: str, message: str, measure, values=None, **fields) -> Planted:
     """Return a metric with a planted mistake."""
-    build = lambda: Metric(measure=measure, values=values or {"spread": "neutral"})  # noqa: E731
+    build = lambda: Metric(measure=measure, values=values or {"spread": "neutral"}, **fields)  # noqa: E731
     return Planted("metrics", Offer(mistake, build, "A metric."), message)
 
 
@@ -181,6 +219,14 @@ def measure_first_samples(evidence) -> dict[str, float]:
 def measure_by_cholesky(evidence) -> dict[str, float]:
     rows = evidence.samples.flatten(1)
     return {"spread": float(torch.linalg.cholesky(rows.T.cov()).trace())}
+
+
+def measure_one(evidence) -> dict[str, float]:
+    return {"spread": 1.0}
+
+
+def prepare(number) -> dict[str, torch.Tensor]:
+    return {"x": torch.full((2,), float(number))}
 
 
 CALLS = count()
@@ -195,6 +241,8 @@ METRICS = (
     metric("samples changed through NumPy", "in place", lambda e: {"spread": float(e.samples.numpy().sort(0) or 1)}),
     metric("a count of its calls", "the second time", lambda e: {"spread": float(next(CALLS))}),
     metric("an exception for equal samples", "cholesky", measure_by_cholesky),
+    metric("a count in prepare", "another 'x' the second time", measure_one, prepare=lambda e: prepare(next(CALLS))),
+    metric("random numbers in prepare", "`prepare` draws", measure_one, prepare=lambda e: prepare(torch.rand(()) * 0)),
 )
 
 

@@ -32,7 +32,7 @@ def inception_score(splits: Annotated[int, Ge(1)] = 1) -> Metric:
     return Metric(
         measure=measure,
         values={"is": "higher"},
-        needs="features",
+        needs="logits",
         least_samples=splits,
         software=f"torch-fidelity {version('torch-fidelity')}",
     )
