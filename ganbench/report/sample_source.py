@@ -10,10 +10,13 @@ import numpy as np
 
 from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError, UnknownOffer, describe
+from ganbench.results.details import KEPT_NONE
+from ganbench.results.files import list_networks
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
+from ganbench.statistics.outcome_table import stored_suite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +36,13 @@ class TrialSamples:
     samples: NDArray[np.float32] | None
     reference: NDArray[np.float32] | None
     reason: str = ""
+
+
+def refuse_kept_none(folder: Path, frames: Frames) -> None:
+    """Raise GanbenchError where the suite keeps no generators and the folder has none, so that no sheet shows any."""
+    suite = stored_suite(frames)
+    if suite is not None and suite.keep.generators == "none" and not list_networks(folder):
+        raise GanbenchError(f"{folder}: {KEPT_NONE}.")
 
 
 class SampleSource:

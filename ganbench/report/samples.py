@@ -21,7 +21,7 @@ from ganbench.errors import GanbenchError
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_grids, draw_images, draw_points
-from ganbench.report.sample_source import POINTS, SampleSource, TrialSamples
+from ganbench.report.sample_source import POINTS, SampleSource, TrialSamples, refuse_kept_none
 from ganbench.report.style import COLOURS, INK, render_png
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
@@ -63,6 +63,7 @@ class Cell:
 
 def list_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
     """Return the sheets of a results folder: one for each method on each dataset."""
+    refuse_kept_none(folder, frames)
     source = SampleSource(folder, frames, plugins)
     groups = list(frames.trials.groupby(["dataset", "method"], sort=False))
     names = file_names([f"{dataset} {method} samples" for (dataset, method), _ in groups])
@@ -102,6 +103,7 @@ def draw_cells(source: SampleSource, cells: Sequence[Cell]) -> list[tuple[str, s
 
 def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
     """Return the sheets of `paired_sheets` as files."""
+    refuse_kept_none(folder, frames)
     source, cells = SampleSource(folder, frames, plugins), list_cells(frames)
     names = file_names([f"{cell.title.partition(':')[0]} side by side" for cell in cells])
     return [(f"{name}.png", partial(draw_cell, source, cell)) for name, cell in zip(names, cells, strict=True)]
