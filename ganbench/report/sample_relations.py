@@ -86,8 +86,8 @@ def draw_interpolation(source: SampleSource, key: str, title: str) -> bytes:
     )
     reference = read_reference(rebuilt)
     rows = [Strip(f"pair {i + 1}", row, reference) for i, row in enumerate(way[:ROWS].cpu().numpy())]
-    heading = f"From one latent to another: {title}"
-    return render_png(partial(draw_images, rows, heading, PLACES), height=0.45 + 0.42 * len(rows))
+    heading = f"{title}\nfrom one latent to another"
+    return render_png(partial(draw_images, rows, heading, PLACES), height=0.6 + 0.42 * len(rows))
 
 
 def list_nearest(
@@ -124,8 +124,8 @@ class Search:
             Strip(f"sample {i + 1}", np.concatenate([sample[None], near]), reference)
             for i, (sample, near) in enumerate(zip(samples, neighbours, strict=True))
         ]
-        heading = f"Nearest training images by {self.space}: {title}"
-        return render_png(partial(draw_images, rows, heading, NEAREST + 1), height=0.45 + 0.42 * len(rows))
+        heading = f"{title}\nsamples (left), and the nearest training images by {self.space}"
+        return render_png(partial(draw_images, rows, heading, NEAREST + 1), height=0.6 + 0.42 * len(rows))
 
     @cached_property
     def found(self) -> dict[str, tuple[Array, Array, Array]]:

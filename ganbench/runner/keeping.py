@@ -52,7 +52,8 @@ def restore_keep(facts: Mapping[str, Any]) -> Keep:
     """Return what was kept of a recorded trial, by the facts of its record."""
     stored = facts.get("keep")
     known = stored if isinstance(stored, Mapping) else {}
-    return Keep(**{name: str(known.get(name, getattr(Keep(), name))) for name in ("generators", "precision")})
+    generators, precision = (str(known.get(name, getattr(Keep(), name))) for name in ("generators", "precision"))
+    return Keep(generators=generators, precision=precision)
 
 
 class KeptGenerators:
