@@ -64,7 +64,7 @@ VICTIMS = ("driver", "worker", "group")
 
 
 def start(suite: Path, out: Path) -> subprocess.Popen[str]:
-    """Start a run in a process group of its own that writes a checkpoint of every batch at every snapshot."""
+    """Start a run in a process group of its own that writes a checkpoint of every batch at every generator step."""
     words = [sys.executable, "-m", "ganbench", "run", str(suite), "--results", str(out), "--jobs", "2"]
     return subprocess.Popen(
         [*words, "--checkpoint", "0", "--retry", "failed"],

@@ -123,7 +123,9 @@ class Method:
     `order` says which player updates first in each generator step.
     `critic_norm` is the kind of normalisation that a normalised critic uses.
     `ema` is the decay per generator step of an exponential moving average of the generator's weights. The averaged
-    weights are evaluated. 0 means that there is no average.
+    weights are evaluated. 0 means that there is no average. For the first `ema_start` generator steps the average is
+    the weights themselves. With an `ema_rampup` r above 0, the half-life of the average is at most r times the
+    generator steps since then, so that the first weights are soon forgotten (StyleGAN2-ADA: 0.05).
     """
 
     loss: Use
@@ -137,6 +139,8 @@ class Method:
     order: Literal["critic-first", "generator-first"] = "critic-first"
     critic_norm: Literal["batch", "layer"] = "layer"
     ema: float = 0.0
+    ema_start: int = 0
+    ema_rampup: float = 0.0
 
 
 class Table(Protocol):

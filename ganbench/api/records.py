@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -19,6 +20,8 @@ a weight became non-finite. `failed`: an error ended it. `timed-out`: its batch 
 
 TRAINED = ("completed", "diverged")
 """The statuses of a trial that was trained to the end of its budget."""
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 UNTRAINED = ("failed", "timed-out")
 """The statuses of a trial that was not trained to the end; `run --retry` trains such trials again."""
@@ -77,6 +80,9 @@ class Record:
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
     were averaged. `snapshots` are the generators of earlier evaluation points in the same form, by generator step;
     empty unless the suite keeps them.
+    `written` has, by generator step, the SHA-256 of the generators that the worker has written into the results folder
+    itself, in place of their bytes; an executor passes it on as it is. The facts say in `keep` what of a suite's table
+    [keep] is not the default.
     """
 
     trial: Trial
@@ -91,6 +97,7 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     generator: bytes = b""
     snapshots: Mapping[int, bytes] = field(default_factory=dict)
+    written: Mapping[int, str] = field(default_factory=dict)
 
 
 def make_storable(record: Record) -> Record:
@@ -116,6 +123,8 @@ def list_faults(record: Record) -> Iterator[str]:
         yield f"generator is {type(record.generator).__name__}, not bytes"
     if not all(type(step) is int and isinstance(content, bytes) for step, content in record.snapshots.items()):
         yield "snapshots are not bytes by whole numbers"
+    if not all(type(step) is int and SHA256.fullmatch(str(digest)) for step, digest in record.written.items()):
+        yield "written is not SHA-256 by whole numbers"
     for score in record.scores:
         for name, types in (("value", (float, int)), ("step", int), ("samples", int), ("measurement", str)):
             value = getattr(score, name)

@@ -43,6 +43,49 @@ class Ramp:
 
 
 @dataclass(frozen=True)
+class AverageDecay:
+    """The decay of the average of a generator's weights at each generator step: w_avg <- d w_avg + (1 - d) w.
+
+    For the first `start` generator steps the average is the weights themselves (BigGAN's code: `ema_start`). From there
+    on d is `decay`. With a `rampup` r above 0 it begins shorter: the half-life of the average is r times the generator
+    steps since `start`, until it reaches that of `decay` (StyleGAN2-ADA's code: `ema_rampup`).
+    """
+
+    decay: float
+    start: int = 0
+    rampup: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """Return the decay at generator step `step`, counted from 0; with 0 the average becomes the weights."""
+        since = step - self.start
+        if since < 0 or not self.decay:
+            return 0.0
+        if not self.rampup:
+            return self.decay
+        return min(self.decay, 0.5 ** (1.0 / (since * self.rampup))) if since else 0.0
+
+    def count_averaged(self, steps: int) -> int:
+        """Return how many of the first `steps` generator steps are averaged; 0 means that there is no average."""
+        return max(0, steps - self.start - (self.rampup > 0))
+
+    def share_of_first(self, steps: int) -> float:
+        """Return the share that the first weights have in the average after `steps` generator steps."""
+        averaged, lowest = self.count_averaged(steps), -math.log(self.decay) if self.decay else math.inf
+        if not averaged or not self.decay:
+            return 0.0
+        ramped = min(averaged, int(math.log(2) / lowest / self.rampup)) if self.rampup else 0
+        exponent = lowest * (averaged - ramped)
+        return math.exp(-exponent - (math.log(2) / self.rampup * harmonic_number(ramped) if ramped else 0.0))
+
+
+def harmonic_number(n: int) -> float:
+    """Return 1 + 1/2 + ... + 1/n; beyond a thousand terms by Euler's formula, to twelve digits."""
+    if n > 1000:
+        return math.log(n) + 0.57721566490153286 + 1 / (2 * n) - 1 / (12 * n * n)
+    return sum(1 / k for k in range(1, n + 1))
+
+
+@dataclass(frozen=True)
 class CriticSteps:
     """The number of critic steps per generator step.
 

@@ -68,6 +68,14 @@ class Recipe(Plain):
     order: str = "critic-first"
     critic_norm: str = "layer"
     ema: float = 0.0
+    ema_start: int = 0
+    ema_rampup: float = 0.0
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain data, what keys depend on; newer fields only where they are set."""
+        added = {"ema_start": 0, "ema_rampup": 0.0}
+        return {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
 
 
 def list_offers(recipe: Recipe, architecture: Part) -> list[tuple[str, str]]:

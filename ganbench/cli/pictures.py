@@ -17,8 +17,9 @@ from ganbench.cli.arguments import (
     Results,
     results_folder,
 )
-from ganbench.cli.printing import print_paths
+from ganbench.cli.printing import print_paths, progress_bar
 from ganbench.cli.results import read_planned, restore_suite
+from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
@@ -73,23 +74,42 @@ def samples(
     over_time: Annotated[
         bool, typer.Option("--over-time", help="The samples at each snapshot, where the suite kept them.")
     ] = False,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Rows of images from one latent to another.")
+    ] = False,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Images beside the nearest ones of the training set.")
+    ] = False,
+    real: Annotated[bool, typer.Option("--real", help="Real data beside the samples of each sheet.")] = False,
     out: OutOfFigures = None,
     plugin: Plugins = None,
 ) -> None:
     """Draw samples of the trained models as PNG files.
 
     Sheets with all methods side by side, each on one architecture; then a sheet for each method, from the best trial
-    to the worst.
+    to the worst. With --interpolate, --nearest or --over-time, sheets of the median trial of each method instead.
     """
     from ganbench import registry
+    from ganbench.report.sample_relations import list_interpolations, list_nearest
     from ganbench.report.samples import list_paired, list_sheets, trial_sheet
     from ganbench.report.samples_over_time import list_over_time
 
+    if (over_time, interpolate, nearest, real).count(True) > 1:
+        raise GanbenchError(
+            "--over-time, --interpolate, --nearest and --real: each is another sheet. Give one of them."
+        )
     source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
     if over_time:
         draw(list_over_time(*source, of), results, out)
+    elif interpolate:
+        draw(list_interpolations(*source, of), results, out)
+    elif nearest:
+        with progress_bar("searching", delay=2.0) as tell:
+            draw(list_nearest(*source, of, tell), results, out)
+    elif of:
+        draw([trial_sheet(*source, of, real)], results, out)
     else:
-        draw([trial_sheet(*source, of)] if of else list_paired(*source) + list_sheets(*source), results, out)
+        draw(list_paired(*source) + list_sheets(*source, real), results, out)
 
 
 def draw_plots(

@@ -18,11 +18,11 @@ def print_paths(files: Iterable[Path]) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal; yields the function that takes (steps done, all steps)."""
+def progress_bar(title: str, delay: float = 0.0) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal, after `delay` seconds; yields the function that takes (done, all)."""
     from tqdm import tqdm
 
-    with tqdm(desc=title, leave=False, disable=None) as shown:
+    with tqdm(desc=title, leave=False, disable=None, delay=delay) as shown:
 
         def tell(done: int, whole: int) -> None:
             shown.total = whole

@@ -46,7 +46,7 @@ def run(
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
     checkpoint: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Write a checkpoint of a batch at the first snapshot after so long."),
+        typer.Option(metavar="SECONDS", help="The shortest time between two checkpoints of a batch."),
     ] = None,
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
@@ -171,7 +171,7 @@ def plan(
 
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
-            keep = asked_suite.keep.generators == "snapshots"
+            keep = asked_suite.keep
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep)
         for line in filter(None, (cost.work, cost.line)):
             typer.echo(replace_unprintable(line))

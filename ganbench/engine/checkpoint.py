@@ -21,7 +21,7 @@ from ganbench.engine.train import Stage, Training
 
 
 def save_state(training: Training) -> tuple[Stacked, Numbers]:
-    """Return a training's state at a snapshot, with all tensors on the CPU.
+    """Return a training's state after a generator step, with all tensors on the CPU.
 
     Raise TypeError for an optimizer whose state has anything except tensors and numbers.
     """

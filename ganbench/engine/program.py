@@ -66,6 +66,8 @@ class Program:
     critic_steps: Callable[[int], int] = lambda step: 1
     generator_first: bool = False
     ema: float = 0.0
+    ema_start: int = 0
+    ema_rampup: float = 0.0
     loss_name: str = "the loss"
     dynamics_name: str = "the dynamics"
     precision: Precision = "float32"
@@ -74,11 +76,13 @@ class Program:
         set_field = object.__setattr__
         set_field(self, "terms", (*self.constraints, *self.inputs))
         set_field(self, "wraps", tuple(link.part.wrap for link in self.constraints if link.part.wrap is not None))
+        set_field(self, "average_decay", schedules.AverageDecay(self.ema, self.ema_start, self.ema_rampup))
         set_field(self, "pack", math.prod(link.part.pack for link in self.inputs))
 
     terms: tuple[Link, ...] = field(init=False)
     wraps: tuple[Callable[[CriticFunction], CriticFunction], ...] = field(init=False)
     pack: int = field(init=False)
+    average_decay: Callable[[int], float] = field(init=False)
 
     @property
     def stateful(self) -> Iterator[Link]:
@@ -128,6 +132,8 @@ def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars) -> P
         critic_steps=schedules.parse_critic_steps(recipe.critic_steps),
         generator_first=recipe.order == "generator-first",
         ema=recipe.ema,
+        ema_start=recipe.ema_start,
+        ema_rampup=recipe.ema_rampup,
         loss_name=f"loss {recipe.loss.name!r}",
         dynamics_name=f"dynamics {recipe.dynamics.name!r}",
     )

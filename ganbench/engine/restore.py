@@ -18,7 +18,8 @@ def restore_snapshot(training: Training, files: Sequence[bytes], step: int | Non
 
     It is the final snapshot, or that of a generator step: GanbenchError where the networks grow while they train.
 
-    `training.draw_samples` then returns the samples that were scored, bit for bit on the same kind of device. A member
+    `training.draw_samples` then returns the samples that were scored, bit for bit on the same kind of device; not so of
+    generators that were stored as float16, which become float32 again but stay rounded. A member
     whose file is empty gets a copy of another member's generator, so that the batch composition is the one in which the
     others were scored. Raise GanbenchError if all files are empty, or if a file does not fit the architecture as it is
     built today.
@@ -50,7 +51,7 @@ def restore_snapshot(training: Training, files: Sequence[bytes], step: int | Non
 
 
 def stack_matching(members: Sequence[Stacked], prefix: str, like: Stacked) -> Stacked:
-    """Stack the members' tensors `<prefix>.<name>` for every name in `like`, in the devices and types of `like`.
+    """Stack the members' tensors `<prefix>.<name>` for every name in `like`, on the devices and in the types of `like`.
 
     Raise GanbenchError if a tensor is missing or its shape differs.
     """
@@ -63,5 +64,5 @@ def stack_matching(members: Sequence[Stacked], prefix: str, like: Stacked) -> St
                 f"the stored {prefix} {name!r} does not fit the network that this architecture builds today: "
                 "its code has changed since. Train the trial again."
             )
-        stacked[name] = torch.stack([part for part in parts if part is not None]).to(tensor.device, tensor.dtype)
+        stacked[name] = torch.stack([part.to(tensor.device, tensor.dtype) for part in parts if part is not None])
     return stacked

@@ -57,6 +57,27 @@ class Drawing:
             samples: Tensor = generate(weights, buffers, *drawn)
             yield samples[:, : count - step * self.rows].float()
 
+    @torch.no_grad()
+    def interpolate(self, snapshot: Snapshot, at: int, count: int, places: int) -> Tensor:
+        """Return samples of one member on the way between two latents, [rows, places, *shape], in float32.
+
+        Row i goes from the latent of sample i of `iterate(snapshot, count, "evaluation")` to that of sample i + rows,
+        on the sphere, because normal latents lie near one (White 2016, arXiv:1609.04468). Codes and labels stay. Each
+        place is one batch of the training's size, so its normalisation is that of other samples.
+        """
+        networks, members = snapshot.ensemble.networks, [self.members[snapshot.members[at]]]
+        weights = select_rows(snapshot.average or snapshot.generators, [at])
+        buffers = select_rows(snapshot.ensemble.buffers["generator"], [at])
+        steps = max(2, -(-count // self.rows))
+        (first, *labels), (second, *_), *_ = self._draw_inputs(networks, members, steps, "evaluation")
+        noise, codes = first.split([networks.latent, first.shape[-1] - networks.latent], -1)
+        generate, target = self._map(networks), second[..., : networks.latent]
+        way = [
+            generate(weights, buffers, torch.cat([blend(noise, target, t), codes], -1), *labels)
+            for t in torch.linspace(0, 1, places, dtype=torch.float64).tolist()
+        ]
+        return torch.stack([samples[0].float() for samples in way], 1)
+
     def refuse_standing(self, ensembles: Sequence[Ensemble]) -> None:
         """Raise GanbenchError if the generators of these stages cannot be evaluated with standing statistics."""
         for ensemble in ensembles:
@@ -113,3 +134,12 @@ class Drawing:
 def select_rows(stacked: Stacked, at: Sequence[int] | None) -> Stacked:
     """Return these rows of stacked tensors; None means all."""
     return stacked if at is None else {name: tensor[list(at)] for name, tensor in stacked.items()}
+
+
+def blend(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Return the spherical interpolation from a to b [..., n] at t in [0, 1]; it is straight if they are parallel."""
+    cosine = (a * b).sum(-1, keepdim=True) / (a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True))
+    angle = cosine.clamp(-1, 1).acos()
+    sine = angle.sin()
+    curved = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
+    return torch.where(sine.abs() > 1e-6, curved, (1 - t) * a + t * b)

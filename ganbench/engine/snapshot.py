@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -24,7 +25,7 @@ class Snapshot:
 
     `generators` are the generators' parameters [S, ...] by name, `average` their moving average if the recipe has one.
     `diverged_at`, `signals` and `updates` describe the training so far. `state` are the plugins' states [S, ...] by
-    plugin and name. `critic_trained` is False for a snapshot of stored generators, whose critics were not stored.
+    plugin and name. `critic_trained` is False for a snapshot without critics, such as one of stored generators.
     """
 
     step: int
@@ -63,21 +64,38 @@ class Snapshot:
             state={plugin: copy_rows(tensors) for plugin, tensors in self.state.items()},
         )
 
-    def generator_file(self, member: int) -> bytes:
+    def without_critics(self) -> Snapshot:
+        """Return the snapshot with its generators only, which is all that its samples need."""
+        ensemble = self.ensemble
+        parameters = {"generator": ensemble.parameters["generator"], "critic": {}}
+        buffers = {"generator": ensemble.buffers["generator"], "critic": {}}
+        alone = Ensemble(ensemble.networks, parameters, buffers)
+        return replace(self, ensemble=alone, state={}, critic_trained=False)
+
+    def generator_file(self, member: int, *, half: bool = False) -> bytes:
         """Return one member's generator as a safetensors file.
 
-        The names are `generator.*`, `buffer.*`, and `average.*` if there is an average. `member` is its row here.
+        The names are `generator.*`, `buffer.*`, and `average.*` if there is an average. `member` is its row here. With
+        `half`, weights and averages are rounded to float16.
         """
         groups = {"generator": self.generators, "buffer": self.ensemble.buffers["generator"]}
         if self.average is not None:
             groups["average"] = self.average
         return save(
             {
-                f"{group}.{name}": tensor[member].cpu().contiguous()
+                f"{group}.{name}": (round_to_half(tensor[member]) if half and group != "buffer" else tensor[member])
+                .cpu()
+                .contiguous()
                 for group, tensors in groups.items()
                 for name, tensor in tensors.items()
             }
         )
+
+
+def round_to_half(tensor: Tensor) -> Tensor:
+    """Return a tensor in float16; as it is if one of its numbers is too large for that, 65,504 or more."""
+    half = tensor.to(torch.float16)
+    return half if bool((half.isfinite() == tensor.isfinite()).all()) else tensor
 
 
 def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Numbers]:
@@ -92,6 +110,7 @@ def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Nu
         "final": snapshot.final,
         "members": list(snapshot.members),
         "averaged": snapshot.average is not None,
+        "critic": snapshot.critic_trained,
         "diverged_at": snapshot.diverged_at,
         "updates": dict(snapshot.updates),
         "state": {plugin: list(tensors) for plugin, tensors in snapshot.state.items()},
@@ -120,8 +139,11 @@ def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) ->
     def get_group(group: str, like: Stacked) -> Stacked:
         return {name: tensors[f"{group}/{name}"].to(tensor.device) for name, tensor in like.items()}
 
-    parameters = {player: get_group(f"parameters/{player}", like) for player, like in stage.parameters.items()}
-    buffers = {player: get_group(f"buffers/{player}", like) for player, like in stage.buffers.items()}
+    def get_players(group: str, players: Mapping[str, Stacked]) -> dict[str, Stacked]:
+        stored = {} if numbers["critic"] else {"critic": Stacked()}
+        return {player: get_group(f"{group}/{player}", like) for player, like in {**players, **stored}.items()}
+
+    parameters, buffers = get_players("parameters", stage.parameters), get_players("buffers", stage.buffers)
     return Snapshot(
         step=numbers["step"],
         final=numbers["final"],
@@ -130,6 +152,7 @@ def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) ->
         generators=parameters["generator"],
         average=get_group("average", stage.parameters["generator"]) if numbers["averaged"] else None,
         diverged_at=list(numbers["diverged_at"]),
+        critic_trained=numbers["critic"],
         signals={},
         updates=dict(numbers["updates"]),
         state={

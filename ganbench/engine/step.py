@@ -257,6 +257,12 @@ class Game:
             (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at
         )
 
+    def note_infinite_weights(self) -> None:
+        """Count each member as diverged, from now on, whose generator has a parameter that is not finite."""
+        generators = self.ensemble.detached["generator"].values()
+        finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators]).all(0)
+        self.diverged_at = torch.where((self.diverged_at < 0) & ~finite, self.total_updates, self.diverged_at)
+
     def is_dead(self) -> bool:
         """Return whether every member has diverged and has a NaN among the parameters of each player.
 

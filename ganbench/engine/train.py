@@ -202,6 +202,7 @@ class Training:
             stage.done = t + 1
             report(t + 1, total)
             if t + 1 in self.budget.snapshots:
+                game.note_infinite_weights()
                 yield self.take_snapshot(t + 1, game)
 
     def open_inputs(self, networks: Networks, stage: int) -> dict[str, StepInputs]:
@@ -234,17 +235,16 @@ class Training:
             for player in ["generator", *critics] if self.program.generator_first else [*critics, "generator"]:
                 game.step((player,), inputs[player].next())
         if self.average is not None:
-            weights = game.ensemble.detached["generator"]
-            torch._foreach_lerp_(list(self.average.values()), [weights[n] for n in self.average], 1 - self.program.ema)
+            weights, decay = game.ensemble.detached["generator"], self.program.average_decay(t)
+            pair = list(self.average.values()), [weights[name] for name in self.average]
+            if decay:
+                torch._foreach_lerp_(*pair, 1 - decay)
+            else:
+                torch._foreach_copy_(*pair)
 
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
-        """Return a copy of the batch's state after this generator step; only this function waits for the device.
-
-        A member whose generator has a parameter that is not finite counts as diverged.
-        """
+        """Return a copy of the batch's state after this generator step; only this function waits for the device."""
         generators = game.ensemble.detached["generator"]
-        finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators.values()]).all(0)
-        game.diverged_at = torch.where((game.diverged_at < 0) & ~finite, game.total_updates, game.diverged_at)
         steps = [t for t, _ in self.trace]
         return Snapshot(
             step=step,

@@ -35,7 +35,8 @@ FRESH = "evaluation.fresh"
 class BestSnapshots:
     """The scorer of a batch: it scores its snapshots one after another and stores the best ones.
 
-    `snapshots` maps a step to the snapshot there, restricted to the members for which some value is the best so far.
+    `snapshots` maps a step to the snapshot there, restricted to the members for which some value is the best so far. It
+    has no critics, which no metric on samples calls.
     `history` has the scores of every snapshot, by member. The best is chosen by each value with a better direction,
     except the values of `final` metrics, which are measured only once. Values of metrics on networks depend on no
     sample, so they are not measured again but repeated. Calibration has no networks, so their first finite model is
@@ -73,7 +74,7 @@ class BestSnapshots:
         }
         self.snapshots = {
             step: one if step in self.snapshots and list(one.members) == members[step] else one.select(members[step])
-            for step, one in {**self.snapshots, snapshot.step: snapshot}.items()
+            for step, one in {**self.snapshots, snapshot.step: snapshot.without_critics()}.items()
             if members[step]
         }
         return scores

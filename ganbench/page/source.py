@@ -123,14 +123,15 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
 
 def draw_samples(source: Source, results: Path, plugins: Registry) -> Source:
     """Return the source with pictures of samples; with the reason, where the folder has no models or lacks a plugin."""
-    from ganbench.report.sample_source import SampleSource
+    from ganbench.report.sample_source import SampleSource, refuse_kept_none
     from ganbench.report.samples import draw_cells, list_cells
     from ganbench.report.thumbnails import choose_pictured, draw_thumbnails
     from ganbench.results.files import list_networks
 
-    if not list_networks(results):
-        return replace(source, no_pictures="No models are stored in this folder, so there are no samples to show.")
     try:
+        refuse_kept_none(results, source.frames)
+        if not list_networks(results):
+            return replace(source, no_pictures="No models are stored in this folder, so there are no samples to show.")
         samples, cells = SampleSource(results, source.frames, plugins), list_cells(source.frames)
         sheets = draw_cells(samples, cells)
         small = draw_thumbnails(samples, choose_pictured(source.frames, cells))

@@ -241,6 +241,8 @@ class Planner:
             order=method.order,
             critic_norm=method.critic_norm,
             ema=method.ema,
+            ema_start=method.ema_start if method.ema else 0,
+            ema_rampup=float(method.ema_rampup) if method.ema else 0.0,
         )
 
     # what belongs to a trial or to the plan

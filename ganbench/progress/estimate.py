@@ -15,6 +15,7 @@ from ganbench.errors import GanbenchError
 from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
 from ganbench.progress.status import format_bytes, format_flops, format_seconds
 from ganbench.results.files import list_networks
+from ganbench.suite.suite import KeepTable
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -28,6 +29,8 @@ WARM = 60
 
 ROW_BYTES = 45_000
 """Bytes of a trial in the database, roughly: about 200 points of nine signals, its scores, its plan."""
+
+KEEP = KeepTable()
 
 ShowProgress = Callable[[int, int], None]
 """Called with the number of tries that are done, and with the number of all."""
@@ -84,11 +87,11 @@ def estimate_cost(
     workers: int,
     show_progress: ShowProgress = lambda done, total: None,
     device: str = "auto",
-    keep_snapshots: bool = False,
+    keep: KeepTable = KEEP,
 ) -> Estimate:
     """Return an estimate of the time and disk that these batches take on so many workers, on a device.
 
-    With `keep_snapshots` each trial leaves a generator for each of its snapshots, else only the final one.
+    `keep` says which generators each trial leaves, and how precise they are.
 
     Pairs of dataset and method without finished records of this device in the folder are tried: the first batch of each
     trains for a few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
@@ -108,10 +111,10 @@ def estimate_cost(
         show_progress(done, len(untried))
         timed = time_batch(batch, plugins, device)
         observations.append(Observation(replace(make_work_item(batch), traits={}), 1.0, timed.seconds))
-        networks.append(timed.network)
+        networks.append(timed.network // (2 if keep.precision == "float16" else 1))
     show_progress(len(untried), len(untried))
     trials = sum(len(batch.trials) for batch in batches)
-    kept = [len(trial.budget.snapshots) if keep_snapshots else 1 for batch in batches for trial in batch.trials]
+    kept = [count_kept(keep, len(trial.budget.snapshots)) for batch in batches for trial in batch.trials]
     forecast = Forecast(make_work_items(batches), max(1, workers))
     forecast.finished = observations
     return Estimate(
@@ -143,6 +146,11 @@ def count_work(batches: Sequence[Batch], plugins: Registry) -> dict[str, float]:
         except GanbenchError:
             uncounted.add(method)
     return {method: count for method, count in flops.items() if method not in uncounted}
+
+
+def count_kept(keep: KeepTable, snapshots: int) -> int:
+    """Return how many generators a trial with so many snapshots leaves, at most."""
+    return {"none": 0, "final": 1, "best": min(2, snapshots), "snapshots": snapshots}[keep.generators]
 
 
 def read_past_costs(frames: Frames | None, folder: Path, device: str) -> tuple[list[Observation], list[int]]:

@@ -137,4 +137,4 @@ def strip_axis(axes: Axes, title: str) -> None:
         spine.set_visible(True)
         spine.set_color("0.85")
     if title:
-        axes.set_title(fit_text(title, REASON))
+        axes.set_title("\n".join(fit_text(line, REASON) for line in title.split("\n")))

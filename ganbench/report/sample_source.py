@@ -10,10 +10,13 @@ import numpy as np
 
 from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError, UnknownOffer, describe
+from ganbench.results.details import KEPT_NONE
+from ganbench.results.files import list_networks
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import rebuild_batch
+from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
+from ganbench.statistics.outcome_table import stored_suite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +36,13 @@ class TrialSamples:
     samples: NDArray[np.float32] | None
     reference: NDArray[np.float32] | None
     reason: str = ""
+
+
+def refuse_kept_none(folder: Path, frames: Frames) -> None:
+    """Raise GanbenchError where the suite keeps no generators and the folder has none, so that no sheet shows any."""
+    suite = stored_suite(frames)
+    if suite is not None and suite.keep.generators == "none" and not list_networks(folder):
+        raise GanbenchError(f"{folder}: {KEPT_NONE}.")
 
 
 class SampleSource:
@@ -57,15 +67,19 @@ class SampleSource:
                 self.cache[key] = TrialSamples(None, None, reason)
         return self.cache[key]
 
+    def open(self, key: str, step: int | None = None) -> RebuiltBatch:
+        """Return the batch in which a trial trained, to draw as many samples as the trial was scored on."""
+        with Store(self.folder, readonly=True) as store:
+            size = store.detail(key)["batch_size"]
+            with naming_plugins(self.folder):
+                return rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size), step)
+
     def rebuild(self, key: str, step: int | None = None) -> dict[str, TrialSamples]:
         """Rebuild the batch in which a trial trained; return the samples of each member that left a generator.
 
         They are the final ones, or those of an earlier snapshot.
         """
-        with Store(self.folder, readonly=True) as store:
-            size = store.detail(key)["batch_size"]
-            with naming_plugins(self.folder):
-                rebuilt = rebuild_batch(store, key, self.plugins, self.count_scored_samples(key, size), step)
+        rebuilt = self.open(key, step)
         training = rebuilt.training
         samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
         reference = scale_bytes(training.source.reference(POINTS), training.source).cpu().numpy()

@@ -21,7 +21,7 @@ from ganbench.errors import GanbenchError
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_grids, draw_images, draw_points
-from ganbench.report.sample_source import POINTS, SampleSource, TrialSamples
+from ganbench.report.sample_source import POINTS, SampleSource, TrialSamples, refuse_kept_none
 from ganbench.report.style import COLOURS, INK, render_png
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
@@ -61,26 +61,30 @@ class Cell:
     trials: tuple[tuple[str, str, str], ...]
 
 
-def list_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
-    """Return the sheets of a results folder: one for each method on each dataset."""
+def list_sheets(folder: Path, frames: Frames, plugins: Registry, real: bool = False) -> list[Picture]:
+    """Return the sheets of a results folder: one for each method on each dataset; with `real`, beside real data."""
+    refuse_kept_none(folder, frames)
     source = SampleSource(folder, frames, plugins)
     groups = list(frames.trials.groupby(["dataset", "method"], sort=False))
     names = file_names([f"{dataset} {method} samples" for (dataset, method), _ in groups])
     return [
-        (f"{name}.png", partial(method_sheet, source, rank_trials(frames, trials), f"{method} on {dataset}"))
+        (f"{name}.png", partial(method_sheet, source, rank_trials(frames, trials), f"{method} on {dataset}", real))
         for name, ((dataset, method), trials) in zip(names, groups, strict=True)
     ]
 
 
-def trial_sheet(folder: Path, frames: Frames, plugins: Registry, key: str) -> Picture:
-    """Return the sheet of one trial, whose key may be shortened; raise GanbenchError if it left no generator."""
+def trial_sheet(folder: Path, frames: Frames, plugins: Registry, key: str, real: bool = False) -> Picture:
+    """Return the sheet of one trial, whose key may be shortened; raise GanbenchError if it left no generator.
+
+    With `real`, real data are beside its samples.
+    """
     with Store(folder, readonly=True) as store:
         detail = store.detail(key)
         store.generator(detail["key"])  # raises GanbenchError if there is none
     full_key = str(detail["key"])
     title = f"{detail['method']} on {detail['dataset']}, {detail['architecture']}, seed {detail['seed']}"
     source = SampleSource(folder, frames, plugins)
-    return f"trial-{full_key[:12]}-samples.png", partial(draw_trial, source, full_key, title)
+    return f"trial-{full_key[:12]}-samples.png", partial(draw_trial, source, full_key, title, real)
 
 
 def paired_sheets(folder: Path, frames: Frames, plugins: Registry) -> list[tuple[str, str, bytes]]:
@@ -102,6 +106,7 @@ def draw_cells(source: SampleSource, cells: Sequence[Cell]) -> list[tuple[str, s
 
 def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture]:
     """Return the sheets of `paired_sheets` as files."""
+    refuse_kept_none(folder, frames)
     source, cells = SampleSource(folder, frames, plugins), list_cells(frames)
     names = file_names([f"{cell.title.partition(':')[0]} side by side" for cell in cells])
     return [(f"{name}.png", partial(draw_cell, source, cell)) for name, cell in zip(names, cells, strict=True)]
@@ -221,22 +226,35 @@ def rank_scores(frames: Frames, dataset: str, metric: str, keys: set[str]) -> di
     return ranks
 
 
-def method_sheet(source: SampleSource, trials: Sequence[tuple[str, str]], title: str) -> bytes:
-    """Return the sheet of a method's trials, the best first, as PNG."""
+def method_sheet(source: SampleSource, trials: Sequence[tuple[str, str]], title: str, real: bool = False) -> bytes:
+    """Return the sheet of a method's trials, the best first, as PNG; with `real`, real data come before them."""
     places = np.unique(np.linspace(0, len(trials) - 1, min(SHEET_TRIALS, len(trials))).round().astype(int))
     shown = [trials[place] for place in places]
     count = f"{len(shown)} of {len(trials)} trials" if len(shown) < len(trials) else f"all {len(trials)} trials"
-    return draw_sheet([(name, source.load(key)) for key, name in shown], f"{title}: {count}, the best first", COLUMNS)
+    rows = add_real([(name, source.load(key)) for key, name in shown], real)
+    return draw_sheet(rows, f"{title}: {count}, the best first", COLUMNS)
 
 
-def draw_trial(source: SampleSource, key: str, title: str) -> bytes:
-    """Return the sheet of one trial as PNG; raise GanbenchError if its model cannot be rebuilt."""
+def add_real(rows: Sequence[tuple[str, TrialSamples]], real: bool) -> list[tuple[str, TrialSamples]]:
+    """Return the rows of a sheet, with `real` after one of real data."""
+    data = next((trial.reference for _, trial in rows if trial.reference is not None), None)
+    return [("the real data", TrialSamples(data, data))] * (real and data is not None) + list(rows)
+
+
+def draw_trial(source: SampleSource, key: str, title: str, real: bool = False) -> bytes:
+    """Return the sheet of one trial as PNG, with `real` beside real data; GanbenchError if it cannot be rebuilt."""
     trial = source.load(key)
     if trial.samples is None:
         raise GanbenchError(f"trial {key[:8]}: {trial.reason}")
     if trial.samples.ndim < 4:
-        return draw_sheet([("", trial)], title, 1)
+        return draw_sheet(add_real([("its samples" if real else "", trial)], real), title, 1)
     side = math.isqrt(TRIAL_IMAGES)
+    if real:
+        pair = [
+            Strip("its samples", trial.samples, trial.reference),
+            Strip("the real data", trial.reference, trial.reference),
+        ]
+        return render_png(partial(draw_grids, pair, title, 2, side), height=3.9)
     rows = [("", replace(trial, samples=trial.samples[i : i + side])) for i in range(0, TRIAL_IMAGES, side)]
     return draw_sheet([row for row in rows if row[1].samples is not None and len(row[1].samples)], title, side)
 

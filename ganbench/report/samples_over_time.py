@@ -13,7 +13,7 @@ from ganbench.errors import GanbenchError
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS
-from ganbench.report.sample_source import SampleSource
+from ganbench.report.sample_source import SampleSource, refuse_kept_none
 from ganbench.report.samples import SHEET_TRIALS, draw_sheet, rank_trials
 from ganbench.results.files import list_snapshots
 from ganbench.results.frames import Frames
@@ -31,6 +31,7 @@ def list_over_time(folder: Path, frames: Frames, plugins: Registry, key: str = "
     The trial of a method is the median one, by its final headline score, of those whose snapshots are kept. Raise
     GanbenchError where no snapshots are kept.
     """
+    refuse_kept_none(folder, frames)
     source = SampleSource(folder, frames, plugins)
     if key:
         with Store(folder, readonly=True) as store:

@@ -21,6 +21,12 @@ MOST_MEMBERS = 1024
 MOST_SNAPSHOTS = 10_000
 """Snapshots of a stored trial, at most, as of a suite (`suite.suite`)."""
 
+KEPT_NONE = (
+    'its suite keeps no generators, so there is nothing to draw or to score. Write [keep] generators = "final", and '
+    "train into another folder by --results, or with --fresh --yes"
+)
+"""Why there are no generators where nobody asked for them, and the way out."""
+
 KINDS: Mapping[type, tuple[str, ...]] = {
     str: ("key", "code", "status", "error", "network", "dataset", "architecture", "method"),
     int: ("seed", "generator_steps", "batch_size", "diverged_at"),
@@ -67,6 +73,14 @@ def read_detail(row: Mapping[str, Any]) -> dict[str, Any]:
     check_content(detail)
     check_batch(detail)
     return detail
+
+
+def explain_absence(detail: Mapping[str, Any]) -> str:
+    """Return why a recorded trial has no generator, without the full stop."""
+    keep = detail["facts"].get("keep")
+    if isinstance(keep, Mapping) and keep.get("generators") == "none":
+        return KEPT_NONE
+    return f"this trial left no generator (its status: {detail['status']})"
 
 
 def check_content(detail: Mapping[str, Any]) -> None:

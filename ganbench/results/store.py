@@ -2,8 +2,9 @@
 
     results.sqlite    runs, plans, records, scores, signals (one transaction per batch)
     suite.toml        the suite as it was last run
-    networks/         final generators, named by the trial's key; in snapshots/<key>/ earlier ones, if they are kept
-    checkpoints/      unfinished long batches, at their last snapshots (ganbench.runner.checkpoints)
+    networks/         final generators, named by the trial's key; in snapshots/<key>/ earlier ones, if they are kept;
+                      in incoming/ those of batches that are not stored yet (ganbench.results.incoming)
+    checkpoints/      unfinished long batches, at some generator step (ganbench.runner.checkpoints)
     plugins/          the text of the plugin files that runs used, for people; it is never loaded from here
     log/              what the workers wrote to stderr
 
@@ -28,10 +29,10 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
-from ganbench.results import integrity, recovery
+from ganbench.results import incoming, integrity, recovery
 from ganbench.results.contents import Contents, read_contents
 from ganbench.results.database import connect, create_tables, execute, transaction
-from ganbench.results.details import read_detail
+from ganbench.results.details import explain_absence, read_detail
 from ganbench.results.files import (
     DATABASE,
     LARGEST_NETWORK,
@@ -44,8 +45,6 @@ from ganbench.results.files import (
     read_regular,
     suite_path,
     write_file,
-    write_network,
-    write_snapshots,
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
 from ganbench.results.history import SHOWN, Run, read_runs
@@ -148,10 +147,9 @@ class Store:
 
     def append(self, records: Iterable[Record]) -> None:
         """Store all of the records or none; a record replaces an older one with the same key."""
-        newest = {record.trial.key: record for record in records}
-        networks = {
-            key: write_network(self.folder, key, record.generator) for key, record in newest.items() if record.generator
-        }
+        newest = {record.trial.key: incoming.refuse_absent_files(self.folder, record) for record in records}
+        stored = {key: incoming.store_network(self.folder, record) for key, record in newest.items()}
+        networks = {key: digest for key, digest in stored.items() if digest}
         with transaction(self._engine, self.file) as connection:
             add_trials(connection, [record.trial for record in newest.values()])
             execute(connection, delete(RECORDS).where(RECORDS.c.trial == TRIAL), [{"key": key} for key in newest])
@@ -166,8 +164,8 @@ class Store:
             execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
-        for key, record in newest.items():
-            write_snapshots(self.folder, key, record.snapshots)
+        for record in newest.values():
+            incoming.store_snapshots(self.folder, record)
 
     def add_scores(self, scores: Mapping[str, Sequence[Score]]) -> None:
         """Store more scores of recorded trials, by key: all or none; each replaces one measured in the same way."""
@@ -243,7 +241,7 @@ class Store:
         detail = self.detail(key)
         path = network_path(self.folder, detail["key"])
         if not detail["network"]:
-            raise GanbenchError(f"{path}: this trial left no generator (its status: {detail['status']}).")
+            raise GanbenchError(f"{path}: {explain_absence(detail)}.")
         try:
             content = read_regular(path, self.folder, LARGEST_NETWORK)
         except FileNotFoundError:

@@ -16,11 +16,13 @@ from ganbench.errors import GanbenchError, bound_error, shorten
 from ganbench.escaping import is_unicode
 from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
-from ganbench.results.files import forget_checkpoint, list_checkpoints, worker_log
+from ganbench.results.files import forget_checkpoint, worker_log
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
+from ganbench.runner.checkpoints import forget_checkpoints, forget_leftovers
 from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import make_lost_records, open_events
+from ganbench.runner.keeping import choose_keep
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.planning import load_and_plan
@@ -175,6 +177,7 @@ def run_events(
         watchers = build_watchers(settings.watchers, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         remaining = find_remaining(plan, store.known(), settings)
+        forget_leftovers(folder, plan)
         todo, later = select_for_run(remaining, plan, settings)
         session = Session(
             suite=plan.suite or suite,
@@ -234,6 +237,7 @@ def train_and_store(
                 for portion in iterate_portions(event.batch):
                     forget_checkpoint(session.folder, portion.key)
             yield session, event
+    forget_leftovers(session.folder, plan)
 
 
 def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
@@ -246,21 +250,6 @@ def add_facts(event: Finished, facts: Mapping[str, Any]) -> list[Record]:
         replace(record, error=bound_error(record.error), facts={**batch_facts, **record.facts})
         for record in map(make_storable, event.records)
     ]
-
-
-def forget_checkpoints(folder: Path, plan: Plan, remaining: Todo) -> None:
-    """Remove checkpoints of this plan's batches that are already stored: an earlier run was killed before it did.
-
-    So are those of their halves, if they ran out of memory. Checkpoints of batches that are not in this plan stay,
-    since an edited suite may be changed back.
-    """
-    if checkpoints := list_checkpoints(folder):
-        planned, left = (
-            {portion.key for batch in batches for portion in iterate_portions(batch)}
-            for batches in (plan.batches, remaining.batches)
-        )
-        for key in checkpoints & (planned - left):
-            forget_checkpoint(folder, key)
 
 
 @contextmanager
@@ -284,7 +273,7 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         plugins=plugins if in_process else None,
         folder=str(session.folder),
         every=settings.checkpoint,
-        keep=session.suite.keep.generators == "snapshots",
+        keep=choose_keep(session.suite, session.folder),
     )
     name, options = choose_executor(session)
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
 from ganbench.errors import GanbenchError, find_reason, shorten
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
+from ganbench.results.details import explain_absence
 from ganbench.results.store import Store
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ def find_table(store: Store, label: str) -> tuple[Suite | None, DatasetTable | N
     return newest, next((table for table in newest.dataset if table.title == label), None) if newest else None
 
 
+def is_rounded(file: bytes) -> bool:
+    """Return whether a generator was stored as float16, and so is not quite the one that was trained."""
+    import torch
+    from safetensors.torch import load
+
+    return any(tensor.dtype == torch.float16 for tensor in load(file).values())
+
+
 def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step: int | None = None) -> RebuiltBatch:
     """Rebuild the batch that a trial was trained in, to draw `samples` samples of each member.
 
@@ -111,7 +120,8 @@ def rebuild_batch(store: Store, key: str, plugins: Registry, samples: int, step:
     read = {member.key: read_generator(store, member.key, step) for member in members}
     files = {member: content for member, (content, _) in read.items()}
     if not files[key]:
-        raise GanbenchError(find_reason(detail["error"]) or f"{read[key][1]}.")
+        absent = "" if detail["network"] else explain_absence(detail)
+        raise GanbenchError(find_reason(detail["error"]) or f"{absent or read[key][1]}.")
     suite, _ = find_table(store, detail["dataset"])
     normalisation = suite.measurement.normalisation if suite is not None else "batch"
     measurement = Measurement(metrics=(), samples=samples, normalisation=normalisation)

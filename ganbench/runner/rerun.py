@@ -15,6 +15,7 @@ from ganbench.errors import GanbenchError
 from ganbench.plan.fingerprint import changes_since
 from ganbench.results.store import Store
 from ganbench.runner.environment import collect_facts
+from ganbench.runner.keeping import restore_keep
 from ganbench.runner.rebuild import choose_device, read_generator, restore_members
 from ganbench.runner.used_plugins import naming_plugins
 
@@ -105,7 +106,8 @@ def rerun_trial(
         mode=detail["composition"]["mode"],
         measurement=measurement,
     )
-    records = run_batch(batch, report, device=choose_device(detail), plugins=plugins)
+    keep = restore_keep(detail["facts"])
+    records = run_batch(batch, report, device=choose_device(detail), plugins=plugins, keep=keep)
     record = next(record for record in records if record.trial.key == full_key)
     changed = (*describe_changes(detail, record), *changes_since(detail, record.facts.get("sources", {})))
     changed += (fault,) * bool(detail["network"] and fault)

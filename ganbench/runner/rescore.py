@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.records import Score
-from ganbench.api.trials import Part
+from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.registry.exits import describe_fault
 from ganbench.results.files import find_database
 from ganbench.results.store import Store
-from ganbench.runner.rebuild import RebuiltBatch, find_table, rebuild_batch
+from ganbench.runner.rebuild import RebuiltBatch, find_table, is_rounded, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
 
 if TYPE_CHECKING:
@@ -131,5 +131,14 @@ def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part,
             raise evidence
         if file:
             twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
-            scores[key] = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            measured = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
+            scores[key] = tuple(mark_rounded(score) for score in measured) if is_rounded(file) else measured
     return scores
+
+
+def mark_rounded(score: Score) -> Score:
+    """Return the score of a generator that was stored as float16, as one of another measurement.
+
+    It is that of the rounded weights. So it never stands beside scores of the weights as they were trained.
+    """
+    return replace(score, measurement=digest([score.measurement, "float16"]))

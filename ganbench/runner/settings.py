@@ -24,10 +24,10 @@ class Settings:
     seconds, and the longest time without progress of third parties' plugins before training.
     `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
-    one; with `yes` it also renames a sound one. `checkpoint` is the time, in seconds of work, after which the next
-    snapshot of a batch writes a checkpoint (inf: never). `only` (such as "method=wgan-gp") and `limit` (a number of
-    trials) restrict what is trained now, never the plan. `watchers` name the watchers that follow the run, such as
-    "tensorboard"; "NAME.KEY=VALUE" gives one an option.
+    one; with `yes` it also renames a sound one. `checkpoint` is the shortest time between two checkpoints
+    of a batch, in seconds of work (0: one at every generator step; inf: never). `only` (such as "method=wgan-gp") and
+    `limit` (a number of trials) restrict what is trained now, never the plan. `watchers` name the watchers that follow
+    the run, such as "tensorboard"; "NAME.KEY=VALUE" gives one an option.
     """
 
     results: str | Path | None = None

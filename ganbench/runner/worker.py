@@ -31,12 +31,15 @@ from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
 from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
 from ganbench.runner.isolation import ProcessChanged, isolated, list_batch_offers
+from ganbench.runner.keeping import Keep, KeptGenerators
 
 if TYPE_CHECKING:
     import torch
 
 ERROR_LINES = 12
 """Frames of the traceback that a failed record stores: the last ones, up to where the error was raised."""
+
+KEEP_FINAL = Keep()
 
 Report = Callable[[int, int], None]
 """A function that is called with the generator step that is done and the number of all steps."""
@@ -66,7 +69,7 @@ def run_batch(
     plugins: Registry | None = None,
     folder: str | None = None,
     every: float = checkpoints.CHECKPOINT_SECONDS,
-    keep: bool = False,
+    keep: Keep = KEEP_FINAL,
 ) -> list[Record]:
     """Train and score a batch; return one record for each trial, also where training fails.
 
@@ -75,8 +78,8 @@ def run_batch(
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
-    share fails; its records have the changes as the fact `process_changes`. With `keep` the records have the generators
-    of all snapshots.
+    share fails; its records have the changes as the fact `process_changes`. `keep` says which generators the records
+    have.
     """
     configured = devices.configure(device)
     state = SharedState()  # before the plugins of a worker are imported
@@ -121,42 +124,53 @@ class Job:
         device: torch.device,
         folder: str | None = None,
         every: float = checkpoints.CHECKPOINT_SECONDS,
-        keep: bool = False,
+        keep: Keep = KEEP_FINAL,
     ) -> None:
         self.batch, self.plugins, self.device = batch, plugins, device
         self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
-        self.kept: list[dict[int, bytes]] = [{} for _ in batch.trials]
-        self.keep = keep
-        self.seconds = {"train": 0.0, "evaluate": 0.0}
+        self.kept = KeptGenerators(keep, batch, folder)
+        self.seconds, self.began = {"train": 0.0, "evaluate": 0.0}, perf_counter()
         self.last: Snapshot | None = None
-        self.facts: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {"keep": keep.facts} if keep.facts else {}
         self.error = ""
 
     def run(self, report: Report) -> None:
         """Train to the end and score every snapshot; training and scoring are timed separately."""
-        began = perf_counter()
+        self.began = perf_counter()
         training, scorer = self.start_or_resume()
-        for snapshot in training.run(report):
+        save = partial(self.save_state, training, scorer)
+
+        def report_step(step: int, steps: int) -> None:
+            report(step, steps)
+            if step not in training.budget.snapshots:  # those are to be scored first
+                self.checkpoint.write_if_due(save)
+
+        for snapshot in training.run(report_step):
             devices.synchronize(self.device)
-            self.seconds["train"] += perf_counter() - began
-            began = perf_counter()
+            self.count_seconds("train")
             for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
                 member_scores += scores
             self.last = snapshot
             if training.stopped_at is not None:
                 self.facts["stopped_at"] = training.stopped_at
-            self.seconds["evaluate"] += perf_counter() - began
-            began = perf_counter()
+            self.count_seconds("evaluate")
             if not snapshot.final:
-                for i, files in enumerate(self.kept if self.keep else ()):
-                    files[snapshot.step] = snapshot.generator_file(i)
-                self.checkpoint.write_if_due(lambda: self.save_state(training, scorer))
+                self.kept.add_earlier(snapshot)
+                self.checkpoint.write_if_due(save)
             self.note_shortages(scorer)
         for member, fresh_scores in scorer.fresh_scores():
             self.scores[member] += fresh_scores
         self.note_shortages(scorer)
-        self.seconds["evaluate"] += perf_counter() - began
+        self.count_seconds("evaluate")
+        assert self.last is not None
+        self.kept.add_last(self.last, scorer)
+
+    def count_seconds(self, phase: str) -> None:
+        """Count the time since the last call as that of a phase."""
+        now = perf_counter()
+        self.seconds[phase] += now - self.began
+        self.began = now
 
     def note_shortages(self, scorer: BestSnapshots) -> None:
         """Note in the records, and in the log, what was not scored because memory ran out; the training is kept."""
@@ -191,17 +205,13 @@ class Job:
 
     def save_state(self, training: Training, scorer: BestSnapshots) -> CheckpointState:
         """Return the state of a training, its scorer (stored as "judge") and this job."""
-        import torch
-
-        tensors: dict[str, torch.Tensor] = {}
-        numbers: dict[str, object] = {"seconds": self.seconds}
+        self.count_seconds("train")  # where training stands still, nothing is scored
+        tensors, hashes = self.kept.save_state()
+        numbers: dict[str, object] = {"seconds": self.seconds, "kept": hashes}
         states = {"training": checkpoint.save_state(training), "judge": scorer.save_state()}
         for name, (state_tensors, state_numbers) in states.items():
             tensors |= {f"{name}/{leaf}": tensor for leaf, tensor in state_tensors.items()}
             numbers[name] = state_numbers
-        for i, files in enumerate(self.kept):
-            for step, content in files.items():
-                tensors[f"kept/{i}/{step}"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return tensors, numbers
 
     def restore_state(self, training: Training, scorer: BestSnapshots, state: CheckpointState) -> None:
@@ -213,16 +223,13 @@ class Job:
         self.last = training.take_snapshot(training.stage.done, training.stage.game)
         self.scores = [[score for scores in scorer.history for score in scores[i]] for i in range(len(self.scores))]
         self.seconds = dict(numbers["seconds"])
-        for name, tensor in select_branch(tensors, "kept").items() if self.keep else ():
-            member, _, step = name.partition("/")
-            self.kept[int(member)][int(step)] = tensor.numpy().tobytes()
+        self.kept.restore_state(select_branch(tensors, "kept"), numbers["kept"])
         self.facts["resumed"] = training.stage.done
 
     def discard(self, error: ProcessChanged) -> None:
         """Fail the batch without scores, and drop references that may have been computed after the change."""
         self.error, self.facts = str(error), {**self.facts, "process_changes": error.changes}
         self.scores, self.last = [[] for _ in self.batch.trials], None
-        self.kept = [{} for _ in self.batch.trials]
         _references.clear()
 
     def make_records(self) -> list[Record]:
@@ -246,8 +253,7 @@ class Job:
                 updates=last.updates if last else {},
                 composition=composition,
                 facts=self.facts,
-                generator=b"" if self.error or last is None else last.generator_file(i),
-                snapshots=self.kept[i] if not self.error else {},
+                **({} if self.error else self.kept.describe(i)),
             )
             for i, trial in enumerate(self.batch.trials)
         ]

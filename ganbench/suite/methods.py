@@ -17,9 +17,12 @@ from pydantic import (
 )
 
 from ganbench.api.offers import Method, Use
-from ganbench.api.schedules import normalise_critic_steps, normalise_scalar
+from ganbench.api.schedules import MAX_STEPS, normalise_critic_steps, normalise_scalar
 from ganbench.suite.fields import Count, Name, Table, _allow_name_and_options
 from ganbench.suite.validation import Complaint, Complaints
+
+AVERAGE = ("ema", "ema_start", "ema_rampup")
+"""The keys of the average of the generator's weights."""
 
 PLAYERS = ("critic_optimizer", "generator_optimizer")
 
@@ -132,17 +135,32 @@ class MethodTable(Table):
         lt=1.0,
         description="The decay of the average of the generator's weights; 0 for no average.",
     )
+    ema_start: int = Field(
+        default=0,
+        strict=True,
+        ge=0,
+        le=MAX_STEPS,
+        description="For so many generator steps at first, the average is the weights themselves.",
+    )
+    ema_rampup: float = Field(
+        default=0.0,
+        strict=True,
+        ge=0.0,
+        le=1000.0,
+        description="If above 0, the half-life of the average is at most so many times the generator steps since "
+        "`ema_start`; StyleGAN2-ADA: 0.05.",
+    )
 
     def apply(self, base: Method | None = None) -> Method:
         """Return the recipe that this table makes of `base`, or a recipe of its own.
 
         Offers and terms of the same name keep the options that the table leaves out. Raise Complaints if an offer has
-        no name and inherits none.
+        no name and inherits none, and for settings of an average that there is not.
         """
         base = base or Method(loss=self._change("loss", None))
         changes: dict[str, Any] = {
             key: getattr(self, key)
-            for key in ("critic_steps", "order", "critic_norm", "ema")
+            for key in ("critic_steps", "order", "critic_norm", *AVERAGE)
             if key in self.model_fields_set
         }
         for key in ("loss", "dynamics"):
@@ -153,7 +171,12 @@ class MethodTable(Table):
                 changes[key] = change_terms(getattr(self, key), getattr(base, key))
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
-        return dataclasses.replace(base, **changes, **self._change_optimizers(base))
+        method = dataclasses.replace(base, **changes, **self._change_optimizers(base))
+        for key in AVERAGE[1:]:
+            if not method.ema and key in changes and changes[key]:
+                reason = "it does nothing, because there is no average. Add ema, as in ema = 0.999."
+                raise Complaints([Complaint((key,), changes[key], reason)])
+        return method
 
     def _change_optimizers(self, base: Method) -> dict[str, Any]:
         """Return the optimizers: `optimizer` changes those of both players, then each player's key its own."""

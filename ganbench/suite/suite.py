@@ -147,8 +147,13 @@ class MeasurementTable(Table):
 class KeepTable(Table):
     """What is kept of each trial beside its numbers; no part of a trial's key."""
 
-    generators: Literal["final", "snapshots"] = Field(
-        default="final", description="The generators that are kept: the final one, or that of every snapshot."
+    generators: Literal["final", "best", "snapshots", "none"] = Field(
+        default="final",
+        description="The generators that are kept: the final one, also that of the best snapshot, that of every "
+        "snapshot, or none.",
+    )
+    precision: Literal["float32", "float16"] = Field(
+        default="float32", description="How precisely weights and their averages are kept; they train in float32."
     )
 
 

@@ -57,6 +57,10 @@ def has_sensible_numbers(case: MethodCase) -> None:
     has_critic = case.subject.registry.build("losses", method.loss.name, method.loss.options).head is not None
     require(has_critic or steps(0) == 0, "its loss has no critic: critic_steps must be 0.")
     require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights must be in [0, 1).")
+    started = type(method.ema_start) is int and method.ema_start >= 0 and 0.0 <= method.ema_rampup < float("inf")
+    require(started, "ema_start must be a number of generator steps, and ema_rampup a number of 0 or more.")
+    idle = method.ema == 0.0 and (method.ema_start or method.ema_rampup)
+    require(not idle, "ema_start and ema_rampup do nothing without ema.")
     orders = ("critic-first", "generator-first")
     require(method.order in orders, f"order = {method.order!r}: use one of {orders}.")
     for use in (*method.constraints, *method.inputs):

@@ -105,9 +105,10 @@ def test_a_batch_killed_twice_ends_in_the_bits_of_one_without_interruption(
     batch = batch_of(plugins, method, seeds, generator_steps=steps)
     uninterrupted, _ = run(batch, plugins, None)
     assert run(batch, plugins, tmp_path, until=steps // 2 + 3) == (None, list(range(1, steps // 2 + 4)))
-    assert run(batch, plugins, tmp_path, until=steps - 1)[1][0] == steps // 2 + 1
+    assert run(batch, plugins, tmp_path, until=steps - 1)[1][0] == steps // 2 + 3, "no step is done again"
     records, steps_run = run(batch, plugins, tmp_path)
-    assert steps_run == list(range(3 * steps // 4 + 1, steps + 1))
+    assert steps_run == [steps - 1, steps]
+    assert records[0].facts["resumed"] == steps - 2 not in batch.trials[0].budget.snapshots
     assert list(map(content, records)) == list(map(content, uninterrupted))
     assert uninterrupted[0].status == "completed"
     assert any(score.fresh for score in uninterrupted[0].scores), "the best snapshots must be scored afresh"
@@ -120,6 +121,9 @@ PARTS: dict[str, Callable[[], Training]] = {
     ),
     "a lazy term": lambda: make_training(
         Program(objective=NS, constraints=(Link("gp", 1.0, replace(GP, every=9)),)), mlp(), ring(), steps=20
+    ),
+    "an average that starts late": lambda: make_training(
+        replace(ns_gan(), ema=0.9, ema_start=7, ema_rampup=0.3), mlp(), ring(), steps=20
     ),
     "averaged path length": lambda: make_training(
         Program(objective=NS, constraints=(Link("path", 1.0, unshipped_methods.path_length()),), ema=0.9),
@@ -137,27 +141,37 @@ def take_snapshots(run: Training) -> list[Snapshot]:
     return list(run.run())
 
 
-@pytest.mark.parametrize("saved_at", [4, 10, 13])
+@pytest.mark.parametrize("saved_at", [1, 4, 9, 10, 11, 13, 18])
 @pytest.mark.parametrize("case", PARTS)
 def test_a_training_continues_in_any_stage_with_the_states_of_its_plugins(case: str, saved_at: int) -> None:
-    """A growing network's first stage ends at step 10."""
+    """A growing network's first stage ends at step 10; there are snapshots at 4, 10 and 13."""
     *_, uninterrupted = take_snapshots(PARTS[case]())
     interrupted = PARTS[case]()
     interrupted.budget = replace(interrupted.budget, snapshots=(4, 10, 13, 20))
-    snapshots = interrupted.run()
-    while next(snapshots).step < saved_at:
-        pass
-    tensors, numbers = checkpoint.save_state(interrupted)
-    snapshots.close()
+    states = {}
+
+    def save(step: int, _: int) -> None:
+        if step == saved_at and step not in interrupted.budget.snapshots:
+            tensors, numbers = checkpoint.save_state(interrupted)
+            states[step] = {name: tensor.clone() for name, tensor in tensors.items()}, json.dumps(numbers)
+
+    for snapshot in interrupted.run(save):
+        if snapshot.step == saved_at:
+            tensors, numbers = checkpoint.save_state(interrupted)
+            states[snapshot.step] = tensors, json.dumps(numbers)
+        if snapshot.step >= saved_at:
+            break
+    tensors, text = states[saved_at]
     continued = PARTS[case]()
-    checkpoint.restore_state(
-        continued, {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(numbers))
-    )
+    checkpoint.restore_state(continued, {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(text))
     *_, last = take_snapshots(continued)
     assert last.updates == uninterrupted.updates
     assert last.ensemble.detached["critic"].keys() == uninterrupted.ensemble.detached["critic"].keys()
     for name, weights in uninterrupted.generators.items():
         assert torch.equal(weights, last.generators[name]), name
+    for name, weights in (uninterrupted.average or {}).items():
+        assert last.average is not None
+        assert torch.equal(weights, last.average[name]), name
     for name, weights in uninterrupted.ensemble.detached["critic"].items():
         assert torch.equal(weights, last.ensemble.detached["critic"][name]), name
     for name, (steps, values) in uninterrupted.signals.items():
@@ -254,7 +268,7 @@ def test_a_checkpoint_rewritten_without_a_change_is_used(plugins: registry.Regis
     batch = batch_of(plugins, generator_steps=8)
     run(batch, plugins, tmp_path, until=6)
     rewrite(checkpoint_path(tmp_path, batch.key), lambda work: None)
-    assert run(batch, plugins, tmp_path)[1] == [5, 6, 7, 8]
+    assert run(batch, plugins, tmp_path)[1] == [6, 7, 8]
 
 
 def test_a_state_of_another_network_is_refused_before_it_trains() -> None:
@@ -289,3 +303,15 @@ def test_a_checkpoint_is_written_only_when_due_and_only_into_a_folder(
     no_folder = Checkpoint(None, batch, {}, every=0.0)
     no_folder.write_if_due(lambda: pytest.fail("the state was gathered without a folder to write it to"))
     assert not any(tmp_path.iterdir())
+
+
+def test_a_checkpoint_holds_the_critics_in_training_and_no_others(plugins: registry.Registry, tmp_path: Path) -> None:
+    """The best snapshots are scored again by their samples only."""
+    batch = batch_of(plugins, "wgan-gp")
+    run(batch, plugins, tmp_path, until=20)
+    with safe_open(checkpoint_path(tmp_path, batch.key), "pt") as file:
+        names = list(file.keys())
+    kept = [name for name in names if name.startswith("judge/")]
+    assert any("/parameters/generator/" in name for name in kept)
+    assert not any("critic" in name or "/state/" in name for name in kept)
+    assert any(name.startswith("training/parameters/critic/") for name in names)

@@ -37,6 +37,39 @@ def test_a_long_average_over_a_short_run_is_a_caution() -> None:
     assert not any("ema" in sentence for sentence in warnings[2:])
 
 
+def caution(**average: Any) -> list[str]:
+    """Return the cautions of a plan with one method of 100 generator steps, with an average of these settings."""
+    table = [{"name": "mine", "from": "ns-gan", **average}]
+    budget = {"generator_steps": 100, "snapshots": 1}
+    grid = plan_small(methods=None, method=table, budget=budget, success=None, dataset=[{"name": "ring"}])
+    return [sentence for sentence in grid.cautions if "ema" in sentence]
+
+
+def test_a_rampup_makes_a_long_average_short_enough() -> None:
+    """0.999^100 = 0.90 without one; with half-lives of 5% of the steps, the first weights are forgotten."""
+    assert caution(ema=0.999)
+    assert caution(ema=0.999, ema_rampup=0.05) == []
+
+
+def test_a_caution_counts_from_the_start_of_the_average() -> None:
+    """0.95^100 = 0.6%, but 0.95^30 = 21%; ramped, 1 + 1/2 + ... + 1/79 = 4.95, and 0.5^(4.95 / 2) = 18%."""
+    assert caution(ema=0.95) == []
+    assert caution(ema=0.95, ema_start=70) == [
+        "with ema = 0.95, ema_start = 70 over 100 generator steps, 21% of what is scored is the generator at step 70. "
+        "Use ema = 0.9 or less, or train longer."
+    ]
+    assert caution(ema=0.9999, ema_start=20, ema_rampup=2) == [
+        "with ema = 0.9999, ema_start = 20, ema_rampup = 2 over 100 generator steps, 18% of what is scored is the "
+        "generator at step 21. Use a smaller ema_rampup, or train longer."
+    ]
+
+
+@pytest.mark.parametrize("average", [{"ema_start": 100}, {"ema_start": 99, "ema_rampup": 0.05}])
+def test_an_average_that_never_begins_is_a_caution(average: dict[str, Any]) -> None:
+    (sentence,) = caution(ema=0.9, **average)
+    assert "nothing is averaged in a run of 100 generator steps" in sentence
+
+
 @pytest.mark.parametrize("steps", [4, 7, 29, 30, 31, 1234, 5000, 100_000])
 def test_the_average_that_a_caution_proposes_is_short_enough(steps: int) -> None:
     (sentence, *_) = plan_average(steps, mine=0.9999999).cautions

@@ -7,10 +7,11 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ganbench.api.trials import Budget, Part, Recipe, Trial
+from ganbench.api.trials import Budget, Part, Recipe, Trial, restore_trial
 
 from tests.support import golden_keys
 
@@ -66,6 +67,26 @@ def test_a_key_is_the_hash_of_the_json_that_a_person_would_write() -> None:
         budget=Budget(generator_steps=2, batch_size=8, snapshots=(1, 2)),
     )
     assert trial.key == hashlib.sha256(WRITTEN.encode()).hexdigest()
+
+
+def test_a_trial_with_an_average_that_starts_late_has_a_key_of_its_own_and_is_restored() -> None:
+    sgd = Part("sgd")
+    recipe = Recipe(loss=Part("l"), dynamics=Part("d"), critic_optimizer=sgd, generator_optimizer=sgd, ema=0.9)
+    trials = [
+        Trial(
+            dataset=Part("e"),
+            architecture=Part("mlp"),
+            spec={},
+            recipe=replace(recipe, **average),
+            seed=5,
+            budget=Budget(generator_steps=2, batch_size=8, snapshots=(2,)),
+        )
+        for average in ({}, {"ema_start": 1}, {"ema_rampup": 0.05}, {"ema_start": 1, "ema_rampup": 0.05})
+    ]
+    assert len({trial.key for trial in trials}) == len(trials)
+    for trial in trials:
+        restored = restore_trial(json.loads(json.dumps(trial.content)), {})
+        assert (restored.recipe, restored.key) == (trial.recipe, trial.key)
 
 
 @pytest.mark.parametrize("version", sorted({*find_pythons(), sys.version_info[:2]}), ids=lambda v: f"{v[0]}.{v[1]}")

@@ -18,8 +18,10 @@ from ganbench.report.sample_source import SampleSource
 from ganbench.report.samples_over_time import list_over_time
 from ganbench.results.files import list_networks, list_snapshots
 from ganbench.results.store import Store
+from ganbench.runner.keeping import Keep
 from ganbench.runner.worker import Job
 from ganbench.suite.loading import parse
+from ganbench.suite.suite import KeepTable
 
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as small
@@ -80,7 +82,7 @@ def test_a_batch_that_resumes_from_a_checkpoint_keeps_the_snapshots_before_it(tm
 
     def work(folder: Path) -> Job:
         folder.mkdir(exist_ok=True)
-        return Job(batch, PLUGINS, configured, str(folder), 0.0, keep=True)
+        return Job(batch, PLUGINS, configured, str(folder), 0.0, keep=Keep(generators="snapshots"))
 
     whole = work(tmp_path / "whole")
     whole.run(lambda step, steps: None)
@@ -94,8 +96,8 @@ def test_a_batch_that_resumes_from_a_checkpoint_keeps_the_snapshots_before_it(tm
     resumed = work(tmp_path / "stopped")
     resumed.run(lambda step, steps: None)
     assert resumed.facts["resumed"] == 4
-    assert resumed.kept == whole.kept
-    assert [list(files) for files in resumed.kept] == [[2, 4], [2, 4]]
+    assert resumed.kept.files == whole.kept.files
+    assert [list(files) for files in resumed.kept.files] == [[2, 4, 6], [2, 4, 6]]
 
 
 def test_a_snapshot_that_was_altered_is_not_drawn(folder: Path, tmp_path: Path) -> None:
@@ -157,19 +159,34 @@ def test_the_command_draws_them_or_says_how_to_keep_them(folder: Path, tmp_path:
         assert 'Add `[keep]` with `generators = "snapshots"` to the suite' in refused.stderr
 
 
-def test_a_suite_knows_only_two_ways_to_keep() -> None:
+def test_a_suite_knows_only_some_ways_to_keep() -> None:
     assert parse(suite(keep=None)).keep.generators == "final"
     with pytest.raises(GanbenchError, match=r"keep\.generators"):
         parse(suite(keep={"generators": "all"}))
     assert tomllib.loads('[keep]\ngenerators = "snapshots"') == {"keep": suite()["keep"]}
 
 
-def test_the_estimate_counts_a_generator_for_each_snapshot() -> None:
+def test_the_estimate_counts_the_generators_that_are_kept() -> None:
     from ganbench.progress import estimate_cost
     from ganbench.progress.estimate import ROW_BYTES
 
     batches = make(parse(suite(dataset=[{"name": "ring"}])), PLUGINS).batches
-    final, kept = (
-        estimate_cost(batches, None, Path("."), PLUGINS, 1, device="cpu", keep_snapshots=k) for k in (False, True)
-    )
-    assert kept.disk - 2 * ROW_BYTES == 3 * (final.disk - 2 * ROW_BYTES)
+    kept = {
+        (generators, precision): estimate_cost(
+            batches,
+            None,
+            Path("."),
+            PLUGINS,
+            1,
+            device="cpu",
+            keep=KeepTable(generators=generators, precision=precision),
+        ).disk
+        - 2 * ROW_BYTES
+        for generators, precision in [
+            *((each, "float32") for each in ("none", "final", "best", "snapshots")),
+            ("final", "float16"),
+        ]
+    }
+    final = kept["final", "float32"]
+    assert final > 0
+    assert list(kept.values()) == [0, final, 2 * final, 3 * final, final // 2]

@@ -1,11 +1,13 @@
-"""A checkpoint that a third party put into a results folder is ignored with the reason, whatever it is."""
+"""A checkpoint that a third party put into a results folder is ignored, and writing one takes little of the time."""
 
 from __future__ import annotations
 
 import logging
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,3 +68,52 @@ def test_a_checkpoint_behind_a_linked_folder_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").rename(tmp_path / "elsewhere")
     (tmp_path / "checkpoints").symlink_to(tmp_path / "elsewhere")
     assert checkpoint.read() is None
+
+
+class FakeClock:
+    """A clock that only moves when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "every"), [(0.125, 30.0), (10.0, 30.0), (3.0, 600.0)])
+def test_checkpoints_take_at_most_two_percent_of_the_time_and_are_at_least_an_interval_apart(
+    tmp_path: Path, seconds: float, every: float
+) -> None:
+    clock = FakeClock()
+    written = list[float]()
+
+    def gather() -> Any:
+        written.append(clock.now)
+        clock.now += seconds
+        return {}, {}
+
+    writer = Checkpoint(str(tmp_path), BATCH, {}, every=every, clock=clock)
+    for _ in range(20_000):
+        clock.now += 1.0  # a generator step
+        writer.write_if_due(gather)
+        worked = clock.now - 1000.0
+        assert len(written) < 2 or len(written) * seconds <= 0.02 * (worked + seconds)
+    assert written[0] == 1000.0 + every
+    gaps = [after - before - seconds for before, after in pairwise(written)]
+    shortest = max(every, seconds / 0.02 - seconds)
+    assert min(gaps) >= every
+    assert len(written) == pytest.approx(20_000 / (shortest + seconds), rel=0.1), "not rarer than the two ask for"
+
+
+def test_a_checkpoint_that_takes_longer_than_before_makes_the_next_one_wait(tmp_path: Path) -> None:
+    clock, costs, written = FakeClock(), iter([0.0, 5.0, 5.0]), list[float]()
+
+    def gather() -> Any:
+        written.append(clock.now - 1000.0)
+        clock.now += next(costs)
+        raise OSError("a full disk takes time too")
+
+    writer = Checkpoint(str(tmp_path), BATCH, {}, every=10.0, clock=clock)
+    while len(written) < 3:
+        clock.now += 1.0
+        writer.write_if_due(gather)
+    assert written == [10.0, 20.0, 500.0]

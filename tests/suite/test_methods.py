@@ -242,3 +242,33 @@ def test_the_schema_allows_a_table_without_a_name_where_one_may_be_inherited() -
     assert not is_valid("optimizer", {"name": "sgd", "beta1": 0.5})
     assert not is_valid("constraints", [{"weight": 1.0}])
     assert not validator.is_valid(small(dataset=[{"modes": 8}], success=None))
+
+
+def plan_average(**keys: Any) -> Any:
+    """Return the recipe that is planned for a method with these settings of its average."""
+    table = [{"name": "base", "from": "ns-gan", "ema": 0.9, "ema_start": 2}, {"name": "mine", "from": "base", **keys}]
+    suite = parse(small(methods=None, method=table, success=None))
+    planner = Planner(suite, PLUGINS)
+    return planner.resolve_recipe("mine", planner.resolve_method("mine"), ())
+
+
+def test_an_average_may_start_late_and_ramp_up() -> None:
+    recipe = plan_average(ema_rampup=0.05)
+    assert (recipe.ema, recipe.ema_start, recipe.ema_rampup) == (0.9, 2, 0.05)
+    assert recipe.plain.keys() >= {"ema_start", "ema_rampup"}
+    assert plan_average(ema=0.0, ema_rampup=0.0).plain == plan_average(ema=0.0, ema_start=0).plain
+    assert plan_average(ema_start=0).plain.keys().isdisjoint({"ema_start", "ema_rampup"})
+
+
+@pytest.mark.parametrize("keys", [{"ema_start": 3}, {"ema_rampup": 0.05}, {"ema": 0.0, "ema_start": 3}])
+def test_settings_of_an_average_that_is_not_there_are_refused(keys: dict[str, Any]) -> None:
+    tables = [{"name": "mine", "from": "ns-gan", **keys}]
+    suite = parse(small(methods=None, method=tables, success=None), "s.toml")
+    with pytest.raises(GanbenchError, match=r"ema_(start|rampup).*there is no average. Add ema"):
+        Planner(suite, PLUGINS).resolve_method("mine")
+
+
+@pytest.mark.parametrize("keys", [{"ema_start": -1}, {"ema_start": 1.5}, {"ema_rampup": -0.1}, {"ema_rampup": "1"}])
+def test_senseless_settings_of_an_average_are_refused(keys: dict[str, Any]) -> None:
+    with pytest.raises(GanbenchError, match="ema_"):
+        parse(small(methods=None, method=[{"name": "mine", "from": "ns-gan", "ema": 0.9, **keys}], success=None))
