@@ -17,8 +17,8 @@ from ganbench.errors import GanbenchError, shorten
 from ganbench.escaping import is_unicode
 
 NEEDS = ("samples", "features", "networks")
-LAWS = ("normal", "uniform", "sign", "onehot")
 LONGEST_NAME = 100
+LAWS = ("normal", "uniform", "sign", "onehot")
 
 BUILT: Mapping[str, type] = {
     "losses": Objective,
