@@ -44,7 +44,7 @@ class RunFailed(GanbenchError):
 
 
 class NotInstalled(GanbenchError):
-    """A library or a file that an offer needs is not on this machine; the message says how to get it."""
+    """A library or a file that an offer needs is not installed; the message says how to install it."""
 
 
 class WrongOption(GanbenchError):

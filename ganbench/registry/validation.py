@@ -18,8 +18,8 @@ from ganbench.escaping import is_unicode
 
 NEEDS = ("samples", "features", "networks", "moments", "logits")
 SEEN = ("float", "bytes")
-LAWS = ("normal", "uniform", "sign", "onehot")
 LONGEST_NAME = 100
+LAWS = ("normal", "uniform", "sign", "onehot")
 
 BUILT: Mapping[str, type] = {
     "losses": Objective,

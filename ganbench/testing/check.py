@@ -25,7 +25,7 @@ class Verdict:
     """The result of checking one offer: the number of rules that apply, and a message for each broken one.
 
     An offer that cannot be built is not checked: with `missing` options, which have no default and are not given, or
-    with a `lack`, the sentence on a library or a file that is not here.
+    with a `lack`, the sentence on a library or a file that is not installed.
     """
 
     offered: Offered

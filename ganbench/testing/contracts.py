@@ -83,7 +83,7 @@ def contracts(
 
 
 def find_lack(subject: Subject) -> str:
-    """Return the sentence on a library or a file that an offer needs and that is not here, "" if it lacks none."""
+    """Return the sentence on a library or a file that an offer needs and that is not installed, "" if it lacks none."""
     try:
         subject.build()
     except Exception as error:
