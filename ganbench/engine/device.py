@@ -23,7 +23,7 @@ def choose(device: str = "auto") -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
     if kind not in ("cpu", "cuda") or (":" in device and not (kind == "cuda" and number.isdecimal())):
-        raise GanbenchError(f"device {device!r} is unknown. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
+        raise GanbenchError(f"device {device!r} is unknown. Known to --device: auto, cpu, cuda, cuda:1, ...")
     if kind == "cuda" and not torch.cuda.is_available():
         raise GanbenchError(f"device {device!r}: torch finds no CUDA device here. Use --device cpu, or auto.")
     if number and int(number) >= (count := torch.cuda.device_count()):
