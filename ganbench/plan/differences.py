@@ -10,7 +10,7 @@ from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import normalise_critic_steps, normalise_scalar
 from ganbench.errors import GanbenchError
 from ganbench.suite.methods import list_settings, write_value
-from ganbench.suite.suite import DEFAULTS
+from ganbench.suite.tables import DEFAULTS
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ganbench.errors import GanbenchError, NotInstalled
-from ganbench.suite.suite import DatasetTable, Suite
+from ganbench.suite.suite import Suite
+from ganbench.suite.tables import DatasetTable
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry

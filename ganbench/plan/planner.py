@@ -13,14 +13,13 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Part, Recipe, Trial, digest, list_offers
-from ganbench.errors import GanbenchError, UnknownOffer, WrongOption, shorten, unknown_name
+from ganbench.errors import GanbenchError, WrongOption
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import resolve_budget
 from ganbench.plan.composition import MOST_MEMBERS, choose_mode, seeds_per_batch
 from ganbench.plan.costs import UNKNOWN, CostCounter
-from ganbench.plan.differences import describe_method
 from ganbench.plan.doubts import find_cautions, find_doubts, find_unruled, find_unused_constraints
 from ganbench.plan.extractors import choose_sources, describe_extractors
 from ganbench.plan.fallbacks import choose_datasets
@@ -28,12 +27,12 @@ from ganbench.plan.fingerprint import hash_sources, list_sources
 from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import Plan
+from ganbench.plan.recipes import Recipes
 from ganbench.plan.refusals import check_suite, check_use, check_where
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
-from ganbench.suite.methods import MethodTable
-from ganbench.suite.suite import DEFAULTS, OWN, DatasetTable, Suite
-from ganbench.suite.validation import Complaints
+from ganbench.suite.suite import Suite
+from ganbench.suite.tables import DEFAULTS, OWN, DatasetTable
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -69,9 +68,9 @@ def make(
         cautions=find_cautions(batches, registry)
         | find_long_averages(batches)
         | find_doubts(used, batches, registry)
-        | find_unused_constraints(planner.fitted_recipes, planner.resolve_method),
+        | find_unused_constraints(planner.fitted_recipes, planner.recipes.resolve),
         unruled=find_unruled(used),
-        methods={label: planner.describe_method(label) for label in suite.method_names},
+        methods={label: planner.recipes.describe(label) for label in suite.method_names},
         remarks=replaced,
         suite=used if used is not suite else None,
         extractors=describe_extractors(batches, registry, sources),
@@ -86,6 +85,11 @@ class Planner:
     registry: Registry
 
     @cached_property
+    def recipes(self) -> Recipes:
+        """The methods of the suite."""
+        return Recipes(self.suite, self.registry)
+
+    @cached_property
     def fitted_recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
         return {}
@@ -97,7 +101,7 @@ class Planner:
 
     def make_batches(self, tell: Callable[[int, int], None]) -> Iterator[Batch]:
         """Yield the batches in the order of the suite: datasets, architectures, methods."""
-        methods = {label: self.resolve_method(label) for label in self.suite.method_names}
+        methods = {label: self.recipes.resolve(label) for label in self.suite.method_names}
         architecture, specs = self.draw_architectures()
         counter = CostCounter(self.registry, self.sources)
         space: Space = self.registry.build("architectures", architecture.name, architecture.options)
@@ -166,53 +170,6 @@ class Planner:
         space: Space = self.registry.build("architectures", part.name, part.options, where=place)
         of_space = f"{place}: {self.registry.get('architectures', part.name)}"
         return part, sample(space, table.sample, table.seed, of_space)
-
-    def resolve_method(self, label: str) -> Method:
-        """Return the method with this label: a recipe, or the suite's own, which may start from another method."""
-        table, recipes = self.suite.method_table(label), self.registry.names("methods")
-        if table is not None and table.from_ is None and table.loss is not None and label not in recipes:
-            return self.apply_table(table, None)
-        start = (table.from_ if table is not None else None) or label
-        if start != label and self.suite.method_table(start) is not None:
-            base = self.resolve_method(start)
-        else:
-            if start not in recipes:
-                known, place = {*recipes, *self.suite.method_names} - {start}, self.locate_method(label, start)
-                raise UnknownOffer(str(unknown_name("method", start, known, place)), "methods", start)
-            base = self.registry.build("methods", start, {})
-        return base if table is None else self.apply_table(table, base)
-
-    def apply_table(self, table: MethodTable, base: Method | None) -> Method:
-        """Return the recipe that a table makes of `base`; raise GanbenchError, with its place, if it cannot."""
-        try:
-            return table.apply(base)
-        except Complaints as error:
-            path, value, reason = error.complaints[0]
-            place = locations.locate(self.suite, "method", self.suite.method.index(table), *path)
-            raise GanbenchError(f"{place} = {shorten(value)}: {reason}") from None
-
-    def locate_method(self, label: str, start: str) -> str:
-        """Return the place where a method's start is named: in its table, if the start is not the label itself."""
-        tables = [table.name for table in self.suite.method]
-        if start != label:
-            return locations.locate(self.suite, "method", tables.index(label), "from")
-        return locations.locate_method(self.suite, label)
-
-    def describe_method(self, label: str) -> str:
-        """Return a line on a method: how it differs from the recipe, or else the suite's own method, at its root."""
-        root = self.find_root(label)
-        base = None
-        if root in self.registry.names("methods"):
-            base = self.registry.build("methods", root, {})
-        elif root != label:
-            base = self.resolve_method(root)
-        return describe_method(label, self.resolve_method(label), root, base, self.registry)
-
-    def find_root(self, label: str) -> str:
-        """Return the method that starts from no other in the suite, and that this one starts from in the end."""
-        table = self.suite.method_table(label)
-        start = (table.from_ if table is not None else None) or label
-        return label if start == label else self.find_root(start)
 
     def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""

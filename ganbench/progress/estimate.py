@@ -15,7 +15,7 @@ from ganbench.errors import GanbenchError
 from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
 from ganbench.progress.status import format_bytes, format_flops, format_seconds
 from ganbench.results.files import list_networks
-from ganbench.suite.suite import KeepTable
+from ganbench.suite.tables import KeepTable
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry

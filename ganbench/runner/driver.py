@@ -31,7 +31,8 @@ from ganbench.runner.settings import Settings
 from ganbench.runner.used_plugins import keep_plugins, naming_plugins
 from ganbench.runner.watchers import build_watchers, follow, tell_both
 from ganbench.suite import loading
-from ganbench.suite.suite import DEFAULTS, Suite
+from ganbench.suite.suite import Suite
+from ganbench.suite.tables import DEFAULTS
 
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan, Todo

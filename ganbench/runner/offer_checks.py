@@ -19,7 +19,8 @@ from ganbench.errors import GanbenchError
 from ganbench.runner.execution import open_events
 from ganbench.runner.isolation import ProcessChanged, isolated
 from ganbench.suite import locations
-from ganbench.suite.suite import DEFAULTS, Suite
+from ganbench.suite.suite import Suite
+from ganbench.suite.tables import DEFAULTS
 
 if TYPE_CHECKING:
     from ganbench.registry.plugin_files import PluginFile

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ganbench.engine.snapshot import Snapshot
     from ganbench.engine.train import Training
     from ganbench.registry.registry import Registry
-    from ganbench.suite.suite import DatasetTable, Suite
+    from ganbench.suite.suite import Suite
+    from ganbench.suite.tables import DatasetTable
 
 
 OF_SAMPLES = ("architectures", "inputs", "datasets", DATA, NUMERICS)

@@ -3,7 +3,8 @@ from .json_schema import make_json_schema
 from .loading import list_suites, load, parse, restore
 from .methods import MethodTable, OfferTable
 from .success import SuccessRule, SuccessTable
-from .suite import DEFAULTS, Suite
+from .suite import Suite
+from .tables import DEFAULTS
 
 __all__ = [
     "DEFAULTS",

@@ -11,7 +11,8 @@ from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
 from ganbench.suite.bounds import LONGEST_TEXT, MOST_ITEMS, MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
-from ganbench.suite.suite import DEFAULTS, OWN, Suite
+from ganbench.suite.suite import Suite
+from ganbench.suite.tables import DEFAULTS, OWN
 
 Schema = dict[str, Any]
 

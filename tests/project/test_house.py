@@ -119,7 +119,7 @@ def find_literals(path: Path) -> Iterator[ast.Constant]:
     """Yield the string literals of a file, except docstrings and the declared `DEFAULTS`."""
     exempt: set[ast.AST] = set()
     for node in ast.walk(parse_file(path)):
-        if isinstance(node, ast.Expr) or (path.name == "suite.py" and is_assignment_to(node, "DEFAULTS")):
+        if isinstance(node, ast.Expr) or (path.name == "tables.py" and is_assignment_to(node, "DEFAULTS")):
             exempt.update(ast.walk(node))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in exempt:
             yield node

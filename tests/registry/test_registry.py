@@ -240,4 +240,5 @@ def test_all_our_own_offers_have_options_and_a_code_hash() -> None:
     for offered in everything:
         assert str(offered.options)
         assert len(registry.code(offered.kind, offered.offer.name)) == 64
-        assert registry.options(offered.kind, offered.offer.name, {}) == {}
+        needed = {name: name for name, option in offered.options.parameters.items() if option.default is option.empty}
+        assert registry.options(offered.kind, offered.offer.name, needed) == needed

@@ -21,7 +21,7 @@ from ganbench.results.store import Store
 from ganbench.runner.keeping import Keep
 from ganbench.runner.worker import Job
 from ganbench.suite.loading import parse
-from ganbench.suite.suite import KeepTable
+from ganbench.suite.tables import KeepTable
 
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as small

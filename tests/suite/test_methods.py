@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ganbench import GanbenchError, Method, Use, registry
 from ganbench.plan.planner import Planner
+from ganbench.plan.recipes import Recipes
 from ganbench.suite import json_schema
 from ganbench.suite.loading import parse, restore
 from jsonschema import Draft202012Validator
@@ -29,7 +30,7 @@ def resolve(text: str, label: str = "mine") -> Method:
     tables = tomllib.loads(text)["method"]
     suite = parse(small(methods=None, method=tables, success=None), "s.toml")
     assert restore(suite.text) == suite
-    return Planner(suite, PLUGINS).resolve_method(label)
+    return Recipes(suite, PLUGINS).resolve(label)
 
 
 def change(base: Method, **keys: Any) -> Method:
@@ -181,7 +182,7 @@ def test_a_name_that_is_left_out_where_none_is_inherited_is_an_error(
 ) -> None:
     suite = parse(small(methods=None, method=tables, success=None), "s.toml")
     with pytest.raises(GanbenchError) as error:
-        Planner(suite, PLUGINS).resolve_method("mine")
+        Recipes(suite, PLUGINS).resolve("mine")
     assert str(error.value).startswith(message)
 
 
@@ -249,7 +250,7 @@ def plan_average(**keys: Any) -> Any:
     table = [{"name": "base", "from": "ns-gan", "ema": 0.9, "ema_start": 2}, {"name": "mine", "from": "base", **keys}]
     suite = parse(small(methods=None, method=table, success=None))
     planner = Planner(suite, PLUGINS)
-    return planner.resolve_recipe("mine", planner.resolve_method("mine"), ())
+    return planner.resolve_recipe("mine", planner.recipes.resolve("mine"), ())
 
 
 def test_an_average_may_start_late_and_ramp_up() -> None:
@@ -265,7 +266,7 @@ def test_settings_of_an_average_that_is_not_there_are_refused(keys: dict[str, An
     tables = [{"name": "mine", "from": "ns-gan", **keys}]
     suite = parse(small(methods=None, method=tables, success=None), "s.toml")
     with pytest.raises(GanbenchError, match=r"ema_(start|rampup).*there is no average. Add ema"):
-        Planner(suite, PLUGINS).resolve_method("mine")
+        Recipes(suite, PLUGINS).resolve("mine")
 
 
 @pytest.mark.parametrize("keys", [{"ema_start": -1}, {"ema_start": 1.5}, {"ema_rampup": -0.1}, {"ema_rampup": "1"}])
