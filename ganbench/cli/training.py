@@ -172,9 +172,14 @@ def plan(
         with progress_bar("trying") as tell:
             workers = available_cores() if jobs is None else jobs
             keep = asked_suite.keep
-            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep)
-        for line in filter(None, (cost.work, cost.line)):
-            typer.echo(replace_unprintable(line))
+            cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep, print_work)
+        typer.echo(replace_unprintable(cost.line))
+
+
+def print_work(line: str) -> None:
+    """Print what a plan costs in operations, unless none were counted."""
+    if line:
+        typer.echo(replace_unprintable(line))
 
 
 def print_plan(suite: Suite, whole: Plan, todo: Todo, folder: Path) -> None:

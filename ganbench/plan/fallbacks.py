@@ -30,6 +30,8 @@ def choose_datasets(suite: Suite, registry: Registry) -> tuple[Suite, tuple[str,
     titles = {table.title for table in chosen}
     rules = tuple(rule for rule in suite.success if rule.dataset in titles)
     used = suite.model_copy(update={"dataset": tuple(chosen), "success": rules})
+    if not rules:  # an empty list is no suite: the stored text must leave it out
+        used.model_fields_set.discard("success")
     used._text = ""  # results folders keep the suite that was run: its text has only what is used
     return used, tuple(sentences)
 

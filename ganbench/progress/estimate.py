@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TRY_SECONDS = 3.0
 """Seconds for which a method without records is tried on each dataset."""
 
+TRY_SAMPLES = 2000
+"""Samples on which a snapshot is scored when a method is tried; the time of more is taken to be in proportion."""
+
 WARM = 60
 """Generator steps that are not timed: a long batch first records its step and then replays it faster."""
 
@@ -54,8 +57,7 @@ class Estimate:
     @property
     def work(self) -> str:
         """The floating-point operations of all trials and of each method on one line; "" where none were counted."""
-        methods = ", ".join(f"{method} {format_flops(flops)}" for method, flops in self.flops.items())
-        return f"work: {format_flops(sum(self.flops.values()))} ({methods})" if methods else ""
+        return describe_work(self.flops)
 
     @property
     def line(self) -> str:
@@ -69,6 +71,12 @@ class Estimate:
             f"estimate: {format_seconds(self.seconds)} on {workers}, {format_bytes(round(self.disk))} of disk for "
             f"{self.trials} trials, from {' and '.join(sources)}"
         )
+
+
+def describe_work(flops: Mapping[str, float]) -> str:
+    """Return the operations of all methods and of each one on a line; "" for none."""
+    methods = ", ".join(f"{method} {format_flops(count)}" for method, count in flops.items())
+    return f"work: {format_flops(sum(flops.values()))} ({methods})" if methods else ""
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,12 @@ def estimate_cost(
     show_progress: ShowProgress = lambda done, total: None,
     device: str = "auto",
     keep: KeepTable = KEEP,
+    show_work: Callable[[str], None] = lambda line: None,
 ) -> Estimate:
     """Return an estimate of the time and disk that these batches take on so many workers, on a device.
 
-    `keep` says which generators each trial leaves, and how precise they are.
+    `keep` says which generators each trial leaves, and how precise they are. `show_work` is called with `Estimate.work`
+    before anything is tried.
 
     Pairs of dataset and method without finished records of this device in the folder are tried: the first batch of each
     trains for a few seconds and is evaluated once. Raises GanbenchError if a batch cannot be built or fails at once.
@@ -99,6 +109,7 @@ def estimate_cost(
     from ganbench.engine import device as devices
 
     flops = count_work(batches, plugins)
+    show_work(describe_work(flops))
     observations, networks = read_past_costs(frames, folder, devices.choose(device).type)
     recorded_pairs = {(each.item.dataset, each.item.method) for each in observations}
     recorded = len(observations)
@@ -183,7 +194,12 @@ def time_batch(batch: Batch, plugins: Registry, device: str = "auto") -> TimedBa
     budget = batch.trials[0].budget
     steps = budget.generator_steps
     early = replace(budget, snapshots=(1, steps) if steps > 1 else (1,))
-    short = replace(batch, trials=tuple(replace(trial, budget=early) for trial in batch.trials))
+    samples = min(batch.measurement.samples, TRY_SAMPLES)
+    short = replace(
+        batch,
+        trials=tuple(replace(trial, budget=early) for trial in batch.trials),
+        measurement=replace(batch.measurement, samples=samples),
+    )
     place = devices.configure(device)
     training, scorer = Job(short, plugins, place).build()
     began, scoring_seconds, network = perf_counter(), 0.0, 0
@@ -208,7 +224,7 @@ def time_batch(batch: Batch, plugins: Registry, device: str = "auto") -> TimedBa
                 scorer.score_snapshot(snapshot)  # the first time is longer: it also prepares the reference
                 scoring_began = read_clock()
                 scorer.score_snapshot(snapshot)
-                scoring_seconds = read_clock() - scoring_began
+                scoring_seconds = (read_clock() - scoring_began) * batch.measurement.samples / samples
                 network = len(snapshot.generator_file(0))
                 began = read_clock()
                 warm = (last[0], began) if steps > 1 else warm

@@ -87,3 +87,13 @@ def test_the_results_have_the_suite_that_was_run(tmp_path):
     frames = ganbench.run(far(), offers=[Far()], results=tmp_path / "r")
     assert set(frames.trials["dataset"]) == {"ring"}
     assert [table.name for table in restore(frames.suite).dataset] == ["ring"]
+
+
+@pytest.mark.parametrize("rules", [None, RULES[:1]])
+def test_a_suite_without_rules_for_what_is_used_is_stored_and_read_again(plugins, rules):
+    made = plan.make(
+        parse(far() | {"success": rules} if rules else small(dataset=far()["dataset"], success=None)), plugins
+    )
+    assert made.suite is not None
+    assert made.suite.success == ()
+    assert restore(made.suite.text) == made.suite

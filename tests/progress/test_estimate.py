@@ -17,6 +17,7 @@ from ganbench.progress import estimate as estimates
 from ganbench.progress.estimate import TimedBatch, estimate_cost, time_batch
 from ganbench.progress.status import format_flops
 from ganbench.results.store import Store, read
+from ganbench.runner import worker
 from ganbench.suite.loading import parse
 
 from tests.cli.test_commands import SUITE
@@ -25,6 +26,7 @@ from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as small
 
 PLUGINS = registry.load()
+JOB = worker.Job
 
 
 def batches(**changes: Any) -> tuple[Batch, ...]:
@@ -108,11 +110,41 @@ def test_a_short_trial_run_stops_early_and_is_scaled_to_the_whole_budget(
     assert timed.network > 500
 
 
+def test_a_short_trial_run_scores_few_samples_and_scales_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a suite that scores 50,000 samples by a large network would be tried for hours."""
+    readings = count()
+    monkeypatch.setattr(estimates, "perf_counter", lambda: next(readings) / 100)
+    monkeypatch.setattr(estimates, "TRY_SAMPLES", 20)
+    scored: list[int] = []
+    monkeypatch.setattr(
+        worker, "Job", lambda batch, *rest: scored.append(batch.measurement.samples) or JOB(batch, *rest)
+    )
+    (batch, _) = batches(
+        budget={"generator_steps": 1, "batch_size": 16, "snapshots": 1},
+        measurement={"samples": 50, "metrics": ["modes"]},
+    )
+    assert time_batch(batch, PLUGINS).seconds == pytest.approx(0.01 + 0.01 * 3 * 50 / 20)
+    assert scored == [20]
+
+
+def test_the_work_is_told_before_anything_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def fake_time_batch(*_: Any) -> TimedBatch:
+        told.append("tried")
+        return TimedBatch(1.0, 1000)
+
+    monkeypatch.setattr(estimates, "time_batch", fake_time_batch)
+    estimate = estimate_cost(batches(), None, tmp_path, PLUGINS, 1, show_work=told.append)
+    assert told == [estimate.work, "tried", "tried"]
+    assert estimate.work.startswith("work: ")
+
+
 def test_the_plan_command_prints_its_estimate_and_stores_nothing(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE)
     ended = command("plan", "tiny.toml", "--estimate", "--jobs", "1", "--device", "cpu", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith("estimate: ")
+    assert [line.partition(" ")[0] for line in ended.stdout.splitlines()[-2:]] == ["work:", "estimate:"]
     assert "on one worker" in ended.stdout
     assert "from a short trial of 2 methods" in ended.stdout
     assert not (tmp_path / "results").exists()

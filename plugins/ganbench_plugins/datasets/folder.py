@@ -157,7 +157,7 @@ def folder(
     `path` is a folder, or the name of one in GANBENCH_DATA. The picture is cropped to its centre square, or stretched
     with `crop` = "none". A fixed share of the pictures is held out.
     """
-    place = find_path(path)
+    place = find_path(path, "put your pictures into a folder of this name there, or write the whole path of theirs.")
     if not place.is_dir():
         raise GanbenchError(f"path = {path!r} is a file: name the folder that it is in.")
     names = list_pictures(place)

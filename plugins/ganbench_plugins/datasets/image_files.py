@@ -73,15 +73,18 @@ def find_root(name: str, root: str) -> Path:
     return Path(root).expanduser() if root else (Path(data).expanduser() if data else user_data_path("ganbench")) / name
 
 
-def find_path(path: str) -> Path:
-    """Return a file or folder by its path, or by its path in GANBENCH_DATA; raise GanbenchError if there is none."""
+def find_path(path: str, way_out: str = "write its whole path.") -> Path:
+    """Return a file or folder by its path, or by its path in GANBENCH_DATA; raise GanbenchError if there is none.
+
+    `way_out` says in the message what to do.
+    """
     places = [Path(path).expanduser()]
     if data := os.environ.get("GANBENCH_DATA"):
         places.append(Path(data).expanduser() / path)
     if found := [place for place in places if place.exists()]:
         return found[0]
     inside = f"and none in GANBENCH_DATA ({data})" if data else "and GANBENCH_DATA is not set"
-    raise GanbenchError(f"there is no {path!r} in {Path.cwd()}, {inside}: write its whole path.")
+    raise GanbenchError(f"there is no {path!r} in {Path.cwd()}, {inside}: {way_out}")
 
 
 def require_files(files: Sequence[Path], way_out: str) -> None:
