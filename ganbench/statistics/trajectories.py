@@ -31,7 +31,7 @@ def trajectory_quartiles(
     Of a score with a better direction, the dead count as worst (inf if lower is better, -inf if higher is), so a method
     never gains if its worst trials die: a trial is dead from the step on at which it diverged, or, if it failed or
     timed out, after its last stored score. Until a trial diverges its score counts as it is, and a score that is not
-    finite as worst. A method of which every trial failed has the steps of the others. Signals and neutral scores have
+    finite as worst, except where memory ran out when it was measured. A method of which every trial failed has the steps of the others. Signals and neutral scores have
     no worst, so only finite values count. `measurement` is the hash of a way of measuring a score; raise GanbenchError
     if there are several and none is named.
     """
@@ -39,7 +39,10 @@ def trajectory_quartiles(
     trials = trials.drop_duplicates("key")
     if kind == "scores":
         rows = select_measurement(frames, trials["key"], dataset, name, measurement)
-        rows, direction = rows[~rows["fresh"]], str(rows["direction"].iloc[0]) if len(rows) else "neutral"
+        rows, direction = (
+            rows[~(rows["fresh"] | rows["not_scored"])],
+            str(rows["direction"].iloc[0]) if len(rows) else "neutral",
+        )
     else:
         rows, direction = frames.signals[frames.signals["name"] == name], "neutral"
         rows = rows.assign(number=frames.numbers(rows["key"]))
