@@ -76,7 +76,7 @@ def describe_shortages(frames: Frames) -> Iterator[str]:
     """Yield a note on the trials that have values for which memory ran out, if there are any."""
     if trials := frames.scores.loc[frames.scores["not_scored"], "key"].nunique():
         yield (
-            f"Caution: memory ran out when values of {trials} of the trials were measured. These values are unknown: no "
+            f"Caution: memory ran out when values of {trials} of the trials were measured. These are unknown: no "
             "outcome reads them, and no table of a metric counts a trial whose final value is one of them. Use fewer "
             "[measurement] samples, or more memory, and train these trials again."
         )

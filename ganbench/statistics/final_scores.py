@@ -44,11 +44,11 @@ def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
     holds: True; `rule_scores` replaces it by the truth of a condition.
     unit: the architecture; if the dataset's trials have only one, the seed.
 
-    A trial whose final value, or whose value of fresh samples, could not be measured because memory ran out is left out:
-    the model may be good or bad. The best snapshot is chosen on the series. `best` is the value of fresh samples there, and the worst if none were
-    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, and
-    completed trials that this metric never measured. `measurement` is the hash of a way of measuring; it may be left
-    out if there is only one. Raise GanbenchError if there are several, because their scores are never mixed.
+    The best snapshot is chosen on the series. `best` is the value of fresh samples there, and the worst if none were
+    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, completed
+    trials that this metric never measured, and those whose final value, or that of fresh samples, is unknown because
+    memory ran out. `measurement` is the hash of a way of measuring; it may be left out if there is only one. Raise
+    GanbenchError if there are several, because their scores are never mixed.
     """
     return _trial_scores(frames, dataset, metric, measurement).copy()
 
