@@ -32,8 +32,8 @@ def trajectory_quartiles(
     never gains if its worst trials die: a trial is dead from the step on at which it diverged, or, if it failed or
     timed out, after its last stored score. Until a trial diverges its score counts as it is, and a score that is not
     finite as worst, but one for which memory ran out not at all. A method of which every trial failed has the steps of
-    the others. Signals and neutral scores have no worst, so only finite values count. `measurement` is the hash of a way of measuring a score; raise GanbenchError
-    if there are several and none is named.
+    the others. Signals and neutral scores have no worst, so only finite values count. `measurement` is the hash of a
+    way of measuring a score; raise GanbenchError if there are several and none is named.
     """
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
     trials = trials.drop_duplicates("key")
