@@ -92,11 +92,15 @@ def without_memory() -> Iterator[None]:
     from torch.nn import init
     from torch.overrides import TorchFunctionMode
 
+    drawing = {torch.Tensor.uniform_, torch.Tensor.normal_}
+
     class WithoutMemory(TorchFunctionMode):
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             options = kwargs or {}
-            if getattr(function, "__module__", "") == init.__name__ and args and args[0].is_meta:
-                return args[0]
+            filled = args[0] if args else options.get("tensor")
+            draws = function in drawing or getattr(function, "__module__", "") == init.__name__
+            if draws and isinstance(filled, torch.Tensor) and filled.is_meta:
+                return filled
             return function(*args, **(options | {"device": "meta"} if "device" in options else options))
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"), WithoutMemory():
