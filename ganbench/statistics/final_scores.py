@@ -68,8 +68,8 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
         **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
     )
     table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
+    table = table[~table["not_scored"] | ~table["status"].isin(TRAINED) | table["diverged"]]
     completed = table["status"].isin(TRAINED) & ~table["diverged"]
-    table, completed = (each[~(completed & table["not_scored"])] for each in (table, completed))
     scored = completed & np.isfinite(table["final"])
     return table.assign(
         scored=scored,
