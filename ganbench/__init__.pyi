@@ -1,3 +1,4 @@
+from .api.cache_folder import find_cache_folder
 from .api.data import Extractor, Source
 from .api.events import Event, Finished, Lost, Progress, Started, Watched, Watcher
 from .api.file_hash import hash_files
@@ -59,6 +60,7 @@ __all__ = [
     "Watched",
     "Watcher",
     "compare",
+    "find_cache_folder",
     "hash_files",
     "hookimpl",
     "read",

@@ -83,6 +83,7 @@ class Term:
     `init(critic_parameters, rng)` returns the first state of a term with a state. `critic` and `generator` then receive
     the state as their last argument, and return (scalar, state).
     `every=k` is lazy regularisation: the term counts in every k-th update of a player, multiplied by k.
+    With `weights_only=True`, `init` receives the weights of layers alone: no biases, and no gains of normalisations.
     """
 
     critic: Callable[..., Any] | None = None
@@ -90,6 +91,7 @@ class Term:
     draws: Mapping[str, Draw] = field(default_factory=dict)
     init: Callable[[Parameters, torch.Generator], State] | None = None
     every: int = 1
+    weights_only: bool = field(default=False, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)

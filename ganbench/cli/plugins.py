@@ -196,7 +196,7 @@ def check(
 
 
 def doctor(plugin: Plugins = None) -> None:
-    """Report what is installed, which extractors have their weights, and which plugins fail to load."""
+    """Report what is installed, which extractors have weights, what the cache holds, and which plugins fail to load."""
     from ganbench import registry
     from ganbench.runner import collect_facts
 
@@ -213,10 +213,21 @@ def doctor(plugin: Plugins = None) -> None:
     typer.echo(f"plugins: {counts}")
     for line in describe_extractors(plugins):
         typer.echo(replace_unprintable(line))
+    for line in describe_cache():
+        typer.echo(replace_unprintable(line))
     for problem in plugins.problems:
         typer.echo(replace_unprintable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
     if plugins.problems:
         raise typer.Exit(1)
+
+
+def describe_cache() -> Iterator[str]:
+    """Yield where the cache is, and how large each of its parts is."""
+    from ganbench.api.cache_folder import find_cache_folder, measure_cache
+
+    yield f"cache: {find_cache_folder()} (GANBENCH_CACHE chooses another folder)"
+    for name, size in measure_cache().items():
+        yield f"  {name}: {size / 2**20:,.1f} MiB"
 
 
 def describe_extractors(plugins: Registry) -> Iterator[str]:

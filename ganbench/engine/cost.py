@@ -29,7 +29,7 @@ PLAYERS = ("critic", "generator")
 HELD = 3
 """How many bytes a process holds for one that an update uses: for workspaces of kernels, and freed ones that it keeps.
 
-Measured on convolutional networks on a CPU: from 1.5 to 4.5 (docs/images.md).
+Measured on some convolutional networks on a CPU: docs/images.md says on which.
 """
 
 FORWARD_PASSES, COPIES = 24, 24

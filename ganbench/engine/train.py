@@ -19,6 +19,7 @@ from ganbench.api.trials import Batch, Budget, Mode, list_offers
 from ganbench.engine.device import products_in
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
 from ganbench.engine.global_random import GlobalRandomGuard
+from ganbench.engine.init_parameters import choose_parameters
 from ganbench.engine.labels import require_labels
 from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
 from ganbench.engine.random_streams import Data, Member
@@ -173,7 +174,8 @@ class Training:
             critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
             for link in self.program.stateful:
                 rng = torch.Generator(self.device).manual_seed(member.stream_seed(f"{link.name}.init"))
-                states.setdefault(link.name, []).append(link.part.init(critic, rng))
+                seen = choose_parameters(link.part, critic, ensemble.networks.critic)
+                states.setdefault(link.name, []).append(link.part.init(seen, rng))
             if self.program.objective.init is not None:
                 states.setdefault("objective", []).append(self.program.objective.init())
         return {

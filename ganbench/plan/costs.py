@@ -12,7 +12,7 @@ from ganbench.api.data import Source
 from ganbench.api.models import Ask
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
 from ganbench.errors import GanbenchError
-from ganbench.plan.network_size import TooLarge, explain_memory
+from ganbench.plan.network_size import TooLarge, explain_memory, without_memory
 
 if TYPE_CHECKING:
     from ganbench.engine.train import Training
@@ -96,8 +96,6 @@ class CostCounter:
         The bytes are infinite for dynamics that differentiate through updates, and for networks that cannot be built
         without numbers, or by what the data alone asks of them.
         """
-        import torch
-
         from ganbench.engine.cost import bound_member_bytes, count_widest_convolution
 
         recipe, source = trial.recipe, self.sources[trial.labels["dataset"]]
@@ -109,7 +107,7 @@ class CostCounter:
         if key not in self.looks:
             try:
                 space = self.registry.build("architectures", part.name, part.options)
-                with torch.device("meta"):
+                with without_memory():
                     networks = space.networks(trial.spec, Ask(shape=source.shape, classes=source.classes))
                 self.looks[key] = bound_member_bytes(networks, batch_size), count_widest_convolution(networks)
             except (Exception, SystemExit):

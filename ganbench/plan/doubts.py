@@ -48,6 +48,18 @@ def add(cautions: Cautions, sentence: str, trial: Trial) -> None:
         methods.append(trial.labels["method"])
 
 
+def find_large_members(largest: Mapping[str, float], memory: str) -> Cautions:
+    """Return the cautions on methods of which one seed takes more than the memory; `largest` are its bytes."""
+    cautions: Cautions = {}
+    for method, size in largest.items():
+        sentence = (
+            f"one seed takes about {size / 2**30:.2g} GiB, more than [engine] memory = {memory!r}: it trains alone, "
+            "and may take more than the machine has. Use smaller networks or a smaller batch_size, or allow more."
+        )
+        cautions.setdefault(sentence, []).append(method)
+    return cautions
+
+
 def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> Cautions:
     """Return the cautions on the methods and the datasets of a plan, each with what it concerns."""
     trials = {

@@ -20,7 +20,7 @@ from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import resolve_budget
 from ganbench.plan.composition import MOST_MEMBERS, choose_mode, seeds_per_batch
 from ganbench.plan.costs import UNKNOWN, CostCounter
-from ganbench.plan.doubts import find_cautions, find_doubts, find_unruled, find_unused_constraints
+from ganbench.plan.doubts import find_cautions, find_doubts, find_large_members, find_unruled, find_unused_constraints
 from ganbench.plan.extractors import choose_sources, describe_extractors
 from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.fingerprint import hash_sources, list_sources
@@ -68,6 +68,7 @@ def make(
         cautions=find_cautions(batches, registry)
         | find_long_averages(batches)
         | find_doubts(used, batches, registry)
+        | find_large_members(planner.large_members, used.engine.memory)
         | find_unused_constraints(planner.fitted_recipes, planner.recipes.resolve),
         unruled=find_unruled(used),
         methods={label: planner.recipes.describe(label) for label in suite.method_names},
@@ -92,6 +93,11 @@ class Planner:
     @cached_property
     def fitted_recipes(self) -> dict[str, list[tuple[tuple[Use, ...], Recipe]]]:
         """The resolved recipes of each method, by the constraints that fit; few, even for many architectures."""
+        return {}
+
+    @cached_property
+    def large_members(self) -> dict[str, float]:
+        """The bytes of the largest member that does not fit into the memory, by method."""
         return {}
 
     @cached_property
@@ -139,6 +145,9 @@ class Planner:
         size, channels = 1.0, 0
         if seeds > 1:
             size, channels = counter.measure_member(first, first.budget.batch_size, memory / min(seeds, MOST_MEMBERS))
+        if size > memory:
+            label = first.labels["method"]
+            self.large_members[label] = max(size, self.large_members.get(label, 0))
         most = seeds_per_batch(seeds, groups, int(memory / size))
         shape = self.sources[first.labels["dataset"]].shape
         stackable = self.is_stackable(first.recipe, first.architecture)

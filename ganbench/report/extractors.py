@@ -38,12 +38,17 @@ def list_texts(values: Any) -> list[str]:
 
 
 def list_facts(frames: Frames, dataset: str) -> Iterator[Mapping[str, Any]]:
-    """Yield what the runs of a results folder know of the extractor for a dataset, the newest first."""
+    """Yield what the runs of a results folder know of the extractors for a dataset, the newest first.
+
+    Those that `ganbench evaluate` used later come after the run's own.
+    """
     for run in reversed(frames.runs):
         facts = run.facts.get("extractors")
         fact = facts.get(dataset) if isinstance(facts, Mapping) else None
-        if isinstance(fact, Mapping):
-            yield fact
+        rescored = run.facts.get("rescored_by")
+        for each in [fact, *(rescored if isinstance(rescored, list) else ())]:
+            if isinstance(each, Mapping) and each.get("dataset", dataset) == dataset:
+                yield each
 
 
 def describe_all_features(frames: Frames) -> list[str]:

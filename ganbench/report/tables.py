@@ -62,7 +62,7 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
         notes.append(f"{stale} of the trials are stale: trained by other code than the plan's.")
     if hidden:
         notes.append(f"{hidden} of the measured values are in no table, because there are too many (ganbench.read).")
-    notes += describe_extensions(frames.runs)
+    notes += [*describe_extensions(frames.runs), *describe_shortages(frames)]
     limits = outcome_thresholds(stored_suite(frames))
     notes += [
         "diverged: non-finite or exploded. Trials that diverged, failed or timed out never succeed.",
@@ -70,6 +70,16 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
     ]
     counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES}
     return Table(title="Outcomes", frame=frame, notes=tuple(notes), counts=counts)
+
+
+def describe_shortages(frames: Frames) -> Iterator[str]:
+    """Yield a note on the trials that have values for which memory ran out, if there are any."""
+    if trials := frames.scores.loc[frames.scores["not_scored"], "key"].nunique():
+        yield (
+            f"Caution: memory ran out when values of {trials} of the trials were measured. These are unknown: no "
+            "outcome reads them, and no table of a metric counts a trial whose final value is one of them. Use fewer "
+            "[measurement] samples, or more memory, and train these trials again."
+        )
 
 
 def explain_outcomes(limits: Thresholds) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -66,9 +66,9 @@ class Frames:
     became non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples
     shown to the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its
     members.
-    `scores`: key, step, name, value, direction, measurement, samples, fresh; in the order of steps. Rows with `fresh`
-    are not part of a trial's series: they score its best snapshots on samples that did not choose them (`series` is
-    without them).
+    `scores`: key, step, name, value, direction, measurement, samples, fresh, not_scored; in the order of steps. Rows
+    with `fresh` are not part of a trial's series: they score its best snapshots on samples that did not choose them
+    (`series` is without them). `not_scored`: the value is NaN because memory ran out, whatever the model is.
     `signals`: key, name, step, value; empty if they were not asked for, and then no trial is known to have exploded.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: the scores of the untrained
     baselines by the newest run's protocols, the real data (not `trivial`) first.
@@ -161,7 +161,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
     keys = trials.drop_duplicates("id").set_index("id")["key"]
     return Frames(
         trials=trials[list(TRIAL_COLUMNS)],
-        scores=scores_frame(connection, keys),
+        scores=scores_frame(connection, keys, list_shortages(trials)),
         signals=signals_frame(connection, keys if signals else keys.iloc[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
@@ -215,7 +215,14 @@ def unpack_cells(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
         mode=[facts.get("mode", "") for facts in shared],
         members=number_column(shared, "members"),
         device=[facts.get("device", "") for facts in shared],
+        not_scored=[facts.get("not_scored", ()) for facts in shared],
     )
+
+
+def list_shortages(trials: pd.DataFrame) -> set[tuple[str, int]]:
+    """Return the keys and steps of the trials whose batch noted that memory ran out when it was evaluated there."""
+    pairs = zip(trials["key"], trials["not_scored"], strict=True)
+    return {(key, step) for key, steps in pairs for step in steps}
 
 
 def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
@@ -239,12 +246,13 @@ def describe_batch(composition: str, facts: str) -> dict[str, Any]:
     return {
         "mode": str(found.get("mode", "")) + precision,
         "device": str(found.get("device", "")),
+        "not_scored": [int(step) for step in found.get("not_scored", ())],
         "members": len(members) if isinstance(members, list) else float(members),
     }
 
 
-def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
-    """Return every score of these trials, in the order of steps."""
+def scores_frame(connection: Connection, keys: pd.Series[str], shortages: Container[tuple[str, int]]) -> pd.DataFrame:
+    """Return every score of these trials, in the order of steps; a NaN at one of `shortages` could not be measured."""
     frame = read_query(connection, select(SCORES).order_by(SCORES.c.trial, SCORES.c.step))
     frame = frame[frame["trial"].isin(keys.index)].reset_index(drop=True)
     frame = frame.assign(
@@ -252,7 +260,10 @@ def scores_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
         value=frame["value"].astype("float64"),
         fresh=frame["fresh"].astype("bool"),
     )
-    return frame[["key", "step", "name", "value", "direction", "measurement", "samples", "fresh"]]
+    short = frame["value"].isna().to_numpy(copy=True)
+    short[short] = [place in shortages for place in zip(frame["key"][short], frame["step"][short], strict=True)]
+    frame["not_scored"] = short
+    return frame[["key", "step", "name", "value", "direction", "measurement", "samples", "fresh", "not_scored"]]
 
 
 def calibration_frame(connection: Connection, newest: int | None, everything: bool) -> pd.DataFrame:

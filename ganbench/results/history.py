@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
+from ganbench.api.trials import canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
@@ -90,6 +91,17 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
             )
         )
     return tuple(runs)
+
+
+def add_rescored(connection: Connection, extractors: Sequence[Mapping[str, Any]]) -> None:
+    """Add facts of extractors to those that the newest run knows to have rescored its trials (`rescored_by`)."""
+    newest = connection.execute(select(RUNS.c.id, RUNS.c.facts).order_by(RUNS.c.id.desc()).limit(1)).first()
+    if newest is None or not extractors:
+        return
+    facts = json.loads(newest.facts)
+    known = facts.get("rescored_by", [])
+    facts["rescored_by"] = [*known, *(dict(fact) for fact in extractors if fact not in known)]
+    connection.execute(update(RUNS).where(RUNS.c.id == newest.id).values(facts=canonical_json(facts)))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from ganbench.results.files import (
     write_file,
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
-from ganbench.results.history import SHOWN, Run, read_runs
+from ganbench.results.history import SHOWN, Run, add_rescored, read_runs
 from ganbench.results.origins import Origin, read_origins
 from ganbench.results.schema import (
     BATCHES,
@@ -167,14 +167,18 @@ class Store:
         for record in newest.values():
             incoming.store_snapshots(self.folder, record)
 
-    def add_scores(self, scores: Mapping[str, Sequence[Score]]) -> None:
-        """Store more scores of recorded trials, by key: all or none; each replaces one measured in the same way."""
+    def add_scores(self, scores: Mapping[str, Sequence[Score]], extractors: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Store more scores of recorded trials, by key: all or none; each replaces one measured in the same way.
+
+        `extractors` are those that they come from, as facts that are added to the newest run's `rescored_by`.
+        """
         rows = [{"key": key, **vars(score)} for key, several in scores.items() for score in several]
         recorded = self.known()
         if unknown := [key for key in scores if key not in recorded]:
             raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores belong to a record.")
         with transaction(self._engine, self.file) as connection:
             execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
+            add_rescored(connection, extractors)
 
     def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
         """Store the scores of the untrained baselines under a protocol: all or none, in place of older ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ from ganbench.runner.used_plugins import naming_plugins
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ganbench.api.data import Extractor
     from ganbench.api.metrics import Metric
+    from ganbench.evaluation.reference import Reference
     from ganbench.registry.registry import Registry
 
 OnProgress = Callable[[int, int], None]
@@ -29,10 +31,25 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(kw_only=True)
 class RescoreResult:
-    """The result of rescoring: the scores by trial key, and how many trials were skipped, by the reason."""
+    """The result of rescoring: the scores by trial key, and how many trials were skipped, by the reason.
+
+    `extractors` has a fact for each dataset, extractor and measurement of scores on features.
+    """
 
     scores: dict[str, Sequence[Score]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    extractors: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, scores: Mapping[str, Sequence[Score]], dataset: str, extractor: Extractor | None) -> None:
+        """Add the scores of a batch, on features of this extractor."""
+        self.scores.update(scores)
+        if extractor is not None:
+            for score in (score for several in scores.values() for score in several):
+                fact = {"dataset": dataset, "name": extractor.name, "digest": extractor.digest}
+                known = self.extractors.setdefault(
+                    (*fact.values(), score.measurement), {**fact, "values": [], "measurements": [score.measurement]}
+                )
+                known["values"] = sorted({*known["values"], score.name})
 
     @property
     def lines(self) -> Iterator[str]:
@@ -81,7 +98,7 @@ def rescore_trials(
         if not result.scores:
             reasons = "; ".join(result.skipped) or "no trials"
             raise GanbenchError(f"{folder}: no generator could be scored by {metric!r}: {reasons.rstrip('.')}.")
-        store.add_scores(result.scores)
+        store.add_scores(result.scores, [*result.extractors.values()])
     return result
 
 
@@ -93,7 +110,9 @@ def _score_batch(
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
             rebuilt = with_protocol(rebuilt, store, plugins, metric[1].on_features)
-        result.scores.update(_score_members(rebuilt, plugins, metric))
+        scores, reference = _score_members(rebuilt, plugins, metric)
+        used = reference.extractor if metric[1].on_features else None
+        result.add(scores, rebuilt.batch.trials[0].labels["dataset"], used)
     except (KeyboardInterrupt, UnknownOffer):  # without a plugin, no score of this folder would be complete
         raise
     except BaseException as error:  # a third party's metric or network may raise anything
@@ -115,8 +134,13 @@ def with_protocol(rebuilt: RebuiltBatch, store: Store, plugins: Registry, on_fea
     return replace(rebuilt, batch=replace(batch, measurement=measurement))
 
 
-def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]) -> dict[str, Any]:
-    """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation."""
+def _score_members(
+    rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part, Metric]
+) -> tuple[dict[str, Any], Reference]:
+    """Return the scores of every member of a batch that has a generator, on the latents of training's evaluation.
+
+    Also return the reference that they are compared with.
+    """
     from ganbench.evaluation.judging import iterate_evidence
     from ganbench.evaluation.memory import MemoryExhausted
     from ganbench.evaluation.scoring import score_model
@@ -133,7 +157,7 @@ def _score_members(rebuilt: RebuiltBatch, plugins: Registry, metric: tuple[Part,
             twice = () if scores else metric[1:]  # one member is enough to find a metric without a fixed seed
             measured = score_model([metric], evidence, step=snapshot.step, final=True, twice=twice)
             scores[key] = tuple(mark_rounded(score) for score in measured) if is_rounded(file) else measured
-    return scores
+    return scores, reference
 
 
 def mark_rounded(score: Score) -> Score:

@@ -45,9 +45,10 @@ def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
     unit: the architecture; if the dataset's trials have only one, the seed.
 
     The best snapshot is chosen on the series. `best` is the value of fresh samples there, and the worst if none were
-    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, and
-    completed trials that this metric never measured. `measurement` is the hash of a way of measuring; it may be left
-    out if there is only one. Raise GanbenchError if there are several, because their scores are never mixed.
+    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, completed
+    trials that this metric never measured, and those whose final value, or that of fresh samples, is unknown because
+    memory ran out. `measurement` is the hash of a way of measuring; it may be left out if there is only one. Raise
+    GanbenchError if there are several, because their scores are never mixed.
     """
     return _trial_scores(frames, dataset, metric, measurement).copy()
 
@@ -60,12 +61,14 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
     values = find_final_and_best(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
     table = trials.join(values).assign(direction=direction, holds=True)
+    table = table.assign(not_scored=find_not_scored(rows, frames.numbers(trials["key"]), values))
     table = table.assign(
         diverged=table["key"].map(trial_outcomes(frames)["diverged"]).astype("bool"),
         fresh=table["fresh"].eq(True),
         **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
     )
     table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
+    table = table[~table["not_scored"] | ~table["status"].isin(TRAINED) | table["diverged"]]
     completed = table["status"].isin(TRAINED) & ~table["diverged"]
     scored = completed & np.isfinite(table["final"])
     return table.assign(
@@ -124,6 +127,15 @@ def find_final_and_best(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
     table["best_step"] = first.reindex(table.index).fillna(NEVER).astype("int64")
     best = read_values(rows, table.index.to_numpy(), table, "best")
     return table.assign(best=np.nan if direction == "neutral" else best)
+
+
+def find_not_scored(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return for which trials [n] the final value, or that of fresh samples, is NaN because memory ran out."""
+    short = rows[rows["not_scored"]].assign(value=1.0)
+    steps = scores.assign(
+        fresh=scores["fresh"].eq(True), **{step: scores[step].fillna(NEVER) for step in ("final_step", "best_step")}
+    )
+    return (read_values(short, numbers, steps, "final") == 1) | (read_values(short, numbers, steps, "best") == 1)
 
 
 def read_values(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame, at: At) -> NDArray[np.float64]:
@@ -189,7 +201,7 @@ def last_points(
     and its worst value is the worst possible, as if one of the values is not finite.
     """
     direction = str(directions.iloc[0]) if len(directions) else "neutral"
-    series = rows[~rows["fresh"]].sort_values("step", kind="stable", ascending=False)
+    series = rows[~(rows["fresh"] | rows["not_scored"])].sort_values("step", kind="stable", ascending=False)
     series = series.assign(rank=series.groupby("number").cumcount())
     steps, worst = [], np.full(len(numbers), -np.inf)
     sign = -1.0 if direction == "higher" else 1.0

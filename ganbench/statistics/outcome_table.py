@@ -75,7 +75,7 @@ def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str,
     signals: dict[str, dict[str, Series]] = {}
     for (key, name), series in split_series(frames.signals[needed], ["key", "name"]):
         signals.setdefault(key, {})[name] = series
-    spreads = {key: series for (key,), series in split_series(select_spread(frames.series), ["key"])}
+    spreads = {key: series for (key,), series in split_series(select_spread(measured_series(frames)), ["key"])}
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     columns = (
@@ -95,6 +95,11 @@ def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str,
     return trajectories
 
 
+def measured_series(frames: Frames) -> pd.DataFrame:
+    """Return the scores along every trial's training, without those for which memory ran out."""
+    return frames.series[~frames.series["not_scored"]]
+
+
 def select_spread(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of the spread, without those of a third-party metric that has the same name."""
     rows = scores[scores["name"] == SPREAD]
@@ -109,7 +114,8 @@ def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, t
     that has a better direction.
     """
     dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
-    rows = frames.series[frames.series["direction"] != "neutral"]
+    rows = measured_series(frames)
+    rows = rows[rows["direction"] != "neutral"]
     row_dataset = rows["key"].map(dataset)
     first_names: dict[Any, Any] = rows.groupby(row_dataset)["name"].min().to_dict()
     rows = rows[rows["name"] == row_dataset.map({**first_names, **headlines})]

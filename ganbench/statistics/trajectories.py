@@ -31,15 +31,16 @@ def trajectory_quartiles(
     Of a score with a better direction, the dead count as worst (inf if lower is better, -inf if higher is), so a method
     never gains if its worst trials die: a trial is dead from the step on at which it diverged, or, if it failed or
     timed out, after its last stored score. Until a trial diverges its score counts as it is, and a score that is not
-    finite as worst. A method of which every trial failed has the steps of the others. Signals and neutral scores have
-    no worst, so only finite values count. `measurement` is the hash of a way of measuring a score; raise GanbenchError
-    if there are several and none is named.
+    finite as worst, but one for which memory ran out not at all. A method of which every trial failed has the steps of
+    the others. Signals and neutral scores have no worst, so only finite values count. `measurement` is the hash of a
+    way of measuring a score; raise GanbenchError if there are several and none is named.
     """
     trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
     trials = trials.drop_duplicates("key")
     if kind == "scores":
         rows = select_measurement(frames, trials["key"], dataset, name, measurement)
-        rows, direction = rows[~rows["fresh"]], str(rows["direction"].iloc[0]) if len(rows) else "neutral"
+        direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
+        rows = rows[~(rows["fresh"] | rows["not_scored"])]
     else:
         rows, direction = frames.signals[frames.signals["name"] == name], "neutral"
         rows = rows.assign(number=frames.numbers(rows["key"]))

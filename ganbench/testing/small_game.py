@@ -16,6 +16,7 @@ from ganbench.api.data import Source
 from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.training import Constraint, Dynamics, Objective, Parameters, Term
 from ganbench.api.trials import Budget, Mode
+from ganbench.engine.init_parameters import choose_parameters
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.step import MemberLosses
@@ -222,7 +223,7 @@ def make_game(
         n: 30 * p if n == "out.weight" else p for n, p in d.items()
     }  # a steep critic: every one-sided penalty is active
     rng = torch.Generator().manual_seed(seed)
-    state = {NAME: part.init(d, rng)} if part.init is not None else {}
+    state = {NAME: part.init(choose_parameters(part, d, networks.critic), rng)} if part.init is not None else {}
     return SmallGame(part, networks, g, d, inputs, state, torch.tensor(progress, dtype=DOUBLE))
 
 

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import ganbench
+import numpy as np
 import pytest
 import torch
 from ganbench import Extractor, GanbenchError, Metric, Offer, Source, hookimpl
 from ganbench.evaluation.memory import MemoryExhausted, halve_until_it_fits, is_out_of_memory
 from ganbench.evaluation.scoring import Reference
+from ganbench.report.tables import make_tables
+from ganbench.statistics.final_scores import trial_scores
+from ganbench.statistics.outcome_table import trial_outcomes
+from ganbench.statistics.trajectories import trajectory_quartiles
 from torch import Tensor
 
 from tests.support.small_games import ring
@@ -141,6 +146,31 @@ def test_where_nothing_fits_the_scores_are_nan_the_record_says_so_and_nothing_is
     assert len(detail["composition"]["members"]) == 2
     assert "full" in detail["facts"]["not_scored"]["4"]
     assert (tmp_path / "networks").is_dir(), "the generators are kept"
+    short = frames.scores[frames.scores["not_scored"]]
+    assert set(short["name"]) == ({*values.index} if kind == "extractor" else {"power"})
+    assert any("memory ran out when values of 2 of the trials" in note for note in make_tables(frames)[0].notes)
+
+
+def test_a_value_for_which_memory_ran_out_is_unknown_and_no_bad_end(tmp_path: Path) -> None:
+    """Two trials are measured at both steps; at the last one memory runs out for one of them, and not for the other."""
+    calls: list[int] = []
+
+    def fail_last(evidence: Any) -> float:
+        if evidence.generator_parameters:  # the baselines have none
+            calls.append(len(calls))
+        if len(calls) == 3:
+            raise MemoryError("full")
+        return 2.0
+
+    frames = run(tmp_path, Offers(Greedy(fit=99), "samples", fail_last))
+    outcomes = trial_outcomes(frames)
+    assert np.isinf(outcomes["degraded"]).all()
+    values = trial_scores(frames, "eight", "power")
+    assert len(values) == 1
+    assert values["scored"].all()
+    courses = trajectory_quartiles(frames, "eight", "power", "scores")
+    assert courses["n"].tolist() == [2, 1]
+    assert np.isfinite(courses["high"]).all()
 
 
 def test_an_extractor_that_fails_otherwise_is_no_lack_of_memory() -> None:

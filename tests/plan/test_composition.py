@@ -59,6 +59,15 @@ def test_as_many_seeds_train_together_as_fit_into_the_memory(plugins: registry.R
         assert all(len(batch.trials) * size <= fit * size for batch in batches) or fit < 1
 
 
+def test_a_seed_that_takes_more_than_the_memory_trains_alone_with_a_caution(plugins: registry.Registry) -> None:
+    size = measure(plugins, make_batches(plugins)[0])
+    for fit, cautioned in ((0.5, ["wgan-gp"]), (1.01, [])):
+        table = make_table(engine={"memory": f"{fit * size / 2**20:.6f} MiB"})
+        cautions = plan.make(suite.parse(table), plugins).cautions
+        found = [methods for sentence, methods in cautions.items() if "it trains alone" in sentence]
+        assert [method for methods in found for method in methods] == cautioned
+
+
 def test_memory_is_no_part_of_a_key(plugins: registry.Registry) -> None:
     small, large = (make_batches(plugins, engine={"memory": memory}) for memory in ("1 MiB", "1 TiB"))
     assert len(small) == 3 > len(large) == 1

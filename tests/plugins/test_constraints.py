@@ -255,6 +255,22 @@ def test_spectral_norm_leaves_vectors_unchanged_and_keeps_one_unit_vector_per_ma
     assert normalised["norm.weight"] is parameters["norm.weight"]
 
 
+def test_a_matrix_of_zeros_stays_as_it_is_and_is_normalised_once_it_has_values() -> None:
+    constraint = OFFERS["spectral-norm"].build()
+    zeros = torch.zeros(3, 2, dtype=torch.float64)
+    state = constraint.init({"w": zeros}, generator())
+    gradient, (normalised, after) = grad(
+        lambda w: ((out := constraint.reparametrise({"w": w}, state))[0]["w"].sum(), out), has_aux=True
+    )(zeros)
+    assert torch.equal(normalised["w"], zeros)
+    assert torch.equal(gradient, torch.ones_like(zeros)), "it can leave zero"
+    assert torch.equal(after["w"], state["w"])
+    weight = torch.randn(3, 2, dtype=torch.float64, generator=generator(3))
+    for _ in range(200):
+        normalised, after = constraint.reparametrise({"w": weight}, after)
+    assert torch.linalg.matrix_norm(normalised["w"], 2).item() == pytest.approx(1.0, abs=1e-9)
+
+
 def test_the_normalised_weight_has_torchs_gradient_once_converged() -> None:
     """Compared with torch's own parametrisation after as many iterations, at a loss of W / sigma."""
     probe = torch.randn(4, 6, dtype=torch.float64, generator=generator(1))

@@ -106,6 +106,24 @@ def test_a_new_extractor_retrains_nothing_and_evaluate_scores_by_it(by_tiles: Pa
     assert any(note.endswith(": digits-cnn (" + note[-10:]) and next(iter(own))[:8] in note for note in notes)
 
 
+def test_a_metric_that_no_run_measured_has_a_note_on_its_extractor_once_it_is_scored(tmp_path: Path) -> None:
+    declared = suite(
+        dataset=[{"name": "digits"}],
+        measurement={"samples": 40, "metrics": ["sliced-w1"]},
+        success=None,
+        methods=["ns-gan"],
+        seeds=2,
+    )
+    ganbench.run(declared, results=tmp_path, jobs=0, device="cpu", offers=[tile_extractors])
+    for _ in range(2):
+        rescore_trials(tmp_path, "fid", PLUGINS)
+    (fact,) = read(tmp_path).runs[-1].facts["rescored_by"]
+    assert fact["values"] == ["fid"]
+    assert set(fact["measurements"]) == fids(read(tmp_path)).keys()
+    (table,) = (table for table in make_tables(read(tmp_path), []) if table.title == "Scores on digits")
+    assert [note for note in table.notes if note.startswith("Features: digits-cnn (")]
+
+
 def test_two_folders_by_other_extractors_are_not_compared_by_score(by_tiles: Path, tmp_path: Path) -> None:
     run(tmp_path / "own")
     with pytest.raises(ganbench.GanbenchError, match="measured by unlike protocols"):

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 
 def init(parameters: Parameters, rng: torch.Generator) -> State:
-    """Draw a unit vector u [out] for each weight of two or more axes; biases and norm layers get none."""
+    """Draw a unit vector u [out] for each weight of two or more axes."""
     return {
         name: normalize(torch.randn(len(weight), generator=rng, dtype=weight.dtype, device=rng.device), dim=0).to(
             weight
@@ -27,12 +27,15 @@ def init(parameters: Parameters, rng: torch.Generator) -> State:
 def power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Return (sigma, u) after one step of the power method on `weight` [out, in] from `u` [out].
 
-    Sigma = u' W v is differentiable in W only: at the fixed point the derivatives through u and v vanish.
+    Sigma = u' W v is differentiable in W only: at the fixed point the derivatives through u and v vanish. Of a matrix
+    of zeros, sigma is 1 and u stays: it has no direction yet.
     """
     constant = weight.detach()
     v = normalize(u @ constant, dim=0)
-    u = normalize(constant @ v, dim=0)
-    return u @ weight @ v, u
+    image = constant @ v
+    is_zero = (image == 0).all()
+    u = torch.where(is_zero, u, normalize(image, dim=0))
+    return torch.where(is_zero, 1.0, u @ weight @ v), u
 
 
 def reparametrise(parameters: Parameters, state: State) -> tuple[Parameters, State]:
@@ -45,8 +48,11 @@ def reparametrise(parameters: Parameters, state: State) -> tuple[Parameters, Sta
 
 
 def build() -> Constraint:
-    """Build the reparametrisation; a convolution is normalised as the matrix [out, -1], as in the paper."""
-    return Constraint(init=init, reparametrise=reparametrise)
+    """Build the reparametrisation; a convolution is normalised as the matrix [out, -1], as in the paper.
+
+    Biases, and the gains of normalisations, are no matrices, however many axes they have.
+    """
+    return Constraint(init=init, reparametrise=reparametrise, weights_only=True)
 
 
 @hookimpl

@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 import torch
 from annotated_types import Ge, Le
-from ganbench import Draw, GanbenchError, NotInstalled, Source
+from ganbench import Draw, GanbenchError, NotInstalled, Source, find_cache_folder
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -98,11 +98,8 @@ def require_files(files: Sequence[Path], way_out: str) -> None:
 
 
 def find_cache() -> Path:
-    """Return the folder of packed sets: in GANBENCH_CACHE, else in the user's cache."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("GANBENCH_CACHE")
-    return (Path(chosen).expanduser() if chosen else user_cache_path("ganbench")) / "datasets"
+    """Return the folder of packed sets."""
+    return find_cache_folder() / "datasets"
 
 
 def pack(

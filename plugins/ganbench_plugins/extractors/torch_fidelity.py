@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ganbench import Extractor, GanbenchError, NotInstalled, Offer, hookimpl
+from ganbench import Extractor, GanbenchError, NotInstalled, Offer, find_cache_folder, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,12 +111,9 @@ def build(name: str, weights: str = "", sha256: str = "") -> Extractor:
 
 def list_places(file: str) -> list[Path]:
     """Return where the file of published weights may lie: in ganbench's cache, and in that of torch.hub."""
-    from platformdirs import user_cache_path
     from torch.hub import get_dir
 
-    cache = os.environ.get("GANBENCH_CACHE")
-    own = Path(cache).expanduser() if cache else user_cache_path("ganbench")
-    return [own / "weights" / file, Path(get_dir(), "checkpoints", file)]
+    return [find_cache_folder() / "weights" / file, Path(get_dir(), "checkpoints", file)]
 
 
 def find_weights(name: str, weights: str) -> Path:
