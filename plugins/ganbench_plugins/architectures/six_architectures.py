@@ -155,6 +155,8 @@ def build(
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
         name, side = spec["architecture"], read_side(OFFER, ask.shape)
+        if "resnet-101" in architectures:
+            list_blocks(layers, side)  # refuses layers that fit no image of this size, whichever of the six was drawn
         normalised = name != "dcgan-unnormalised"
         if name == "resnet-101":
             generator, critic = make_residual(ask, latent, filters, layers, initialisation)
