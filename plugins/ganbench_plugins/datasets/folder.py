@@ -42,11 +42,15 @@ def list_formats() -> dict[str, str]:
 def list_pictures(folder: Path) -> list[str]:
     """Return the names of the pictures in a folder and its subfolders, by their endings, without hidden ones, sorted.
 
-    A name is the path inside the folder, with slashes.
+    A name is the path inside the folder, with slashes. Links are followed; raise GanbenchError for one to a folder that
+    the link itself is in.
     """
     names, endings = [], set(list_formats())
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for link in (os.path.join(place, name) for name in folders if os.path.islink(os.path.join(place, name))):
+            if Path(os.path.realpath(place)).is_relative_to(target := os.path.realpath(link)):
+                raise GanbenchError(f"{link} is a link to {target}, which it is in itself: remove the link.")
         inside = Path(place).relative_to(folder).as_posix()
         some = [name for name in files if os.path.splitext(name)[1].lower() in endings and not name.startswith(".")]
         some = [
