@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,13 @@ from ganbench.api.cache_folder import find_cache_folder
 
 QUIET = 2.0
 """Seconds from which on there is a progress bar."""
+
+
+class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
+    """A progress bar with a lock of this process: tqdm's own is a semaphore, which a killed worker leaks."""
+
+    _lock = threading.RLock()
+
 
 SETTLED = 2.0
 """Seconds after its last change from which on a file's size and time identify its content."""
@@ -38,7 +46,7 @@ def hash_files(*paths: str | os.PathLike[str]) -> str:
     before, total = dict(cache), hashlib.sha256()
     files = [each for path in paths for each in _list_files(Path(path))]
     folders: dict[str, str] = {}
-    for name, file, status in tqdm(files, desc="reading files", unit="", delay=QUIET, leave=False):
+    for name, file, status in Bar(files, desc="reading files", unit="", delay=QUIET, leave=False):
         place, last = os.path.split(file)
         if place not in folders:
             folders[place] = os.path.realpath(place)

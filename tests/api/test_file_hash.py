@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,15 @@ def test_a_bar_shows_how_far_a_long_reading_is(
     monkeypatch.setattr(file_hash, "QUIET", 0.0)
     hash_files(tmp_path / "a")
     assert "reading files" in capfd.readouterr().err
+
+
+def test_the_bar_makes_no_semaphore_that_a_killed_worker_would_leak(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "one")
+    code = "import ganbench, multiprocessing, sys; from multiprocessing import resource_tracker as tracker; "
+    code += "multiprocessing.set_start_method('spawn'); "  # as in workers
+    code += "ganbench.hash_files(sys.argv[1]); print(tracker._resource_tracker._fd)"
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "a.txt"], capture_output=True, text=True, check=True)
+    assert run.stdout == "None\n"
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', "\x00"])

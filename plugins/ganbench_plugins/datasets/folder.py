@@ -17,9 +17,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from ganbench import GanbenchError, Offer, Source, hash_files, hookimpl
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
-from ganbench_plugins.datasets.image_files import QUIET, Part, Shown, decode, find_path, fit, make_source, pack
+from ganbench_plugins.datasets.image_files import QUIET, Bar, Part, Shown, decode, find_path, fit, make_source, pack
 
 UNSAFE = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 """Formats that Pillow hands to other programs, or cannot decode by itself."""
@@ -112,7 +111,7 @@ def ignoring_warnings() -> Iterator[None]:
 
 def hash_pictures(pictures: Sequence[Path]) -> list[str]:
     """Return the SHA-256 of each picture's file."""
-    bar = tqdm(pictures, desc="folder: reading files", unit="", delay=QUIET, leave=False)
+    bar = Bar(pictures, desc="folder: reading files", unit="", delay=QUIET, leave=False)
     return [hashlib.sha256(picture.read_bytes()).hexdigest() for picture in bar]
 
 
