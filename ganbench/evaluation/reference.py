@@ -98,7 +98,7 @@ class Reference:
         if self.source.extractor is None:
             raise GanbenchError(
                 f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor. "
-                "`[measurement] extractor` names one (`ganbench list extractors`); or use metrics that need samples only."
+                "`[measurement] extractor` names one (`ganbench list extractors`); or use metrics of samples only."
             )
         return self.source.extractor
 
