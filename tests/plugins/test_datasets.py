@@ -194,6 +194,6 @@ def test_every_dataset_names_its_metrics() -> None:
         "glyphs": ("fid", "kid", "precision-recall"),
         "patches": ("sliced-w1", "mmd"),
         "polygons": ("manifold-precision-recall",),
-        "shapes": ("sliced-w1", "mmd"),
+        "shapes": ("fid", "precision-recall", "sliced-w1"),
         "stacked-digits": ("classified-modes", "fid"),
     }
