@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from ganbench_plugins.datasets import digits, fashion_mnist, glyphs, mnist_5k, shapes, small_classifier
+from ganbench_plugins.datasets import digits, fashion_mnist, glyphs, mnist_5k, patches, shapes, small_classifier
 from ganbench_plugins.datasets.labelled_images import Rows, hold_out
 from ganbench_plugins.datasets.small_classifier import Recipe
 
-RECIPES = (digits.RECIPE, fashion_mnist.RECIPE, glyphs.RECIPE, mnist_5k.RECIPE, shapes.RECIPE)
+RECIPES = (digits.RECIPE, fashion_mnist.RECIPE, glyphs.RECIPE, mnist_5k.RECIPE, patches.RECIPE, shapes.RECIPE)
 every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
 
