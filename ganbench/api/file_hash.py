@@ -20,7 +20,7 @@ QUIET = 2.0
 """Seconds from which on there is a progress bar."""
 
 
-class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
+class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """A progress bar with a lock of this process: tqdm's own is a semaphore, which a killed worker leaks."""
 
     _lock = threading.RLock()

@@ -31,7 +31,7 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-"""Of the uncompressed files of dataset-fashion-mnist 0.0~git20200523.55506a9-1; other compressions have other hashes."""
+"""Of the uncompressed files of dataset-fashion-mnist 0.0~git20200523.55506a9-1; of other compressions, too."""
 FOLDERS = ("", "FashionMNIST/raw", "raw")
 """Where the files lie in a folder; torchvision writes them to FashionMNIST/raw."""
 

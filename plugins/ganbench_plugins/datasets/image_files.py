@@ -44,7 +44,7 @@ Chunk = tuple[NDArray[Any], NDArray[Any] | None]
 """Images [k, c, h, w] and their labels [k, ...]."""
 
 
-class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
+class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """A progress bar with a lock of this process: tqdm's own is a semaphore, which a killed worker leaks."""
 
     _lock = threading.RLock()
