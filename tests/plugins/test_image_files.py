@@ -239,9 +239,7 @@ def test_the_known_hashes_are_those_of_debians_files() -> None:
 
 def test_a_wrong_file_is_refused_with_the_hash_of_the_right_one(small: Path) -> None:
     (small / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"<html>not found</html>")
-    with pytest.raises(
-        GanbenchError, match=r"idx1-ubyte: it begins with .*t10k-labels-idx1-ubyte 0402a96d"
-    ):
+    with pytest.raises(GanbenchError, match=r"idx1-ubyte: it begins with .*t10k-labels-idx1-ubyte 0402a96d"):
         fashion_mnist.fashion_mnist(root=str(small))
 
 
