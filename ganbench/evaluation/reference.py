@@ -97,8 +97,8 @@ class Reference:
         """The feature extractor; reading it raises GanbenchError if there is none."""
         if self.source.extractor is None:
             raise GanbenchError(
-                f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor: "
-                "give its Source one, or use metrics that need samples only."
+                f"this dataset (samples of shape {tuple(self.source.shape)}) has no feature extractor. "
+                "`[measurement] extractor` names one (`ganbench list extractors`); or use metrics of samples only."
             )
         return self.source.extractor
 

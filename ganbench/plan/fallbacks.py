@@ -27,11 +27,12 @@ def choose_datasets(suite: Suite, registry: Registry) -> tuple[Suite, tuple[str,
             sentences.append(f"dataset {table.title!r} is replaced by its fallback {table.fallback.title!r}: {reason}")
             table = table.fallback
         chosen.append(table.model_copy(update={"fallback": None}))
+        chosen[-1].model_fields_set.discard("fallback")
     titles = {table.title for table in chosen}
     rules = tuple(rule for rule in suite.success if rule.dataset in titles)
     used = suite.model_copy(update={"dataset": tuple(chosen), "success": rules})
-    if not rules:  # an empty list is no suite: the stored text must leave it out
-        used.model_fields_set.discard("success")
+    if not rules:
+        used.model_fields_set.discard("success")  # an empty list is refused when the stored suite is read
     used._text = ""  # results folders keep the suite that was run: its text has only what is used
     return used, tuple(sentences)
 

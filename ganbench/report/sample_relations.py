@@ -43,8 +43,8 @@ Tell = Callable[[int, int], None]
 """A function that is called with how many training images are compared, and with the number of all."""
 
 
-def choose_trials(source: SampleSource, key: str) -> list[tuple[str, str, str]]:
-    """Return the key, the dataset and the title of each trial that has a sheet: one, or one for each method.
+def choose_trials(source: SampleSource, key: str) -> list[tuple[str, str, str, str]]:
+    """Return the key, the dataset, the file's name and the title of each trial with a sheet: one, or one a method.
 
     The trial of a method is the median one by its final headline score, of those that were trained.
     """
@@ -58,11 +58,12 @@ def choose_trials(source: SampleSource, key: str) -> list[tuple[str, str, str]]:
         trained = [[each for each, _ in ranked if each not in source.missing] for ranked in groups]
         chosen = [keys[(len(keys) - 1) // 2] for keys in trained if keys]
     rows = frames.trials.drop_duplicates("key").set_index("key")
-    titles: list[tuple[str, str, str]] = []
+    titles: list[tuple[str, str, str, str]] = []
     for each in chosen:
         row = rows.loc[each]
         about = f"{row['method']} on {row['dataset']}, {row['architecture']}, seed {row['seed']}"
-        titles.append((each, str(row["dataset"]), about))
+        name = f"trial-{each[:12]}" if key else f"{row['dataset']} {row['method']}"
+        titles.append((each, str(row["dataset"]), name, about))
     return titles
 
 
@@ -70,10 +71,10 @@ def list_interpolations(folder: Path, frames: Frames, plugins: Registry, key: st
     """Return a sheet of the ways between latents for one trial, whose key may be shortened, or for each method."""
     source = SampleSource(folder, frames, plugins)
     chosen = choose_trials(source, key)
-    names = file_names([f"{title} interpolations" for _, _, title in chosen])
+    names = file_names([f"{about} interpolations" for _, _, about, _ in chosen])
     return [
         (f"{name}.png", partial(draw_interpolation, source, each, title))
-        for name, (each, _, title) in zip(names, chosen, strict=True)
+        for name, (each, _, _, title) in zip(names, chosen, strict=True)
     ]
 
 
@@ -100,12 +101,12 @@ def list_nearest(
     source = SampleSource(folder, frames, plugins)
     chosen = choose_trials(source, key)
     searches: dict[str, Search] = {}
-    for each, dataset, _ in chosen:
+    for each, dataset, _, _ in chosen:
         searches.setdefault(dataset, Search(source, tell)).keys.append(each)
-    names = file_names([f"{title} nearest" for _, _, title in chosen])
+    names = file_names([f"{about} nearest" for _, _, about, _ in chosen])
     return [
         (f"{name}.png", partial(searches[dataset].draw, each, title))
-        for name, (each, dataset, title) in zip(names, chosen, strict=True)
+        for name, (each, dataset, _, title) in zip(names, chosen, strict=True)
     ]
 
 
@@ -124,8 +125,8 @@ class Search:
             Strip(f"sample {i + 1}", np.concatenate([sample[None], near]), reference)
             for i, (sample, near) in enumerate(zip(samples, neighbours, strict=True))
         ]
-        heading = f"{title}\nsamples (left), and the nearest training images by {self.space}"
-        return render_png(partial(draw_images, rows, heading, NEAREST + 1), height=0.6 + 0.42 * len(rows))
+        heading = f"{title}\nsamples (left), and the nearest training images\nby {self.space}"
+        return render_png(partial(draw_images, rows, heading, NEAREST + 1), height=0.75 + 0.42 * len(rows))
 
     @cached_property
     def found(self) -> dict[str, tuple[Array, Array, Array]]:

@@ -26,7 +26,7 @@ from ganbench.report.style import COLOURS, INK, render_png
 from ganbench.results.frames import Frames
 from ganbench.results.store import Store
 from ganbench.statistics.final_scores import trial_scores
-from ganbench.statistics.outcome_table import headline_metrics, stored_suite
+from ganbench.statistics.outcome_table import headline_metric, stored_suite
 from ganbench.table import format_value
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def list_paired(folder: Path, frames: Frames, plugins: Registry) -> list[Picture
     """Return the sheets of `paired_sheets` as files."""
     refuse_kept_none(folder, frames)
     source, cells = SampleSource(folder, frames, plugins), list_cells(frames)
-    names = file_names([f"{cell.title.partition(':')[0]} side by side" for cell in cells])
+    names = file_names([f"{cell.title.partition(':')[0].replace(',', '')} side by side" for cell in cells])
     return [(f"{name}.png", partial(draw_cell, source, cell)) for name, cell in zip(names, cells, strict=True)]
 
 
@@ -121,7 +121,7 @@ def list_cells(frames: Frames) -> list[Cell]:
             pair for rule in (suite.success if suite else ()) if rule.dataset == dataset for pair in rule.compare
         ]
         one, *others = compared[0] if compared else methods[:2]
-        ranks = rank_scores(frames, dataset, headline_metrics(suite).get(dataset, ""), set(trials["key"]))
+        ranks = rank_scores(frames, dataset, headline_metric(frames, dataset), set(trials["key"]))
         table = trials.assign(rank=trials["key"].map({key: rank for key, (rank, _) in ranks.items()}))
         shown = list(dict.fromkeys([one, *others, *methods]))[:PAIRED_METHODS]
         more = f" ({len(shown)} of {len(methods)} methods)" if len(shown) < len(methods) else ""
@@ -196,8 +196,7 @@ def rank_trials(frames: Frames, trials: pd.DataFrame) -> list[tuple[str, str]]:
     order. Without a metric that has a better direction, all trials are in the plan's order.
     """
     dataset = str(trials["dataset"].iloc[0])
-    metric = headline_metrics(stored_suite(frames)).get(dataset, "")
-    ranks = rank_scores(frames, dataset, metric, set(trials["key"]))
+    ranks = rank_scores(frames, dataset, headline_metric(frames, dataset), set(trials["key"]))
     named: list[tuple[float, str, str]] = []
     columns = (trials[name].astype("str") for name in ("key", "architecture", "seed", "status"))
     for key, architecture, seed, status in zip(*columns, strict=True):

@@ -67,6 +67,15 @@ def headline_metrics(suite: Suite | None) -> dict[str, str]:
     return {rule.dataset: rule.metric for rule in reversed(rules) if rule.metric is not None}
 
 
+def headline_metric(frames: Frames, dataset: str) -> str:
+    """Return a dataset's headline metric: that of its first success rule; without one, the first by name that has a
+    better direction; "" if there is none.
+    """
+    keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
+    scores = frames.scores[frames.scores["key"].isin(keys) & (frames.scores["direction"] != "neutral")]
+    return headline_metrics(stored_suite(frames)).get(dataset) or min(scores["name"].unique(), default="")
+
+
 def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str, Trajectory]:
     """Return the trajectory of every recorded trial, by key; `headlines` maps a dataset to its headline metric."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")

@@ -13,7 +13,7 @@ from ganbench.api.records import UNTRAINED
 from ganbench.errors import GanbenchError, find_reason, shorten, unknown_name
 from ganbench.evaluation.outcomes import OUTCOMES
 from ganbench.statistics.final_scores import split_by_measurement, trial_scores
-from ganbench.statistics.outcome_table import headline_metrics, stored_suite, trial_outcomes
+from ganbench.statistics.outcome_table import headline_metric, trial_outcomes
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -60,7 +60,7 @@ def headline_scores(frames: Frames, dataset: str) -> pd.DataFrame:
     """
     keys = frames.trials.loc[frames.trials["dataset"] == dataset, "key"]
     scores = frames.scores[frames.scores["key"].isin(keys) & (frames.scores["direction"] != "neutral")]
-    name = headline_metrics(stored_suite(frames)).get(dataset) or min(scores["name"].unique(), default="")
+    name = headline_metric(frames, dataset)
     groups = split_by_measurement(frames, name, keys)
     measurement = max(groups, key=lambda measurement: len(groups[measurement]), default=None)
     table = trial_scores(frames, dataset, name, measurement)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path, own_cache: Path, mo
     file = write(tmp_path / "rows.txt", "one")
     first = hash_files(file)
     assert str(file) in own_cache.read_text()
-    monkeypatch.setattr(file_hash.hashlib, "file_digest", None)
+    monkeypatch.setattr(file_hash.hashlib, "file_digest", None)  # would raise
     assert hash_files(file) == first
 
 
@@ -55,6 +57,64 @@ def test_a_file_that_was_changed_just_now_is_read_again(tmp_path: Path) -> None:
     file.write_text("two")
     os.utime(file, ns=(time, time))
     assert hash_files(file) != first
+
+
+def test_other_content_of_the_same_size_is_noticed_by_another_time(tmp_path: Path) -> None:
+    file = write(tmp_path / "rows.txt", "one")
+    first = hash_files(file)
+    write(file, "two", age=50.0)
+    assert hash_files(file) != first
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of change that programs cannot set")
+def test_other_content_of_the_same_size_with_the_same_time_is_noticed(tmp_path: Path) -> None:
+    """Whoever copies the time of a file to another one, such as rsync, cannot copy the system's own time of change."""
+    file = write(tmp_path / "rows.txt", "one")
+    time = file.stat().st_mtime_ns
+    first = hash_files(file)
+    other = write(tmp_path / "other.txt", "two")
+    os.utime(other, ns=(time, time))
+    other.replace(file)
+    assert hash_files(file) != first
+
+
+def test_unchanged_files_of_a_folder_are_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(3):
+        write(tmp_path / "pictures" / f"{i}.txt", str(i))
+    first = hash_files(tmp_path / "pictures")
+    opened = list[object]()
+    monkeypatch.setattr("builtins.open", lambda file, *rest: opened.append(file))
+    assert hash_files(tmp_path / "pictures") == first
+    assert not opened
+
+
+def test_links_and_what_is_no_file_are_passed_over_in_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "1.txt", "one")
+    first = hash_files(tmp_path / "a")
+    (tmp_path / "a" / "nothing").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a" / "itself").symlink_to(tmp_path / "a")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    assert hash_files(tmp_path / "a") == first
+
+
+def test_a_bar_shows_how_far_a_long_reading_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a" / "1.txt", "one")
+    hash_files(tmp_path / "a")
+    assert capfd.readouterr().err == "", "nothing before two seconds"
+    monkeypatch.setattr(file_hash, "QUIET", 0.0)
+    hash_files(tmp_path / "a")
+    assert "reading files" in capfd.readouterr().err
+
+
+def test_the_bar_makes_no_semaphore_that_a_killed_worker_would_leak(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "one")
+    code = "import ganbench, multiprocessing, sys; from multiprocessing import resource_tracker as tracker; "
+    code += "multiprocessing.set_start_method('spawn'); "  # as in workers
+    code += "ganbench.hash_files(sys.argv[1]); print(tracker._resource_tracker._fd)"
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "a.txt"], capture_output=True, text=True, check=True)
+    assert run.stdout == "None\n"
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', "\x00"])

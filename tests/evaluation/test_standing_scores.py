@@ -13,6 +13,7 @@ from ganbench.api.trials import Batch
 from ganbench.runner.worker import run_batch
 
 from tests.engine.test_standing import Centred
+from tests.support import device as test_device
 from tests.support import tiny_suite as small
 from tests.support.small_games import mlp
 
@@ -45,7 +46,7 @@ def run(plugins: registry.Registry, space: str, normalisation: Any) -> tuple[Bat
     table = small.suite(methods=["ns-gan"], architectures={"space": space}, success=None, seeds=2)
     (batch,) = plan.make(suite.parse(table), plugins).batches
     batch = replace(batch, measurement=replace(batch.measurement, normalisation=normalisation))
-    return batch, run_batch(batch, lambda step, steps: None, device="cpu", plugins=plugins)
+    return batch, run_batch(batch, lambda step, steps: None, device=test_device.DEVICE, plugins=plugins)
 
 
 def test_standing_scores_are_other_scores_of_another_measurement(plugins: registry.Registry) -> None:

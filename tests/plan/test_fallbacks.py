@@ -50,6 +50,14 @@ def test_a_missing_dataset_is_replaced_by_its_fallback_with_a_word(plugins):
     assert restore(made.suite.text) == made.suite
 
 
+@pytest.mark.parametrize("rules", [None, RULES[:1]], ids=["no rule", "only a rule of the missing dataset"])
+def test_a_suite_without_a_rule_for_the_used_dataset_can_be_read_again(plugins, rules):
+    made = plan.make(parse(small(dataset=[{"name": "far", "fallback": "ring"}], success=rules)), plugins)
+    assert made.suite is not None
+    assert restore(made.suite.text) == made.suite
+    assert "fallback" not in made.suite.text
+
+
 def test_the_trials_are_those_of_a_suite_that_names_the_fallback_itself(plugins):
     named = small(dataset=[{"name": "ring"}], success=RULES[1:])
     assert plan.make(parse(far()), plugins).trials == plan.make(parse(named), plugins).trials

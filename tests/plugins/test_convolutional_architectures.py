@@ -146,6 +146,15 @@ def test_the_residual_one_has_101_layers_at_every_size(side: int) -> None:
         build(SIX, Ask(shape=(3, side, side)), architectures=("resnet-101",), layers=100)
 
 
+@pytest.mark.parametrize("layers", [100, 5], ids=["not 2 + 3 n", "too few for the doublings"])
+def test_wrong_layers_are_refused_whichever_of_the_six_is_drawn(layers: int) -> None:
+    space = SIX.build(layers=layers)
+    with pytest.raises(GanbenchError, match=rf"layers = {layers} for 32 pixels"):
+        space.networks({"architecture": "mlp-512"}, Ask(shape=(3, 32, 32)))
+    others = SIX.build(layers=layers, architectures=("mlp-512",), width=2)
+    others.networks({"architecture": "mlp-512"}, Ask(shape=(3, 32, 32)))  # nothing has these layers
+
+
 def test_the_filters_of_the_residual_one_double_at_each_halving() -> None:
     nets = build(SIX, Ask(shape=(3, 64, 64)), architectures=("resnet-101",), filters=8, layers=14)
     blocks = [module for name, module in nets.generator.named_children() if name.startswith("block")]

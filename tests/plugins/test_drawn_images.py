@@ -12,6 +12,7 @@ from ganbench import GanbenchError, Source
 from torch import Generator, Tensor
 
 from ganbench_plugins.datasets import digits, drawing, glyphs, mnist_5k, patches, polygons, shapes, stacked_digits
+from tests.support.metric_checks import METRICS, measure
 
 
 def draw(source: Source, n: int, seed: int = 0) -> Tensor:
@@ -147,6 +148,18 @@ def test_shapes_have_the_areas_of_their_formulas() -> None:
     )
 
 
+@pytest.mark.parametrize("pixels", [16, 32])
+def test_features_of_shapes_see_structure(pixels: int) -> None:
+    """Pixels at shuffled places have the colours of shapes and nothing else of them."""
+    source = shapes.shapes(pixels)
+    assert source.extractor is not None
+    real = take(source, *range(400))
+    shuffled = real.flatten(2)[:, :, torch.randperm(pixels**2, generator=Generator().manual_seed(0))].view_as(real)
+    reference, own, other = (source.extractor.extract(x)["features"] for x in (source.reference(400), real, shuffled))
+    close, far = (measure(METRICS["fid"], features=x, reference_features=reference)["fid"] for x in (own, other))
+    assert far > 50 * close
+
+
 # polygons
 
 
@@ -196,6 +209,18 @@ def test_with_flip_half_of_the_patches_are_mirrored() -> None:
     assert draw(patches.patches(pixels=64, flip=True), 2).shape == (2, 3, 64, 64)
 
 
+@pytest.mark.parametrize(("pixels", "times"), [(32, 8), (16, 3)])
+def test_features_of_patches_see_structure(pixels: int, times: float) -> None:
+    """Shuffled pixels keep all colours of a patch. Training patches are of other columns than the reference's."""
+    source = patches.patches(pixels)
+    assert source.extractor is not None
+    real = draw(source, 1000)
+    shuffled = real.flatten(2)[:, :, torch.randperm(pixels**2, generator=Generator().manual_seed(0))].view_as(real)
+    reference, own, other = (source.extractor.extract(x)["features"] for x in (source.reference(1000), real, shuffled))
+    close, far = (measure(METRICS["fid"], features=x, reference_features=reference)["fid"] for x in (own, other))
+    assert far > times * close
+
+
 # stacked digits
 
 
@@ -241,5 +266,5 @@ def test_all_offline_sets_lie_in_the_range_of_tanh() -> None:
 
 def test_the_weights_lie_beside_the_modules_so_that_the_wheel_has_them() -> None:
     folder = Path(digits.__file__).parent
-    names = {"digits", "fashion_mnist", "glyphs", "mnist_5k"}
+    names = {"digits", "fashion_mnist", "glyphs", "mnist_5k", "patches", "shapes"}
     assert {file.name for file in folder.glob("*.safetensors")} == {f"{name}_features.safetensors" for name in names}

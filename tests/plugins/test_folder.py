@@ -129,6 +129,45 @@ def test_each_subfolder_is_a_class(tmp_path: Path) -> None:
     assert build(tmp_path / "p" / "cats").classes == 0
 
 
+def test_linked_subfolders_are_followed(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "elsewhere" / "cats")
+    write_pictures(tmp_path / "p" / "dogs", first=20)
+    (tmp_path / "p" / "cats").symlink_to(tmp_path / "elsewhere" / "cats")
+    source = build(tmp_path / "p")
+    assert (source.classes, source.size) == (2, 36)
+    assert source.facts["class_names"] == ("cats", "dogs")
+    digest = source.digest
+    write_pictures(tmp_path / "elsewhere" / "cats", 1, first=99)
+    assert build(tmp_path / "p").digest != digest
+
+
+def test_a_link_to_a_folder_around_it_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "p" / "cats")
+    (tmp_path / "p" / "cats" / "all").symlink_to(tmp_path / "p")
+    with pytest.raises(GanbenchError, match=r"cats/all is a link to .*, which it is in itself: remove the link"):
+        build(tmp_path / "p")
+
+
+def test_other_content_of_the_same_size_is_noticed_by_its_time(tmp_path: Path) -> None:
+    place = write_pictures(tmp_path / "p", ending=".bmp")
+    first = build(place)
+    (place / "000.bmp").write_bytes((place / "001.bmp").read_bytes())
+    os.utime(place / "000.bmp", (1, 1))
+    assert build(place).digest != first.digest
+
+
+def test_unchanged_pictures_are_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write_pictures(tmp_path / "p")
+    for picture in place.iterdir():
+        os.utime(picture, (1, 1))
+    first, real_open, opened = build(place), open, list[str]()
+    monkeypatch.setattr(
+        "builtins.open", lambda file, *rest, **more: opened.append(str(file)) or real_open(file, *rest, **more)
+    )
+    assert build(place).digest == first.digest
+    assert not [file for file in opened if file.endswith(".png")]
+
+
 def test_the_split_is_fixed_by_content_and_keeps_copies_on_one_side(tmp_path: Path) -> None:
     first, second = write_pictures(tmp_path / "a", 30), tmp_path / "b"
     second.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import struct
 from importlib.util import find_spec
 from pathlib import Path
@@ -227,6 +228,19 @@ def test_a_missing_file_says_what_to_install_or_to_download_and_where_to_put_it(
     assert "8d4fb7e6c68d591d4c3dfef9ec88bf0d" in message  # the MD5 on the data's page
     assert str(tmp_data / "fashion-mnist") in message
     assert "Nothing is downloaded" in message
+
+
+@needs_fashion
+def test_the_known_hashes_are_those_of_debians_files() -> None:
+    for name, known in fashion_mnist.SHA256.items():
+        content = gzip.decompress((fashion_mnist.SYSTEM / f"{name}.gz").read_bytes())
+        assert hashlib.sha256(content).hexdigest() == known
+
+
+def test_a_wrong_file_is_refused_with_the_hash_of_the_right_one(small: Path) -> None:
+    (small / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"<html>not found</html>")
+    with pytest.raises(GanbenchError, match=r"idx1-ubyte: it begins with .*t10k-labels-idx1-ubyte 0402a96d"):
+        fashion_mnist.fashion_mnist(root=str(small))
 
 
 def test_files_of_other_sizes_or_labels_are_refused(small: Path) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from ganbench import GanbenchError, plan, read, registry
+from ganbench.api.metrics import metric_title
 from ganbench.api.trials import restore_trial
 from ganbench.engine import device
 from ganbench.engine.restore import restore_snapshot
 from ganbench.engine.train import prepare
 from ganbench.report.figures import write_pictures
 from ganbench.report.sample_plots import Strip, draw_images, draw_points, project_points, tile_images
-from ganbench.report.samples import SampleSource, list_sheets, rank_trials, trial_sheet
+from ganbench.report.samples import SampleSource, list_paired, list_sheets, rank_trials, trial_sheet
 from ganbench.results.store import Store
 from ganbench.runner import driver
 from ganbench.suite.loading import parse
@@ -81,6 +82,19 @@ def test_trials_are_ordered_from_the_best_to_the_worst_with_the_failed_last(fold
     assert order[0][1].endswith(f"seed {trials.set_index('key')['seed'][best]}\nsliced-W1 {final[best]:.4g}")
     failing = frames.trials.assign(status=frames.trials["status"].where(frames.trials["key"] != best, "failed"))
     assert [key for key, _ in rank_trials(replace(frames, trials=failing), trials)][-1] == best
+
+
+def test_without_a_success_rule_trials_are_ranked_by_the_first_metric_with_a_direction(folder: Path) -> None:
+    frames = read(folder)
+    on_digits = frames.trials["dataset"] == "digits"
+    scores = frames.scores[frames.scores["key"].isin(frames.trials.loc[on_digits, "key"])]
+    first = metric_title(min(scores.loc[scores["direction"] != "neutral", "name"]))
+    for _, trials in frames.trials[on_digits].groupby("method"):
+        notes = [name.split("\n")[1] for _, name in rank_trials(frames, trials)]
+        assert all(note.startswith(f"{first} ") for note in notes), notes
+    names = [name for name, _ in list_paired(folder, frames, PLUGINS) if name.startswith("digits")]
+    assert names
+    assert not any("not-compared" in name for name in names)
 
 
 def test_the_name_of_a_trial_without_a_score_has_its_outcome(folder: Path) -> None:

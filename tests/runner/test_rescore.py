@@ -100,7 +100,7 @@ def test_a_trial_or_metric_that_cannot_be_scored_is_reported_with_the_reason(fol
     for metric, samples, message in [
         ("odd", None, "ZeroDivisionError: division by zero"),
         ("probe", None, "only generators are stored"),
-        ("fid", None, "has no feature extractor"),
+        ("fid", None, r"has no feature extractor\. `\[measurement\] extractor` names one"),
         ("mods", None, "Did you mean 'modes'"),
         ("modes", 1, "give 2 or more"),
     ]:

@@ -58,7 +58,7 @@ def extract_examples() -> list[str]:
 
 
 def test_the_range_in_the_example_of_a_metric_is_checked_when_planning(tmp_path: Path) -> None:
-    (code,) = (code for code in extract_examples() if "ganbench_metrics" in code)
+    (code,) = (code for code in extract_examples() if "my-spread" in code)
     (tmp_path / "mine.py").write_text(code)
     plugins = registry.load(files=[tmp_path / "mine.py"])
     assert str(plugins.get("metrics", "my-spread").options) == "power: float > 0 = 1.0"
@@ -95,7 +95,7 @@ class OnTheGeneratorsDevice(TorchFunctionMode):
 
 def load_documented_datasets(folder: Path) -> list[Offered]:
     """Return the dataset in the documentation of its hook."""
-    (code,) = (code for code in extract_examples() if "ganbench_datasets" in code)
+    code = "\n".join(code for code in extract_examples() if "ganbench_datasets" in code and "def draw" in code)
     file = folder / "mine.py"
     file.write_text(code)
     plugins = registry.load(files=[file], installed=False)

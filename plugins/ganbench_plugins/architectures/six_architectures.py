@@ -155,12 +155,13 @@ def build(
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
         name, side = spec["architecture"], read_side(OFFER, ask.shape)
+        if "resnet-101" in architectures:
+            list_blocks(layers, side)  # refuses layers that fit no image of this size, whichever of the six was drawn
         normalised = name != "dcgan-unnormalised"
         if name == "resnet-101":
             generator, critic = make_residual(ask, latent, filters, layers, initialisation)
         else:
-            everywhere = {"dcgan-gated": "gated", "dcgan-tanh": "tanh"}.get(name)
-            depth = count_doublings(side)
+            depth, everywhere = count_doublings(side), {"dcgan-gated": "gated", "dcgan-tanh": "tanh"}.get(name)
             if name == "mlp-512":
                 factors = {"depth": 4, "width": width, "activation": "relu", "normalised": False}
                 spec = {f"generator_{factor}": value for factor, value in factors.items()}
@@ -178,13 +179,12 @@ def build(
                     initialisation=initialisation,
                     constant=constant,
                 )
-            activation = everywhere or "leaky-relu"
             critic = make_critic(
                 OFFER,
                 ask,
                 depth=depth,
                 filters=filters,
-                activation=activation,
+                activation=everywhere or "leaky-relu",
                 normalised=normalised,
                 initialisation=initialisation,
             )

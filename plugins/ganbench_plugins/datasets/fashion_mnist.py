@@ -25,6 +25,13 @@ SIZES = {"train": 60_000, "t10k": 10_000}
 """The images of each half, by the beginning of the names of its files."""
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")
 """The folder of Debian's package dataset-fashion-mnist."""
+SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+"""Of the uncompressed files of dataset-fashion-mnist 0.0~git20200523.55506a9-1; of other compressions, too."""
 FOLDERS = ("", "FashionMNIST/raw", "raw")
 """Where the files lie in a folder; torchvision writes them to FashionMNIST/raw."""
 
@@ -69,8 +76,20 @@ def find_file(name: str, root: str) -> Path:
 
 
 def read_half(half: str, root: str) -> Rows:
-    """Return the images [n, 28, 28] and the labels [n] of one half as bytes; raise GanbenchError if they do not fit."""
+    """Return the images [n, 28, 28] and the labels [n] of one half as bytes.
+
+    Raise GanbenchError if they do not fit, with the SHA-256 of the right files.
+    """
     files = [find_file(f"{half}-{kind}", root) for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
+    try:
+        return read_files(files, half)
+    except GanbenchError as error:
+        sums = ", ".join(f"{name} {SHA256[name]}" for name in SHA256 if name.startswith(half))
+        raise GanbenchError(f"{error} The SHA-256 of the uncompressed files: {sums}.") from None
+
+
+def read_files(files: list[Path], half: str) -> Rows:
+    """Return the images and the labels of two files, as `read_half`."""
     rows = Rows(*(read_idx(file, axes) for file, axes in zip(files, (3, 1), strict=True)))
     n = SIZES[half]
     for file, found, expected in zip(files, rows, ((n, PIXELS, PIXELS), (n,)), strict=True):

@@ -17,9 +17,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from ganbench import GanbenchError, Offer, Source, hash_files, hookimpl
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
-from ganbench_plugins.datasets.image_files import QUIET, Part, Shown, decode, find_path, fit, make_source, pack
+from ganbench_plugins.datasets.image_files import QUIET, Bar, Part, Shown, decode, find_path, fit, make_source, pack
 
 UNSAFE = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 """Formats that Pillow hands to other programs, or cannot decode by itself."""
@@ -42,11 +41,15 @@ def list_formats() -> dict[str, str]:
 def list_pictures(folder: Path) -> list[str]:
     """Return the names of the pictures in a folder and its subfolders, by their endings, without hidden ones, sorted.
 
-    A name is the path inside the folder, with slashes.
+    A name is the path inside the folder, with slashes. Links are followed; raise GanbenchError for one to a folder that
+    the link itself is in.
     """
     names, endings = [], set(list_formats())
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for link in (os.path.join(place, name) for name in folders if os.path.islink(os.path.join(place, name))):
+            if Path(os.path.realpath(place)).is_relative_to(target := os.path.realpath(link)):
+                raise GanbenchError(f"{link} is a link to {target}, which it is in itself: remove the link.")
         inside = Path(place).relative_to(folder).as_posix()
         some = [name for name in files if os.path.splitext(name)[1].lower() in endings and not name.startswith(".")]
         some = [
@@ -108,7 +111,7 @@ def ignoring_warnings() -> Iterator[None]:
 
 def hash_pictures(pictures: Sequence[Path]) -> list[str]:
     """Return the SHA-256 of each picture's file."""
-    bar = tqdm(pictures, desc="folder: reading files", unit="", delay=QUIET, leave=False)
+    bar = Bar(pictures, desc="folder: reading files", unit="", delay=QUIET, leave=False)
     return [hashlib.sha256(picture.read_bytes()).hexdigest() for picture in bar]
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,6 +42,12 @@ Pixels = Annotated[int, Ge(0), Le(1024)]
 Shown = Literal["held-out", "train"]
 Chunk = tuple[NDArray[Any], NDArray[Any] | None]
 """Images [k, c, h, w] and their labels [k, ...]."""
+
+
+class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    """A progress bar with a lock of this process: tqdm's own is a semaphore, which a killed worker leaks."""
+
+    _lock = threading.RLock()
 
 
 class Part(NamedTuple):
@@ -141,7 +148,7 @@ def write_packed(folder: Path, title: str, train: Part, held_out: Part, names: S
 def write_part(file: Path, title: str, part: Part) -> list[int]:
     """Write the images of a part as bytes, and its labels beside them; return the shape of the images."""
     labels, count, shape = [], 0, list[int]()
-    bar = tqdm(desc=f"{title}: reading images", total=part.total, unit="", delay=QUIET, leave=False)
+    bar = Bar(desc=f"{title}: reading images", total=part.total, unit="", delay=QUIET, leave=False)
     with file.with_suffix(".bytes").open("wb") as stream, bar:
         for images, some in part.chunks:
             stream.write(np.ascontiguousarray(images, np.uint8).data)
