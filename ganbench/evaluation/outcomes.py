@@ -160,13 +160,13 @@ def autocorrelation(values: NDArray[np.float64], lags: int) -> NDArray[np.float6
     return np.divide(products, size, out=np.zeros(lags + 1), where=size > 0)
 
 
-def spread_measurement(samples: int) -> str:
+def spread_measurement(samples: int, *, standing: bool = False) -> str:
     """Return the hash of the measurement of the spread on this number of samples.
 
-    The reference samples are not in it: outcomes are read from stored results, without the dataset, and the spread is
-    divided by the reference's own.
+    `standing` is whether the generator's batch normalisation had standing statistics. The reference samples are not in
+    it: outcomes are read from stored results, without the dataset, and the spread is divided by the reference's own.
     """
-    return digest([SPREAD, SPREAD_VERSION, samples])
+    return digest([SPREAD, SPREAD_VERSION, samples, *(["standing"] if standing else [])])
 
 
 def first_step_where(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:

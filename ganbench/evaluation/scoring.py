@@ -120,4 +120,4 @@ def score_spread(evidence: ModelEvidence, *, step: int) -> Score:
         else math.nan
     )
     samples = len(choose_spread_rows(evidence.parts.count))
-    return Score(step, SPREAD, value, "neutral", spread_measurement(samples), samples)
+    return Score(step, SPREAD, value, "neutral", spread_measurement(samples, standing=bool(evidence.protocol)), samples)

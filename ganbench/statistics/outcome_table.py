@@ -112,8 +112,9 @@ def measured_series(frames: Frames) -> pd.DataFrame:
 def select_spread(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of the spread, without those of a third-party metric that has the same name."""
     rows = scores[scores["name"] == SPREAD]
-    hashes = {samples: spread_measurement(int(samples)) for samples in rows["samples"].unique()}
-    return rows[rows["measurement"] == rows["samples"].map(hashes)]
+    counts = map(int, rows["samples"].unique())
+    ours = {spread_measurement(count, standing=standing) for count in counts for standing in (False, True)}
+    return rows[rows["measurement"].isin(ours)]
 
 
 def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, tuple[Series, Direction]]:

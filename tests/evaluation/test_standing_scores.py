@@ -54,9 +54,9 @@ def test_standing_scores_are_other_scores_of_another_measurement(plugins: regist
     for one, same, other in zip(by_batch, again, standing, strict=True):
         assert [record.status for record in (one, same, other)] == ["completed"] * 3
         assert str(one.scores) == str(same.scores)  # as text, because NaN is not equal to NaN
-        metrics = [(a, b) for a, b in zip(one.scores, other.scores, strict=True) if a.name != "spread"]
-        assert all(a.measurement != b.measurement for a, b in metrics)
-        assert any(a.value != b.value for a, b in metrics)
+        pairs = [*zip(one.scores, other.scores, strict=True)]
+        assert all(a.measurement != b.measurement for a, b in pairs)
+        assert any(a.value != b.value for a, b in pairs if a.name != "spread")
 
 
 def test_a_generator_that_compares_samples_by_itself_is_refused_before_training(plugins: registry.Registry) -> None:
