@@ -196,7 +196,7 @@ def check(
 
 
 def doctor(plugin: Plugins = None) -> None:
-    """Report what is installed, which extractors have weights, what the cache holds, and which plugins fail to load."""
+    """Report what is installed, the cache, and what fails to load."""
     from ganbench import registry
     from ganbench.runner import collect_facts
 

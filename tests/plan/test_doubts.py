@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ganbench import plan
-from ganbench.suite.loading import load
 
 from tests.support.tiny_suite import plan_small
 
 GP = "gradient-penalty"
-SHIPPED = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
 
 def of(name: str = "wgan-gp", **changes: Any) -> dict[str, Any]:
@@ -101,8 +97,3 @@ def test_a_constraint_for_some_architectures_of_the_sample_is_used(plugins) -> N
     space = {"space": "random-mlp", "sample": 20, "seed": 1}
     partly = of("ns-gan", constraints=[{"name": "weight-decay", "where": {"critic_depth": 4}}])
     assert not plan_small(plugins, **partly, architectures=space).cautions
-
-
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
-def test_our_own_suites_have_no_cautions(plugins, file: Path) -> None:
-    assert not plan.make(load(file), plugins).warnings
