@@ -19,7 +19,7 @@ from ganbench.errors import GanbenchError
 from ganbench.evaluation.baselines import NO_NETWORKS
 from ganbench.evaluation.measuring import Copies
 from ganbench.evaluation.pieces import Parts, hold, undefined
-from ganbench.evaluation.reference import Reference
+from ganbench.evaluation.reference import Reference, ReferenceEvidence
 
 
 def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -30,7 +30,7 @@ def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
     )
 
 
-class ModelEvidence:
+class ModelEvidence(ReferenceEvidence):
     """The Evidence of one trained model, which metrics see; each part is computed when it is first read.
 
     `samples` are all samples [n, *shape], or what was collected of them (`pieces.Parts`). Every tensor that a metric
@@ -48,7 +48,8 @@ class ModelEvidence:
         generator: Callable[..., Tensor] = refuse_call,
         critic: Callable[..., Tensor] = refuse_call,
     ) -> None:
-        self._reference, self._copies = reference, Copies()
+        super().__init__(reference)
+        self._copies = Copies()
         self.parts = hold(samples, reference) if isinstance(samples, Tensor) else samples
         self._parameters = {"generator_parameters": generator_parameters, "critic_parameters": critic_parameters}
         self.networks, self.generator, self.critic = networks, generator, critic
@@ -74,11 +75,6 @@ class ModelEvidence:
         """The generated samples [n, *shape]."""
         name = "samples" if self.count == self.parts.count else f"samples[:{self.count}]"
         return self._copies.show(name, self.parts.read_samples(self.count))
-
-    @property
-    def reference(self) -> Tensor:
-        """The reference samples [m, *shape]; the same tensor for every model, so a metric may compute from it once."""
-        return self._reference.copies.show("reference", self._reference.samples)
 
     @property
     def source(self) -> Source:
@@ -124,16 +120,6 @@ class ModelEvidence:
         if answer is None:
             raise GanbenchError(f"extractor {extractor.name!r} has features only, and no {name}.")
         return answer
-
-    @property
-    def reference_features(self) -> Tensor:
-        """The extractor's features [m, d] of the reference samples."""
-        return self._reference.copies.show("reference_features", self._reference.features)
-
-    @property
-    def reference_moments(self) -> Moments:
-        """The moments of the reference's features."""
-        return self._reference.copies.show_moments("reference_moments", self._reference.moments)
 
     @property
     def prepared(self) -> Mapping[str, Tensor]:

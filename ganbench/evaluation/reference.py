@@ -202,22 +202,22 @@ class ReferenceEvidence:
     """What `Metric.prepare` sees: the reference, and nothing of a model."""
 
     def __init__(self, reference: Reference) -> None:
-        self._of = reference
+        self._reference = reference
 
     @property
     def reference(self) -> Tensor:
         """The reference samples [m, *shape]."""
-        return self._of.copies.show("reference", self._of.samples)
+        return self._reference.copies.show("reference", self._reference.samples)
 
     @property
     def reference_features(self) -> Tensor:
         """The extractor's features [m, d] of the reference samples."""
-        return self._of.copies.show("reference_features", self._of.features)
+        return self._reference.copies.show("reference_features", self._reference.features)
 
     @property
     def reference_moments(self) -> Moments:
         """The moments of these features."""
-        return self._of.copies.show_moments("reference_moments", self._of.moments)
+        return self._reference.copies.show_moments("reference_moments", self._reference.moments)
 
     def __getattr__(self, name: str) -> Any:
         raise GanbenchError(

@@ -109,7 +109,8 @@ def _score_batch(
     try:
         with naming_plugins(store.folder):
             rebuilt = rebuild_batch(store, key, plugins, samples)
-            rebuilt = with_protocol(rebuilt, store, plugins, metric[1].on_features)
+            if metric[1].on_features:
+                rebuilt = with_extractor(rebuilt, store, plugins)
         scores, reference = _score_members(rebuilt, plugins, metric)
         used = reference.extractor if metric[1].on_features else None
         result.add(scores, rebuilt.batch.trials[0].labels["dataset"], used)
@@ -120,17 +121,15 @@ def _score_batch(
         result.skipped[reason.partition("\n")[0]] += 1
 
 
-def with_protocol(rebuilt: RebuiltBatch, store: Store, plugins: Registry, on_features: bool) -> RebuiltBatch:
-    """Return a rebuilt batch that is scored as the newest run's suite says: its normalisation, and its extractor."""
+def with_extractor(rebuilt: RebuiltBatch, store: Store, plugins: Registry) -> RebuiltBatch:
+    """Return a rebuilt batch that is scored by the extractor that the newest run's suite names for its dataset."""
     from ganbench.plan.planner import Planner
 
     batch = rebuilt.batch
     suite, table = find_table(store, batch.trials[0].labels["dataset"])
     if suite is None or table is None:
         return rebuilt
-    extractor = Planner(suite, plugins).resolve_extractor(table) if on_features else None
-    normalisation = suite.measurement.normalisation
-    measurement = replace(batch.measurement, extractor=extractor, normalisation=normalisation)
+    measurement = replace(batch.measurement, extractor=Planner(suite, plugins).resolve_extractor(table))
     return replace(rebuilt, batch=replace(batch, measurement=measurement))
 
 
