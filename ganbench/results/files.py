@@ -9,9 +9,9 @@ import socket
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -76,7 +76,7 @@ def check_regular(path: Path, folder: Path) -> os.stat_result:
     return status
 
 
-def open_regular(path: Path, folder: Path) -> BinaryIO:
+def open_regular(path: Path, folder: Path) -> BufferedReader:
     """Return a file of a results folder, open to be read; raise the errors of `check_regular`."""
     check_regular(path, folder)
     try:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from stat import S_IFDIR
-from typing import BinaryIO
 
 from ganbench.api.records import Record
 from ganbench.errors import GanbenchError
@@ -59,17 +58,9 @@ def is_incoming(folder: Path, key: str, digest: str) -> bool:
     """Return whether a worker has written this generator, and its content still has this SHA-256."""
     try:
         with open_regular(incoming_path(folder, key, digest), folder) as file:
-            return hash_file(file) == digest
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
     except (FileNotFoundError, GanbenchError):
         return False
-
-
-def hash_file(file: BinaryIO) -> str:
-    """Return the SHA-256 of an open file, a megabyte at a time."""
-    digest = hashlib.sha256()
-    while chunk := file.read(2**20):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def refuse_absent_files(folder: Path, record: Record) -> Record:
