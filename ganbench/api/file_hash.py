@@ -28,6 +28,8 @@ class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
 
 SETTLED = 2.0
 """Seconds after its last change from which on a file's size and time identify its content."""
+KEPT = 100_000
+"""Hashes that the cache keeps at most, or as many as one call asked for; those used last stay."""
 
 
 def hash_files(*paths: str | os.PathLike[str]) -> str:
@@ -53,6 +55,7 @@ def hash_files(*paths: str | os.PathLike[str]) -> str:
         key = os.path.join(folders[place], last)
         total.update(f"{name}\0{_hash_file(file, key, status, cache)}\0".encode())
     if cache != before:
+        cache = dict(list(cache.items())[-max(KEPT, len(files)) :])
         with suppress(OSError):  # without a cache the next call reads the files again
             cache_file.parent.mkdir(parents=True, exist_ok=True)
             temporary = cache_file.with_suffix(f".{os.getpid()}")
@@ -84,7 +87,8 @@ def _list_files(path: Path) -> Iterator[tuple[str, str, os.stat_result]]:
 
 def _hash_file(file: str, key: str, status: os.stat_result, cache: dict[str, list[object]]) -> str:
     """Return the hash of one file: from the cache while its status is the same, else of its content."""
-    if (stored := cache.get(key)) and stored[:-1] == _describe(status):
+    if (stored := cache.pop(key, None)) and stored[:-1] == _describe(status):
+        cache[key] = stored  # now the last
         return str(stored[-1])
     with open(file, "rb") as stream:
         status = os.fstat(stream.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -123,6 +124,19 @@ def test_a_damaged_cache_is_ignored(tmp_path: Path, own_cache: Path, content: st
     first = hash_files(file)
     own_cache.write_text(content)
     assert hash_files(file) == first
+
+
+def test_the_cache_keeps_the_hashes_that_were_used_last(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_hash, "KEPT", 2)
+    first, second, third = (write(tmp_path / f"{name}.txt", name) for name in ("one", "two", "three"))
+    hash_files(first)
+    hash_files(second)
+    hash_files(first, third)  # the first is used again, so the second goes
+    assert list(json.loads(own_cache.read_text())) == [str(first), str(third)]
+    hash_files(first, second, third)  # more than the cache keeps otherwise
+    assert set(json.loads(own_cache.read_text())) == {str(first), str(second), str(third)}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
