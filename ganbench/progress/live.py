@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import RLock
+from threading import Event as Signal
+from threading import RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,8 @@ FORECAST_SECONDS = 1.0
 class LiveDisplay:
     """A display of a run that follows its events: live on a terminal, else a line every few seconds. Writes to stderr.
 
-    `time` returns seconds and `memory` bytes. On a terminal a second thread draws, so every change is made under a
-    lock.
+    `time` returns seconds and `memory` bytes. A second thread draws on a terminal, and prints elsewhere, where no event
+    comes for long, as in an evaluation; so every change is made under a lock.
     """
 
     def __init__(
@@ -64,15 +65,28 @@ class LiveDisplay:
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
         self.task = self.bar.add_task("", total=1.0)
         self.live = Live(console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True)
+        self.planned, self.closed = Signal(), Signal()
+        self.printer = Thread(target=self.print_without_events, daemon=True)
 
     def __enter__(self) -> LiveDisplay:
         if self.console.is_terminal:
             self.live.start()
+        else:
+            self.printer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closed.set()
         if self.console.is_terminal:
             self.live.stop()
+        else:
+            self.printer.join()
+
+    def print_without_events(self) -> None:
+        """Print the state every few seconds once the run is planned, until the display is closed."""
+        while not self.closed.wait(LINE_SECONDS):
+            if self.planned.is_set():
+                self.print_at_intervals(lambda: self.preparation or self.refresh_status().describe())
 
     def on_planning(self, done: int, total: int) -> None:
         """Show how many of all datasets x architectures x methods are planned, if it takes long."""
@@ -105,6 +119,7 @@ class LiveDisplay:
         self.print_line(
             f"{self.status.trials} trials to train{stale}{later}, {stored} already stored in {session.folder}"
         )
+        self.planned.set()
 
     def on_event(self, session: Session, event: Event | Calibrating) -> None:
         """Update the status by one event; where there is no live display, print it every few seconds."""
@@ -128,9 +143,10 @@ class LiveDisplay:
 
     def print_at_intervals(self, text: Callable[[], str]) -> None:
         """Print a line where there is no live display, unless the last one is less than LINE_SECONDS ago."""
-        if not self.console.is_terminal and self.time() - self.printed >= LINE_SECONDS:
-            self.printed = self.time()
-            self.print_line(text())
+        with self.lock:
+            if not self.console.is_terminal and self.time() - self.printed >= LINE_SECONDS:
+                self.printed = self.time()
+                self.print_line(text())
 
     def show_calibration(self, event: Calibrating) -> None:
         """Show which baseline is scored before the training; the clock of the training starts after it."""

@@ -6,6 +6,7 @@ import math
 import re
 from io import StringIO
 from pathlib import Path
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ganbench.api.events import Calibrating, Finished, Progress, Started
 from ganbench.api.trials import Batch, Measurement
 from ganbench.evaluation.outcomes import DEFAULT
+from ganbench.progress import live
 from ganbench.progress.live import LINE_SECONDS, LiveDisplay, has_diverged
 from ganbench.progress.status import Status, format_bytes, format_seconds, process_memory
 from ganbench.suite.success import OutcomesTable
@@ -102,6 +104,22 @@ def test_without_a_terminal_there_is_a_line_every_few_seconds_at_most() -> None:
     show.send(35 + LINE_SECONDS, Progress(batch("a", 1), 60, 100))
     assert len(show.text.splitlines()) == count + 1
     assert "\x1b" not in show.text
+
+
+def test_without_a_terminal_and_without_events_the_lines_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation of many samples sends no event for minutes."""
+    monkeypatch.setattr(live, "LINE_SECONDS", 0.05)
+    show = play_events()
+    count = len(show.text.splitlines())
+    with show.display:
+        for second in range(36, 39):
+            show.now = float(second)
+            until = monotonic() + 10
+            while f"{second}s passed" not in show.text and monotonic() < until:
+                sleep(0.01)
+    lines = show.text.splitlines()[count:]
+    assert [line.split(", ")[1] for line in lines] == ["36s passed", "37s passed", "38s passed"]
+    assert not show.display.printer.is_alive()
 
 
 def test_on_a_terminal_the_display_is_drawn_and_nothing_else_is_printed() -> None:
