@@ -44,7 +44,22 @@ class RunFailed(GanbenchError):
 
 
 class NotInstalled(GanbenchError):
-    """A library or a file that an offer needs is not installed; the message says how to install it."""
+    """A library or a file that an offer needs is not installed; the message says how to install it.
+
+    A dataset whose samples have a known shape says it, with the number of its classes (0 without labels): so
+    `ganbench plan --estimate` can count what a suite costs before anything is fetched.
+    """
+
+    def __init__(self, message: str, *, shape: tuple[int, ...] = (), classes: int = 0) -> None:
+        super().__init__(message)
+        self.shape, self.classes = shape, classes
+
+    @classmethod
+    def behind(cls, error: BaseException | None) -> NotInstalled | None:
+        """Return the error of this kind that caused another one, or is it; None if none did."""
+        while error is not None and not isinstance(error, cls):
+            error = error.__cause__
+        return error
 
 
 class WrongOption(GanbenchError):

@@ -99,6 +99,10 @@ def ganbench_architectures() -> Iterable[Offer]:
 def ganbench_datasets() -> Iterable[Offer]:
     """Yield datasets; `build(**options)` returns a `Source`.
 
+    Never download in `build`. If a file is missing, raise `NotInstalled`, and say what to fetch, where to put it, and
+    its hash. Its `shape` and `classes`, where they are known, let `ganbench plan --estimate` count what a suite costs
+    before anything is fetched.
+
     >>> from ganbench import Offer, Source, hookimpl
     >>> def build():
     ...     import torch

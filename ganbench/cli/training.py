@@ -27,7 +27,7 @@ from ganbench.cli.arguments import (
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import print_results
 from ganbench.cli.summary import wants_summary
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, NotInstalled
 from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
@@ -149,8 +149,13 @@ def plan(
     from ganbench.runner.rules import preview_rules
 
     asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device)
-    with progress_bar("planning") as tell:
-        plugins, whole = make_plan(asked_suite, settings, tell)
+    try:
+        with progress_bar("planning") as tell:
+            plugins, whole = make_plan(asked_suite, settings, tell)
+    except GanbenchError as error:
+        if estimate and NotInstalled.behind(error):
+            print_work(count_without_files(asked_suite, settings))
+        raise
     asked_suite = whole.suite or asked_suite
     folder = results_folder(asked_suite, settings)
     for sentence in whole.warnings:
@@ -169,11 +174,25 @@ def plan(
     if estimate:
         from ganbench.progress import estimate_cost
 
-        with progress_bar("trying") as tell:
+        with progress_bar("estimating") as tell:
             workers = available_cores() if jobs is None else jobs
             keep = asked_suite.keep
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep, print_work)
         typer.echo(replace_unprintable(cost.line))
+
+
+def count_without_files(suite: Suite, settings: Settings) -> str:
+    """Return what a suite costs in operations, where files of its datasets or extractors are not on this machine."""
+    from ganbench.plan import outline
+    from ganbench.progress.estimate import count_work, describe_work
+    from ganbench.registry.plugin_files import read_plugin_file
+    from ganbench.runner.planning import load
+
+    plugins = load(tuple(read_plugin_file(Path(file).resolve()) for file in settings.files))
+    with progress_bar("planning") as tell:
+        batches, sources = outline(suite, plugins, tell)
+    with progress_bar("counting") as tell:
+        return describe_work(count_work(batches, plugins, sources, tell))
 
 
 def print_work(line: str) -> None:

@@ -1,6 +1,7 @@
 from .architectures import sample
 from .budget import resolve_budget
 from .composition import seeds_per_batch
+from .outlines import outline
 from .plan import Plan, Todo, find_missing
 from .planner import make
 from .selection import select
@@ -10,6 +11,7 @@ __all__ = [
     "Todo",
     "find_missing",
     "make",
+    "outline",
     "resolve_budget",
     "sample",
     "seeds_per_batch",

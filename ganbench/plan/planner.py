@@ -13,7 +13,7 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
 from ganbench.api.trials import Batch, Measurement, Part, Recipe, Trial, digest, list_offers
-from ganbench.errors import GanbenchError, WrongOption
+from ganbench.errors import GanbenchError, NotInstalled, WrongOption
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
@@ -80,10 +80,14 @@ def make(
 
 @dataclass(frozen=True)
 class Planner:
-    """Resolves the names of a suite in a registry; every error message begins with the place in the suite."""
+    """Resolves the names of a suite in a registry; every error message begins with the place in the suite.
+
+    With `outline`, a dataset without its files has zeros in their place, if its shape is known.
+    """
 
     suite: Suite
     registry: Registry
+    outline: bool = False
 
     @cached_property
     def recipes(self) -> Recipes:
@@ -221,7 +225,7 @@ class Planner:
         from ganbench.engine.data_digest import digest_data
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
-        source = self.sources[table.title] = self.registry.build("datasets", dataset.name, dataset.options, where=place)
+        source = self.sources[table.title] = self.build_dataset(dataset, place)
         check_networks(space, specs, source, locations.locate(self.suite, "architectures"))
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
@@ -230,6 +234,19 @@ class Planner:
                 raise GanbenchError(f"{place}: dataset {dataset.name!r}: {error}") from error
             except Exception:  # a third party's `take` may raise anything
                 return "unreadable"
+
+    def build_dataset(self, part: Part, place: str) -> Source:
+        """Return a dataset; its outline, if its files are missing and outlines are enough."""
+        from ganbench.engine.cost import make_blank
+
+        try:
+            source: Source = self.registry.build("datasets", part.name, part.options, where=place)
+        except GanbenchError as error:
+            lacking = NotInstalled.behind(error)
+            if not self.outline or lacking is None or not lacking.shape:
+                raise
+            source = make_blank(lacking.shape, lacking.classes)
+        return source
 
     def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
         """Return whether every offer of a trial can train a stack of seeds."""

@@ -18,6 +18,7 @@ from ganbench.results.files import list_networks
 from ganbench.suite.tables import KeepTable
 
 if TYPE_CHECKING:
+    from ganbench.api.data import Source
     from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
 
@@ -36,7 +37,7 @@ ROW_BYTES = 45_000
 KEEP = KeepTable()
 
 ShowProgress = Callable[[int, int], None]
-"""Called with the number of tries that are done, and with the number of all."""
+"""Called with the number of batches that are counted, or of tries that are done, and with the number of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def estimate_cost(
     """
     from ganbench.engine import device as devices
 
-    flops = count_work(batches, plugins)
+    flops = count_work(batches, plugins, show_progress=show_progress)
     show_work(describe_work(flops))
     observations, networks = read_past_costs(frames, folder, devices.choose(device).type)
     recorded_pairs = {(each.item.dataset, each.item.method) for each in observations}
@@ -139,17 +140,25 @@ def estimate_cost(
     )
 
 
-def count_work(batches: Sequence[Batch], plugins: Registry) -> dict[str, float]:
+def count_work(
+    batches: Sequence[Batch],
+    plugins: Registry,
+    sources: Mapping[str, Source] | None = None,
+    show_progress: ShowProgress = lambda done, total: None,
+) -> dict[str, float]:
     """Return the floating-point operations of each method's trials, counted on networks without numbers.
 
-    Methods whose operations cannot be counted, because of many lazy terms for instance, are left out.
+    `sources` has the datasets by their labels; without it they are built. Methods whose operations cannot be counted,
+    because of many lazy terms for instance, are left out.
     """
     from ganbench.plan.costs import CostCounter
 
-    parts = {batch.trials[0].labels["dataset"]: batch.trials[0].dataset for batch in batches}
-    sources = {label: plugins.build("datasets", part.name, part.options) for label, part in parts.items()}
+    if sources is None:
+        parts = {batch.trials[0].labels["dataset"]: batch.trials[0].dataset for batch in batches}
+        sources = {label: plugins.build("datasets", part.name, part.options) for label, part in parts.items()}
     counter, flops, uncounted = CostCounter(plugins, sources), dict[str, float](), set[str]()
-    for batch in batches:
+    for done, batch in enumerate(batches):
+        show_progress(done, len(batches))
         trial = batch.trials[0]
         method = trial.labels["method"]
         try:

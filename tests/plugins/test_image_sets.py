@@ -104,6 +104,19 @@ def test_a_missing_download_is_told_with_what_to_fetch_and_where_to_put_it(name:
         build(name, root="/no/such/place")
 
 
+@every_set
+def test_a_missing_download_has_the_shape_and_the_classes_of_what_is_missing(name: str, tmp_path: Path, monkeypatch):
+    with pytest.raises(GanbenchError) as raised:
+        build(name, **OPTIONS[name])
+    lacking = NotInstalled.behind(raised.value)
+    assert lacking is not None
+    WRITE[name](tmp_path / "data" / name, monkeypatch)
+    source = build(name, **OPTIONS[name])
+    if name != "celeba":  # whose pictures have 218 x 178 pixels, and those of the tests fewer
+        assert lacking.shape == source.shape
+    assert lacking.classes == source.classes
+
+
 @pytest.mark.parametrize("name", ["cifar10", "stl10", "celeba"])
 def test_files_with_another_md5_are_refused(name: str, tmp_path: Path, monkeypatch) -> None:
     WRITE[name](tmp_path / "data" / name, monkeypatch)

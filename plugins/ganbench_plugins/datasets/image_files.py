@@ -94,13 +94,18 @@ def find_path(path: str, way_out: str = "write its whole path.") -> Path:
     raise GanbenchError(f"there is no {path!r} in {Path.cwd()}, {inside}: {way_out}")
 
 
-def require_files(files: Sequence[Path], way_out: str) -> None:
-    """Raise NotInstalled if a file is missing; `way_out` says what to fetch and where to put it."""
+def require_files(files: Sequence[Path], way_out: str, shape: tuple[int, ...], classes: int = 0) -> None:
+    """Raise NotInstalled if a file is missing; `way_out` says what to fetch and where to put it.
+
+    `shape` is that of an image in them, `classes` the number of their classes, 0 without labels.
+    """
     if missing := [file for file in files if not file.exists()]:
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise NotInstalled(
             f"there is no {missing[0]}{others}. {way_out} Nothing is downloaded. The option root, or the environment "
-            "variable GANBENCH_DATA, chooses another folder."
+            "variable GANBENCH_DATA, chooses another folder.",
+            shape=shape,
+            classes=classes,
         )
 
 

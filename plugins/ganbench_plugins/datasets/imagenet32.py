@@ -84,7 +84,7 @@ def imagenet32(root: str = "", flip: bool = False, reference: Shown = "held-out"
         return next((place for place in places if place.is_file()), places[0])
 
     files = [find(name) for name in (*TRAIN, HELD_OUT)]
-    require_files(files, WAY_OUT.format(folder=folder))
+    require_files(files, WAY_OUT.format(folder=folder), (3, SIDE, SIDE), CLASSES)
     digest = hash_files(*files)
     sides = pack("imagenet32", digest, {}, lambda: (Part(read_rows(files[:-1])), Part(read_rows(files[-1:])), ()))
     return make_source(sides, digest, classes=CLASSES, flip=flip, shown=reference)

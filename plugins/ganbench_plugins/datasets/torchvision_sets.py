@@ -59,6 +59,11 @@ def read_part(dataset: Any, pixels: int, channels: int, labels: Any = None) -> P
     return Part(decode(len(dataset), read, known), len(dataset))
 
 
+def square(channels: int, pixels: int) -> tuple[int, ...]:
+    """Return the shape of a square image."""
+    return channels, pixels, pixels
+
+
 def read_sides(
     name: str,
     folder: Path,
@@ -66,12 +71,15 @@ def read_sides(
     options: dict[str, Any],
     read: Callable[[], tuple[Part, Part, Sequence[str]]],
     way_out: str,
+    shape: tuple[int, ...],
+    classes: int = 0,
 ) -> tuple[Sides, str]:
     """Return a set, which torchvision reads once, and the digest of its files; they have the MD5 that it checks.
 
-    Raise NotInstalled for a missing file, and GanbenchError for one that torchvision refuses.
+    Raise NotInstalled for a missing file, with the `shape` of an image and the number of `classes`, and GanbenchError
+    for one that torchvision refuses.
     """
-    require_files([file for file, _ in files], way_out)
+    require_files([file for file, _ in files], way_out, shape, classes)
     digest = hash_files(*(file for file, _ in files))
 
     def read_checked() -> tuple[Part, Part, Sequence[str]]:
@@ -106,7 +114,7 @@ def mnist(root: str = "", pixels: Pixels = 0, flip: bool = False, reference: Sho
     archives = ", ".join(f"{MNIST.mirrors[0]}{name} (MD5 {md5})" for name, md5 in MNIST.resources)
     files = [(raw / name.removesuffix(".gz"), None) for name, _ in MNIST.resources]
     way_out = f"Fetch {archives}, unpack them with gunzip, and put the four files into {raw}."
-    sides, digest = read_sides("mnist", folder, files, {"pixels": pixels}, read, way_out)
+    sides, digest = read_sides("mnist", folder, files, {"pixels": pixels}, read, way_out, square(1, pixels or 28), 10)
     source = make_source(sides, digest, classes=10, flip=flip, shown=reference)
     return replace(source, extractor=resize_for(RECIPE))
 
@@ -125,7 +133,7 @@ def cifar10(root: str = "", pixels: Pixels = 0, flip: bool = False, reference: S
     meta = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
     files = [(base / name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list, meta)]
     way_out = f"Fetch {CIFAR10.url} (MD5 {CIFAR10.tgz_md5}), and unpack it in {folder}."
-    sides, digest = read_sides("cifar10", folder, files, {"pixels": pixels}, read, way_out)
+    sides, digest = read_sides("cifar10", folder, files, {"pixels": pixels}, read, way_out, square(3, pixels or 32), 10)
     return make_source(sides, digest, classes=10, flip=flip, shown=reference)
 
 
@@ -149,8 +157,9 @@ def stl10(
 
     files = [(base / name, md5) for name, md5 in (*STL10.train_list, *STL10.test_list)]
     way_out = f"Fetch {STL10.url} (MD5 {STL10.tgz_md5}), and unpack it in {folder}."
-    sides, digest = read_sides("stl10", folder, files, {"pixels": pixels, "images": images}, read, way_out)
-    return make_source(sides, digest, classes=10 if labelled else 0, flip=flip, shown=reference)
+    classes, options = 10 if labelled else 0, {"pixels": pixels, "images": images}
+    sides, digest = read_sides("stl10", folder, files, options, read, way_out, square(3, pixels or 96), classes)
+    return make_source(sides, digest, classes=classes, flip=flip, shown=reference)
 
 
 def celeba(
@@ -176,14 +185,15 @@ def celeba(
     links = ", ".join(f"{name} ({drive}{identity}, MD5 {md5})" for identity, md5, name in CelebA.file_list)
     way_out = f"Fetch {links}, put them into {base}, and unpack {zipped[2]} there."
     files = [*texts, (base / "img_align_celeba", None)]
-    sides, digest = read_sides("celeba", folder, files, {"pixels": pixels}, read, way_out)
+    shape, classes = square(3, pixels) if pixels else (3, 218, 178), 2 if attribute else 0
+    sides, digest = read_sides("celeba", folder, files, {"pixels": pixels}, read, way_out, shape, classes)
     if not attribute:
         return make_source(sides, digest, flip=flip, shown=reference)
     if attribute not in sides.names:
         raise GanbenchError(f"no attribute {attribute!r}. Known: {', '.join(sides.names)}.")
     column, names = sides.names.index(attribute), (f"not {attribute}", attribute)
     train, held_out = (rows._replace(labels=rows.labels[:, column]) for rows in sides[:2] if rows.labels is not None)
-    return make_source(Sides(train, held_out, names), digest, classes=2, flip=flip, shown=reference)
+    return make_source(Sides(train, held_out, names), digest, classes=classes, flip=flip, shown=reference)
 
 
 def lsun(
@@ -198,10 +208,11 @@ def lsun(
 
     Its 300 validation images are held out. They are few: papers compare with training images, `reference` = "train".
     """
+    shape = square(3, pixels)
     try:
         import lmdb
     except ImportError:
-        raise NotInstalled("it needs the package lmdb: pip install 'ganbench[images]'") from None
+        raise NotInstalled("it needs the package lmdb: pip install 'ganbench[images]'", shape=shape) from None
     from torchvision.datasets.lsun import LSUNClass
 
     class Database(LSUNClass):  # type: ignore[misc]  # torchvision has no types
@@ -225,7 +236,7 @@ def lsun(
     way_out = f"Fetch {archives} (torchvision names no MD5), and unpack them in {folder}."
     files = [(path / "data.mdb", None) for path in paths]
     options = {"pixels": pixels, "images": images, "category": category}
-    sides, digest = read_sides("lsun", folder, files, options, read, way_out)
+    sides, digest = read_sides("lsun", folder, files, options, read, way_out, shape)
     return make_source(sides, digest, flip=flip, shown=reference)
 
 
