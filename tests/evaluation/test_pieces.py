@@ -104,6 +104,17 @@ def test_what_was_not_kept_is_drawn_and_extracted_again_when_it_is_read() -> Non
     assert score_spread(lean, step=1) == score_spread(full, step=1)
 
 
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.on_features])
+def test_our_metrics_declare_what_they_read(name: str) -> None:
+    """What is not declared is drawn and extracted a second time, which is as dear as the first."""
+    source, _ = pictures()
+    reference, whole, metric = Reference(source, 100), draw(1, 100), METRICS[name]
+    (kept,) = collect([whole], 100, find_wanted([metric], 100, True), reference)
+    evidence = evidence_of(Parts(100, reference, lambda: pytest.fail("drawn again"), kept), reference)
+    evidence.focus(metric)
+    metric.measure(evidence)
+
+
 def test_a_metric_sees_its_first_images_and_its_score_says_how_many() -> None:
     def measure(evidence: Evidence) -> dict[str, float]:
         return {"a": float(len(evidence.samples))}

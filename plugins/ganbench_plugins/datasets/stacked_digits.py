@@ -22,6 +22,8 @@ REFERENCE_SEED = 5_170_400_034
 """Seed of the reference sample, which has its own random stream; any constant would do."""
 
 CHANNELS, CLASSES = 3, 10
+CHUNK = 64
+"""Images that are classified at once: the maps of more digits are larger than what the allocator keeps for reuse."""
 SIZES = {"digits": (8, 16, 32), "mnist-5k": (16, 28, 32)}
 
 
@@ -50,7 +52,7 @@ def stack_extractor(single: Extractor) -> Extractor:
     assert single.module is not None
     module = Stacked(single.module).eval()
     digest = hashlib.sha256(f"{single.digest} stacked".encode()).hexdigest()
-    return Extractor(name=f"stacked {single.name}", digest=digest, extract=module, module=module)
+    return Extractor(name=f"stacked {single.name}", digest=digest, extract=module, module=module, chunk=CHUNK)
 
 
 def draw_stacks(rows: Rows, generator: Generator, n: int) -> Tensor:

@@ -50,7 +50,7 @@ def classified_modes() -> Metric:
     return Metric(
         measure=measure,
         values={"classes": "higher", "classes-kl": "lower", "classes-kl-floor": "neutral"},
-        needs="features",
+        needs="logits",
     )
 
 
