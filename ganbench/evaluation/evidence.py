@@ -19,7 +19,7 @@ from ganbench.errors import GanbenchError
 from ganbench.evaluation.baselines import NO_NETWORKS
 from ganbench.evaluation.measuring import Copies
 from ganbench.evaluation.pieces import Parts, hold, undefined
-from ganbench.evaluation.reference import Reference, ReferenceEvidence
+from ganbench.evaluation.reference import Reference, ReferenceView
 
 
 def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -30,7 +30,7 @@ def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
     )
 
 
-class ModelEvidence(ReferenceEvidence):
+class ModelEvidence(ReferenceView):
     """The Evidence of one trained model, which metrics see; each part is computed when it is first read.
 
     `samples` are all samples [n, *shape], or what was collected of them (`pieces.Parts`). Every tensor that a metric

@@ -198,8 +198,8 @@ def open_reference(
     return Reference(chosen, measurement.samples, device=device, normalisation=measurement.normalisation)
 
 
-class ReferenceEvidence:
-    """What `Metric.prepare` sees: the reference, and nothing of a model."""
+class ReferenceView:
+    """What metrics see of the reference, of which every tensor is a copy."""
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
@@ -218,6 +218,10 @@ class ReferenceEvidence:
     def reference_moments(self) -> Moments:
         """The moments of these features."""
         return self._reference.copies.show_moments("reference_moments", self._reference.moments)
+
+
+class ReferenceEvidence(ReferenceView):
+    """What `Metric.prepare` sees: the reference, and nothing of a model."""
 
     def __getattr__(self, name: str) -> Any:
         raise GanbenchError(

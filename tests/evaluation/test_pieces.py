@@ -104,6 +104,17 @@ def test_what_was_not_kept_is_drawn_and_extracted_again_when_it_is_read() -> Non
     assert score_spread(lean, step=1) == score_spread(full, step=1)
 
 
+def test_a_metric_that_reads_what_there_is_not_is_told_its_own_mistake_and_an_extractor_its_own() -> None:
+    def extract(x: Tensor) -> Mapping[str, Tensor]:
+        raise AttributeError("the extractor's own")
+
+    source = replace(images(), extractor=Extractor(name="net", digest="d", extract=extract))
+    evidence = evidence_of(draw(1, 100)[0], Reference(source, 20))
+    assert not hasattr(evidence, "fetures")
+    with pytest.raises(AttributeError, match="the extractor's own"):
+        _ = evidence.features
+
+
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.on_features])
 def test_our_metrics_declare_what_they_read(name: str) -> None:
     """What is not declared is drawn and extracted a second time, which is as dear as the first."""
