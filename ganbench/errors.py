@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
+
+Cause = TypeVar("Cause", bound=BaseException)
 
 LONGEST_VALUE = 80
 """The largest number of characters of a value that a message shows."""
@@ -55,11 +57,10 @@ class NotInstalled(GanbenchError):
         self.shape, self.classes = shape, classes
 
     @classmethod
-    def behind(cls, error: BaseException | None) -> NotInstalled | None:
-        """Return the error of this kind that caused another one, or is it; None if none did."""
-        while error is not None and not isinstance(error, cls):
-            error = error.__cause__
-        return error
+    def behind(cls, error: BaseException) -> NotInstalled | None:
+        """Return the error of this kind that caused this one, with this one's message; None if none did."""
+        cause = find_cause(error, cls)
+        return None if cause is None else cls(str(error), shape=cause.shape, classes=cause.classes)
 
 
 class WrongOption(GanbenchError):
@@ -81,12 +82,17 @@ class UnknownOffer(GanbenchError):
         return str(self.args[0])
 
     @classmethod
-    def behind(cls, error: BaseException | None) -> UnknownOffer | None:
+    def behind(cls, error: BaseException) -> UnknownOffer | None:
         """Return the error for an unknown offer that caused this one, with this one's message; None if none did."""
-        cause = error
-        while cause is not None and not isinstance(cause, cls):
-            cause = cause.__cause__
+        cause = find_cause(error, cls)
         return None if cause is None else cls(str(error), cause.kind, cause.name)
+
+
+def find_cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
+    """Return the first error of a kind among an error, its cause, that one's cause and so on; None if there is none."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__
+    return error
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str], where: str = "") -> GanbenchError:

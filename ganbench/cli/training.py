@@ -185,10 +185,9 @@ def count_without_files(suite: Suite, settings: Settings) -> str:
     """Return what a suite costs in operations, where files of its datasets or extractors are not on this machine."""
     from ganbench.plan import outline
     from ganbench.progress.estimate import count_work, describe_work
-    from ganbench.registry.plugin_files import read_plugin_file
-    from ganbench.runner.planning import load
+    from ganbench.runner.planning import load_plugins
 
-    plugins = load(tuple(read_plugin_file(Path(file).resolve()) for file in settings.files))
+    plugins = load_plugins(settings)
     with progress_bar("planning") as tell:
         batches, sources = outline(suite, plugins, tell)
     with progress_bar("counting") as tell:

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, TextIO
 
-from ganbench.errors import GanbenchError, UnknownOffer, describe
+from ganbench.errors import GanbenchError, NotInstalled, UnknownOffer, describe
 from ganbench.runner.tracebacks import find_place
 
 Tell = Callable[..., None]
@@ -146,7 +146,8 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
             for item in work(tell):
                 send(("item", item))
         except GanbenchError as error:
-            report = "error", UnknownOffer.behind(error) or GanbenchError(str(error))
+            known = UnknownOffer.behind(error) or NotInstalled.behind(error)
+            report = "error", known or GanbenchError(str(error))
         except BaseException as error:
             frames = traceback.format_tb(error.__traceback__)
             file.writelines(reversed(frames))  # the innermost first, as faulthandler writes them

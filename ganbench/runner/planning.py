@@ -34,13 +34,23 @@ def load_and_plan(suite: Suite, settings: Settings, on_planning: OnPlanning) -> 
 
     With `jobs=0` and with offers defined in Python all of it happens here, where a debugger sees it.
     """
-    files = tuple(read_plugin_file(Path(file).resolve()) for file in settings.files)
+    files = read_files(settings)
     third_parties = list_third_parties(files)
     if settings.jobs == 0 or settings.offers or not third_parties:
         plugins = load(files, settings.offers)
         return plugins, make_plan(suite, plugins, on_planning)
     *_, plan = report(iterate_apart(partial(plan_apart, suite, files), third_parties, settings.timeout), on_planning)
     return load(files), plan
+
+
+def load_plugins(settings: Settings) -> Registry:
+    """Load the plugins of the settings in this process; raise as `load`."""
+    return load(read_files(settings), settings.offers)
+
+
+def read_files(settings: Settings) -> tuple[PluginFile, ...]:
+    """Return the plugin files of the settings, as they are now."""
+    return tuple(read_plugin_file(Path(file).resolve()) for file in settings.files)
 
 
 def list_third_parties(files: tuple[PluginFile, ...]) -> list[str]:

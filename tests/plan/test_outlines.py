@@ -62,3 +62,21 @@ def test_plan_says_what_the_paper_s_suite_costs_and_what_is_missing(
     assert result.returncode == 2, result.stderr
     assert result.stdout == "work: 763 PFLOP (wgan-gp 763 PFLOP)\n"
     assert "cifar-10-python.tar.gz" in result.stderr
+
+
+def test_the_work_is_told_too_where_a_plugin_is_planned_in_a_process_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "far.py").write_text(
+        "from ganbench import NotInstalled, Offer, hookimpl\n"
+        "def build():\n"
+        "    raise NotInstalled('far.idx is missing', shape=(2,))\n"
+        "@hookimpl\n"
+        "def ganbench_datasets():\n"
+        "    yield Offer('far', build, 'A set of known shape.', metrics=('mmd',))\n"
+    )
+    (tmp_path / "far.toml").write_text(
+        'question = "?"\nmethods = ["ns-gan"]\nbudget.generator_steps = 4\ndataset = [{ name = "far" }]\n'
+    )
+    result = ganbench("plan", "far.toml", "--estimate", "--plugin", "far.py", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout.startswith("work: ")
+    assert "dataset 'far': far.idx is missing" in result.stderr
