@@ -65,7 +65,7 @@ class LiveDisplay:
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
         self.task = self.bar.add_task("", total=1.0)
         self.live = Live(console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True)
-        self.planned, self.closed = Signal(), Signal()
+        self.closed = Signal()
         self.printer = Thread(target=self.print_without_events, daemon=True)
 
     def __enter__(self) -> LiveDisplay:
@@ -85,7 +85,7 @@ class LiveDisplay:
     def print_without_events(self) -> None:
         """Print the state every few seconds once the run is planned, until the display is closed."""
         while not self.closed.wait(LINE_SECONDS):
-            if self.planned.is_set():
+            if self.status.trials:
                 self.print_at_intervals(lambda: self.preparation or self.refresh_status().describe())
 
     def on_planning(self, done: int, total: int) -> None:
@@ -119,7 +119,6 @@ class LiveDisplay:
         self.print_line(
             f"{self.status.trials} trials to train{stale}{later}, {stored} already stored in {session.folder}"
         )
-        self.planned.set()
 
     def on_event(self, session: Session, event: Event | Calibrating) -> None:
         """Update the status by one event; where there is no live display, print it every few seconds."""
