@@ -116,23 +116,24 @@ def leave_out_numbers(training: Training) -> Training:
     return training
 
 
-def make_blank(shape: tuple[int, ...], classes: int = 0) -> Source:
-    """Return a dataset of one sample of zeros, with this shape and number of classes (0: without labels)."""
-    return Source(
-        shape=shape,
+def leave_out_data(source: Source) -> Source:
+    """Return a dataset of one sample of zeros, with the shape and the classes of this one: no data is read."""
+    return replace(
+        source,
+        draw=None,
         size=1,
-        take=lambda indices: torch.zeros(len(indices), *shape),
-        reference=lambda n: torch.zeros(min(n, 1), *shape),
-        classes=classes,
-        labels=(lambda indices: torch.zeros(len(indices), dtype=torch.long)) if classes else None,
+        take=lambda indices: torch.zeros(len(indices), *source.shape),
+        labels=(lambda indices: torch.zeros(len(indices), dtype=torch.long)) if source.labels else None,
+        stream=False,
     )
 
 
-def leave_out_data(source: Source) -> Source:
-    """Return a dataset like this one of one sample of zeros: no data is read."""
-    blank = make_blank(source.shape, source.classes)
-    labels = blank.labels if source.labels else None
-    return replace(source, draw=None, size=1, take=blank.take, labels=labels, stream=False)
+def make_blank(shape: tuple[int, ...], classes: int) -> Source:
+    """Return a dataset of one sample of zeros, with this shape and number of classes (0: without labels)."""
+    labels = torch.zeros_like if classes else None
+    return leave_out_data(
+        Source(shape=shape, reference=lambda n: torch.zeros(1, *shape), classes=classes, labels=labels)
+    )
 
 
 def due_frequencies(program: Program) -> Iterator[tuple[frozenset[str], Fraction]]:
