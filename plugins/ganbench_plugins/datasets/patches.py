@@ -23,7 +23,7 @@ from ganbench import Offer, Source, hookimpl
 from torch import Generator, Tensor
 
 from ganbench_plugins.datasets.labelled_images import Rows
-from ganbench_plugins.datasets.small_classifier import Recipe, make_extractor, make_weights, resize
+from ganbench_plugins.datasets.small_classifier import Recipe, make_weights, see_grey, see_grey_for
 
 REFERENCE_SEED = 5_170_400_030
 """Seed of the reference sample, which has its own random stream; any constant would do."""
@@ -80,15 +80,10 @@ def cut(strips: Tensor, generator: Generator, n: int, pixels: int, flip: bool) -
     return patches.permute(0, 3, 1, 2).contiguous()
 
 
-def see(x: Tensor) -> Tensor:
-    """Return images as the classifier sees them: the mean of their channels, resized to its 32 pixels."""
-    return resize(x.mean(1, keepdim=True), RECIPE.pixels)
-
-
 def draw_turned(strips: Tensor, n: int, seed: int) -> Rows:
     """Return n patches as the classifier sees them, with 4 photograph + turns by a right angle as their labels."""
     generator, halves = Generator().manual_seed(seed), strips.chunk(2)
-    images = torch.cat([see(cut(half, generator, n // 2, RECIPE.pixels, False)) for half in halves])
+    images = torch.cat([see_grey(cut(half, generator, n // 2, RECIPE.pixels, False), RECIPE) for half in halves])
     turns = torch.randint(4, (n,), generator=generator)
     turned = torch.stack([image.rot90(int(turn), (1, 2)) for image, turn in zip(images, turns, strict=True)])
     return Rows(turned, 4 * torch.arange(2).repeat_interleave(n // 2) + turns)
@@ -112,7 +107,7 @@ def patches(pixels: Annotated[int, Ge(4), Le(HELD_OUT)] = 32, flip: bool = False
         draw=lambda generator, n: cut(on(generator.device), generator, n, pixels, flip),
         reference=lambda n: cut(held_out, Generator().manual_seed(REFERENCE_SEED), n, pixels, flip),
         digest=digest,
-        extractor=make_extractor(RECIPE, see, f"grey-at-{RECIPE.pixels}-pixels"),
+        extractor=see_grey_for(RECIPE),
     )
 
 

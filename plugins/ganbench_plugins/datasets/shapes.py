@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from ganbench_plugins.datasets.drawing import fill, locate_pixels, measure_polygon
 from ganbench_plugins.datasets.labelled_images import Rows
-from ganbench_plugins.datasets.small_classifier import Recipe, make_extractor, make_weights, resize
+from ganbench_plugins.datasets.small_classifier import Recipe, make_weights, see_grey, see_grey_for
 
 TRAINING_SEED, HELD_OUT_SEED = 5_170_400_031, 5_170_400_032
 """Seeds of the two sides of the split; any constants would do."""
@@ -72,15 +72,10 @@ def render(numbers: Tensor, labels: Tensor, pixels: int, channels: int) -> Tenso
     return torch.lerp(background[..., None, None], colour[..., None, None], inside)
 
 
-def see(x: Tensor) -> Tensor:
-    """Return images as the classifier sees them: the mean of their channels, resized to its 32 pixels."""
-    return resize(x.mean(1, keepdim=True), RECIPE.pixels)
-
-
 def draw_side(seed: int, n: int) -> Rows:
     """Return one side of the split as the classifier sees it, n images in three channels."""
     labels = torch.arange(n) % len(CLASSES)
-    return Rows(see(render(draw_numbers(seed, n), labels, RECIPE.pixels, 3)), labels)
+    return Rows(see_grey(render(draw_numbers(seed, n), labels, RECIPE.pixels, 3), RECIPE), labels)
 
 
 def shapes(pixels: Annotated[int, Ge(8), Le(256)] = 32, channels: Literal[1, 3] = 3) -> Source:
@@ -107,7 +102,7 @@ def shapes(pixels: Annotated[int, Ge(8), Le(256)] = 32, channels: Literal[1, 3] 
         reference=reference,
         classes=len(CLASSES),
         labels=label,
-        extractor=make_extractor(RECIPE, see, f"grey-at-{RECIPE.pixels}-pixels"),
+        extractor=see_grey_for(RECIPE),
     )
 
 

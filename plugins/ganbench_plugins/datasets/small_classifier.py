@@ -179,6 +179,16 @@ class Seen(nn.Module):
         return {"features": features, "logits": logits}
 
 
+def see_grey(images: Tensor, recipe: Recipe) -> Tensor:
+    """Return images [n, c, h, h] as a classifier of grey images sees them: the mean of the channels, in its size."""
+    return resize(images.mean(1, keepdim=True), recipe.pixels)
+
+
+def see_grey_for(recipe: Recipe) -> Extractor:
+    """Return the shipped classifier as an extractor of images of any size, which it sees as `see_grey` returns them."""
+    return make_extractor(recipe, lambda x: see_grey(x, recipe), f"grey-at-{recipe.pixels}-pixels")
+
+
 def resize_for(recipe: Recipe) -> Extractor:
     """Return the shipped classifier as an extractor of grey images of any size, which it resizes to its own."""
     return make_extractor(recipe, lambda x: resize(x, recipe.pixels), "resized")
