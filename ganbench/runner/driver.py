@@ -191,7 +191,7 @@ def run_events(
             later=later,
         )
         yield session, None
-        with follow(watchers, session.suite, todo, folder) as tell:
+        with follow(watchers, session.suite, todo, folder, in_process=settings.jobs == 0) as tell:
             progress = on_progress and tell_both(tell, on_progress)
             for item in train_and_store(session, store, remaining, progress, timer):
                 tell(item[1])

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Full, Queue
+from threading import Event as Signal
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 MOST_EVENTS = 1000
 """Events that wait for a watcher, at most; one that is further behind is switched off."""
+
+OPEN_SECONDS = 10.0
+"""Seconds that a run which trains in this process waits until its watchers are open: their imports may draw random
+numbers, and training refuses plugins that do."""
 
 CLOSE_SECONDS = 10.0
 """Seconds that a run waits for all of its watchers, after its last event."""
@@ -75,8 +80,13 @@ def build_watcher(name: str, options: Mapping[str, Any], plugins: Registry) -> W
 
 
 @contextmanager
-def follow(watchers: Mapping[str, Watcher], suite: Suite, todo: Todo, results: Path) -> Iterator[Tell]:
-    """Start the watchers if there is work; the context tells them an event, and leaving it ends them."""
+def follow(
+    watchers: Mapping[str, Watcher], suite: Suite, todo: Todo, results: Path, *, in_process: bool
+) -> Iterator[Tell]:
+    """Start the watchers if there is work; the context tells them an event, and leaving it ends them.
+
+    Where batches train `in_process`, the context begins when all are open, at most OPEN_SECONDS later.
+    """
     run = Watched(folder=results, name=suite.name, suite=suite.text, batches=todo.batches)
     followers = [Follower(name, watcher, run) for name, watcher in watchers.items() if run.batches]
     told: dict[str, float] = {}
@@ -94,6 +104,9 @@ def follow(watchers: Mapping[str, Watcher], suite: Suite, todo: Todo, results: P
             follower.tell(event)
 
     try:
+        deadline = monotonic() + OPEN_SECONDS
+        for follower in followers if in_process else ():
+            follower.opened.wait(max(0.0, deadline - monotonic()))
         yield tell if followers else lambda event: None
     finally:
         for follower in followers:
@@ -114,7 +127,7 @@ def tell_both(tell: Tell, on_progress: Callable[[Progress], None]) -> Callable[[
 
 
 class Follower(Thread):
-    """A watcher in its thread. `off` is whether it was switched off, which is reported once.
+    """A watcher in its thread, which sets `opened` after `open`. `off` is whether it was switched off, reported once.
 
     The folder of `run` is the results folder; the watcher gets one of its own in it.
     """
@@ -123,7 +136,7 @@ class Follower(Thread):
         super().__init__(name=f"watcher {name}", daemon=True)
         self.title, self.watcher, self.watched = name, watcher, run
         self.events: Queue[Event | Calibrating | None] = Queue(MOST_EVENTS)
-        self.off = False
+        self.off, self.opened = False, Signal()
         self.start()
 
     def run(self) -> None:
@@ -132,12 +145,14 @@ class Follower(Thread):
         try:
             own_folder = make_watch_folder(self.watched.folder, self.title)
             opened = self.watcher.open(replace(self.watched, folder=own_folder))
+            self.opened.set()
             doing = "on_event"
             while (event := self.events.get()) is not None and not self.off:
                 self.watcher.on_event(opened, event)
             doing = "close"
             self.watcher.close(opened)
         except BaseException as error:  # whatever a third party raises, SystemExit too
+            self.opened.set()
             self.switch_off(doing, error)
             with suppress(BaseException):
                 self.watcher.close(opened) if doing == "on_event" else None

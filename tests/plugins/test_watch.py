@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("watched") / "r"
     for limit in (2, None):
         ganbench.run(SUITE, results=out, jobs=0, device="cpu", limit=limit, watchers=("jsonl", "tensorboard", "mlflow"))
+    assert [error for error in ganbench.read(out).trials["error"] if error] == []
     return out
 
 

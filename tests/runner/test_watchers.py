@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 from time import monotonic, sleep
@@ -119,6 +121,35 @@ def test_a_watcher_that_raises_is_reported_once_and_switched_off(
     assert calls.count(place) == 1
     if place == "on_event":
         assert calls[-1] == "close", "its file is closed all the same"
+
+
+def test_a_watcher_whose_opening_draws_random_numbers_fails_no_trial_in_this_process(
+    tmp_path: Path, unwatched: Any
+) -> None:
+    """As the imports of MLflow do, which take seconds: the run waits until its watchers are open."""
+
+    def start(run: Any) -> None:
+        for _ in range(20):
+            random.random()
+            sleep(0.02)
+
+    frames = train(tmp_path / "r", lambda: Watcher(open=start, on_event=lambda opened, event: None), jobs=0)
+    assert list(frames.trials["error"]) == [""] * len(frames.trials)
+    assert scores(frames) == scores(unwatched)
+
+
+def test_a_watcher_that_hangs_as_it_opens_is_waited_for_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchers, "OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(watchers, "CLOSE_SECONDS", 0.5)
+    release = Flag()
+    begun = monotonic()
+    build = partial(Watcher, open=lambda run: release.wait(60), on_event=lambda opened, event: None)
+    frames = train(tmp_path / "r", lambda: build(), jobs=0)
+    assert 1.0 <= monotonic() - begun < 30
+    release.set()
+    assert set(frames.trials["status"]) == {"completed"}
 
 
 def test_a_watcher_that_hangs_at_the_end_is_waited_for_a_bounded_time(
