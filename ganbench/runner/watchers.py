@@ -106,7 +106,7 @@ def follow(
     try:
         deadline = monotonic() + OPEN_SECONDS
         for follower in followers if in_process else ():
-            follower.opened.wait(max(0.0, deadline - monotonic()))
+            follower.ready.wait(max(0.0, deadline - monotonic()))
         yield tell if followers else lambda event: None
     finally:
         for follower in followers:
@@ -127,7 +127,7 @@ def tell_both(tell: Tell, on_progress: Callable[[Progress], None]) -> Callable[[
 
 
 class Follower(Thread):
-    """A watcher in its thread, which sets `opened` after `open`. `off` is whether it was switched off, reported once.
+    """A watcher in its thread, which sets `ready` after `open`. `off` is whether it was switched off, reported once.
 
     The folder of `run` is the results folder; the watcher gets one of its own in it.
     """
@@ -136,26 +136,31 @@ class Follower(Thread):
         super().__init__(name=f"watcher {name}", daemon=True)
         self.title, self.watcher, self.watched = name, watcher, run
         self.events: Queue[Event | Calibrating | None] = Queue(MOST_EVENTS)
-        self.off, self.opened = False, Signal()
+        self.off, self.ready = False, Signal()
         self.start()
 
     def run(self) -> None:
         """Call the watcher for each event, until the None that ends the run."""
         doing, opened = "open", None
         try:
-            own_folder = make_watch_folder(self.watched.folder, self.title)
-            opened = self.watcher.open(replace(self.watched, folder=own_folder))
-            self.opened.set()
+            opened = self.open()
             doing = "on_event"
             while (event := self.events.get()) is not None and not self.off:
                 self.watcher.on_event(opened, event)
             doing = "close"
             self.watcher.close(opened)
         except BaseException as error:  # whatever a third party raises, SystemExit too
-            self.opened.set()
             self.switch_off(doing, error)
             with suppress(BaseException):
                 self.watcher.close(opened) if doing == "on_event" else None
+
+    def open(self) -> Any:
+        """Return what the watcher opens in its own folder; set `ready` also if it fails."""
+        try:
+            own_folder = make_watch_folder(self.watched.folder, self.title)
+            return self.watcher.open(replace(self.watched, folder=own_folder))
+        finally:
+            self.ready.set()
 
     def tell(self, event: Event | Calibrating | None) -> None:
         """Let the watcher know an event, without waiting for it; None is the end."""

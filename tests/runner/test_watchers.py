@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 from time import monotonic, sleep
@@ -144,9 +143,12 @@ def test_a_watcher_that_hangs_as_it_opens_is_waited_for_a_bounded_time(
     monkeypatch.setattr(watchers, "OPEN_SECONDS", 0.5)
     monkeypatch.setattr(watchers, "CLOSE_SECONDS", 0.5)
     release = Flag()
+
+    def build() -> Watcher:
+        return Watcher(open=lambda run: release.wait(60), on_event=lambda opened, event: None)
+
     begun = monotonic()
-    build = partial(Watcher, open=lambda run: release.wait(60), on_event=lambda opened, event: None)
-    frames = train(tmp_path / "r", lambda: build(), jobs=0)
+    frames = train(tmp_path / "r", build, jobs=0)
     assert 1.0 <= monotonic() - begun < 30
     release.set()
     assert set(frames.trials["status"]) == {"completed"}
