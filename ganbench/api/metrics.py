@@ -72,7 +72,7 @@ class Evidence(Protocol):
 
     @property
     def critic_parameters(self) -> Parameters:
-        """The critic's parameters by name, as its optimizer holds them: raw, before any reparametrisation."""
+        """The critic's parameters by name, raw, before any reparametrisation; averaged if the method averages them."""
 
     def generator(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the samples [n, *shape] for z [n, width] by the generator that `samples` come from.
@@ -111,6 +111,18 @@ class Evidence(Protocol):
         """The moments of the reference samples' features."""
 
     @property
+    def labels(self) -> Tensor | None:
+        """The labels [n] by which the samples were generated; None if the generator takes none."""
+
+    @property
+    def codes(self) -> Mapping[str, Tensor]:
+        """The latent codes of the samples that inputs added, [n, ...] by name; empty if there are none."""
+
+    @property
+    def reference_labels(self) -> Tensor | None:
+        """The labels [m] of the reference samples; None if the dataset has no `reference_labels`."""
+
+    @property
     def prepared(self) -> Mapping[str, Tensor]:
         """What the metric's `prepare` returned for the reference."""
 
@@ -129,8 +141,8 @@ class Metric:
     another version are of another measurement.
     A metric that needs "samples" sees the first `images` of them; None means all.
     `prepare(evidence)` returns tensors by name that depend on the reference alone; `evidence` has `reference`,
-    `reference_features` and `reference_moments`, and nothing else. `measure` finds them as `evidence.prepared`. They
-    are computed once and kept for all models, and in the cache for later runs.
+    `reference_labels`, `reference_features` and `reference_moments`, and nothing else. `measure` finds them as
+    `evidence.prepared`. They are computed once and kept for all models, and in the cache for later runs.
     """
 
     measure: Callable[[Evidence], Mapping[str, float]]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ganbench.api.training import Conditional
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -26,6 +28,8 @@ class Ask:
     `heads` maps the name of each further answer of the critic to its width k; the answer is [n, k].
     `pack` is the number of samples in one input of the critic (PacGAN).
     `critic_norm` is the kind of normalisation that a normalised critic uses under this method.
+    `head` is the answer of the critic that the loss reads: "score", "features", "reconstruction", or a name in `heads`.
+    `conditional` says which networks shall take labels: "generator", "both", or "" for none.
     """
 
     shape: tuple[int, ...]
@@ -34,6 +38,8 @@ class Ask:
     heads: Mapping[str, int] = field(default_factory=dict)
     pack: int = 1
     critic_norm: Literal["batch", "layer"] = "layer"
+    head: str = field(default="score", metadata={"since": "0.2"})
+    conditional: Conditional = field(default="", metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +51,8 @@ class Networks:
     "reconstruction" and the names in `ask.heads`.
     `latent` is the width of the noise.
     With `conditional=True` both networks take the labels [n], integers from 0 to ask.classes - 1, as their second
-    argument. The labels of the real samples also condition the generated ones. The dataset must have labels, and
-    samples are not packed.
+    argument; with `conditional="generator"` the generator alone does. The labels of the real samples also condition the
+    generated ones. The dataset must have labels, and samples are not packed.
     `rowwise=True` promises that, in the critic, no sample of a batch influences the answer to another sample.
     For progressive growing, a space returns several Networks, one per stage, in order. `share` is a stage's share of
     the generator steps, relative to the other stages. `prepare(x, progress)` makes real data x fit the stage, where
@@ -56,7 +62,7 @@ class Networks:
     generator: nn.Module
     critic: nn.Module | None
     latent: int
-    conditional: bool = False
+    conditional: bool | Literal["generator"] = False
     rowwise: bool = False
     share: float = 1.0
     prepare: Callable[[Tensor, Tensor], Tensor] | None = None

@@ -126,6 +126,10 @@ class Method:
     weights are evaluated. 0 means that there is no average. For the first `ema_start` generator steps the average is
     the weights themselves. With an `ema_rampup` r above 0, the half-life of the average is at most r times the
     generator steps since then, so that the first weights are soon forgotten (StyleGAN2-ADA: 0.05).
+    `critic_ema` is the decay of an average of the critic's weights, with the same start and ramp-up. Metrics of the
+    networks see the averaged critic; training does not.
+    `plateau` scales each member's updates, of both players, by a factor once a signal has stopped falling. Its keys are
+    those of `api.schedules.PLATEAU`.
     """
 
     loss: Use
@@ -141,6 +145,8 @@ class Method:
     ema: float = 0.0
     ema_start: int = 0
     ema_rampup: float = 0.0
+    critic_ema: float = field(default=0.0, metadata={"since": "0.2"})
+    plateau: Mapping[str, Any] | None = field(default=None, metadata={"since": "0.2"})
 
 
 class Table(Protocol):

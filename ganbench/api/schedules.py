@@ -228,6 +228,40 @@ def normalise_critic_steps(value: Any) -> Any:
     return table | ({"every": [schedule.period, schedule.periodic]} if schedule.period else {})
 
 
+PLATEAU: Mapping[str, Any] = {
+    "signal": "objective.measure",
+    "factor": 0.5,
+    "patience": 500,
+    "least": 0.0,
+    "smoothing": 0.0,
+}
+"""The settings of a plateau, with their defaults.
+
+After `patience` generator steps in which `signal`, a number in the state of a plugin, had no new minimum, the updates
+of both players are multiplied by `factor` once more, down to `least`. `smoothing` is the decay of an average of the
+signal.
+"""
+
+
+def normalise_plateau(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a plateau with all defaults; raise ScheduleError for an unknown or a wrong one."""
+    if unknown := sorted(value.keys() - PLATEAU.keys()):
+        raise ScheduleError(f"plateau: unknown {unknown[0]!r}. Its settings are {', '.join(PLATEAU)}.")
+    settings = {**PLATEAU, **value}
+    if not isinstance(settings["signal"], str) or "." not in settings["signal"]:
+        raise ScheduleError(f"plateau: signal = {settings['signal']!r} is not a signal, such as 'objective.measure'.")
+    patience = settings["patience"]
+    if isinstance(patience, bool) or not isinstance(patience, int) or not 1 <= patience <= MAX_STEPS:
+        raise ScheduleError(f"plateau: patience = {shorten(patience)} is not a number of generator steps, 1 or more.")
+    for name in ("factor", "least", "smoothing"):
+        settings[name] = number = to_number(settings[name])
+        if not 0.0 <= number < 1.0 or (name == "factor" and number == 0.0):
+            raise ScheduleError(
+                f"plateau: {name} = {number:g} must be {'in (0, 1)' if name == 'factor' else 'in [0, 1)'}."
+            )
+    return settings
+
+
 def _parse_constant(value: Any) -> float:
     """Return a constant scalar as a float."""
     try:

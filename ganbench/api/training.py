@@ -27,6 +27,12 @@ The engine detaches every tensor. It stores each 0-d tensor as a signal, a serie
 Parameters = Mapping[str, "Tensor"]
 CriticFunction = Callable[["Tensor"], "Tensor"]
 
+HeadWidth = int | Callable[[int], int]
+"""The width of an answer of the critic, or a function that returns it for a number of classes."""
+
+Conditional = Literal["", "generator", "both"]
+"""The networks that take labels."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -62,6 +68,7 @@ class Objective:
     last argument, and return (scalar, state).
     `witness(seen, real, fake)` returns the value [n] whose gradient is penalised. `seen` is what `read` returns at the
     point of the penalty; `real` and `fake` are the loss's arguments. The default returns `seen`.
+    `heads` requires further answers of the critic, as in Input.
     """
 
     critic: Callable[..., Any]
@@ -72,6 +79,7 @@ class Objective:
     read: Callable[[Any, Tensor], Tensor] = identity
     witness: Callable[[Tensor, Tensor, Tensor], Tensor] = identity
     paired: bool = False
+    heads: Mapping[str, HeadWidth] = field(default_factory=dict, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +92,7 @@ class Term:
     the state as their last argument, and return (scalar, state).
     `every=k` is lazy regularisation: the term counts in every k-th update of a player, multiplied by k.
     With `weights_only=True`, `init` receives the weights of layers alone: no biases, and no gains of normalisations.
+    With `labels=True` the term reads `play.labels`, also where no network takes labels. The dataset must have labels.
     """
 
     critic: Callable[..., Any] | None = None
@@ -92,6 +101,7 @@ class Term:
     init: Callable[[Parameters, torch.Generator], State] | None = None
     every: int = 1
     weights_only: bool = field(default=False, metadata={"since": "0.2"})
+    labels: bool = field(default=False, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +127,17 @@ class Input(Term):
     `view(x, draws, progress)` returns the samples x [n, *data] as the critic sees them (instance noise, augmentation).
     It is applied to real and to generated samples, with independent draws.
     `latent` adds codes to the generator's noise: a name and a draw for each.
-    `heads` requires further answers of the critic: a name and a width k for each answer [n, k] (InfoGAN).
+    `heads` requires further answers of the critic: a name and a width k for each answer [n, k] (InfoGAN). A width may
+    be a function of the number of classes.
     `pack=m` shows the critic m samples as one (PacGAN).
+    `conditional` says which networks take labels: "generator", "both", or "" for none.
     """
 
     latent: Mapping[str, Draw] = field(default_factory=dict)
-    heads: Mapping[str, int] = field(default_factory=dict)
+    heads: Mapping[str, HeadWidth] = field(default_factory=dict)
     pack: int = 1
     view: Callable[[Tensor, Mapping[str, Tensor], Tensor], Tensor] | None = None
+    conditional: Conditional = field(default="", metadata={"since": "0.2"})
 
 
 class Losses(Protocol):
@@ -150,11 +163,14 @@ class Dynamics:
     `critic(losses, g, d)` and `generator(losses, g, d)` return a pair: the gradients of that player's parameters by
     name, and the states that a call of `losses` returned. None means the gradient of the player's own loss.
     With `together=True` both gradients are computed at the same point on the same batch; then both players step.
+    `lookahead=(k, a)` moves both players back after every k-th generator step: slow <- slow + a (weights - slow), and
+    the weights become the slow ones.
     """
 
     critic: Move | None = None
     generator: Move | None = None
     together: bool = False
+    lookahead: tuple[int, float] | None = field(default=None, metadata={"since": "0.2"})
 
 
 class Play(Protocol):
@@ -165,9 +181,10 @@ class Play(Protocol):
     `answers_real` and `answers_fake` map the name of every answer of the critic to the answer.
     `critic(x)` returns the value [n] whose gradient is penalised. A penalty differentiates `critic(x).sum()`.
     `generator(z)` returns samples before any view.
-    In a conditional model, both need n rows: each row has the label of its place in the batch.
+    Where networks take labels, they need n rows: each row has the label of its place in the batch.
     `latent` [n, width] is the generator's whole input. `codes` has the latent codes that inputs added, by name.
-    `labels` [n] are the labels of a conditional model, otherwise None.
+    `labels` [n] are the labels of the real samples, which also condition the generated ones; None if nothing uses
+    them.
     `draws` has the random numbers that this term declared, by name.
     `progress` is the progress of the run, a 0-d tensor in [0, 1].
     `critic_parameters` and `generator_parameters` are the parameters by name.

@@ -70,11 +70,13 @@ class Recipe(Plain):
     ema: float = 0.0
     ema_start: int = 0
     ema_rampup: float = 0.0
+    critic_ema: float = 0.0
+    plateau: Mapping[str, Any] | None = None
 
     @cached_property
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, what keys depend on; newer fields only where they are set."""
-        added = {"ema_start": 0, "ema_rampup": 0.0}
+        added = {"ema_start": 0, "ema_rampup": 0.0, "critic_ema": 0.0, "plateau": None}
         return {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
 
 

@@ -90,7 +90,7 @@ def iterate_state(training: Training, stage: Stage) -> Iterator[tuple[str, Tenso
         yield from ((f"parameters/{player}/{name}", tensor) for name, tensor in parameters.items())
     for plugin, state in stage.game.state.items():
         yield from ((f"memory/{plugin}/{name}", tensor) for name, tensor in state.items())
-    yield from ((f"average/{name}", tensor) for name, tensor in (training.average or {}).items())
+    yield from training.averages.iterate()
     yield "clock", stage.game.total_updates
     yield "diverged_at", stage.game.diverged_at
 

@@ -1,4 +1,4 @@
-"""The labels that condition both networks: what they require of the data, and the rows that they belong to."""
+"""The labels that condition networks: what they require of the data, and the rows that they belong to."""
 
 from __future__ import annotations
 
@@ -10,16 +10,34 @@ from ganbench.engine.random_streams import Data
 from ganbench.errors import GanbenchError
 
 
+def takes_labels(networks: Networks, player: str) -> bool:
+    """Return whether a player's network takes labels as its second argument."""
+    return networks.conditional is True or networks.conditional == player
+
+
+def uses_labels(networks: Networks, program: Program) -> bool:
+    """Return whether a network takes labels, or a term reads them."""
+    return bool(networks.conditional) or program.reads_labels
+
+
 def require_labels(networks: Networks, program: Program, data: Data) -> None:
-    """Raise GanbenchError if networks are conditional and the data has no labels for them, or samples are packed."""
-    if not networks.conditional:
+    """Raise GanbenchError if labels are used and the data has none, or samples are packed; and for idle labels."""
+    wanted: bool | str = {"": False, "both": True}.get(program.conditional, program.conditional)
+    if wanted and networks.conditional != wanted:
+        raise GanbenchError(
+            f"an input of this method conditions {'both networks' if wanted is True else 'the generator'} by labels, "
+            f"and this architecture's networks have conditional={networks.conditional!r}. Choose an architecture that "
+            "follows ask.conditional, such as 'mlp'."
+        )
+    if not uses_labels(networks, program):
         return
     source, labels = data.source, data.stored_labels
     if source.classes < 1 or labels is None:
+        who = "the architecture is conditional" if networks.conditional else "a term of this method reads labels"
         raise GanbenchError(
-            f"the architecture is conditional, but its dataset has no labels (classes = {source.classes}, `labels` is "
+            f"{who}, but its dataset has no labels (classes = {source.classes}, `labels` is "
             f"{'not ' if labels is None else ''}set). Choose a dataset that is a set with `labels` and `classes`, or "
-            "an architecture that is not conditional."
+            f"{'an architecture' if networks.conditional else 'a method'} without labels."
         )
     least, most = int(labels.min()), int(labels.max())
     if labels.shape != (source.size,) or least < 0 or most >= source.classes:
@@ -29,8 +47,8 @@ def require_labels(networks: Networks, program: Program, data: Data) -> None:
         )
     if program.pack > 1:
         raise GanbenchError(
-            f"inputs: packing (pack = {program.pack}) and a conditional architecture cannot be combined: the samples "
-            "in one packed row have several labels. Remove one of the two."
+            f"inputs: packing (pack = {program.pack}) and labels cannot be combined: the samples in one packed row "
+            "have several labels. Remove one of the two."
         )
 
 

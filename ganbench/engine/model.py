@@ -11,9 +11,12 @@ from torch import Tensor
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import Stacked
+from ganbench.engine.labels import takes_labels
 from ganbench.engine.play import Play, open_play
+from ganbench.engine.random_streams import Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import reparametrise
+from ganbench.engine.step_inputs import draw_evaluation_labels, draw_evaluation_parts
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
 
@@ -36,17 +39,43 @@ class Model:
 
     @property
     def generator_parameters(self) -> Parameters:
-        """The generator's parameters by name; their moving average if the recipe has one, as in `draw_samples`."""
+        """The generator's parameters by name; their average if the recipe has one, as in `draw_samples`."""
         return self._pick(self.snapshot.average or self.snapshot.generators)
 
     @property
     def critic_parameters(self) -> Parameters:
-        """The critic's parameters by name, as its optimizer holds them; none if they were not stored."""
-        return self._pick(self.snapshot.ensemble.detached["critic"]) if self.snapshot.critic_trained else {}
+        """The critic's parameters by name, raw; their average if the recipe has one; none if they were not stored."""
+        weights = self.snapshot.critic_average or self.snapshot.ensemble.detached["critic"]
+        return self._pick(weights) if self.snapshot.critic_trained else {}
 
     def generator(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the samples for z [n, width]. Raise GanbenchError for conditional networks without labels [n]."""
+        self._require_labels("generator", labels)
         return self._open_play(self.generator_parameters, {}, labels).generator(self._move(z)).cpu()
+
+    def draw_labels(self, count: int) -> Tensor | None:
+        """Return the labels [count] of the first samples that are scored; None if the generator takes none."""
+        if not takes_labels(self.networks, "generator"):
+            return None
+        rows, steps = self._rows_and_steps(count)
+        labels = draw_evaluation_labels([self._member], rows, steps, self.training.data)
+        return labels[0].flatten()[:count].cpu()
+
+    def draw_codes(self, count: int) -> dict[str, Tensor]:
+        """Return the codes [count, ...] that inputs added to the latents of the samples that are scored, by name."""
+        rows, steps = self._rows_and_steps(count)
+        training = self.training
+        parts = draw_evaluation_parts(training.program, self.networks, [self._member], rows, steps, training.data)
+        codes = {name: part[0].flatten(0, 1)[:count].cpu() for name, part in parts.items()}
+        return {name: code for name, code in codes.items() if name != "noise"}
+
+    def _rows_and_steps(self, count: int) -> tuple[int, int]:
+        rows = self.training.budget.batch_size
+        return rows, -(-count // rows)
+
+    @property
+    def _member(self) -> Member:
+        return self.training.members[self.snapshot.members[self.row]]
 
     def critic(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return what the loss reads for samples x [n, *shape]: the critic reparametrised and wrapped, without views.
@@ -55,6 +84,7 @@ class Model:
         conditional networks without labels, and for an n that is no multiple of m.
         """
         program = self.training.program
+        self._require_labels("critic", labels)
         if not self.snapshot.critic_trained:
             raise GanbenchError("there is no critic: only generators are stored. Measure it while the trials train.")
         if program.objective.head is None or self.networks.critic is None:
@@ -79,9 +109,11 @@ class Model:
         state = {plugin: self._pick(tensors) for plugin, tensors in self.snapshot.state.items()}
         return reparametrise(self.training.program, self.critic_parameters, dict(state))
 
+    def _require_labels(self, player: str, labels: Tensor | None) -> None:
+        if takes_labels(self.networks, player) and labels is None:
+            raise GanbenchError(f"this {player} is conditional: give the labels [n] as the second argument.")
+
     def _open_play(self, g: Parameters, d: Parameters, labels: Tensor | None) -> Play:
-        if self.networks.conditional and labels is None:
-            raise GanbenchError("these networks are conditional: give the labels [n] as the second argument.")
         buffers = {player: self._pick(tensors) for player, tensors in self.snapshot.ensemble.buffers.items()}
         progress = torch.tensor(self._progress, device=self.training.device, dtype=self.training.dtype)
         labels = None if labels is None else labels.to(self.training.device)

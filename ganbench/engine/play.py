@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganbench.api.models import Networks
 from ganbench.api.training import CriticFunction, Parameters, identity
 from ganbench.engine.functional import call_module, map_leaves
-from ganbench.engine.labels import fit_labels
+from ganbench.engine.labels import fit_labels, takes_labels
 from ganbench.engine.program import Program
 from ganbench.engine.rounding import rounding
 from ganbench.errors import GanbenchError
@@ -93,7 +93,7 @@ class Play:
 
     def _call_plainly(self, module: nn.Module, player: str, parameters: Parameters, x: Tensor) -> Any:
         tensors = {**parameters, **self.buffers[player]}
-        if self.networks.conditional:
+        if takes_labels(self.networks, player):
             assert self.labels is not None
             return call_module(module, tensors, x, fit_labels(self.labels, len(x)))
         return call_module(module, tensors, x)
@@ -135,7 +135,7 @@ class Play:
 
     @lazy
     def labels(self) -> Tensor | None:
-        """Return the labels that condition both networks, [n]; None if the networks are unconditional."""
+        """Return the labels of the real samples, [n], which condition the networks; None if nothing uses them."""
         return self.step_inputs.get("labels")
 
     @lazy

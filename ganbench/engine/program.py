@@ -13,7 +13,16 @@ from torch import Tensor
 from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.models import Ask
-from ganbench.api.training import Constraint, CriticFunction, Dynamics, Input, Objective, OptimizerFactory, Term
+from ganbench.api.training import (
+    Conditional,
+    Constraint,
+    CriticFunction,
+    Dynamics,
+    Input,
+    Objective,
+    OptimizerFactory,
+    Term,
+)
 from ganbench.api.trials import Part, Precision, Recipe
 from ganbench.errors import GanbenchError
 
@@ -68,6 +77,8 @@ class Program:
     ema: float = 0.0
     ema_start: int = 0
     ema_rampup: float = 0.0
+    critic_ema: float = 0.0
+    plateau: Mapping[str, Any] | None = None
     loss_name: str = "the loss"
     dynamics_name: str = "the dynamics"
     precision: Precision = "float32"
@@ -76,23 +87,49 @@ class Program:
         set_field = object.__setattr__
         set_field(self, "terms", (*self.constraints, *self.inputs))
         set_field(self, "wraps", tuple(link.part.wrap for link in self.constraints if link.part.wrap is not None))
-        set_field(self, "average_decay", schedules.AverageDecay(self.ema, self.ema_start, self.ema_rampup))
+        decays = {"generator": self.ema, "critic": self.critic_ema}
+        averages = {
+            player: schedules.AverageDecay(decay, self.ema_start, self.ema_rampup) for player, decay in decays.items()
+        }
+        set_field(self, "average_decays", averages)
         set_field(self, "pack", math.prod(link.part.pack for link in self.inputs))
 
     terms: tuple[Link, ...] = field(init=False)
     wraps: tuple[Callable[[CriticFunction], CriticFunction], ...] = field(init=False)
     pack: int = field(init=False)
-    average_decay: Callable[[int], float] = field(init=False)
+    average_decays: Mapping[str, schedules.AverageDecay] = field(init=False)
 
     @property
     def stateful(self) -> Iterator[Link]:
         """The terms that have a state."""
         return (link for link in self.terms if link.part.init is not None)
 
+    @property
+    def conditional(self) -> Conditional:
+        """The networks that the inputs want to take labels; "both" if one input wants both."""
+        wanted = {link.part.conditional for link in self.inputs}
+        return "both" if "both" in wanted else "generator" if "generator" in wanted else ""
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a term reads labels."""
+        return any(link.part.labels for link in self.terms)
+
     def build_ask(self, source: Source, critic_norm: Any) -> Ask:
-        """Return what this program and a dataset require of an architecture."""
+        """Return what this program and a dataset require of an architecture.
+
+        Raise GanbenchError if the program takes labels, and the dataset has none.
+        """
         codes = [draw for link in self.inputs for draw in link.part.latent.values()]
-        heads = {name: size for link in self.inputs for name, size in link.part.heads.items()}
+        parts = [self.objective, *(link.part for link in self.inputs)]
+        widths = {name: width for part in parts for name, width in part.heads.items()}
+        by_class = [name for name, width in widths.items() if callable(width)]
+        if source.classes < 1 and (self.conditional or self.reads_labels or by_class):
+            raise GanbenchError(
+                f"{self.loss_name} or an input of this method reads labels, and the dataset has none (classes = "
+                f"{source.classes}). Choose a dataset with labels, or a method without."
+            )
+        heads = {name: width(source.classes) if callable(width) else width for name, width in widths.items()}
         return Ask(
             shape=source.shape,
             classes=source.classes,
@@ -100,6 +137,8 @@ class Program:
             heads=heads,
             pack=self.pack,
             critic_norm=critic_norm,
+            head=self.objective.head or "score",
+            conditional=self.conditional,
         )
 
 
@@ -134,6 +173,8 @@ def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars) -> P
         ema=recipe.ema,
         ema_start=recipe.ema_start,
         ema_rampup=recipe.ema_rampup,
+        critic_ema=recipe.critic_ema,
+        plateau=recipe.plateau,
         loss_name=f"loss {recipe.loss.name!r}",
         dynamics_name=f"dynamics {recipe.dynamics.name!r}",
     )
@@ -160,7 +201,7 @@ def _refuse_idle(link: Link, program: Program) -> None:
     if isinstance(part, Constraint):
         effects += [part.reparametrise, part.wrap, part.project]
     if isinstance(part, Input):
-        effects += [part.view, part.latent or None, part.pack if part.pack > 1 else None]
+        effects += [part.view, part.latent or None, part.pack if part.pack > 1 else None, part.conditional or None]
     if all(effect is None for effect in effects):
         raise GanbenchError(
             f"{link.name!r} is requested but does nothing: none of its functions is set. Set one in the plugin, or "

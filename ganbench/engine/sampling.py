@@ -13,6 +13,7 @@ from ganbench.api.models import Networks
 from ganbench.api.trials import Mode
 from ganbench.engine import standing
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked
+from ganbench.engine.labels import takes_labels
 from ganbench.engine.play import open_play
 from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Data, Member
@@ -101,7 +102,7 @@ class Drawing:
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield the latents, and the labels of conditional networks, of each step [S, rows, ...]."""
         inputs = [draw_evaluation_latent(self.program, networks, members, self.rows, steps, self.data, stream)]
-        if networks.conditional:
+        if takes_labels(networks, "generator"):
             inputs.append(draw_evaluation_labels(members, self.rows, steps, self.data, stream))
         return (tuple(drawn[:, step] for drawn in inputs) for step in range(steps))
 

@@ -23,7 +23,8 @@ Numbers = dict[str, Any]
 class Snapshot:
     """The state of a batch, or of some `members` of it, at one evaluation point.
 
-    `generators` are the generators' parameters [S, ...] by name, `average` their moving average if the recipe has one.
+    `generators` are the generators' parameters [S, ...] by name, `average` their moving average if the recipe has one,
+    `critic_average` that of the critics.
     `diverged_at`, `signals` and `updates` describe the training so far. `state` are the plugins' states [S, ...] by
     plugin and name. `critic_trained` is False for a snapshot without critics, such as one of stored generators.
     """
@@ -39,6 +40,7 @@ class Snapshot:
     updates: Mapping[str, int]
     state: Mapping[str, Stacked] = field(default_factory=dict)
     critic_trained: bool = True
+    critic_average: Stacked | None = None
 
     def select(self, members: Sequence[int]) -> Snapshot:
         """Return the snapshot of these members alone, without signals.
@@ -59,6 +61,7 @@ class Snapshot:
             ensemble=Ensemble(ensemble.networks, {"generator": generators, "critic": critics}, buffers),
             generators=generators,
             average=None if self.average is None else copy_rows(self.average),
+            critic_average=None if self.critic_average is None else copy_rows(self.critic_average),
             diverged_at=[self.diverged_at[row] for row in rows],
             signals={},
             state={plugin: copy_rows(tensors) for plugin, tensors in self.state.items()},
@@ -70,7 +73,7 @@ class Snapshot:
         parameters = {"generator": ensemble.parameters["generator"], "critic": {}}
         buffers = {"generator": ensemble.buffers["generator"], "critic": {}}
         alone = Ensemble(ensemble.networks, parameters, buffers)
-        return replace(self, ensemble=alone, state={}, critic_trained=False)
+        return replace(self, ensemble=alone, state={}, critic_trained=False, critic_average=None)
 
     def generator_file(self, member: int, *, half: bool = False) -> bytes:
         """Return one member's generator as a safetensors file.
@@ -110,6 +113,7 @@ def pack(snapshot: Snapshot, ensembles: Sequence[Ensemble]) -> tuple[Stacked, Nu
         "final": snapshot.final,
         "members": list(snapshot.members),
         "averaged": snapshot.average is not None,
+        "critic_averaged": snapshot.critic_average is not None,
         "critic": snapshot.critic_trained,
         "diverged_at": snapshot.diverged_at,
         "updates": dict(snapshot.updates),
@@ -122,7 +126,7 @@ def iterate_tensors(snapshot: Snapshot) -> Iterator[tuple[str, Tensor]]:
     """Yield each tensor of a snapshot with its name, `<group>/<name>`."""
     groups = {f"parameters/{player}": parameters for player, parameters in snapshot.ensemble.detached.items()}
     groups |= {f"buffers/{player}": buffers for player, buffers in snapshot.ensemble.buffers.items()}
-    groups["average"] = snapshot.average or {}
+    groups |= {"average": snapshot.average or {}, "critic_average": snapshot.critic_average or {}}
     groups |= {f"state/{plugin}": tensors for plugin, tensors in snapshot.state.items()}
     for group, tensors in groups.items():
         yield from ((f"{group}/{name}", tensor) for name, tensor in tensors.items())
@@ -151,6 +155,9 @@ def unpack(tensors: Stacked, numbers: Numbers, ensembles: Sequence[Ensemble]) ->
         ensemble=Ensemble(stage.networks, parameters, buffers),
         generators=parameters["generator"],
         average=get_group("average", stage.parameters["generator"]) if numbers["averaged"] else None,
+        critic_average=(
+            get_group("critic_average", stage.parameters["critic"]) if numbers.get("critic_averaged") else None
+        ),
         diverged_at=list(numbers["diverged_at"]),
         critic_trained=numbers["critic"],
         signals={},

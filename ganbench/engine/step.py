@@ -6,6 +6,7 @@ The optimizers work on the stacked parameters [S, ...].
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.loss_errors import explain_missing_gradient, refuse_unpaired, require_number
+from ganbench.engine.plateau import Plateau
 from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
@@ -162,6 +164,7 @@ class Game:
         self.losses = {
             player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
         }
+        self.plateau = Plateau(program.plateau, state, ensemble) if program.plateau else None
         self.parts: dict[str, Tensor] = {}
         self.total_updates = torch.zeros((), dtype=torch.long, device=any_leaf.device)
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
@@ -289,7 +292,8 @@ class Game:
             for name, leaf in self.ensemble.parameters[player].items():
                 # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
                 leaf.grad = player_gradients[name].contiguous()
-            self.optimizers[player].step()
+            with self.plateau.scaled(player) if self.plateau else nullcontext():
+                self.optimizers[player].step()
             self.updates[player] += 1
         if "critic" in players:
             self.project()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganbench.api.models import Networks
 from ganbench.api.training import Draw
+from ganbench.engine.labels import uses_labels
 from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Data, Member, Stream, draw_shape, make_sampler, open_stream
 
@@ -42,7 +43,7 @@ class StepInputs:
         shape: tuple[int, ...],
         stage: int = 0,
     ) -> None:
-        self.data, self.conditional = data, networks.conditional
+        self.data, self.labelled = data, uses_labels(networks, program)
         rows, device, dtype = data.rows, data.device, data.dtype
         packed_shape = (shape[0] * program.pack, *shape[1:])
         suffix = f"{player}.{stage}" if stage else player
@@ -50,7 +51,7 @@ class StepInputs:
         def open_draw(name: str, draw: Draw, n: int, data_shape: tuple[int, ...]) -> Stream:
             return open_stream(f"{name}.{suffix}", draw, members, n, data_shape, device, dtype)
 
-        self.real = data.open(f"data.{suffix}") if needs_real(program, player) or self.conditional else None
+        self.real = data.open(f"data.{suffix}") if needs_real(program, player) or self.labelled else None
         self.augment = {
             name: open_draw(f"data.augment.{name}", draw, rows, data.source.shape)
             for name, draw in data.source.draws.items()
@@ -102,7 +103,7 @@ class StepInputs:
             if self.data.source.augment is not None:
                 draws = {name: stream.next() for name, stream in self.augment.items()}
                 inputs["real"] = self.data.augment(inputs["real"], draws)
-            if labels is not None and self.conditional:
+            if labels is not None and self.labelled:
                 inputs["labels"] = labels
         views: dict[str, dict[str, dict[str, Tensor]]] = {}
         for (name, side), streams in self.views.items():
@@ -127,16 +128,30 @@ def draw_evaluation_latent(
 
     They depend on the name of the stream only, so one stream gives the same latents at every snapshot.
     """
-    parts = []
+    parts = draw_evaluation_parts(program, networks, members, rows, steps, data, stream)
+    return torch.cat([part.flatten(3) for part in parts.values()], -1)
+
+
+def draw_evaluation_parts(
+    program: Program,
+    networks: Networks,
+    members: Sequence[Member],
+    rows: int,
+    steps: int,
+    data: Data,
+    stream: str = "evaluation",
+) -> dict[str, Tensor]:
+    """Draw the parts of these latents by name: the noise and each code, [S, steps, rows, ...]."""
+    parts = {}
     for name, draw in declare_latents(program, networks).items():
         sampler = make_sampler(draw, draw_shape(draw, rows, ()), data.device, data.dtype)
         generator = torch.Generator(data.device)
         member_latents = []
         for member in members:
             generator.manual_seed(member.stream_seed(f"{stream}.{name}"))
-            member_latents.append(sampler(generator, steps).flatten(2))
-        parts.append(torch.stack(member_latents))
-    return torch.cat(parts, -1)
+            member_latents.append(sampler(generator, steps))
+        parts[name] = torch.stack(member_latents)
+    return parts
 
 
 def draw_evaluation_labels(

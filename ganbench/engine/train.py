@@ -16,6 +16,8 @@ from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
+from ganbench.engine import plateau
+from ganbench.engine.averages import Averages
 from ganbench.engine.device import products_in
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
 from ganbench.engine.global_random import GlobalRandomGuard
@@ -86,7 +88,6 @@ class Training:
         self.data = Data(self.source, self.members, self.budget.batch_size, self.device, self.dtype)
         self.progress = torch.zeros((), device=self.device, dtype=self.dtype)
         self.trace: list[tuple[int, dict[str, Tensor]]] = []
-        self.average: Stacked | None = None
         self.stage: Stage | None = None
         self.stopped_at: int | None = None
         self.evaluated_after: dict[str, int] = {}  # the counts of updates before the step of an evaluation point
@@ -149,7 +150,7 @@ class Training:
         if previous is not None:
             game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
-        self.average = {n: p.clone() for n, p in ensemble.detached["generator"].items()} if self.program.ema else None
+        self.averages = Averages(self.program, ensemble)
         return game
 
     def players_to_record(self) -> frozenset[str]:
@@ -178,7 +179,8 @@ class Training:
                 states.setdefault(link.name, []).append(link.part.init(seen, rng))
             if self.program.objective.init is not None:
                 states.setdefault("objective", []).append(self.program.objective.init())
-        return {
+        followed = plateau.initial_state(len(self.members), home, self.dtype) if self.program.plateau else {}
+        return ({plateau.NAME: followed} if followed else {}) | {
             name: {
                 leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), self.dtype)
                 for leaf in member_states[0]
@@ -229,20 +231,16 @@ class Training:
         ensemble.set_progress(stage_progress)
 
     def train_step(self, t: int, game: Game, inputs: Mapping[str, StepInputs]) -> None:
-        """Do generator step number `t` with its critic steps, and update the moving average of the generators."""
+        """Do generator step number `t` with its critic steps; then averages and a plateau follow."""
         if self.program.dynamics.together:
             game.step(("critic", "generator"), inputs["critic"].next())
         else:
             critics = ["critic"] * self.program.critic_steps(t)
             for player in ["generator", *critics] if self.program.generator_first else [*critics, "generator"]:
                 game.step((player,), inputs[player].next())
-        if self.average is not None:
-            weights, decay = game.ensemble.detached["generator"], self.program.average_decay(t)
-            pair = list(self.average.values()), [weights[name] for name in self.average]
-            if decay:
-                torch._foreach_lerp_(*pair, 1 - decay)
-            else:
-                torch._foreach_copy_(*pair)
+        self.averages.update(t)
+        if game.plateau is not None:
+            game.plateau.follow()
 
     def take_snapshot(self, step: int, game: Game) -> Snapshot:
         """Return a copy of the batch's state after this generator step; only this function waits for the device."""
@@ -254,7 +252,8 @@ class Training:
             members=tuple(range(len(self.members))),
             ensemble=game.ensemble,
             generators={name: p.clone() for name, p in generators.items()},
-            average=None if self.average is None else {name: p.clone() for name, p in self.average.items()},
+            average=clone(self.averages.generator),
+            critic_average=clone(self.averages.critic),
             diverged_at=game.diverged_at.tolist(),
             signals={name: (steps, series.T.contiguous().cpu()) for name, series in stack_trace(self.trace).items()},
             updates={**game.updates, "flops": game.flops},
@@ -276,6 +275,11 @@ class Training:
     def draw_samples(self, snapshot: Snapshot, count: int, stream: str = "evaluation") -> Tensor:
         """Draw `count` samples of each member of a snapshot, [S, count, *shape], on the CPU in float32."""
         return torch.cat([batch.cpu() for batch in self.drawing.iterate(snapshot, count, stream)], 1)
+
+
+def clone(stacked: Stacked | None) -> Stacked | None:
+    """Return copies of stacked tensors, or None."""
+    return None if stacked is None else {name: tensor.clone() for name, tensor in stacked.items()}
 
 
 def prepare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -47,12 +48,15 @@ class ModelEvidence(ReferenceView):
         critic_parameters: Parameters,
         generator: Callable[..., Tensor] = refuse_call,
         critic: Callable[..., Tensor] = refuse_call,
+        draw_labels: Callable[[int], Tensor | None] = lambda count: None,
+        draw_codes: Callable[[int], Mapping[str, Tensor]] = lambda count: {},
     ) -> None:
         super().__init__(reference)
         self._copies = Copies()
         self.parts = hold(samples, reference) if isinstance(samples, Tensor) else samples
         self._parameters = {"generator_parameters": generator_parameters, "critic_parameters": critic_parameters}
         self.networks, self.generator, self.critic = networks, generator, critic
+        self._draw_labels, self._draw_codes = draw_labels, draw_codes
         self._metric: Metric | None = None
         self._metric_identity = ""
 
@@ -75,6 +79,26 @@ class ModelEvidence(ReferenceView):
         """The generated samples [n, *shape]."""
         name = "samples" if self.count == self.parts.count else f"samples[:{self.count}]"
         return self._copies.show(name, self.parts.read_samples(self.count))
+
+    @cached_property
+    def _all_labels(self) -> Tensor | None:
+        return self._draw_labels(self.parts.count)
+
+    @cached_property
+    def _all_codes(self) -> Mapping[str, Tensor]:
+        return self._draw_codes(self.parts.count)
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The labels [n] by which the samples were generated; None if the generator takes none."""
+        labels = self._all_labels
+        return None if labels is None else self._copies.show(f"labels[:{self.count}]", labels[: self.count])
+
+    @property
+    def codes(self) -> Mapping[str, Tensor]:
+        """The codes of the samples that inputs added, [n, ...] by name."""
+        show = self._copies.show
+        return {name: show(f"codes[{name!r}][:{self.count}]", c[: self.count]) for name, c in self._all_codes.items()}
 
     @property
     def source(self) -> Source:
@@ -201,4 +225,6 @@ def open_evidence(
         critic_parameters=model.critic_parameters,
         generator=model.generator,
         critic=model.critic,
+        draw_labels=model.draw_labels,
+        draw_codes=model.draw_codes,
     )

@@ -66,6 +66,22 @@ class Reference:
         return scale_bytes(self.stored, self.source)
 
     @cached_property
+    def labels(self) -> Tensor | None:
+        """The labels [m] of the samples, integers; None if the dataset has no `reference_labels`.
+
+        Raise GanbenchError if they are not one class for each sample.
+        """
+        if self.source.reference_labels is None:
+            return None
+        labels = self.source.reference_labels(len(self)).cpu().long()
+        if labels.shape != (len(self),) or bool(((labels < 0) | (labels >= self.source.classes)).any()):
+            raise GanbenchError(
+                f"the dataset's `reference_labels` are {list(labels.shape)} numbers for {len(self)} samples of "
+                f"{self.source.classes} classes: return one integer in [0, classes) for each sample."
+            )
+        return labels
+
+    @cached_property
     def distance(self) -> float:
         """The mean distance of a pair of reference samples; the distance of a model's samples is divided by it."""
         rows = scale_bytes(self.stored[pieces.choose_spread_rows(len(self))], self.source)
@@ -210,6 +226,12 @@ class ReferenceView:
         return self._reference.copies.show("reference", self._reference.samples)
 
     @property
+    def reference_labels(self) -> Tensor | None:
+        """The labels [m] of the reference samples; None if the dataset does not tell them."""
+        labels = self._reference.labels
+        return None if labels is None else self._reference.copies.show("reference_labels", labels)
+
+    @property
     def reference_features(self) -> Tensor:
         """The extractor's features [m, d] of the reference samples."""
         return self._reference.copies.show("reference_features", self._reference.features)
@@ -225,6 +247,6 @@ class ReferenceEvidence(ReferenceView):
 
     def __getattr__(self, name: str) -> Any:
         raise GanbenchError(
-            f"`prepare` reads `{name}`, which is not of the reference: it sees `reference`, `reference_features` and "
-            "`reference_moments`. Read the rest in `measure`."
+            f"`prepare` reads `{name}`, which is not of the reference: it sees `reference`, `reference_labels`, "
+            "`reference_features` and `reference_moments`. Read the rest in `measure`."
         )

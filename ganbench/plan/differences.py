@@ -50,7 +50,7 @@ def list_differences(method: Method, base: Method, registry: Registry) -> Iterat
         yield from compare_uses("generator_optimizer", "optimizers", generator, old_generator, registry)
     steps, old_steps = normalise_critic_steps(method.critic_steps), normalise_critic_steps(base.critic_steps)
     yield from compare_values("critic_steps", steps, old_steps)
-    for key in ("order", "critic_norm", "ema", "ema_start", "ema_rampup"):
+    for key in ("order", "critic_norm", "ema", "ema_start", "ema_rampup", "critic_ema", "plateau"):
         yield from compare_values(key, getattr(method, key), getattr(base, key))
 
 

@@ -49,11 +49,12 @@ def trace_networks(networks: Networks, ask: Ask) -> Iterator[tuple[str, list[Lay
     import torch
 
     labels = (torch.zeros(2, dtype=torch.long),) if networks.conditional else ()
+    critic_labels = labels if networks.conditional is True else ()
     fake, layers = trace(networks.generator, torch.zeros(2, networks.latent + ask.latent), *labels)
     yield "generator", layers
     if networks.critic is not None:
         packed = torch.cat([fake] * ask.pack, 1)
-        yield "critic", trace(networks.critic, packed, *labels)[1]
+        yield "critic", trace(networks.critic, packed, *critic_labels)[1]
 
 
 def trace(net: nn.Module, *inputs: Tensor) -> tuple[Any, list[Layer]]:

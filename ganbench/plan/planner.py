@@ -199,6 +199,7 @@ class Planner:
 
     def resolve_recipe(self, label: str, method: Method, fitting: Sequence[Use]) -> Recipe:
         """Return the recipe of a method, with the `fitting` ones of its constraints."""
+        averaged = method.ema or method.critic_ema
         optimizer, part = method.optimizer or Use(DEFAULTS["optimizer"]), partial(self.resolve_part, method=label)
         return Recipe(
             loss=part("losses", method.loss),
@@ -211,8 +212,10 @@ class Planner:
             order=method.order,
             critic_norm=method.critic_norm,
             ema=method.ema,
-            ema_start=method.ema_start if method.ema else 0,
-            ema_rampup=float(method.ema_rampup) if method.ema else 0.0,
+            ema_start=method.ema_start if averaged else 0,
+            ema_rampup=float(method.ema_rampup) if averaged else 0.0,
+            critic_ema=method.critic_ema,
+            plateau=None if method.plateau is None else schedules.normalise_plateau(method.plateau),
         )
 
     # what belongs to a trial or to the plan

@@ -17,14 +17,21 @@ from pydantic import (
 )
 
 from ganbench.api.offers import Method, Use
-from ganbench.api.schedules import MAX_STEPS, normalise_critic_steps, normalise_scalar
+from ganbench.api.schedules import MAX_STEPS, normalise_critic_steps, normalise_plateau, normalise_scalar
 from ganbench.suite.fields import Count, Name, Table, _allow_name_and_options
 from ganbench.suite.validation import Complaint, Complaints
 
-AVERAGE = ("ema", "ema_start", "ema_rampup")
-"""The keys of the average of the generator's weights."""
+AVERAGE = ("ema", "ema_start", "ema_rampup", "critic_ema")
+"""The keys of the averages of weights: the decays of both players, and what they share."""
 
 PLAYERS = ("critic_optimizer", "generator_optimizer")
+
+
+def check_plateau(value: Mapping[str, Any] | Literal[False] | None) -> Mapping[str, Any] | Literal[False] | None:
+    """Return the settings of a plateau as they are written; raise ScheduleError for wrong ones."""
+    if value:
+        normalise_plateau(value)
+    return value
 
 
 class PartTable(Table):
@@ -150,6 +157,18 @@ class MethodTable(Table):
         description="If above 0, the half-life of the average is at most so many times the generator steps since "
         "`ema_start`; StyleGAN2-ADA: 0.05.",
     )
+    critic_ema: float = Field(
+        default=0.0,
+        strict=True,
+        ge=0.0,
+        lt=1.0,
+        description="The decay of an average of the critic's weights, which metrics of the networks see; 0 for none.",
+    )
+    plateau: Annotated[Mapping[str, Any] | Literal[False] | None, AfterValidator(check_plateau)] = Field(
+        default=None,
+        description='Smaller updates once a signal has stopped falling, as in { signal = "objective.measure", '
+        "factor = 0.5, patience = 500, least = 0.0, smoothing = 0.0 }, which are the defaults; false for none.",
+    )
 
     def apply(self, base: Method | None = None) -> Method:
         """Return the recipe that this table makes of `base`, or a recipe of its own.
@@ -169,11 +188,13 @@ class MethodTable(Table):
         for key in ("constraints", "inputs"):
             if getattr(self, key) is not None:
                 changes[key] = change_terms(getattr(self, key), getattr(base, key))
+        if self.plateau is not None:
+            changes["plateau"] = None if self.plateau is False else {**(base.plateau or {}), **self.plateau}
         inherited = changes.get("constraints", base.constraints)
         changes["constraints"] = (*inherited, *(each.use() for each in self.add_constraints))
         method = dataclasses.replace(base, **changes, **self._change_optimizers(base))
-        for key in AVERAGE[1:]:
-            if not method.ema and key in changes and changes[key]:
+        for key in ("ema_start", "ema_rampup"):
+            if not (method.ema or method.critic_ema) and key in changes and changes[key]:
                 reason = "it does nothing, because there is no average. Add ema, as in ema = 0.999."
                 raise Complaints([Complaint((key,), changes[key], reason)])
         return method

@@ -53,7 +53,7 @@ class Case:
     def conditional(self) -> bool | None:
         """Whether its networks take labels; None if it refuses such data."""
         try:
-            return build_stages(self.space, self.space.sample(Random(0)), self.ask)[0].conditional
+            return bool(build_stages(self.space, self.space.sample(Random(0)), self.ask)[0].conditional)
         except (GanbenchError, ContractError):
             return None
         except Exception:  # the rules report what is wrong

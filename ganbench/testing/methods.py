@@ -59,8 +59,13 @@ def has_sensible_numbers(case: MethodCase) -> None:
     require(0.0 <= method.ema < 1.0, f"ema = {method.ema}: the decay of averaged weights must be in [0, 1).")
     started = type(method.ema_start) is int and method.ema_start >= 0 and 0.0 <= method.ema_rampup < float("inf")
     require(started, "ema_start must be a number of generator steps, and ema_rampup a number of 0 or more.")
-    idle = method.ema == 0.0 and (method.ema_start or method.ema_rampup)
-    require(not idle, "ema_start and ema_rampup do nothing without ema.")
+    require(0.0 <= method.critic_ema < 1.0, f"critic_ema = {method.critic_ema}: a decay must be in [0, 1).")
+    idle = not (method.ema or method.critic_ema) and (method.ema_start or method.ema_rampup)
+    require(not idle, "ema_start and ema_rampup do nothing without ema or critic_ema.")
+    try:
+        schedules.normalise_plateau(method.plateau or {})
+    except GanbenchError as error:
+        require(False, str(error))
     orders = ("critic-first", "generator-first")
     require(method.order in orders, f"order = {method.order!r}: use one of {orders}.")
     for use in (*method.constraints, *method.inputs):

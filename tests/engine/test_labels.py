@@ -140,7 +140,7 @@ def out_of_range() -> Source:
         (
             labelled,
             Program(objective=NS, inputs=(Link("pack", 1.0, Input(pack=2)),)),
-            r"packing \(pack = 2\) and a conditional architecture cannot be combined",
+            r"packing \(pack = 2\) and labels cannot be combined",
         ),
     ],
 )

@@ -5,7 +5,7 @@ The layers were chosen by their speed under a stack of seeds and a second deriva
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import log2
 from typing import Any, Literal
 
@@ -56,21 +56,26 @@ NONLINEARITIES = {**ACTIVATIONS, "gated": Gate}
 
 
 class Critic(nn.Module):
-    """A trunk [n, channels, side, side] -> [n, width], with a linear score [n] and linear heads [n, k] on it."""
+    """A trunk [n, channels, side, side] -> [n, width], with a linear score [n] and linear heads [n, k] on it.
 
-    def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, int], initialisation: str) -> None:
+    If the method reads features, those of the trunk [n, width] are an answer too.
+    """
+
+    def __init__(self, trunk: nn.Module, width: int, ask: Ask, initialisation: str) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.shows_features = trunk, ask.head == "features"
         self.score = make_layer("linear", width, 1, initialisation, gain=1.0)
         self.heads = nn.ModuleDict(
-            {name: make_layer("linear", width, wide, initialisation, gain=1.0) for name, wide in heads.items()}
+            {name: make_layer("linear", width, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
         )
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """Return the score [n], or a dict of all answers by name if the method asks for heads."""
+        """Return the score [n], or a dict of all answers by name if the method asks for more."""
         hidden = self.trunk(x)
-        score = self.score(hidden).squeeze(1)
-        return {"score": score} | {name: head(hidden) for name, head in self.heads.items()} if self.heads else score
+        answers = {"score": self.score(hidden).squeeze(1)} | {name: head(hidden) for name, head in self.heads.items()}
+        if self.shows_features:
+            answers["features"] = hidden
+        return answers if len(answers) > 1 else answers["score"]
 
 
 def read_side(name: str, shape: tuple[int, ...]) -> int:
@@ -212,7 +217,7 @@ def make_critic(
         add_block(net, kind, inputs, outputs, norm, activation, initialisation)
         inputs = outputs
     net.add_module("flatten", nn.Flatten())
-    return Critic(net, inputs * SMALLEST**2, ask.heads, initialisation)
+    return Critic(net, inputs * SMALLEST**2, ask, initialisation)
 
 
 def is_rowwise(ask: Ask, normalised: bool) -> bool:

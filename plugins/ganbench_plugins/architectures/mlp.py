@@ -46,19 +46,24 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class Critic(nn.Module):
-    """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on the last layer."""
+    """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on the last layer.
 
-    def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, int]) -> None:
+    If the method reads features, the last layer itself [n, width] is an answer too.
+    """
+
+    def __init__(self, trunk: nn.Module, width: int, ask: Ask) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.shows_features = trunk, ask.head == "features"
         self.score = linear(width, 1, "glorot")
-        self.heads = nn.ModuleDict({name: linear(width, wide, "glorot") for name, wide in heads.items()})
+        self.heads = nn.ModuleDict({name: linear(width, wide, "glorot") for name, wide in ask.heads.items()})
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """Return the score [n], or a dict of all answers by name if the method asks for heads."""
+        """Return the score [n], or a dict of all answers by name if the method asks for more."""
         hidden = self.trunk(x.flatten(1))
-        score = self.score(hidden).squeeze(1)
-        return {"score": score} | {name: head(hidden) for name, head in self.heads.items()} if self.heads else score
+        answers = {"score": self.score(hidden).squeeze(1)} | {name: head(hidden) for name, head in self.heads.items()}
+        if self.shows_features:
+            answers["features"] = hidden
+        return answers if len(answers) > 1 else answers["score"]
 
 
 def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) -> nn.Linear:
@@ -110,7 +115,7 @@ def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
     widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
     norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
     trunk = hidden_layers(widths, norms, spec["critic_activation"], initialisation)
-    return Critic(trunk, widths[-1], ask.heads)
+    return Critic(trunk, widths[-1], ask)
 
 
 def make_space(

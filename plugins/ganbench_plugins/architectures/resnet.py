@@ -112,7 +112,7 @@ def make_critic(side: int, ask: Ask, channels: int, normalised: bool, total: boo
         net.add_module(f"block{index}", make_block(channels, norm, resample))
     net.add_module("activation", nn.ReLU())
     net.add_module("pool", GlobalPool(total))
-    return Critic(net, channels, ask.heads, "he")
+    return Critic(net, channels, ask, "he")
 
 
 def make_space(

@@ -131,7 +131,7 @@ def make_residual(ask: Ask, latent: int, filters: int, layers: int, initialisati
         trunk.add_module(f"block{index}", Bottleneck(width(at), outputs, ask.critic_norm, kind, initialisation))
     trunk.add_module("flatten", nn.Flatten())
     trunk.add_module("scale", Scale(0.2))
-    return generator, Critic(trunk, width(SMALLEST) * SMALLEST**2, ask.heads, initialisation)
+    return generator, Critic(trunk, width(SMALLEST) * SMALLEST**2, ask, initialisation)
 
 
 def build(

@@ -1,0 +1,69 @@
+"""Copies of the weights that follow them: the averages that are evaluated, and the slow weights of lookahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ganbench.engine.ensemble import Ensemble, Stacked
+from ganbench.engine.program import Program
+
+
+class Averages:
+    """The averages of the players' weights in one stage, [S, ...] by name, and lookahead's slow weights.
+
+    `generator` and `critic` are None where the recipe has no average. `slow` is empty without lookahead.
+    """
+
+    def __init__(self, program: Program, ensemble: Ensemble) -> None:
+        self.program, self.ensemble = program, ensemble
+        copies = {
+            player: {name: p.clone() for name, p in ensemble.detached[player].items()}
+            for player, decay in program.average_decays.items()
+            if decay.decay
+        }
+        self.generator, self.critic = copies.get("generator"), copies.get("critic")
+        self.slow: dict[str, Stacked] = {}
+        if program.dynamics.lookahead is not None:
+            self.slow = {
+                player: {name: p.clone() for name, p in weights.items()}
+                for player, weights in ensemble.detached.items()
+            }
+
+    def update(self, t: int) -> None:
+        """Follow the weights after generator step number `t`: lookahead first, then the averages."""
+        if self.slow:
+            assert self.program.dynamics.lookahead is not None
+            period, share = self.program.dynamics.lookahead
+            if (t + 1) % period == 0:
+                self._look_ahead(share)
+        for player, decay in self.program.average_decays.items():
+            average = self.generator if player == "generator" else self.critic
+            if average:
+                follow(average, self.ensemble.detached[player], 1 - decay(t))
+
+    def _look_ahead(self, share: float) -> None:
+        """Move the slow weights of both players towards the weights, and set the weights to them."""
+        for player, slow in self.slow.items():
+            if slow:
+                weights = self.ensemble.detached[player]
+                follow(slow, weights, share)
+                torch._foreach_copy_([weights[name] for name in slow], list(slow.values()))
+
+    def iterate(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield every tensor with a name, as checkpoints have it."""
+        for group, tensors in (("average", self.generator), ("critic_average", self.critic)):
+            yield from ((f"{group}/{name}", tensor) for name, tensor in (tensors or {}).items())
+        for player, slow in self.slow.items():
+            yield from ((f"slow/{player}/{name}", tensor) for name, tensor in slow.items())
+
+
+def follow(copies: Stacked, weights: Stacked, share: float) -> None:
+    """Move copies this share of the way to the weights; with a share of 1 they become the same bits."""
+    pair = list(copies.values()), [weights[name] for name in copies]
+    if share < 1:
+        torch._foreach_lerp_(*pair, share)
+    else:
+        torch._foreach_copy_(*pair)
