@@ -12,11 +12,13 @@ from ganbench import Example, Objective, Offer
 from torch import Tensor
 from torch.func import grad, vmap
 
-from ganbench_plugins.losses import cross_entropy, hinge, least_squares, wasserstein
+from ganbench_plugins.losses import cross_entropy, f_gan, hinge, least_squares, wasserstein
 
 OFFERS = {
     offer.name: offer
-    for offer in chain.from_iterable(m.ganbench_losses() for m in (cross_entropy, wasserstein, least_squares, hinge))
+    for offer in chain.from_iterable(
+        m.ganbench_losses() for m in (cross_entropy, wasserstein, least_squares, hinge, f_gan)
+    )
 }
 EXAMPLES = [(offer, example) for offer in OFFERS.values() for example in offer.examples]
 every_offer = pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
