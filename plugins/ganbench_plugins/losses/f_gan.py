@@ -1,8 +1,8 @@
 """The f-GAN: the critic bounds an f-divergence from below, and the generator lowers the bound.
 
 Nowozin, Cseke, Tomioka 2016, "f-GAN: Training Generative Neural Samplers using Variational Divergence Minimization",
-arXiv:1606.00709. With the output activation g and the conjugate f* of its table 2, the critic's best score is a function
-of p / q, and its smallest loss is -D_f(P || Q).
+arXiv:1606.00709. With the output activation g and the conjugate f* of its table 2, the critic's best score is a
+function of p / q, and its smallest loss is -D_f(P || Q).
 """
 
 from __future__ import annotations
