@@ -1,0 +1,57 @@
+"""The energy-based GAN: the critic is an autoencoder, and its reconstruction error is an energy, low on real samples.
+
+Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv:1609.03126.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from ganbench import Example, Objective, Offer, Scalar, hookimpl
+from torch import Tensor
+from torch.nn.functional import relu
+
+
+def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm") -> Objective:
+    """Build the game of equations 1 and 2; fakes whose energy is above the margin do not change the critic's loss.
+
+    `energy` is the norm |AE(x) - x| over all elements of a sample (section 2.3), which grows with the root of their
+    number, or the mean of their squares. The margin must fit it: the paper has 10 for MNIST.
+    """
+
+    def read(answer: Tensor, x: Tensor) -> Tensor:
+        squares = (answer - x).flatten(1).square()
+        return (squares.sum(1) + 1e-12).sqrt() if energy == "norm" else squares.mean(1)
+
+    return Objective(
+        lambda real, fake: real.mean() + relu(margin - fake).mean(),
+        lambda real, fake: fake.mean(),
+        head="reconstruction",
+        read=read,
+    )
+
+
+# the samples of the contract tests are 0, so these reconstructions have the norms 5, 0 and 13
+RECONSTRUCTIONS = {"real": [[3.0, 4.0], [0.0, 0.0]], "fake": [[5.0, 12.0], [3.0, 4.0]]}
+
+
+@hookimpl
+def ganbench_losses() -> Iterator[Offer]:
+    yield Offer(
+        "ebgan",
+        build,
+        "A critic that reconstructs: low error on real samples, and at least a margin on fakes.",
+        reference="Zhao et al. 2017, arXiv:1609.03126, equations 1 and 2, section 2.3",
+        formula="critic E(x) + relu(m - E(G)); generator E(G); E(x) = |AE(x) - x|",
+        high_is_real=False,
+        examples=(
+            Example(RECONSTRUCTIONS, {"critic": 5.0, "generator": 9.0}, "5/2 + (0 + 5)/2 and (13 + 5)/2"),
+            Example(
+                RECONSTRUCTIONS,
+                {"critic": 6.25, "generator": 48.5},
+                "12.5/2 + 0 and (84.5 + 12.5)/2",
+                options={"energy": "mean-square"},
+            ),
+        ),
+    )
