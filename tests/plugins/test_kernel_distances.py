@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -122,6 +123,13 @@ def test_equal_features_have_finite_gradients(name: str) -> None:
     x = torch.ones(4, 3)
     slopes = grad(GAMES[name]().generator, argnums=(0, 1))(x, x)
     assert all(slope.isfinite().all() for slope in slopes)
+
+
+def test_the_energy_distance_warns_of_a_critic_without_a_constraint() -> None:
+    caution = OFFERS["energy-distance"].caution
+    (warning,) = caution(SimpleNamespace(constraints=()), {})
+    assert "its loss has no minimum" in warning
+    assert list(caution(SimpleNamespace(constraints=("gradient-penalty",)), {})) == []
 
 
 def test_a_scale_of_zero_is_refused() -> None:

@@ -97,6 +97,14 @@ def test_one_sided_smoothing_moves_the_optimal_critic_to_nine_tenths_of_p_over_p
     assert grad(lambda scores: critic_loss(objective, scores))(best).abs().max().item() < 1e-12
 
 
+@pytest.mark.parametrize("fake_label", [0.05, 0.2])
+def test_two_sided_smoothing_mixes_both_labels_in_the_optimal_critic(fake_label: float) -> None:
+    """D* = (a p + b q) / (p + q), which is between the labels b and a."""
+    objective = OFFERS["non-saturating"].build(real_label=0.9, fake_label=fake_label)
+    best = ((0.9 * P + fake_label * Q) / (P + Q)).logit()
+    assert grad(lambda scores: critic_loss(objective, scores))(best).abs().max().item() < 1e-12
+
+
 def test_smoothed_labels_leave_the_generators_loss_unchanged() -> None:
     plain, smoothed = OFFERS["non-saturating"].build(), OFFERS["non-saturating"].build(real_label=0.9, fake_label=0.1)
     fake = torch.linspace(-3, 3, 7)

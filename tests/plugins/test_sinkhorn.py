@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -50,6 +51,13 @@ def test_little_entropy_makes_it_twice_the_exact_transport_cost() -> None:
 def test_its_gradient_is_that_of_the_value_through_the_iterations() -> None:
     x, y = draw_pair(5)
     assert torch.autograd.gradcheck(sinkhorn.build(iterations=3).generator, (x.requires_grad_(), y.requires_grad_()))
+
+
+def test_a_learned_cost_without_a_constraint_has_a_caution() -> None:
+    (offer,) = sinkhorn.ganbench_losses()
+    for on, constraints, count in (("features", (), 1), ("features", ("weight-clipping",), 0), ("samples", (), 0)):
+        recipe = SimpleNamespace(loss=SimpleNamespace(options={"on": on}), constraints=constraints)
+        assert len(list(offer.caution(recipe, {}))) == count
 
 
 def test_it_trains_a_generator_without_a_critic_seed_by_seed() -> None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from ganbench import Example, GanbenchError, Objective, Offer, hookimpl
+from ganbench import Example, GanbenchError, Objective, Offer, Spec, hookimpl
 from torch import Tensor
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 """A function from x [n, k] and y [m, k] to the kernel of every pair, [n, m]."""
 
+FORMS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "rbf": lambda squares, sigma: (-squares / (2 * sigma**2)).exp(),
+    "rational-quadratic": lambda squares, alpha: (1 + squares / (2 * alpha)) ** -alpha,
+}
 SCALES = {"rbf": (1.0, 2.0, 4.0, 8.0, 16.0), "rational-quadratic": (0.2, 0.5, 1.0, 2.0, 5.0)}
 
 
@@ -68,11 +72,8 @@ def build_mmd_gan(
 
     def mixture(x: Tensor, y: Tensor) -> Tensor:
         squares = square_distances(x, y)
-        if kernel == "rbf":
-            values = sum((-squares / (2 * s**2)).exp() for s in used)
-        else:
-            values = sum((1 + squares / (2 * s)) ** -s for s in used)
-        return values + linear * (x @ y.T) if linear else values
+        products = linear * (x @ y.T) if linear else squares.new_zeros(())
+        return sum((FORMS[kernel](squares, scale) for scale in used), start=products)
 
     return build_game(mixture)
 
@@ -81,7 +82,7 @@ def build_energy_distance(surrogate: bool = False) -> Objective:
     """Build the game over the energy distance, 2 E|x - y| - E|x - x'| - E|y - y'|, an MMD with the kernel -|x - y|.
 
     With `surrogate` the critic spreads the sides by f(x) = E|x - G| - |x| instead, as algorithm 1 does, and a penalty
-    reads the slope of f. Such a critic compares the fakes with each other and the origin, not with the data.
+    reads the slope of f; only the generator's loss is then the energy distance.
     """
     game = build_game(lambda x, y: -distance(x, y))
     if not surrogate:
@@ -104,6 +105,15 @@ def build_energy_distance(surrogate: bool = False) -> Objective:
 def lengths(x: Tensor) -> Tensor:
     """Return |x_i| of each row, [n]."""
     return (x.square().sum(1) + 1e-12).sqrt()
+
+
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Yield a caution for a recipe without a constraint on the critic's features."""
+    if not recipe.constraints:
+        yield (
+            "'energy-distance' without a constraint: the critic can scale its features up without end, and its loss "
+            "has no minimum (Bellemare et al. 2017, algorithm 1, has a penalty). Add 'gradient-penalty'."
+        )
 
 
 # two real features 0 and 2 on a line, two generated ones at 1
@@ -147,6 +157,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "The energy distance of the critic's features, as in the Cramer GAN.",
         reference="Bellemare et al. 2017, arXiv:1705.10743, section 4.2 and algorithm 1",
         formula="critic -E(h(x), h(G)); generator E(x, y) = 2 E|x - y| - E_{i!=j} |x - x'| - E_{i!=j} |y - y'|",
+        caution=caution,
         examples=(
             Example(POINTS, {"critic": 0.0, "generator": 0.0}, "2 - 2 - 0"),
             Example({"real": [[0.0], [2.0]], "fake": [[3.0], [5.0]]}, {"critic": -2.0, "generator": 2.0}, "6 - 2 - 2"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from ganbench import Example, Objective, Offer, hookimpl
+from ganbench import Example, Objective, Offer, Spec, hookimpl
 from torch import Tensor
 
 
@@ -49,6 +49,15 @@ def build(
     return Objective(lambda real, fake: -loss(real, fake), loss, paired=True, **critic_free)
 
 
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Yield a caution for a learned cost without a constraint on the critic's features."""
+    if recipe.loss.options.get("on") == "features" and not recipe.constraints:
+        yield (
+            "'sinkhorn' on features without a constraint: the critic can scale its features up without end, and its "
+            "loss has no minimum (Genevay et al. 2018, algorithm 1, clips the weights). Add 'weight-clipping'."
+        )
+
+
 @hookimpl
 def ganbench_losses() -> Iterator[Offer]:
     yield Offer(
@@ -58,6 +67,7 @@ def ganbench_losses() -> Iterator[Offer]:
         reference="Genevay et al. 2018, arXiv:1706.00292, equation 5 and algorithm 1",
         formula="generator 2 W(x, y) - W(x, x) - W(y, y), W = sum P |x - y|^2, P after Sinkhorn's iterations",
         stackable=False,
+        caution=caution,
         examples=(
             Example(
                 {"real": [[0.0], [2.0]], "fake": [[1.0], [1.0]]},
