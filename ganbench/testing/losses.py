@@ -215,10 +215,10 @@ def moves_scores_in_the_right_direction(case: Case) -> None:
     if case.subject.options != case.subject.complete({}):
         return
     up = 1.0 if case.subject.offer.high_is_real else -1.0
-    is_right = dict.fromkeys(PLAYERS, False)
+    is_right, more = dict.fromkeys(PLAYERS, False), case.read(case.sides()["real"]).shape[1:]
     for real in GRID:
         for fake in GRID:
-            scores = [torch.full((4,), score, dtype=torch.float64, requires_grad=True) for score in (real, fake)]
+            scores = [torch.full((4, *more), score, dtype=torch.float64, requires_grad=True) for score in (real, fake)]
             for player in PLAYERS:
                 slopes = differentiate_scores(case, player, scores)
                 agrees = up * slopes[1] < 0 if player == "generator" else up * slopes[0] < 0 <= up * slopes[1]

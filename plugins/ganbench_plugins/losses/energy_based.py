@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from ganbench import Example, Objective, Offer, Scalar, hookimpl
+import torch
+from ganbench import Example, Objective, Offer, Scalar, State, hookimpl
 from torch import Tensor
 from torch.nn.functional import relu
 
@@ -18,17 +19,32 @@ def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm"
 
     `energy` is the norm |AE(x) - x| over all elements of a sample (section 2.3), which grows with the root of their
     number, or the mean of their squares. The margin must fit it: the paper has 10 for MNIST.
+    The signals are `error`, the mean energy of real samples, and `mean_image`, what it would be if every reconstruction
+    were the mean image of the batch.
     """
 
-    def read(answer: Tensor, x: Tensor) -> Tensor:
-        squares = (answer - x).flatten(1).square()
+    def measure(difference: Tensor) -> Tensor:
+        squares = difference.flatten(1).square()
         return (squares.sum(1) + 1e-12).sqrt() if energy == "norm" else squares.mean(1)
 
+    def read(answer: Tensor, x: Tensor) -> Tensor:
+        """Return the energy of each sample, and that of the mean image in its place, [n, 2]."""
+        return torch.stack([measure(answer - x), measure(x.mean(0) - x)], 1)
+
+    def critic(real: Tensor, fake: Tensor, state: State) -> tuple[Tensor, State]:
+        error, mean_image = real.mean(0).unbind()
+        return error + relu(margin - fake[:, 0]).mean(), {"error": error, "mean_image": mean_image}
+
+    def generator(real: Tensor | None, fake: Tensor, state: State) -> tuple[Tensor, State]:
+        return fake[:, 0].mean(), state
+
     return Objective(
-        lambda real, fake: real.mean() + relu(margin - fake).mean(),
-        lambda real, fake: fake.mean(),
+        critic,
+        generator,
+        init=lambda: {"error": torch.zeros(()), "mean_image": torch.zeros(())},
         head="reconstruction",
         read=read,
+        witness=lambda seen, real, fake: seen[:, 0],
     )
 
 
