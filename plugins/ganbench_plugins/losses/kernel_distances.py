@@ -127,7 +127,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "mmd-gan",
         build_mmd_gan,
         "The MMD of the critic's features by a mixture of Gaussian or rational quadratic kernels.",
-        reference="Li et al. 2017, arXiv:1705.08584; Binkowski et al. 2018, arXiv:1801.01401, section 2; "
+        reference="Li et al. 2017, arXiv:1705.08584; Binkowski et al. 2018, arXiv:1801.01401; "
         "Gretton et al. 2012, equation 3",
         formula="critic -MMD^2(h(x), h(G)); generator MMD^2 = E_{i!=j} k(x, x') + E_{i!=j} k(y, y') - 2 E k(x, y)",
         examples=(
@@ -155,7 +155,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "energy-distance",
         build_energy_distance,
         "The energy distance of the critic's features, as in the Cramer GAN.",
-        reference="Bellemare et al. 2017, arXiv:1705.10743, section 4.2 and algorithm 1",
+        reference="Bellemare et al. 2017, arXiv:1705.10743, algorithm 1",
         formula="critic -E(h(x), h(G)); generator E(x, y) = 2 E|x - y| - E_{i!=j} |x - x'| - E_{i!=j} |y - y'|",
         caution=caution,
         examples=(

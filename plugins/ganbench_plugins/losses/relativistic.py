@@ -64,7 +64,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "rpgan",
         build_paired,
         "Cross-entropy of the differences between paired real and fake scores.",
-        reference=f"{PAPER}, section 4.1 (RSGAN); Huang et al. 2024, arXiv:2501.05441, equation 2",
+        reference=f"{PAPER} (RSGAN); Huang et al. 2024, arXiv:2501.05441, section 2",
         formula="critic E sp(-(r_i - f_i)); generator E sp(-(f_i - r_i))",
         examples=(
             Example(EQUAL, {"critic": math.log(2), "generator": math.log(2)}, "sp(0) = log 2"),
@@ -79,7 +79,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "rasgan",
         build_average_gan,
         "Cross-entropy of each score less the other side's mean.",
-        reference=f"{PAPER}, section 4.2",
+        reference=f"{PAPER} (RaSGAN)",
         formula="critic [E sp(-(r - mean f)) + E sp(f - mean r)] / 2; generator the same with r and f swapped",
         examples=(
             Example(EQUAL, {"critic": math.log(2), "generator": math.log(2)}, "sp(0) = log 2"),

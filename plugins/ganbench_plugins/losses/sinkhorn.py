@@ -29,7 +29,7 @@ def build(
 
     `epsilon` weighs the entropy: towards 0 the loss is twice the transport cost W_2^2, towards infinity an MMD with the
     kernel -|x - y|^2. With `on="samples"` there is no critic: write `critic_steps = 0`. With `on="features"` the cost
-    is of the critic's features, which the critic spreads apart (section 3.2); a constraint must bound them.
+    is of the critic's features, which the critic spreads apart (section 3); a constraint must bound them.
     """
     import ot
 
@@ -64,7 +64,7 @@ def ganbench_losses() -> Iterator[Offer]:
         "sinkhorn",
         build,
         "Entropic optimal transport between the batches; needs no critic, or trains one for the cost.",
-        reference="Genevay et al. 2018, arXiv:1706.00292, equation 5 and algorithm 1",
+        reference="Genevay et al. 2018, arXiv:1706.00292, section 3 and algorithm 1",
         formula="generator 2 W(x, y) - W(x, x) - W(y, y), W = sum P |x - y|^2, P after Sinkhorn's iterations",
         stackable=False,
         caution=caution,

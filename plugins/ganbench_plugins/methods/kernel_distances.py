@@ -42,11 +42,11 @@ def ganbench_methods() -> Iterator[Offer]:
         "mmd-gan",
         mmd_gan,
         "The MMD of learned features, with a penalty on the slope of its witness.",
-        reference="Binkowski et al. 2018, arXiv:1801.01401, section 4; kernels of the paper, the rest of the code",
+        reference="Binkowski et al. 2018, arXiv:1801.01401; kernels of the paper, the rest of the authors' code",
     )
     yield Offer(
         "cramer-gan",
         cramer_gan,
         "The energy distance of learned features.",
-        reference="Bellemare et al. 2017, arXiv:1705.10743, algorithm 1",
+        reference="Bellemare et al. 2017, arXiv:1705.10743, algorithm 1, and the code of Binkowski et al.",
     )

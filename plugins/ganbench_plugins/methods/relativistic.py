@@ -50,13 +50,13 @@ def ganbench_methods() -> Iterator[Offer]:
         "rsgan",
         rsgan,
         "The relativistic GAN on pairs of real and fake samples.",
-        reference="Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; the author's code for CIFAR-10",
+        reference="Jolicoeur-Martineau 2018, arXiv:1807.00734; the author's code for CIFAR-10",
     )
     yield Offer(
         "rasgan",
         rasgan,
         "The relativistic GAN against the other side's average.",
-        reference="Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.2; the author's code for CIFAR-10",
+        reference="Jolicoeur-Martineau 2018, arXiv:1807.00734; the author's code for CIFAR-10",
     )
     yield Offer(
         "r3gan",
