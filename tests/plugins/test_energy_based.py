@@ -80,3 +80,10 @@ def test_pulling_away_is_the_mean_squared_cosine_of_different_rows(rows: list[li
 def test_pulling_away_of_a_critic_without_features_names_the_way_out() -> None:
     with pytest.raises(GanbenchError, match=r"returns only score\. Choose an autoencoder"):
         pulling_away.build().generator(SimpleNamespace(answers_fake={"score": torch.zeros(3)}))
+
+
+def test_pulling_away_refuses_a_batch_of_one_sample_and_ebgan_a_margin_of_zero() -> None:
+    with pytest.raises(GanbenchError, match="compares pairs"):
+        pulling_away.build().generator(SimpleNamespace(answers_fake={"features": torch.ones(1, 3)}))
+    with pytest.raises(GanbenchError, match="margin = 0"):
+        energy_based.build(margin=0)

@@ -132,6 +132,12 @@ def test_the_energy_distance_warns_of_a_critic_without_a_constraint() -> None:
     assert list(caution(SimpleNamespace(constraints=("gradient-penalty",)), {})) == []
 
 
+@every_game
+def test_a_batch_of_one_sample_is_refused(name: str) -> None:
+    with pytest.raises(GanbenchError, match="compares pairs"):
+        GAMES[name]().generator(torch.zeros(1, 2), torch.zeros(1, 2))
+
+
 def test_a_scale_of_zero_is_refused() -> None:
     with pytest.raises(GanbenchError, match="scales above 0"):
         build_mmd_gan(scales=(1.0, 0.0))

@@ -101,3 +101,8 @@ def test_a_recipe_trains_and_cites_its_paper(plugins: registry.Registry, name: s
     assert last.diverged_at == [-1, -1]
     for signal in ("loss.critic", "loss.generator"):
         assert last.signals[signal][1].isfinite().all()
+    if name == "ebgan":
+        error, mean_image = (last.signals[f"objective.{leaf}"][1] for leaf in ("error", "mean_image"))
+        assert (error > 0).all()
+        assert (mean_image > 0).all()
+        assert (error != mean_image).all()

@@ -21,6 +21,8 @@ def pulling_away(play: Play) -> Tensor:
         )
     directions = normalize(play.answers_fake["features"].flatten(1), dim=1)
     squares, n = (directions @ directions.T).square(), len(directions)
+    if n < 2:
+        raise GanbenchError("batch_size = 1: 'pulling-away' compares pairs of samples. Use 2 samples or more.")
     return (squares.sum() - squares.diagonal().sum()) / (n * (n - 1))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from ganbench import Example, Objective, Offer, Scalar, State, hookimpl
+from ganbench import Example, GanbenchError, Objective, Offer, Scalar, State, hookimpl
 from torch import Tensor
 from torch.nn.functional import relu
 
@@ -22,6 +22,8 @@ def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm"
     The signals are `error`, the mean energy of real samples, and `mean_image`, what it would be if every reconstruction
     were the mean image of the batch.
     """
+    if not isinstance(margin, Tensor) and margin <= 0:
+        raise GanbenchError(f"margin = {margin}: give a number above 0; with none the critic ignores the fakes.")
 
     def measure(difference: Tensor) -> Tensor:
         squares = difference.flatten(1).square()

@@ -37,8 +37,10 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def mean_within(kernel: Kernel, x: Tensor) -> Tensor:
-    """Return the kernel's mean over pairs i != j of one batch."""
+    """Return the kernel's mean over pairs i != j of one batch; raise GanbenchError if there is no pair."""
     values, n = kernel(x, x), len(x)
+    if n < 2:
+        raise GanbenchError("batch_size = 1: an unbiased distance of batches compares pairs. Use 2 samples or more.")
     return (values.sum() - values.diagonal().sum()) / (n * (n - 1))
 
 
