@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ganbench import Constraint, Input, Space
+from ganbench import Input, Space
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
@@ -28,13 +28,6 @@ def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
 
 CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
     "began": (Program(objective=unshipped_methods.began()), unshipped_methods.make_space),
-    "ebgan, pulling away": (
-        Program(
-            objective=unshipped_methods.ebgan(),
-            constraints=link("away", Constraint(generator=unshipped_methods.pulling_away), 0.1),
-        ),
-        unshipped_methods.make_space,
-    ),
     "infogan": (Program(objective=NS, inputs=link("codes", unshipped_methods.infogan())), unshipped_methods.make_space),
     "path length": (
         Program(objective=NS, constraints=link("path", unshipped_methods.path_length()), critic_steps=lambda t: 2),
@@ -45,17 +38,9 @@ CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
         Program(objective=NS, inputs=link("pack", Input(pack=2)), constraints=link("gp", GP)),
         unshipped_methods.make_space,
     ),
-    "mmd-gan under a gradient penalty": (
-        Program(objective=unshipped_methods.mmd_gan(), constraints=link("gp", GP)),
-        unshipped_methods.make_space,
-    ),
     "virtual batch norm": (
         Program(objective=NS),
         lambda: unshipped_methods.make_space(unshipped_methods.VirtualNormGenerator),
-    ),
-    "sinkhorn, no critic": (
-        Program(objective=unshipped_methods.sinkhorn(), critic_steps=lambda t: 0),
-        unshipped_methods.make_critic_free_space,
     ),
     "gradient normalisation": (
         Program(objective=NS, constraints=link("norm", unshipped_methods.gradient_normalisation())),
@@ -120,37 +105,6 @@ def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
     torch.testing.assert_close(signals["loss.critic"][1], real - before * fake, rtol=0, atol=1e-14)
 
 
-# EBGAN
-
-
-@pytest.mark.parametrize("margin", [0.5, 2.0])
-def test_the_minimum_of_ebgans_critic_loss_is_the_margin_times_the_overlap_of_the_distributions(margin: float) -> None:
-    """It is m sum min(p, q).
-
-    For p = (3, 1, 0) / 4 and q = (1, 1, 2) / 4, with a free energy for each atom, it is m / 2.
-    """
-    real, fake = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 2])
-    objective = unshipped_methods.ebgan(margin)
-    ticks = torch.linspace(0, 1.5 * margin, 7, dtype=torch.float64)
-    energies = torch.cartesian_prod(ticks, ticks, ticks)  # the loss is linear between 0 and m, and increases above m
-    losses = [objective.critic(energy[real], energy[fake]).item() for energy in energies]
-    assert min(losses) == pytest.approx(margin / 2, abs=1e-12)
-    assert objective.generator(None, ticks).item() == pytest.approx(0.75 * margin, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("rows", "value"),
-    [
-        ([[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]], 1.0),
-        ([[1.0, 0.0], [0.0, 5.0]], 0.0),
-        ([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 1 / 3),
-    ],
-)
-def test_pulling_away_is_the_mean_squared_cosine_of_different_rows(rows: list[list[float]], value: float) -> None:
-    play = SimpleNamespace(answers_fake={"embedding": torch.tensor(rows)})
-    assert float(unshipped_methods.pulling_away(play)) == pytest.approx(value, abs=1e-6)
-
-
 # InfoGAN
 
 
@@ -187,33 +141,6 @@ def test_the_path_length_of_a_linear_generator_is_the_norm_of_the_transposed_map
     value, state = unshipped_methods.path_length().generator(play, {"mean": torch.zeros(())})
     assert float(state["mean"]) == pytest.approx(1.25, abs=1e-6)
     assert float(value) == pytest.approx(3.75**2, rel=1e-6)
-
-
-# Distances, with a critic and without
-
-
-def test_the_unbiased_mmd_of_a_batch_with_itself_is_below_zero() -> None:
-    """Two points at distance 1, c = e^(-1/2): c + c - 2 (2 + 2c) / 4 = c - 1."""
-    x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    assert float(unshipped_methods.mmd(x, x)) == pytest.approx(math.exp(-0.5) - 1, abs=1e-12)
-
-
-def test_the_sinkhorn_divergence_is_zero_on_equal_batches_and_falls_in_training() -> None:
-    x = draw_latents()
-    assert float(unshipped_methods.sinkhorn_divergence(x, x)) == pytest.approx(0, abs=1e-12)
-    assert float(unshipped_methods.sinkhorn_divergence(x, x + 3)) > 1
-
-    def fast_adam(parameters: object) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=0.05)  # type: ignore[arg-type]
-
-    source = ring()
-    shifted = replace(source, draw=lambda generator, n: source.draw(generator, n) + 3)  # type: ignore[misc]
-    program, space = CASES["sinkhorn, no critic"]
-    last = train(make_training(program, space(), shifted, steps=80, optimizer=fast_adam))
-    loss = last.signals["loss.generator"][1]
-    assert (loss[:, :3].mean(1) > 10).all()
-    assert (loss[:, -3:].mean(1) < 2).all()
-    assert (last.updates["critic"], last.updates["generator"]) == (0, 80)
 
 
 # Constraints that change the critic's function
