@@ -1,4 +1,4 @@
-"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, InfoGAN, growing networks and more."""
+"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, growing networks and more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ganbench import Constraint, Input, Space
+from ganbench import Constraint, Space
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
@@ -35,14 +35,8 @@ CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
         ),
         unshipped_methods.make_space,
     ),
-    "infogan": (Program(objective=NS, inputs=link("codes", unshipped_methods.infogan())), unshipped_methods.make_space),
     "path length": (
         Program(objective=NS, constraints=link("path", unshipped_methods.path_length()), critic_steps=lambda t: 2),
-        unshipped_methods.make_space,
-    ),
-    "pacgan": (Program(objective=NS, inputs=link("pack", Input(pack=2))), unshipped_methods.make_space),
-    "pacgan under a gradient penalty": (
-        Program(objective=NS, inputs=link("pack", Input(pack=2)), constraints=link("gp", GP)),
         unshipped_methods.make_space,
     ),
     "mmd-gan under a gradient penalty": (
@@ -93,7 +87,7 @@ def draw_latents(width: int = LATENT) -> Tensor:
 def test_stack_mode_and_loop_mode_give_the_same_result(name: str) -> None:
     runs = [make_case(name, mode) for mode in ("stack", "loop")]
     stacked, looped = map(train, runs)
-    z = draw_latents(LATENT + 4 if name == "infogan" else LATENT)
+    z = draw_latents()
     stacked_samples, looped_samples = (generate(last.ensemble, last.generators, z) for last in (stacked, looped))
     torch.testing.assert_close(stacked_samples, looped_samples, rtol=0, atol=1e-9)
     assert (stacked_samples[0] - stacked_samples[1]).abs().max() > 1e-3, "two seeds must give different samples"
@@ -149,23 +143,6 @@ def test_the_minimum_of_ebgans_critic_loss_is_the_margin_times_the_overlap_of_th
 def test_pulling_away_is_the_mean_squared_cosine_of_different_rows(rows: list[list[float]], value: float) -> None:
     play = SimpleNamespace(answers_fake={"embedding": torch.tensor(rows)})
     assert float(unshipped_methods.pulling_away(play)) == pytest.approx(value, abs=1e-6)
-
-
-# InfoGAN
-
-
-def test_infogans_bound_rises_towards_the_entropy_of_its_codes_and_never_exceeds_it() -> None:
-    """L_I <= H(c): log 3 for the category, -log(2 pi) / 2 for a tilt on [0, 1] with a fixed std of 1."""
-
-    def fast_adam(parameters: object) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=0.02)  # type: ignore[arg-type]
-
-    signals = train(make_case("infogan", "stack", steps=120, optimizer=fast_adam)).signals
-    category, tilt = signals["codes.category"][1], signals["codes.tilt"][1]
-    assert category.max() < math.log(3)
-    assert tilt.max() < -math.log(2 * math.pi) / 2
-    assert (category[:, -10:].mean(1) > 0.8 * math.log(3)).all()
-    assert (category[:, 0] < 0.3 * math.log(3)).all()
 
 
 # Path length

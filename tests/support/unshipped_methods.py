@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ganbench import Ask, Constraint, Draw, Input, Networks, Objective, Space, State
+from ganbench import Ask, Constraint, Draw, Networks, Objective, Space, State
 from torch import Tensor, nn
 from torch.func import grad
-from torch.nn.functional import avg_pool2d, interpolate, log_softmax, normalize, relu
+from torch.nn.functional import avg_pool2d, interpolate, normalize, relu
 
 LATENT = 4
 
@@ -135,24 +135,6 @@ def pulling_away(play: Any) -> Tensor:
     directions = normalize(play.answers_fake["embedding"].flatten(1), dim=1)
     n = len(directions)
     return ((directions @ directions.T).square().sum() - n) / (n * (n - 1))
-
-
-def infogan(classes: int = 3) -> Input:
-    """Chen et al. 2016, arXiv:1606.03657: a category, and a tilt in [0, 1] with a standard deviation fixed at 1."""
-
-    def term(play: Any, state: State) -> tuple[Tensor, State]:
-        answer, codes = play.answers_fake["code"], play.codes
-        category = (codes["category"] * log_softmax(answer[:, :classes], 1)).sum(1).mean() + math.log(classes)
-        tilt = -((answer[:, classes:] - codes["tilt"]).square() / 2).sum(1).mean() - math.log(2 * math.pi) / 2
-        return -(category + tilt), {"category": category, "tilt": tilt}
-
-    return Input(
-        latent={"category": Draw("onehot", (classes,)), "tilt": Draw("uniform", (1,))},
-        heads={"code": classes + 1},
-        critic=term,
-        generator=term,
-        init=lambda parameters, rng: {"category": torch.zeros(()), "tilt": torch.zeros(())},
-    )
 
 
 def path_length(decay: float = 0.25, every: int = 4) -> Constraint:
