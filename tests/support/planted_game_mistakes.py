@@ -43,7 +43,7 @@ class CountsOutsideItsState(Extra):
 class SlowsForBothPlayers(torch.optim.SGD):
     """Descent that slows down with the number of steps, which all optimizers count together."""
 
-    calls: list[int] = []  # noqa: RUF012
+    calls: list[int] = []
 
     def step(self, closure=None):
         self.calls.append(1)
