@@ -77,15 +77,14 @@ def vary_codes(rebuilt: RebuiltBatch, at: int, columns: int) -> Iterator[tuple[s
     import torch
 
     from ganbench.engine.model import Model
-    from ganbench.engine.step_inputs import declare_latents, draw_evaluation_labels, draw_evaluation_latent
+    from ganbench.engine.step_inputs import declare_latents, draw_evaluation_latent
 
     training, snapshot = rebuilt.training, rebuilt.snapshot
     model, rows = Model(training, snapshot, at), training.budget.batch_size
     members, count = [training.members[snapshot.members[at]]], -(-rebuilt.batch.measurement.samples // rows)
     latents = draw_evaluation_latent(training.program, model.networks, members, rows, count, training.data)[0, 0]
-    labels = None
-    if model.networks.conditional:
-        labels = draw_evaluation_labels(members, rows, count, training.data)[0, 0]
+    labels = model.draw_labels(rows * count)
+    labels = None if labels is None else labels[:rows]
 
     @torch.no_grad()
     def generate(number: int, places: slice, code: Tensor) -> Tensor:

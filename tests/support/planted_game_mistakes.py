@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from ganbench import Draw, Offer
+from ganbench import Draw, Dynamics, Offer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -96,9 +96,17 @@ def bound_without_state(play, state):
     return cross_entropy(play.answers_fake["code"], play.codes["category"]), {}
 
 
+def dynamics(mistake: str, message: str, lookahead: object) -> Planted:
+    """Return dynamics with a planted mistake in their lookahead."""
+    return Planted("dynamics", Offer(mistake, lambda: Dynamics(lookahead=lookahead), "Moves."), message)  # type: ignore[arg-type]
+
+
 CODES = {"latent": {"category": Draw("onehot", (4,))}, "heads": {"code": 4}}
 
 GAME_MISTAKES = (
+    dynamics("lookahead after no step", "give an integer of 1 or more", (0, 0.5)),
+    dynamics("lookahead beyond the weights", "a share of 1.5 of the way", (5, 1.5)),
+    dynamics("lookahead without a share", "as in (5, 0.5)", 5),
     optimizer("a count outside the state", "restored from its state after 3 steps", CountsOutsideItsState),
     optimizer("a count for both players", "they share a state", SlowsForBothPlayers),
     optimizer("a list in the state", "has 'history' as list", KeepsAList),
