@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import Dynamics, GanbenchError
+from ganbench import Dynamics, GanbenchError, registry
 from ganbench.engine import checkpoint
 from ganbench.engine.program import Program
 from ganbench.engine.train import Training
@@ -17,9 +17,11 @@ from torch import Tensor
 
 from ganbench_plugins.optimizers import game_adam, torch_optimizers
 from tests.support.small_games import NS, make_training, mlp, ring
+from tests.support.tiny_suite import plan_small
 
 OFFERS = {offer.name: offer for offer in game_adam.ganbench_optimizers()}
 ALL = OFFERS | {offer.name: offer for offer in torch_optimizers.ganbench_optimizers()}
+EXTRA = {"name": "extra-adam"}
 BETAS = {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3}
 
 
@@ -175,3 +177,24 @@ def test_an_odd_step_of_extra_adam_is_a_look_ahead_along_the_same_line_as_adams(
     for name, first in start.items():
         assert (ends[1][name] - first).abs().max() == pytest.approx(1e-2, rel=1e-3)
         assert (ends[2][name] - first).abs().max() < 1.5e-2  # two steps of Adam would reach 2e-2 away
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optimizer": EXTRA}, ["with alternating steps"]),
+        ({"optimizer": EXTRA, "dynamics": "simultaneous"}, []),
+        ({"generator_optimizer": EXTRA, "dynamics": "simultaneous"}, ["for one player"]),
+        ({"optimizer": EXTRA, "dynamics": {"name": "lookahead", "together": True}}, ["after an odd number of steps"]),
+        ({"optimizer": EXTRA, "dynamics": {"name": "lookahead", "together": True, "steps": 6}}, []),
+        ({"optimizer": EXTRA, "dynamics": {"name": "lookahead", "steps": 6}}, ["with alternating steps"]),
+    ],
+)
+def test_planning_warns_where_extra_adams_players_do_not_look_ahead_together(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    method: Any = [{"name": "mine", "from": "ns-gan", **changes}]
+    plan = plan_small(registry.load(), methods=[], method=method, success=None)
+    found = [caution for caution in plan.cautions if "'extra-adam'" in caution]
+    assert len(found) == len(words)
+    assert all(word in caution for word, caution in zip(words, found, strict=True))

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 import torch
-from ganbench import GanbenchError, Offer, Scalar, hookimpl
+from ganbench import GanbenchError, Offer, Scalar, Spec, hookimpl
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -122,6 +122,26 @@ def extra_adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.9, eps: f
     return make_factory(ExtraAdam, lr, beta1, beta2, eps)
 
 
+def caution(recipe: Any, spec: Spec) -> Iterator[str]:
+    """Yield cautions for players that do not look ahead together, and for a lookahead that cuts a look ahead off."""
+    name, options = recipe.dynamics.name, recipe.dynamics.options
+    if name == "alternating" or (name == "lookahead" and not options.get("together")):
+        yield (
+            "the optimizer 'extra-adam' with alternating steps: in the paper both players look ahead from one point, "
+            "and update together (Gidel et al. 2018, algorithm 4). Use dynamics = 'simultaneous'."
+        )
+    if recipe.critic_optimizer.name != recipe.generator_optimizer.name:
+        yield (
+            "the optimizer 'extra-adam' for one player: the other one moves while this one looks ahead (Gidel et al. "
+            "2018, algorithm 4). Use it for both."
+        )
+    if name == "lookahead" and options.get("steps", 5) % 2:
+        yield (
+            "the optimizer 'extra-adam' under lookahead after an odd number of steps: it cuts off between a look ahead "
+            "and its update. Use an even number, such as dynamics = { name = 'lookahead', steps = 6 }."
+        )
+
+
 @hookimpl
 def ganbench_optimizers() -> Iterator[Offer]:
     yield Offer(
@@ -137,4 +157,5 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Adam whose gradient is taken one step ahead: odd steps extrapolate, even steps update.",
         reference="Gidel et al. 2018, arXiv:1802.10551, algorithm 4, and the authors' code",
         formula="w' = w - lr u(w); w <- w - lr u(w'), u = m^ / (sqrt v^ + eps)",
+        caution=caution,
     )
