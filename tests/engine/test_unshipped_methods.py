@@ -1,15 +1,13 @@
-"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, InfoGAN, growing networks and more."""
+"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, growing networks and more."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
-from ganbench import Input, Space
+from ganbench import Space
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
@@ -19,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.functional import interpolate
 
 from tests.support import unshipped_methods
-from tests.support.small_games import GP, LATENT, NS, Spy, images, make_training, ring
+from tests.support.small_games import LATENT, NS, Spy, images, make_training, ring
 
 
 def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
@@ -28,23 +26,9 @@ def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
 
 CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
     "began": (Program(objective=unshipped_methods.began()), unshipped_methods.make_space),
-    "infogan": (Program(objective=NS, inputs=link("codes", unshipped_methods.infogan())), unshipped_methods.make_space),
-    "path length": (
-        Program(objective=NS, constraints=link("path", unshipped_methods.path_length()), critic_steps=lambda t: 2),
-        unshipped_methods.make_space,
-    ),
-    "pacgan": (Program(objective=NS, inputs=link("pack", Input(pack=2))), unshipped_methods.make_space),
-    "pacgan under a gradient penalty": (
-        Program(objective=NS, inputs=link("pack", Input(pack=2)), constraints=link("gp", GP)),
-        unshipped_methods.make_space,
-    ),
     "virtual batch norm": (
         Program(objective=NS),
         lambda: unshipped_methods.make_space(unshipped_methods.VirtualNormGenerator),
-    ),
-    "gradient normalisation": (
-        Program(objective=NS, constraints=link("norm", unshipped_methods.gradient_normalisation())),
-        unshipped_methods.make_space,
     ),
     "growing": (Program(objective=NS), unshipped_methods.make_growing_space),
 }
@@ -78,7 +62,7 @@ def draw_latents(width: int = LATENT) -> Tensor:
 def test_stack_mode_and_loop_mode_give_the_same_result(name: str) -> None:
     runs = [make_case(name, mode) for mode in ("stack", "loop")]
     stacked, looped = map(train, runs)
-    z = draw_latents(LATENT + 4 if name == "infogan" else LATENT)
+    z = draw_latents()
     stacked_samples, looped_samples = (generate(last.ensemble, last.generators, z) for last in (stacked, looped))
     torch.testing.assert_close(stacked_samples, looped_samples, rtol=0, atol=1e-9)
     assert (stacked_samples[0] - stacked_samples[1]).abs().max() > 1e-3, "two seeds must give different samples"
@@ -103,54 +87,6 @@ def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
     torch.testing.assert_close(measure, real + (0.5 * real - fake).abs(), rtol=0, atol=1e-14)
     assert k.max() > 0.01
     torch.testing.assert_close(signals["loss.critic"][1], real - before * fake, rtol=0, atol=1e-14)
-
-
-# InfoGAN
-
-
-def test_infogans_bound_rises_towards_the_entropy_of_its_codes_and_never_exceeds_it() -> None:
-    """L_I <= H(c): log 3 for the category, -log(2 pi) / 2 for a tilt on [0, 1] with a fixed std of 1."""
-
-    def fast_adam(parameters: object) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=0.02)  # type: ignore[arg-type]
-
-    signals = train(make_case("infogan", "stack", steps=120, optimizer=fast_adam)).signals
-    category, tilt = signals["codes.category"][1], signals["codes.tilt"][1]
-    assert category.max() < math.log(3)
-    assert tilt.max() < -math.log(2 * math.pi) / 2
-    assert (category[:, -10:].mean(1) > 0.8 * math.log(3)).all()
-    assert (category[:, 0] < 0.3 * math.log(3)).all()
-
-
-# Path length
-
-
-def test_path_length_is_due_at_every_fourth_generator_step_and_keeps_the_mean_in_its_state() -> None:
-    mean = train(make_case("path length", "stack", steps=9)).signals["path.mean"][1]
-    changes = (mean.diff(dim=1) != 0).all(0).nonzero().flatten().tolist()
-    assert changes == [3, 7]  # after steps 4 and 8, counted from 0; the first is due at step 0
-    assert (mean.diff(dim=1)[:, [0, 1, 2, 4, 5, 6]] == 0).all()
-    assert (mean[:, 0] > 0).all()
-
-
-def test_the_path_length_of_a_linear_generator_is_the_norm_of_the_transposed_map_of_the_noise() -> None:
-    """G(z) = W z with W = diag(3, 4), y = (1, 1): |W'y| = 5; the mean moves from 0 by a quarter of the distance."""
-    play = SimpleNamespace(
-        generator=lambda z: z * torch.tensor([3.0, 4.0]), latent=torch.randn(5, 2), draws={"y": torch.ones(5, 2)}
-    )
-    value, state = unshipped_methods.path_length().generator(play, {"mean": torch.zeros(())})
-    assert float(state["mean"]) == pytest.approx(1.25, abs=1e-6)
-    assert float(value) == pytest.approx(3.75**2, rel=1e-6)
-
-
-# Constraints that change the critic's function
-
-
-def test_the_score_of_a_normalised_linear_critic_is_its_value_over_the_sum_of_slope_and_absolute_value() -> None:
-    """By hand, f / (|w| + |f|): with w = (3, 4) and f = 5 it is 1/2; it is always in (-1, 1)."""
-    wrapped = unshipped_methods.gradient_normalisation().wrap(lambda x: x @ torch.tensor([3.0, 4.0]))
-    scores = wrapped(torch.tensor([[1.0, 0.5], [-1.0, -0.5], [0.0, 0.0], [300.0, 400.0]]))
-    assert scores.tolist() == pytest.approx([0.5, -0.5, 0.0, 500 / 501], abs=1e-6)
 
 
 # Architectures

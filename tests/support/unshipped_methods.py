@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ganbench import Ask, Constraint, Draw, Input, Networks, Objective, Space, State
+from ganbench import Ask, Networks, Objective, Space, State
 from torch import Tensor, nn
-from torch.func import grad
-from torch.nn.functional import avg_pool2d, interpolate, log_softmax
+from torch.nn.functional import avg_pool2d, interpolate
 
 LATENT = 4
 
@@ -73,55 +71,6 @@ def began(gamma: float = 0.5, rate: float = 0.5) -> Objective:
 
 
 # Terms
-
-
-def infogan(classes: int = 3) -> Input:
-    """Chen et al. 2016, arXiv:1606.03657: a category, and a tilt in [0, 1] with a standard deviation fixed at 1."""
-
-    def term(play: Any, state: State) -> tuple[Tensor, State]:
-        answer, codes = play.answers_fake["code"], play.codes
-        category = (codes["category"] * log_softmax(answer[:, :classes], 1)).sum(1).mean() + math.log(classes)
-        tilt = -((answer[:, classes:] - codes["tilt"]).square() / 2).sum(1).mean() - math.log(2 * math.pi) / 2
-        return -(category + tilt), {"category": category, "tilt": tilt}
-
-    return Input(
-        latent={"category": Draw("onehot", (classes,)), "tilt": Draw("uniform", (1,))},
-        heads={"code": classes + 1},
-        critic=term,
-        generator=term,
-        init=lambda parameters, rng: {"category": torch.zeros(()), "tilt": torch.zeros(())},
-    )
-
-
-def path_length(decay: float = 0.25, every: int = 4) -> Constraint:
-    """Karras et al. 2019, arXiv:1912.04958, equation 4."""
-
-    def term(play: Any, state: State) -> tuple[Tensor, State]:
-        gradient = grad(lambda z: (play.generator(z) * play.draws["y"]).sum())(play.latent)
-        lengths = (gradient.square().sum(1) + 1e-12).sqrt()
-        mean = state["mean"] + decay * (lengths.mean().detach() - state["mean"])
-        return (lengths - mean).square().mean(), {"mean": mean}
-
-    return Constraint(
-        generator=term,
-        init=lambda parameters, rng: {"mean": torch.zeros(())},
-        draws={"y": Draw("normal", "data")},
-        every=every,
-    )
-
-
-def gradient_normalisation() -> Constraint:
-    """Wu et al. 2021, arXiv:2109.02235, equation 9: f / (|grad f| + |f|)."""
-
-    def wrap(critic: Any) -> Any:
-        def normalised(x: Tensor) -> Tensor:
-            slope = (grad(lambda point: critic(point).sum())(x).flatten(1).square().sum(1) + 1e-12).sqrt()
-            score = critic(x)
-            return score / (slope + score.abs())
-
-        return normalised
-
-    return Constraint(wrap=wrap)
 
 
 # Architectures
