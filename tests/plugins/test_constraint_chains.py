@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ganbench_plugins.constraints import (
     consistency,
-    dragan,
     gradient_normalisation,
     gradient_penalties,
     orthogonal,
@@ -26,7 +25,6 @@ from tests.support.small_games import NS, conv, images, make_training, mlp, ring
 
 MODULES = (
     consistency,
-    dragan,
     gradient_normalisation,
     gradient_penalties,
     orthogonal,

@@ -15,15 +15,23 @@ from torch.nn.functional import conv2d, pad
 
 from ganbench_plugins.constraints import (
     consistency,
-    dragan,
     gradient_normalisation,
+    gradient_penalties,
     orthogonal,
     path_length,
     score_penalties,
     spectral_norm,
 )
 
-MODULES = (consistency, dragan, gradient_normalisation, orthogonal, path_length, score_penalties, spectral_norm)
+MODULES = (
+    consistency,
+    gradient_normalisation,
+    gradient_penalties,
+    orthogonal,
+    path_length,
+    score_penalties,
+    spectral_norm,
+)
 OFFERS = {offer.name: offer for offer in chain.from_iterable(module.ganbench_constraints() for module in MODULES)}
 DOUBLE = torch.float64
 
