@@ -101,7 +101,7 @@ class Shift(nn.Module):
 
 def parallel_lines() -> tuple[Space, Source]:
     def draw(generator: torch.Generator, n: int) -> Tensor:
-        return torch.zeros(n, 1)
+        return torch.zeros(n, 1, device=generator.device)
 
     networks = lambda spec, ask: Networks(generator=Shift(), critic=Slope(), latent=1, rowwise=True)  # noqa: E731
     return Space(sample=lambda rng: {}, networks=networks), Source(

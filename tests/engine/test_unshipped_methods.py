@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import interpolate
 
-from tests.support import unshipped_methods
+from tests.support import device, unshipped_methods
 from tests.support.small_games import LATENT, NS, Spy, images, make_training, ring
 
 
@@ -55,7 +55,8 @@ def generate(ensemble: Ensemble, parameters: dict[str, Tensor], z: Tensor) -> Te
 
 
 def draw_latents(width: int = LATENT) -> Tensor:
-    return torch.randn(16, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    latents = torch.randn(16, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return latents.to(device.DEVICE)
 
 
 @pytest.mark.parametrize("name", CASES)

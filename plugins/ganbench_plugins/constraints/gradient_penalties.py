@@ -2,7 +2,8 @@
 
 Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028, equation 3; Mescheder, Geiger, Nowozin
 2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, equation 9; Kodali, Abernethy, Hays,
-Kira 2017, "On Convergence and Stability of GANs", arXiv:1705.07215, algorithm 1. The slope is taken per sample, over all axes of the sample; a norm over other axes is the most common bug in public GAN code.
+Kira 2017, "On Convergence and Stability of GANs", arXiv:1705.07215, algorithm 1. The slope is taken per sample, over
+all axes of the sample; a norm over other axes is the most common bug in public GAN code.
 """
 
 from __future__ import annotations
