@@ -120,6 +120,14 @@ def test_lecam_draws_scores_to_the_averages_of_the_other_side() -> None:
     assert value.item() == pytest.approx(4.25**2 + 2**2)
 
 
+def test_one_sided_lecam_costs_nothing_where_scores_are_beyond_the_averages() -> None:
+    """F = 0, R = 1: real scores above 0 and fake scores below 1 cost, the others not."""
+    part = build("lecam", decay=1.0, sides="one")
+    state = {"real": torch.tensor(1.0), "fake": torch.tensor(0.0), "steps": torch.tensor(1.0)}
+    play = SimpleNamespace(scores_real=torch.tensor([2.0, -3.0]), scores_fake=torch.tensor([0.0, 5.0]))
+    assert part.critic(play, state)[0].item() == pytest.approx(4 / 2 + 1 / 2)
+
+
 def test_lecam_s_averages_are_not_differentiated() -> None:
     part = build("lecam")
     assert part.init is not None

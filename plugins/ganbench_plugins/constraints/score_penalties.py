@@ -7,7 +7,7 @@ Yang, Yang 2021, "Regularizing Generative Adversarial Networks under Limited Dat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from ganbench import Constraint, Offer, Parameters, Play, Scalar, State, hookimpl
@@ -19,8 +19,10 @@ def build_drift() -> Constraint:
     return Constraint(critic=lambda play: play.scores_real.square().mean())
 
 
-def build_lecam(decay: Scalar = 0.99) -> Constraint:
+def build_lecam(decay: Scalar = 0.99, sides: Literal["two", "one"] = "two") -> Constraint:
     """Build E (D(x) - F)^2 + E (D(G(z)) - R)^2, with moving averages R and F of the mean scores of real and of fake.
+
+    With `sides="one"`, as in the authors' code, only real scores above F and fake ones below R cost something.
 
     The averages have this `decay` a critic step; the first one is the first batch's mean. They are the signals
     `lecam.real` and `lecam.fake`. The authors' weights are 1e-4 to 0.3, by the size of the data.
@@ -35,7 +37,10 @@ def build_lecam(decay: Scalar = 0.99) -> Constraint:
             keep * state[side] + (1 - keep) * scores.detach().mean()
             for side, scores in (("real", play.scores_real), ("fake", play.scores_fake))
         )
-        value = (play.scores_real - fake).square().mean() + (play.scores_fake - real).square().mean()
+        above, below = play.scores_real - fake, real - play.scores_fake
+        if sides == "one":
+            above, below = above.relu(), below.relu()
+        value = above.square().mean() + below.square().mean()
         return value, {"real": real, "fake": fake, "steps": (state["steps"] + 1).clamp(max=1)}
 
     return Constraint(critic=term, init=init)
@@ -64,6 +69,6 @@ def ganbench_constraints() -> Iterator[Offer]:
         "lecam",
         build_lecam,
         "Draws the critic's scores towards moving averages of the other side, for small datasets.",
-        reference="Tseng et al. 2021, arXiv:2104.03310, equations 4 and 5",
+        reference="Tseng et al. 2021, arXiv:2104.03310, equations 5 and 6; one-sided: the authors' code",
         formula="E (D(x) - F)^2 + E (D(G(z)) - R)^2, R and F moving averages of E D(x) and E D(G(z))",
     )
