@@ -13,9 +13,10 @@ from ganbench.testing.rule import Contract, ContractError, Subject
 from tests.support.correct_offers import CorrectOffers
 from tests.support.more_planted_mistakes import OTHER_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
+from tests.support.planted_sequence_mistakes import SEQUENCES
 
 INSTALLED = registry.load()
-MISTAKES = (*LOSSES, *CONSTRAINTS, *INPUTS, *OTHER_MISTAKES)
+MISTAKES = (*LOSSES, *CONSTRAINTS, *INPUTS, *OTHER_MISTAKES, *SEQUENCES)
 
 
 def make_subject(planted: Planted) -> Subject:
