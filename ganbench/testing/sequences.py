@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
+from ganbench.api.data import Source
 from ganbench.testing.architecture_case import Case as ArchitectureCase
 from ganbench.testing.architecture_case import make_inputs
 from ganbench.testing.purity import require_no_global_random
 from ganbench.testing.rule import require, rule
 
-if TYPE_CHECKING:
-    from ganbench.testing.datasets import Case as DatasetCase
-
 NEAR_ONE = 1e-4
 """How far a sum of probabilities in float32 may be from 1."""
+
+
+class DatasetCase(Protocol):
+    """A dataset under test, and the number of reference samples that are requested of it."""
+
+    @property
+    def source(self) -> Source:
+        """The dataset."""
+
+    @property
+    def samples(self) -> int:
+        """The number of reference samples."""
 
 
 @rule(lambda case: case.source.text is not None)
