@@ -61,6 +61,7 @@ class Source:
     `augment(x, draws)` changes real training samples x [n, *shape] only, such as by random flips; never generated ones,
     and never those that metrics see. `draws` declares its random numbers. Each sample is changed by its own numbers:
     the rows of several seeds come in one call.
+    `text(x)` returns samples x [n, *shape], real or generated, as n strings, for people to read.
     `reference_labels(n)` returns the labels [n] of the samples that `reference(n)` returns, for metrics by class.
     """
 
@@ -79,3 +80,4 @@ class Source:
     augment: Callable[[Tensor, Mapping[str, Tensor]], Tensor] | None = None
     draws: Mapping[str, Draw] = field(default_factory=dict)
     reference_labels: Callable[[int], Tensor] | None = field(default=None, metadata={"since": "0.2"})
+    text: Callable[[Tensor], list[str]] | None = field(default=None, metadata={"since": "0.2"})

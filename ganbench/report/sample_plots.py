@@ -29,7 +29,7 @@ NAME, REASON, LINE = 34, 90, 26
 class Strip:
     """One trial: its name of one or two lines, samples and reference [n, *shape], or the reason why it has none.
 
-    `colour` is that of its points.
+    `colour` is that of its points. `texts` are its samples as text, which are shown in place of points.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Strip:
     reference: Array | None
     reason: str = ""
     colour: str = COLOURS[0]
+    texts: Sequence[str] = ()
 
 
 def draw_images(strips: Sequence[Strip], title: str, columns: int, figure: Figure) -> None:
@@ -70,9 +71,14 @@ def tile_images(strip: Strip, columns: int, shape: tuple[int, ...]) -> Array:
 
 
 def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, figure: Figure) -> None:
-    """Draw the first `count` points of each trial over the data's, one panel for each, all on the scale of the data."""
+    """Draw the first `count` points of each trial over the data's, one panel for each, all on the scale of the data.
+
+    A panel of samples that are text shows the first of them as lines.
+    """
     for axes, strip in iterate_panels(strips, title, columns, figure):
-        if strip.samples is not None and strip.reference is not None:
+        if strip.texts:
+            draw_lines(axes, strip.texts, 72 * figure.get_figwidth() / columns)
+        elif strip.samples is not None and strip.reference is not None:
             data, samples = project_points(strip.reference[:count]), project_points(strip.samples[:count])
             dots: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "markeredgewidth": 0}
             axes.plot(*data.T, color=FAINT, **dots)
@@ -84,6 +90,19 @@ def draw_points(strips: Sequence[Strip], title: str, columns: int, count: int, f
                 axes.text(
                     0.5, 0.5, "no sample is in this frame", fontsize=6, color=INK, ha="center", transform=axes.transAxes
                 )
+
+
+def draw_lines(axes: Axes, texts: Sequence[str], width: float) -> None:
+    """Draw as many lines of text as fit into a square panel `width` points wide, one below the other."""
+    longest = max(map(len, texts))
+    size = min(8.0, 0.85 * width / (0.6 * max(longest, 1)))  # a letter is 0.6 times as wide as its font is high
+    lines = [
+        fit_text(text.replace("\n", " "), max(longest, 2)) for text in texts[: max(1, int(0.8 * width / (1.2 * size)))]
+    ]
+    axes.text(
+        0.03, 0.97, "\n".join(lines), fontsize=size, family="monospace", color=INK, va="top", transform=axes.transAxes
+    )
+    axes.set_xticks([])
 
 
 def draw_grids(strips: Sequence[Strip], title: str, columns: int, side: int, figure: Figure) -> None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from ganbench.api.data import Source
 from ganbench.engine.pixels import scale_bytes
 from ganbench.errors import GanbenchError, UnknownOffer, describe
 from ganbench.results.details import KEPT_NONE
@@ -19,23 +18,33 @@ from ganbench.runner.used_plugins import naming_plugins
 from ganbench.statistics.outcome_table import stored_suite
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from ganbench.registry.registry import Registry
 
 POINTS = 500
 """Points of each trial in a scatter plot, and of the data behind them, at most."""
 
+LINES = 36
+"""Samples of each trial and of the data that are read as text, at most."""
+
 NO_NUMBERS = "diverged: none of its samples is a finite number"
 
 
 @dataclass(frozen=True)
 class TrialSamples:
-    """A model's samples and reference samples of the data, both [n, *shape]; or the reason why there are none."""
+    """A model's samples and reference samples of the data, both [n, *shape]; or the reason why there are none.
+
+    `texts` and `reference_texts` are the first LINES of both as text, if the dataset reads its samples as text.
+    """
 
     samples: NDArray[np.float32] | None
     reference: NDArray[np.float32] | None
     reason: str = ""
+    texts: tuple[str, ...] = ()
+    reference_texts: tuple[str, ...] = ()
 
 
 def refuse_kept_none(folder: Path, frames: Frames) -> None:
@@ -43,6 +52,11 @@ def refuse_kept_none(folder: Path, frames: Frames) -> None:
     suite = stored_suite(frames)
     if suite is not None and suite.keep.generators == "none" and not list_networks(folder):
         raise GanbenchError(f"{folder}: {KEPT_NONE}.")
+
+
+def read_texts(source: Source, x: Tensor) -> tuple[str, ...]:
+    """Return the first samples as text; () if the dataset does not read its samples as text."""
+    return () if source.text is None else tuple(source.text(x[:LINES]))
 
 
 class SampleSource:
@@ -81,12 +95,17 @@ class SampleSource:
         """
         rebuilt = self.open(key, step)
         training = rebuilt.training
-        samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples).numpy()
-        reference = scale_bytes(training.source.reference(POINTS), training.source).cpu().numpy()
+        samples = training.draw_samples(rebuilt.snapshot, rebuilt.batch.measurement.samples)
+        reference = scale_bytes(training.source.reference(POINTS), training.source).cpu()
+
+        def show(drawn: Tensor) -> TrialSamples:
+            if not drawn.isfinite().any():
+                return TrialSamples(None, None, NO_NUMBERS)
+            texts = (read_texts(training.source, x) for x in (drawn, reference))
+            return TrialSamples(drawn.numpy(), reference.numpy(), "", *texts)
+
         return {
-            member: TrialSamples(drawn, reference) if np.isfinite(drawn).any() else TrialSamples(None, None, NO_NUMBERS)
-            for (member, file), drawn in zip(rebuilt.files.items(), samples, strict=True)
-            if file
+            member: show(drawn) for (member, file), drawn in zip(rebuilt.files.items(), samples, strict=True) if file
         }
 
     def count_scored_samples(self, key: str, default: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
+from ganbench.escaping import escape_unprintable
 from ganbench.report.figures import Picture
 from ganbench.report.output import file_names
 from ganbench.report.sample_plots import COLUMNS, Strip, draw_grids, draw_images, draw_points
@@ -163,7 +164,11 @@ def choose_cells(trials: pd.DataFrame, one: str, other: str = "") -> list[tuple[
 
 def describe_cell(source: SampleSource, cell: Cell) -> str:
     """Return what a sheet of a cell shows, in words, for whoever cannot see it."""
-    parts = [", ".join((*name.split("\n"), source.load(key).reason)).rstrip(", ") for key, _, name in cell.trials]
+    parts = []
+    for key, _, name in cell.trials:
+        trial = source.load(key)
+        spoken = f"such as {escape_unprintable(trial.texts[0])!r}" if trial.texts else ""
+        parts.append(", ".join(part for part in (*name.split("\n"), trial.reason, spoken) if part))
     return f"Samples side by side on {cell.title}. Panels: the real data; {'; '.join(parts)}."
 
 
@@ -172,9 +177,10 @@ def draw_cell(source: SampleSource, cell: Cell, *, titled: bool = True) -> bytes
     strips = []
     for key, colour, name in cell.trials:
         trial = source.load(key)
-        strips.append(Strip(name, trial.samples, trial.reference, trial.reason, colour))
+        strips.append(Strip(name, trial.samples, trial.reference, trial.reason, colour, trial.texts))
     data = next((strip.reference for strip in strips if strip.reference is not None), None)
-    strips.insert(0, Strip("the real data\n", data, data, "unknown: no model could be rebuilt", INK))
+    texts = next((source.load(key).reference_texts for key, *_ in cell.trials if source.load(key).texts), ())
+    strips.insert(0, Strip("the real data\n", data, data, "unknown: no model could be rebuilt", INK, texts))
     width = -(-len(strips) // -(-len(strips) // 6))
     height = 0.25 * titled + (6.4 / width + 0.25) * -(-len(strips) // width)
     title = cell.title if titled else ""
@@ -236,8 +242,10 @@ def method_sheet(source: SampleSource, trials: Sequence[tuple[str, str]], title:
 
 def add_real(rows: Sequence[tuple[str, TrialSamples]], real: bool) -> list[tuple[str, TrialSamples]]:
     """Return the rows of a sheet, with `real` after one of real data."""
-    data = next((trial.reference for _, trial in rows if trial.reference is not None), None)
-    return [("the real data", TrialSamples(data, data))] * (real and data is not None) + list(rows)
+    data = next((trial for _, trial in rows if trial.reference is not None), None)
+    if not real or data is None:
+        return list(rows)
+    return [("the real data", TrialSamples(data.reference, data.reference, texts=data.reference_texts)), *rows]
 
 
 def draw_trial(source: SampleSource, key: str, title: str, real: bool = False) -> bytes:
@@ -261,7 +269,7 @@ def draw_trial(source: SampleSource, key: str, title: str, real: bool = False) -
 def draw_sheet(trials: Sequence[tuple[str, TrialSamples]], title: str, columns: int) -> bytes:
     """Return a sheet as PNG: images as strips, one below the other; everything else as points over the data."""
     shapes = [trial.samples.shape[1:] for _, trial in trials if trial.samples is not None]
-    strips = [Strip(name, trial.samples, trial.reference, trial.reason) for name, trial in trials]
+    strips = [Strip(name, trial.samples, trial.reference, trial.reason, texts=trial.texts) for name, trial in trials]
     if shapes and len(shapes[0]) == 3:
         return render_png(partial(draw_images, strips, title, columns), height=0.45 + 0.42 * len(strips))
     width = min(len(strips), 6)

@@ -50,7 +50,7 @@ def draw_thumbnails(source: SampleSource, keys: Sequence[str]) -> dict[str, tupl
     size = 0
     for key in keys:
         trial = source.load(key)
-        if trial.samples is None or trial.reference is None:
+        if trial.samples is None or trial.reference is None or trial.texts:  # a line is too wide for a small picture
             continue
         alt, png = draw_thumbnail(trial.samples, trial.reference)
         size += len(png)

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from ganbench.api.models import Ask, Networks
 from ganbench.engine.ensemble import refuse_tied_parameters
 from ganbench.errors import GanbenchError
+from ganbench.testing import sequences
 from ganbench.testing.architecture_case import (
     BATCH_SIZE,
     Case,
@@ -215,4 +216,5 @@ RULES = (
     keeps_its_buffers,
     is_rowwise_if_declared,
     keeps_parameters_between_stages,
+    *sequences.ARCHITECTURE_RULES,
 )

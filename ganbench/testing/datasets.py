@@ -19,7 +19,7 @@ from torch import Tensor
 from ganbench.api.data import Source
 from ganbench.evaluation.extraction import prepare_images
 from ganbench.evaluation.lacks import find_lack
-from ganbench.testing import augmentation
+from ganbench.testing import augmentation, sequences
 from ganbench.testing.offers import build_without_chance
 from ganbench.testing.purity import equal_bits, require_no_global_random, require_unchanged
 from ganbench.testing.rule import Subject, always, require, rule
@@ -295,5 +295,6 @@ RULES = (
     names_metrics_that_exist,
     has_what_its_metrics_need,
     extracts_features_sample_by_sample,
+    *sequences.DATASET_RULES,
     *augmentation.RULES,
 )

@@ -28,7 +28,7 @@ from ganbench.testing.architecture_case import build_stages
 from ganbench.testing.rule import Subject, require, rule
 from ganbench.testing.small_game import make_program, make_space
 
-SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
+SHAPES = ((2,), (1, 8, 8), (3, 16, 16), (6, 12))
 SAMPLES, REFERENCE, CLASSES = 28, 60, 4
 
 
@@ -105,7 +105,7 @@ class Model:
 
 
 def build_perceptrons() -> Iterator[Model]:
-    """Yield small perceptrons for flat samples and for images."""
+    """Yield small perceptrons for flat samples, for images and for sequences of six characters."""
     return (Model(shape, networks) for shape in SHAPES for networks in build_stages(make_space(), {}, Ask(shape=shape)))
 
 

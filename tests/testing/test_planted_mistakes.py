@@ -16,16 +16,18 @@ from tests.support.planted_constraint_mistakes import NEW_CONSTRAINTS
 from tests.support.planted_game_mistakes import GAME_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
+from tests.support.planted_sequence_mistakes import SEQUENCES
 
 INSTALLED = registry.load()
 MISTAKES = (
-    *LOSSES,
+    *OTHER_MISTAKES,
+    *NEW_CONSTRAINTS,
+    *GAME_MISTAKES,
     *OTHER_LOSS_MISTAKES,
     *CONSTRAINTS,
-    *NEW_CONSTRAINTS,
     *INPUTS,
-    *OTHER_MISTAKES,
-    *GAME_MISTAKES,
+    *LOSSES,
+    *SEQUENCES,
 )
 
 
