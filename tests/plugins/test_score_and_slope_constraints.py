@@ -21,6 +21,7 @@ from ganbench_plugins.constraints import (
     path_length,
     score_penalties,
     spectral_norm,
+    weight_decay,
 )
 
 MODULES = (
@@ -31,6 +32,7 @@ MODULES = (
     path_length,
     score_penalties,
     spectral_norm,
+    weight_decay,
 )
 OFFERS = {offer.name: offer for offer in chain.from_iterable(module.ganbench_constraints() for module in MODULES)}
 DOUBLE = torch.float64
@@ -283,3 +285,33 @@ def test_seeds_mapped_together_have_the_norms_of_each_alone() -> None:
     mapped = vmap(grad(lambda kernel: spectral_norm.operator_norm(kernel, 6)))(kernels)
     alone = torch.stack([grad(lambda kernel: spectral_norm.operator_norm(kernel, 6))(kernel) for kernel in kernels])
     torch.testing.assert_close(mapped, alone, atol=1e-10, rtol=0)
+
+
+# cautions
+
+
+def recipe(loss: str = "wasserstein", critic_norm: str = "layer", constraints: tuple[str, ...] = ()) -> SimpleNamespace:
+    parts = tuple(SimpleNamespace(name=name) for name in constraints)
+    return SimpleNamespace(loss=SimpleNamespace(name=loss), critic_norm=critic_norm, constraints=parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "sentence"),
+    [
+        ("dragan", recipe(critic_norm="batch"), "with batch norm in the critic"),
+        ("gradient-normalisation", recipe(critic_norm="batch"), "with batch norm in the critic"),
+        ("drift", recipe("hinge"), "this one fixes their level by itself"),
+        ("weight-decay", recipe(constraints=("weight-decay",)), "does not bound the critic's slope"),
+    ],
+)
+def test_a_constraint_cautions_where_its_paper_does(name: str, recipe: SimpleNamespace, sentence: str) -> None:
+    offer = OFFERS[name]
+    assert offer.caution is not None
+    (caution,) = offer.caution(recipe, {"critic_normalised": True})
+    assert sentence in caution
+    fine = SimpleNamespace(
+        loss=SimpleNamespace(name="wasserstein"),
+        critic_norm="layer",
+        constraints=(SimpleNamespace(name="weight-decay"), SimpleNamespace(name="gradient-penalty")),
+    )
+    assert [*offer.caution(fine, {"critic_normalised": True})] == []
