@@ -71,8 +71,6 @@ def test_the_default_text_is_pythons_help_and_its_halves_have_a_floor() -> None:
     assert source.size + len(source.reference(5000)) == 6371
     values = score(take_all(source), source.reference(5000))
     assert values == pytest.approx({"js-1": 0.000744, "js-2": 0.01036, "js-3": 0.04075, "js-4": 0.09655}, rel=2e-3)
-    for name, other in {"js-1": 0.0005, "js-2": 0.0092, "js-3": 0.0386, "js-4": 0.0958}.items():
-        assert abs(values[name] - other) < 0.002
 
 
 @pytest.mark.parametrize(
