@@ -90,3 +90,76 @@ def test_samples_that_fill_no_group_make_one_with_those_before_them(rows: int, l
     x = normal(rows, 3)
     y = parts.MinibatchStd()(x)[:, 3]
     torch.testing.assert_close(y[-1], (x[list(last)].var(0, correction=0) + 1e-8).sqrt().mean())
+
+
+# Maxout
+
+
+def test_maxout_is_the_largest_of_neighbouring_channels() -> None:
+    x = torch.tensor([[1.0, 4.0, -2.0, -3.0, 0.0, -1.0]])
+    assert parts.Maxout(3)(x).tolist() == [[4.0, 0.0]]
+    assert parts.Maxout(2)(x.view(1, 6, 1, 1).expand(1, 6, 2, 2))[0, :, 0, 0].tolist() == [4.0, -2.0, 0.0]
+
+
+# Minibatch discrimination
+
+
+def discriminate(inputs: int, kernels: int, width: int) -> parts.MinibatchDiscrimination:
+    torch.manual_seed(0)
+    return parts.MinibatchDiscrimination(inputs, kernels, width).double()
+
+
+def test_minibatch_discrimination_counts_the_other_rows_of_a_batch_of_equal_ones() -> None:
+    x = normal(1, 5).expand(7, 5)
+    y = discriminate(5, 3, 2)(x)
+    assert y.shape == (7, 8)
+    assert torch.equal(y[:, :5], x)
+    torch.testing.assert_close(y[:, 5:], torch.full((7, 3), 6.0, dtype=torch.float64))
+
+
+def test_minibatch_discrimination_is_the_papers_sum_over_the_other_samples() -> None:
+    layer, x = discriminate(4, 3, 2), normal(5, 4)
+    tensor = layer.weight.detach().view(4, 3, 2)
+    rows = torch.einsum("na,abc->nbc", x, tensor)
+    for i in range(5):
+        for b in range(3):
+            expected = sum(math.exp(-float((rows[i, b] - rows[j, b]).abs().sum())) for j in range(5) if j != i)
+            assert layer(x)[i, 4 + b].item() == pytest.approx(expected, rel=1e-12)
+
+
+# Virtual batch norm
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 4)])
+def test_virtual_batch_norm_gives_a_sample_the_weight_of_one_in_n_plus_one(shape: tuple[int, ...]) -> None:
+    """The moments of a batch that is the reference batch and the sample itself, for each channel."""
+    norm, reference, x = parts.VirtualBatchNorm(3, rows=6).double(), normal(6, *shape), 5 + normal(4, *shape, seed=1)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
+        norm.bias.fill_(0.5)
+    y = norm(torch.cat([reference, x]))
+    plain = nn.BatchNorm1d(3, track_running_stats=False).double()
+
+    def by_batch_norm(rows: Tensor) -> Tensor:
+        """Return rows [m, 3, pixels] normalised over rows and pixels, then with the gain and the offset."""
+        return plain(rows.flatten(2) if rows.dim() > 2 else rows).view(rows.shape) * gain + 0.5
+
+    gain = torch.tensor([1.0, 2.0, 3.0]).view(3, *[1] * (len(shape) - 1))
+    torch.testing.assert_close(y[:6], by_batch_norm(reference))
+    for i in range(4):
+        torch.testing.assert_close(y[6 + i], by_batch_norm(torch.cat([reference, x[i : i + 1]]))[-1])
+
+
+def test_a_generator_with_a_reference_batch_treats_samples_apart_and_hands_each_reference_row_a_label() -> None:
+    class Labelled(nn.Module):
+        def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+            seen.append(labels)
+            return z
+
+    seen: list[Tensor] = []
+    torch.manual_seed(0)
+    net = parts.WithReference(Labelled(), 2, classes=3, rows=5)
+    z = torch.ones(2, 2)
+    assert torch.equal(net(z, torch.tensor([2, 2])), z)
+    assert seen[0].tolist() == [0, 1, 2, 0, 1, 2, 2]
+    assert set(net.state_dict()) == {"reference", "reference_labels"}
