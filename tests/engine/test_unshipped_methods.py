@@ -49,10 +49,6 @@ CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
         Program(objective=unshipped_methods.mmd_gan(), constraints=link("gp", GP)),
         unshipped_methods.make_space,
     ),
-    "virtual batch norm": (
-        Program(objective=NS),
-        lambda: unshipped_methods.make_space(unshipped_methods.VirtualNormGenerator),
-    ),
     "sinkhorn, no critic": (
         Program(objective=unshipped_methods.sinkhorn(), critic_steps=lambda t: 0),
         unshipped_methods.make_critic_free_space,
@@ -227,17 +223,6 @@ def test_the_score_of_a_normalised_linear_critic_is_its_value_over_the_sum_of_sl
 
 
 # Architectures
-
-
-def test_virtual_batch_norm_treats_rows_independently_and_keeps_its_reference() -> None:
-    last, z = train(make_case("virtual batch norm", "stack")), draw_latents()
-    together = generate(last.ensemble, last.generators, z)
-    halves = [generate(last.ensemble, last.generators, half) for half in z.split(8)]
-    torch.testing.assert_close(together, torch.cat(halves, 1), rtol=0, atol=1e-12)
-    short_run = make_case("virtual batch norm", "stack", steps=1)
-    reference = train(short_run).ensemble.buffers["generator"]["reference"]
-    assert torch.equal(last.ensemble.buffers["generator"]["reference"], reference)
-    assert not torch.equal(reference[0], reference[1]), "each seed must have its own reference"
 
 
 def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:
