@@ -21,6 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     where.DEVICE = config.getoption("--device")
+    if where.DEVICE == "cuda":
+        from ganbench.engine import device  # torch takes seconds to import, and most tests are asked for without
+
+        device.configure("cuda")  # kernels that repeat their bits, as in every run
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -77,6 +77,9 @@ def samples(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Rows of images from one latent to another.")
     ] = False,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="A row for each class of a code, and for each code that is swept.")
+    ] = False,
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Images beside the nearest ones of the training set.")
     ] = False,
@@ -87,22 +90,26 @@ def samples(
     """Draw samples of the trained models as PNG files.
 
     Sheets with all methods side by side, each on one architecture; then a sheet for each method, from the best trial
-    to the worst. With --interpolate, --nearest or --over-time, sheets of the median trial of each method instead.
+    to the worst. With --interpolate, --codes, --nearest or --over-time, sheets of the median trial of each method
+    instead.
     """
     from ganbench import registry
+    from ganbench.report.sample_codes import list_codes
     from ganbench.report.sample_relations import list_interpolations, list_nearest
     from ganbench.report.samples import list_paired, list_sheets, trial_sheet
     from ganbench.report.samples_over_time import list_over_time
 
-    if (over_time, interpolate, nearest, real).count(True) > 1:
+    if (over_time, interpolate, codes, nearest, real).count(True) > 1:
         raise GanbenchError(
-            "--over-time, --interpolate, --nearest and --real: each is another sheet. Give one of them."
+            "--over-time, --interpolate, --codes, --nearest and --real: each is another sheet. Give one of them."
         )
     source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
     if over_time:
         draw(list_over_time(*source, of), results, out)
     elif interpolate:
         draw(list_interpolations(*source, of), results, out)
+    elif codes:
+        draw(list_codes(*source, of), results, out)
     elif nearest:
         with progress_bar("searching", delay=2.0) as tell:
             draw(list_nearest(*source, of, tell), results, out)

@@ -28,7 +28,7 @@ from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import Plan
 from ganbench.plan.recipes import Recipes
-from ganbench.plan.refusals import check_suite, check_use, check_where
+from ganbench.plan.refusals import check_packs, check_suite, check_use, check_where
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
@@ -122,6 +122,7 @@ class Planner:
             for spec in specs:
                 for label, method in methods.items():
                     recipe = self.fit_recipe(label, method, spec)
+                    check_packs(self.suite, label, recipe, self.registry)
                     sources = list_sources(recipe, architecture, dataset, self.registry, data)
                     title = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
                     first = Trial(

@@ -10,6 +10,7 @@ from ganbench.api.models import Spec
 from ganbench.api.offers import KINDS, Use
 from ganbench.api.schedules import parse_scalar, to_number
 from ganbench.api.training import Term
+from ganbench.api.trials import Recipe
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
@@ -97,6 +98,17 @@ def refuse_idle_weight(name: str, use: Use, built: Term) -> None:
         reason = "it adds no term to a loss, so it acts in full at every update, whatever its weight and period."
         way_out = f"Leave `{key}` out; to switch it off, leave it out whole."
         raise WrongOption(f"{name}: {key} = {shorten(getattr(use, key))}: {reason} {way_out}", key)
+
+
+def check_packs(suite: Suite, label: str, recipe: Recipe, registry: Registry) -> None:
+    """Raise GanbenchError for a batch that cannot be divided into the packs of samples that a method's critic sees."""
+    pack = math.prod(registry.build("inputs", part.name, part.options).pack for part in recipe.inputs)
+    rows = suite.budget.batch_size
+    if rows % pack:
+        place = locations.locate(suite, "budget", "batch_size")
+        near = [size for size in (rows - rows % pack, rows - rows % pack + pack) if size]
+        reason = f"the critic of method {label!r} sees packs of {pack} samples, and {rows} is no multiple of {pack}."
+        raise GanbenchError(f"{place} = {rows}: {reason} Use {' or '.join(map(str, near))}.")
 
 
 def check_where(use: Use, spec: Spec, place: str) -> None:

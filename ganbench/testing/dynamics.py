@@ -57,6 +57,7 @@ def cases(subject: Subject) -> list[DynamicsCase]:
 def is_dynamics(case: DynamicsCase) -> None:
     """Returns the gradients of the player's own parameters by name and shape, and the states that `losses` returned."""
     require(isinstance(case.dynamics, Dynamics), f"build returns {case.dynamics!r}. It must return a Dynamics.")
+    require_lookahead(case.dynamics.lookahead)
     for player, move in case.moves.items():
         game = case.game()
         parameters = game.g if player == "generator" else game.d
@@ -82,6 +83,23 @@ def is_dynamics(case: DynamicsCase) -> None:
             any(bool(slope.abs().sum() > 0) for slope in gradients.values()),
             f"the {player}'s gradients are all zero: it does not move.",
         )
+
+
+def require_lookahead(lookahead: Any) -> None:
+    """Raise ContractError unless lookahead is None, or a period of generator steps and a share of the way."""
+    if lookahead is None:
+        return
+    require(
+        isinstance(lookahead, tuple) and len(lookahead) == 2,
+        f"lookahead = {lookahead!r}: give the number of generator steps and the share of the way, as in (5, 0.5).",
+    )
+    period, share = lookahead
+    whole = isinstance(period, int) and not isinstance(period, bool) and period >= 1
+    require(whole, f"lookahead after {period!r} generator steps: give an integer of 1 or more.")
+    require(
+        isinstance(share, int | float) and 0 < share <= 1,
+        f"lookahead keeps a share of {share!r} of the way: give a number above 0, at most 1.",
+    )
 
 
 @rule(is_stackable, vital=always)

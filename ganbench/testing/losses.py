@@ -49,7 +49,7 @@ def is_an_objective(case: Case) -> None:
         real, fake = (case.read(side) for side in case.sides().values())
         witness = objective.witness(real, real, fake)
         require(
-            len(witness) == BATCH_SIZE,
+            tuple(witness.shape) == (BATCH_SIZE,),
             f"`witness` returns {list(witness.shape)} for {BATCH_SIZE} samples: return one number for each.",
         )
 
@@ -169,6 +169,22 @@ def stays_finite(case: Case) -> None:
                 )
 
 
+@rule(lambda case: not case.on_scores)
+def stays_finite_on_a_collapsed_batch(case: Case) -> None:
+    """Has a finite value and a finite gradient where all samples, and so the critic's answers to them, are equal."""
+    sides = tree_map(torch.ones_like, case.sides())
+    leaves = require_gradients(sides)
+    for player in PLAYERS:
+        value, _ = case.play(player, sides, case.state())
+        slopes = torch.autograd.grad(value, leaves, allow_unused=True) if value.requires_grad else ()
+        finite = all(slope is None or bool(slope.isfinite().all()) for slope in slopes)
+        require(
+            bool(value.isfinite()) and finite,
+            f"the {player}'s loss is {float(value.detach()):.3g}{'' if finite else ' with a non-finite gradient'} "
+            "where all samples are equal: put 1e-12 under the root of a distance; a root has no derivative at zero.",
+        )
+
+
 @rule(vital=lambda case: not case.objective.paired)
 def declares_whether_the_generator_sees_real_data(case: Case) -> None:
     """Reads the real scores in the generator's loss if and only if it declares `paired`."""
@@ -199,10 +215,10 @@ def moves_scores_in_the_right_direction(case: Case) -> None:
     if case.subject.options != case.subject.complete({}):
         return
     up = 1.0 if case.subject.offer.high_is_real else -1.0
-    is_right = dict.fromkeys(PLAYERS, False)
+    is_right, more = dict.fromkeys(PLAYERS, False), case.read(case.sides()["real"]).shape[1:]
     for real in GRID:
         for fake in GRID:
-            scores = [torch.full((4,), score, dtype=torch.float64, requires_grad=True) for score in (real, fake)]
+            scores = [torch.full((4, *more), score, dtype=torch.float64, requires_grad=True) for score in (real, fake)]
             for player in PLAYERS:
                 slopes = differentiate_scores(case, player, scores)
                 agrees = up * slopes[1] < 0 if player == "generator" else up * slopes[0] < 0 <= up * slopes[1]
@@ -261,6 +277,7 @@ RULES = (
     can_be_captured,
     keeps_the_form_of_its_state,
     stays_finite,
+    stays_finite_on_a_collapsed_batch,
     declares_whether_the_generator_sees_real_data,
     moves_scores_in_the_right_direction,
     follows_schedules,

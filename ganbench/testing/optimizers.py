@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Objective, OptimizerFactory
+from ganbench.engine.checkpoint import restore_optimizer, save_optimizer
 from ganbench.testing.offers import find_schedulable_options
 from ganbench.testing.purity import equal_bits, largest_difference
-from ganbench.testing.rule import TOLERANCE, Subject, always, require, rule
+from ganbench.testing.rule import TOLERANCE, ContractError, Subject, always, require, rule
 from ganbench.testing.small_game import LOSS
 
 SHAPES = {"weight": (5, 4), "bias": (5,)}
@@ -98,6 +99,48 @@ def keeps_diverged_seeds_apart(case: OptimizerCase) -> None:
         require(equal, "a seed whose gradients are NaN changes other seeds: it combines all parameters.")
 
 
+def take_steps(optimizer: Any, leaves: dict[str, Tensor], steps: range) -> None:
+    """Take these steps of the stacked members, each along its own gradients."""
+    for step in steps:
+        for name, slope in draw_gradients(step).items():
+            leaves[name].grad = slope
+        optimizer.step()
+
+
+@rule()
+def makes_independent_optimizers(case: OptimizerCase) -> None:
+    """Makes a new optimizer at each call, so that neither player sees the steps of the other one."""
+    first, second = descend(case.factory), descend(case.factory)
+    equal = all(equal_bits(first[name], second[name]) for name in SHAPES)
+    require(
+        equal,
+        "two optimizers of one factory move equal parameters along equal gradients to different places: they share "
+        "a state, or draw random numbers. Keep what changes in `self.state` of each.",
+    )
+
+
+@rule()
+def continues_from_a_checkpoint(case: OptimizerCase) -> None:
+    """Ends in the same bits where its state is saved after some steps, and restored in a new optimizer."""
+    for stop in (STEPS // 2, STEPS // 2 + 1):  # an odd and an even number of steps, for optimizers that alternate
+        leaves = {n: torch.ones(MEMBERS, *s, dtype=torch.float64).requires_grad_() for n, s in SHAPES.items()}
+        optimizer = case.factory(list(leaves.values()))
+        take_steps(optimizer, leaves, range(stop))
+        try:
+            numbers, tensors = save_optimizer(optimizer)
+        except TypeError as error:
+            raise ContractError(f"{error}: a run that is killed could not continue. Use these.") from error
+        restored = case.factory(list(leaves.values()))
+        restore_optimizer(restored, numbers, tensors)
+        take_steps(restored, leaves, range(stop, STEPS))
+        whole = descend(case.factory)
+        require(
+            all(equal_bits(leaf.detach(), whole[name]) for name, leaf in leaves.items()),
+            f"restored from its state after {stop} steps it goes elsewhere, so a run that is killed would end "
+            "elsewhere: keep all that changes, counts included, in `self.state` or the parameter groups.",
+        )
+
+
 @rule(lambda case: bool(case.subject.offered.options.scalars))
 def optimizer_follows_schedules(case: OptimizerCase) -> None:
     """Reads an option annotated Scalar at every step, so that it may be a schedule."""
@@ -120,4 +163,10 @@ def optimizer_follows_schedules(case: OptimizerCase) -> None:
         )
 
 
-RULES = (keeps_seeds_apart, keeps_diverged_seeds_apart, optimizer_follows_schedules)
+RULES = (
+    keeps_seeds_apart,
+    keeps_diverged_seeds_apart,
+    makes_independent_optimizers,
+    continues_from_a_checkpoint,
+    optimizer_follows_schedules,
+)

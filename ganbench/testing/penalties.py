@@ -43,10 +43,10 @@ def reorder_samples(game: SmallGame, order: list[int]) -> SmallGame:
 
 
 def move_samples(game: SmallGame) -> SmallGame:
-    """Return the game with all samples, real and fake, moved by one vector with unequal entries."""
+    """Return the game with all samples moved by one vector with unequal entries, and the real ones spread as well."""
     shift = torch.linspace(0.3, 0.9, game.g["offset"].shape[1], dtype=DOUBLE).square()
     moved = replace(game, g={**game.g, "offset": game.g["offset"] + shift})
-    return moved.change_inputs(lambda inputs: {**inputs, "real": inputs["real"] + shift.reshape(IMAGE)})
+    return moved.change_inputs(lambda inputs: {**inputs, "real": 1.5 * inputs["real"] + shift.reshape(IMAGE)})
 
 
 def reads_only_the_slope(case: Case) -> bool:

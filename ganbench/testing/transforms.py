@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args, get_type_hints
 
 import torch
 
-from ganbench.api.training import Constraint, Input
+from ganbench.api.training import Constraint, Draw, Input
 from ganbench.api.trials import Mode
 from ganbench.testing.constraints import Case
 from ganbench.testing.purity import largest_difference
@@ -122,10 +123,35 @@ def views_keep_their_form(case: Case) -> None:
         require(bool(view.isfinite().all()), "`view` turns finite samples into non-finite ones.")
 
 
+@rule(has_function("view"))
+def views_pass_the_gradient(case: Case) -> None:
+    """Passes the generator's gradient on: a view is differentiable in the samples."""
+    game = case.game.require_gradients()
+    loss = game.loss("generator")
+    slopes = torch.autograd.grad(loss, list(game.g.values()), allow_unused=True) if loss.requires_grad else ()
+    require(
+        any(slope is not None and bool(slope.abs().sum() > 0) for slope in slopes),
+        "the generator has no gradient through `view`, so it learns nothing: do not detach, round or index by samples.",
+    )
+
+
+@rule()
+def asks_for_what_exists(case: Case) -> None:
+    """Asks for draws of known laws, for whole packs of samples, and for heads of a width."""
+    laws = get_args(get_type_hints(Draw)["law"])
+    part, codes = case.part, case.part.latent if isinstance(case.part, Input) else {}
+    for name, draw in {**part.draws, **codes}.items():
+        require(draw.law in laws, f"the draw {name!r} has the law {draw.law!r}. Known: {', '.join(laws)}.")
+    if isinstance(part, Input):
+        whole = isinstance(part.pack, int) and part.pack >= 1
+        require(whole, f"pack = {part.pack!r}: give the integer number of samples in one pack.")
+
+
 CONSTRAINT_RULES = (
+    asks_for_what_exists,
     projects_after_the_step,
     holds_after_training,
     reparametrises_every_parameter,
     wraps_a_critic_as_a_critic,
 )
-INPUT_RULES = (views_keep_their_form,)
+INPUT_RULES = (asks_for_what_exists, views_keep_their_form, views_pass_the_gradient)

@@ -1,7 +1,7 @@
 """Measure the engine on one GPU, beside one thread of the CPU: the tables of docs/gpu.md.
 
     tests/device/run                  # the tests on the GPU, and these tables
-    python -m tests.device.measure
+    python -m tests.device.measure [TITLE ...]
 
 Times are medians of several rounds, each of which waits for the device.
 """
@@ -13,32 +13,43 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from statistics import median
 
 import torch
 from ganbench import plan, registry, suite
-from ganbench.api.trials import Batch, Mode
+from ganbench.api.trials import Batch, Mode, Precision
 from ganbench.engine import device as devices
 from ganbench.engine.train import Training, prepare
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 METHODS, FORMS = ("ns-gan", "wgan-gp"), ("stack", "loop")
+CASES: tuple[tuple[Mode, Precision], ...] = (
+    *(("stack", "float32"), ("stack", "tf32"), ("stack", "bf16")),
+    *(("loop", "float32"), ("loop", "bf16")),
+)
+"""The forms and precisions in which convolutional networks are measured."""
+
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
-ROUNDS, LEAST = 5, 0.2
-"""Rounds of each measurement, and the least seconds of a round."""
+ROUNDS, LEAST, MOST = 5, 0.2, 3.0
+"""Rounds of each measurement, the least seconds of a round, and the seconds after which no further round begins."""
 
-REPEATED_STEPS = 150
-"""Generator steps of a training that is repeated: enough for steps to be recorded and replayed."""
+REPEATED_STEPS = 40
+"""Generator steps of a training that is repeated. Steps are recorded in the first, and replayed from the third on."""
 
-SUITES = {"smoke": 1, "toy": 4}
-"""Shipped suites that are run whole on the GPU, and the workers that share it."""
+SUITES = (("smoke", "cpu", 1), ("smoke", "cuda", 1), ("toy", "cuda", 4))
+"""Shipped suites that are run whole, where, and the workers that share the device."""
+
+PATIENCE = 600
+"""The seconds that a suite may take."""
 
 
 def make_batch(
-    method: str, seeds: int, space: str, dataset: str, rows: int, form: Mode = "stack", precision: str = "float32"
+    method: str, seeds: int, space: str, dataset: str, rows: int, form: Mode = "stack", precision: Precision = "float32"
 ) -> Batch:
     """Return one batch of all seeds of a method."""
     table = {
@@ -54,53 +65,76 @@ def make_batch(
     return replace(batches[0], trials=tuple(trial for batch in batches for trial in batch.trials), mode=form)
 
 
-def time_steps(training: Training) -> float:
-    """Return the milliseconds of a generator step with its critic steps."""
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """The milliseconds of a generator step with its critic steps; its kernels, and the milliseconds that any runs."""
+
+    ms: float
+    kernels: float = math.nan
+    busy_ms: float = math.nan
+
+    @property
+    def busy(self) -> str:
+        """The kernels of a step, and the share of its time in which any runs, as two cells."""
+        return f"{self.kernels:,.0f} | {100 * self.busy_ms / self.ms:.0f}%"
+
+
+def time_steps(training: Training) -> Speed:
+    """Return how fast a training steps once its steps are replayed."""
     stage = training.begin_stage(0)
 
     def train(count: int) -> float:
         devices.synchronize(training.device)
         began = time.perf_counter()
-        for _ in range(count):
-            training.train_step(stage.done, stage.game, stage.inputs)
-            stage.done += 1
+        with devices.products_in(training.program.precision, training.device):
+            for _ in range(count):
+                training.train_step(stage.done, stage.game, stage.inputs)
+                stage.done += 1
         devices.synchronize(training.device)
         return (time.perf_counter() - began) / count
 
     train(5)  # builds kernels, and records the steps
-    count = max(1, round(LEAST / train(2)))
-    return 1000 * median(train(count) for _ in range(ROUNDS))
+    count, rounds = max(1, round(LEAST / train(2))), list[float]()
+    while len(rounds) < ROUNDS and sum(rounds) * count < MOST:
+        rounds.append(train(count))
+    if training.device.type == "cpu":
+        return Speed(ms=1000 * median(rounds))
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiled:
+        train(steps := min(5, count))
+    ranges = [event.time_range for event in profiled.events() if event.device_type == DeviceType.CUDA]
+    busy, last = 0.0, -math.inf
+    for one in sorted(ranges, key=lambda one: one.start):  # cuDNN lets kernels run beside each other
+        busy, last = busy + max(0.0, one.end - max(one.start, last)), max(one.end, last)
+    return Speed(ms=1000 * median(rounds), kernels=len(ranges) / steps, busy_ms=busy / 1000 / steps)
 
 
 def measure_stacks() -> Iterator[str]:
     """Yield the rows of the table of stacks: perceptrons on the ring, as many seeds as one program trains."""
-    yield "| method | seeds | CPU, ms a step | GPU, ms a step | CPU / GPU | GPU, steps of seeds a second |"
-    yield "|---|---|---|---|---|---|"
+    yield "| method | seeds | CPU, ms a step | GPU, ms | CPU / GPU | steps of seeds a second | kernels | GPU works |"
+    yield "|---|---|---|---|---|---|---|---|"
     plugins = registry.load()
     for method in METHODS:
         for seeds in (1, 16, 64, 256):
             batch = make_batch(method, seeds, "mlp", "ring", 256)
             gpu = time_steps(prepare(batch, plugins, GPU))
-            cpu = time_steps(prepare(batch, plugins, CPU)) if seeds <= 16 else math.nan
-            yield f"| {method} | {seeds} | {cpu:.1f} | {gpu:.2f} | {cpu / gpu:.1f} | {1000 * seeds / gpu:,.0f} |"
+            cpu = time_steps(prepare(batch, plugins, CPU)) if seeds <= 64 else Speed(ms=math.nan)
+            speed = f"{cpu.ms:.1f} | {gpu.ms:.2f} | {cpu.ms / gpu.ms:.1f} | {1000 * seeds / gpu.ms:,.0f} | {gpu.busy}"
+            yield f"| {method} | {seeds} | {speed} |"
 
 
 def measure_convolutions() -> Iterator[str]:
     """Yield the rows of the table of forms and precisions: DCGAN's networks on 32 pixels and three channels."""
-    yield "| method | seeds | form | precision | ms a step | images a second | peak, MB |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| method | seeds | form | precision | ms a step | images a second | kernels | GPU works | peak, MB |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     plugins, rows = registry.load(), 64
-    for method in METHODS:
-        for seeds, form in product((1, 4, 16), FORMS):
-            for precision in ("float32", "tf32", "bf16"):
-                torch.cuda.reset_peak_memory_stats()
-                ms = time_steps(
-                    prepare(make_batch(method, seeds, "dcgan", "shapes", rows, form, precision), plugins, GPU)
-                )
-                peak = torch.cuda.max_memory_allocated() / 2**20
-                speed = 1000 * seeds * rows / ms
-                yield f"| {method} | {seeds} | {form} | {precision} | {ms:.1f} | {speed:,.0f} | {peak:,.0f} |"
-                devices.free_cached_memory()
+    for method, seeds, (form, precision) in product(METHODS, (1, 4, 16), CASES):
+        torch.cuda.reset_peak_memory_stats()
+        batch = make_batch(method, seeds, "dcgan", "shapes", rows, form, precision)
+        speed = time_steps(prepare(batch, plugins, GPU))
+        peak = torch.cuda.max_memory_allocated() / 2**20
+        cells = f"{speed.ms:.1f} | {1000 * seeds * rows / speed.ms:,.0f} | {speed.busy} | {peak:,.0f}"
+        yield f"| {method} | {seeds} | {form} | {precision} | {cells} |"
+        devices.free_cached_memory()
 
 
 def measure_repeats() -> Iterator[str]:
@@ -124,23 +158,24 @@ def measure_repeats() -> Iterator[str]:
 
 def measure_suites() -> Iterator[str]:
     """Yield the rows of the table of whole suites: training, evaluation and tables."""
-    yield "| suite | workers | seconds | exit status |"
-    yield "|---|---|---|---|"
-    for name, workers in SUITES.items():
+    yield "| suite | device | workers | seconds | exit status |"
+    yield "|---|---|---|---|---|"
+    for name, place, workers in SUITES:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            order = ["run", f"suites/{name}.toml", "--device", "cuda", "--jobs", str(workers), "--results", folder]
-            done = subprocess.run([sys.executable, "-m", "ganbench", *order], capture_output=True, text=True)
-            yield f"| {name} | {workers} | {time.perf_counter() - began:.0f} | {done.returncode} |"
+            order = ["run", f"suites/{name}.toml", "--device", place, "--jobs", str(workers), "--results", folder]
+            command = [sys.executable, "-m", "ganbench", *order]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+            yield f"| {name} | {place} | {workers} | {time.perf_counter() - began:.0f} | {done.returncode} |"
             if done.returncode:
                 raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
 
 
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "Seeds in one stack": measure_stacks,
-    "Convolutional networks": measure_convolutions,
     "Repeats": measure_repeats,
     "Suites": measure_suites,
+    "Convolutional networks": measure_convolutions,
 }
 
 
@@ -150,14 +185,16 @@ def show(line: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Print every table; a table that fails does not keep the next from being measured."""
+def main(titles: Sequence[str]) -> int:
+    """Print the tables of these titles, or all; one that fails does not keep the next from being measured."""
     torch.set_num_threads(1)
     devices.configure("cuda")
     day = datetime.now(UTC).date()
     show(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}, {day}")
     failed = 0
     for title, measure in TABLES.items():
+        if titles and title not in titles:
+            continue
         show(f"\n## {title}\n")
         try:
             for row in measure():
@@ -169,4 +206,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

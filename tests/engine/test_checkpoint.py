@@ -26,6 +26,7 @@ from ganbench.runner.worker import run_batch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from ganbench_plugins.constraints import path_length
 from tests.support import tiny_suite as small
 from tests.support import unshipped_methods
 from tests.support.small_games import GP, NS, images, make_training, mlp, ns_gan, ring
@@ -126,7 +127,7 @@ PARTS: dict[str, Callable[[], Training]] = {
         replace(ns_gan(), ema=0.9, ema_start=7, ema_rampup=0.3), mlp(), ring(), steps=20
     ),
     "averaged path length": lambda: make_training(
-        Program(objective=NS, constraints=(Link("path", 1.0, unshipped_methods.path_length()),), ema=0.9),
+        Program(objective=NS, constraints=(Link("path", 1.0, path_length.build(decay=0.25)),), ema=0.9),
         mlp(),
         ring(),
         steps=20,

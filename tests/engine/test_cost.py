@@ -52,7 +52,7 @@ def plugins() -> registry.Registry:
 
 def make_batch(plugins: registry.Registry, space: str, method: str | dict[str, Any], **changes: Any) -> Batch:
     named = {"methods": [method]} if isinstance(method, str) else {"method": [{"name": "m", **method}]}
-    budget = {"generator_steps": 1, "batch_size": 8, "snapshots": 1}
+    budget = {"generator_steps": 1, "batch_size": 12, "snapshots": 1}  # whole packs of two to four
     table = {"question": "What does it cost?", "budget": budget, **named, **SPACES[space], **changes}
     (batch, *_) = plan.make(suite.parse(table), plugins).batches
     return batch

@@ -99,7 +99,7 @@ def test_the_samples_of_a_trained_generator_are_those_of_their_label():
     )
     samples, _ = train_and_sample(run, 60)
     means = torch.stack([samples[0, label::3].mean(0) for label in range(3)])
-    assert torch.cdist(means, CENTRES.double()).argmin(1).tolist() == [0, 1, 2], means
+    assert torch.cdist(means, CENTRES.to(means)).argmin(1).tolist() == [0, 1, 2], means
 
 
 def test_a_stored_conditional_generator_gives_the_samples_that_were_scored():

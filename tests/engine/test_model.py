@@ -14,15 +14,13 @@ from ganbench.engine.restore import restore_snapshot
 from ganbench.engine.snapshot import Snapshot, pack, unpack
 from torch import Tensor, nn
 
-from ganbench_plugins.constraints import spectral_norm
+from ganbench_plugins.constraints import gradient_normalisation, spectral_norm
 from tests.support.small_games import LATENT, NS, conv, images, make_training, mlp, ns_gan, ring
 from tests.support.unshipped_methods import (
     VirtualNormGenerator,
     began,
-    gradient_normalisation,
     make_critic_free_space,
     make_space,
-    sinkhorn,
 )
 
 POINTS = torch.linspace(-1.5, 1.5, 24, dtype=torch.float64).reshape(12, 2)
@@ -33,6 +31,11 @@ def train(program: Program, space: Space | None = None, **options: Any) -> tuple
     training = make_training(program, space or mlp(), ring(), **{"steps": 5, **options})
     *_, last = training.run()
     return training, last
+
+
+def call_by_hand(module: nn.Module, tensors: dict[str, Tensor], x: Tensor) -> Any:
+    """Return the answers of a network with these tensors, where they are."""
+    return torch.func.functional_call(module, tensors, (x.to(next(iter(tensors.values())).device),))
 
 
 def constrain(part: Any) -> Program:
@@ -54,10 +57,9 @@ def test_the_generator_is_the_averaged_one_that_the_scored_samples_come_from() -
         for name, tensor in model.generator_parameters.items():
             assert torch.equal(tensor, last.average[name][row])
             assert not torch.equal(tensor, last.generators[name][row])
-    latent = torch.func.functional_call(  # the network by hand, with the averaged weights of the last member
-        last.ensemble.networks.generator, {name: tensor[2] for name, tensor in last.average.items()}, (Z,)
-    )
-    assert torch.allclose(Model(training, last, 2).generator(Z), latent.detach())
+    averaged = {name: tensor[2] for name, tensor in last.average.items()}
+    by_hand = call_by_hand(last.ensemble.networks.generator, averaged, Z).cpu()
+    assert torch.allclose(Model(training, last, 2).generator(Z), by_hand.detach())
 
 
 @pytest.mark.parametrize("mode", ["stack", "loop"])
@@ -65,10 +67,10 @@ def test_a_member_s_samples_are_made_with_its_own_buffers(mode: Any) -> None:
     training, last = train(ns_gan(), make_space(VirtualNormGenerator), mode=mode)
     second = {name: tensor[1] for name, tensor in last.generators.items()}
     second["reference"] = last.ensemble.buffers["generator"]["reference"][1]
-    by_hand = torch.func.functional_call(last.ensemble.networks.generator, second, (Z,))
-    assert torch.allclose(Model(training, last, 1).generator(Z), by_hand)
+    by_hand = call_by_hand(last.ensemble.networks.generator, second, Z)
+    assert torch.allclose(Model(training, last, 1).generator(Z), by_hand.cpu())
     second["reference"] = last.ensemble.buffers["generator"]["reference"][0]
-    assert not torch.allclose(torch.func.functional_call(last.ensemble.networks.generator, second, (Z,)), by_hand)
+    assert not torch.allclose(call_by_hand(last.ensemble.networks.generator, second, Z), by_hand)
 
 
 def linear_critics() -> Space:
@@ -107,15 +109,17 @@ def test_the_critic_is_normalised_from_the_state_of_its_snapshot_also_when_train
     sigma, _ = spectral_norm.power_iteration(weight, u)
     assert torch.equal(restored.state["part"]["0.weight"][0], u)
     normalised = {"0.weight": weight / sigma}
-    hidden = (POINTS @ normalised["0.weight"].T + restored.ensemble.detached["critic"]["0.bias"][0]).tanh()
+    hidden = (
+        POINTS.to(weight.device) @ normalised["0.weight"].T + restored.ensemble.detached["critic"]["0.bias"][0]
+    ).tanh()
     out = restored.ensemble.detached["critic"]["2.weight"][0]
     out_sigma, _ = spectral_norm.power_iteration(out, restored.state["part"]["2.weight"][0])
     by_hand = hidden @ (out / out_sigma).T + restored.ensemble.detached["critic"]["2.bias"][0]
-    assert torch.allclose(before, by_hand.squeeze(1))
+    assert torch.allclose(before, by_hand.squeeze(1).cpu())
 
 
 def test_a_wrapped_critic_is_called_wrapped() -> None:
-    training, last = train(constrain(gradient_normalisation()))
+    training, last = train(constrain(gradient_normalisation.build()))
     plain = Model(replace(training, program=ns_gan()), last, 0)  # the same weights without the constraint
     f = plain.critic(POINTS)
     score = Model(training, last, 0).critic(POINTS)
@@ -126,10 +130,9 @@ def test_a_wrapped_critic_is_called_wrapped() -> None:
 
 def test_the_critic_returns_what_the_loss_reads() -> None:
     training, last = train(Program(objective=began()), make_space())
-    answers = torch.func.functional_call(
-        last.ensemble.networks.critic, {n: p[0] for n, p in last.ensemble.detached["critic"].items()}, (POINTS,)
-    )
-    by_hand = (answers["reconstruction"] - POINTS).abs().mean(1)
+    critic = {n: p[0] for n, p in last.ensemble.detached["critic"].items()}
+    answers = call_by_hand(last.ensemble.networks.critic, critic, POINTS)
+    by_hand = (answers["reconstruction"].cpu() - POINTS).abs().mean(1)
     assert torch.allclose(Model(training, last, 0).critic(POINTS), by_hand)
 
 
@@ -194,7 +197,7 @@ def test_a_missing_critic_is_refused_with_the_reason() -> None:
     assert model.critic_parameters == {}
     with pytest.raises(GanbenchError, match="only generators are stored"):
         model.critic(POINTS)
-    free = Program(objective=sinkhorn(), critic_steps=lambda step: 0)
+    free = Program(objective=replace(NS, head=None, read=lambda answer, x: x[:, 0]), critic_steps=lambda step: 0)
     with pytest.raises(GanbenchError, match="this method has no critic"):
         Model(*train(free, make_critic_free_space()), 0).critic(POINTS)
 

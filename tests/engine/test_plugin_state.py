@@ -20,7 +20,6 @@ from ganbench.engine.program import Link, Program
 from ganbench.engine.train import RECORD_FROM
 from torch import Tensor, nn
 
-from tests.support import unshipped_methods
 from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
 
 COUNT = 0
@@ -264,7 +263,7 @@ def test_a_projection_and_a_network_are_watched_too() -> None:
 
 def test_parts_are_named_by_their_offers_and_only_dynamics_that_move_are_a_part() -> None:
     link, move = Link("r1", 1.0, Constraint(critic=counting_term)), lambda losses, g, d: (g, {})
-    program = Program(objective=unshipped_methods.ebgan(), constraints=(link,), loss_name="loss 'ebgan'")
-    assert list(list_parts(program, None)) == ["loss 'ebgan'", "constraint 'r1'", "the architecture"]
+    program = Program(objective=NS, constraints=(link,), loss_name="loss 'ns-gan'")
+    assert list(list_parts(program, None)) == ["loss 'ns-gan'", "constraint 'r1'", "the architecture"]
     moving = replace(program, dynamics=Dynamics(generator=move), dynamics_name="dynamics 'mine'")
     assert "dynamics 'mine'" in list_parts(moving, None)

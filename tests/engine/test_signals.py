@@ -15,6 +15,7 @@ from ganbench.engine.signals import collect_signals
 from ganbench.engine.train import RECORD_FROM
 from torch import Tensor, nn
 
+from ganbench_plugins.losses import kernel_distances
 from tests.support import unshipped_methods
 from tests.support.small_games import GP, NS, W, make_training, mlp, ns_gan, ring, wgan_gp
 
@@ -100,7 +101,7 @@ class Shift(nn.Module):
 
 def parallel_lines() -> tuple[Space, Source]:
     def draw(generator: torch.Generator, n: int) -> Tensor:
-        return torch.zeros(n, 1)
+        return torch.zeros(n, 1, device=generator.device)
 
     networks = lambda spec, ask: Networks(generator=Shift(), critic=Slope(), latent=1, rowwise=True)  # noqa: E731
     return Space(sample=lambda rng: {}, networks=networks), Source(
@@ -182,7 +183,7 @@ def test_a_signal_that_begins_later_is_nan_before() -> None:
 
 
 def test_a_loss_that_reads_features_has_no_mean_score() -> None:
-    program = Program(objective=unshipped_methods.mmd_gan(), constraints=(Link("gp", 1.0, GP),))
+    program = Program(objective=kernel_distances.build_mmd_gan(), constraints=(Link("gp", 1.0, GP),))
     *_, last = make_training(program, unshipped_methods.make_space(), ring(), steps=2).run()
     assert "term.gp" in last.signals
     assert "scores.real" not in last.signals

@@ -1,15 +1,13 @@
-"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, InfoGAN, growing networks and more."""
+"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, growing networks and more."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
-from ganbench import Constraint, Input, Space
+from ganbench import Space
 from ganbench.engine.ensemble import Ensemble
 from ganbench.engine.program import Link, Program
 from ganbench.engine.snapshot import Snapshot
@@ -18,8 +16,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import interpolate
 
-from tests.support import unshipped_methods
-from tests.support.small_games import GP, LATENT, NS, Spy, images, make_training, ring
+from tests.support import device, unshipped_methods
+from tests.support.small_games import LATENT, NS, Spy, images, make_training, ring
 
 
 def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
@@ -28,35 +26,6 @@ def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
 
 CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
     "began": (Program(objective=unshipped_methods.began()), unshipped_methods.make_space),
-    "ebgan, pulling away": (
-        Program(
-            objective=unshipped_methods.ebgan(),
-            constraints=link("away", Constraint(generator=unshipped_methods.pulling_away), 0.1),
-        ),
-        unshipped_methods.make_space,
-    ),
-    "infogan": (Program(objective=NS, inputs=link("codes", unshipped_methods.infogan())), unshipped_methods.make_space),
-    "path length": (
-        Program(objective=NS, constraints=link("path", unshipped_methods.path_length()), critic_steps=lambda t: 2),
-        unshipped_methods.make_space,
-    ),
-    "pacgan": (Program(objective=NS, inputs=link("pack", Input(pack=2))), unshipped_methods.make_space),
-    "pacgan under a gradient penalty": (
-        Program(objective=NS, inputs=link("pack", Input(pack=2)), constraints=link("gp", GP)),
-        unshipped_methods.make_space,
-    ),
-    "mmd-gan under a gradient penalty": (
-        Program(objective=unshipped_methods.mmd_gan(), constraints=link("gp", GP)),
-        unshipped_methods.make_space,
-    ),
-    "sinkhorn, no critic": (
-        Program(objective=unshipped_methods.sinkhorn(), critic_steps=lambda t: 0),
-        unshipped_methods.make_critic_free_space,
-    ),
-    "gradient normalisation": (
-        Program(objective=NS, constraints=link("norm", unshipped_methods.gradient_normalisation())),
-        unshipped_methods.make_space,
-    ),
     "growing": (Program(objective=NS), unshipped_methods.make_growing_space),
 }
 
@@ -82,14 +51,15 @@ def generate(ensemble: Ensemble, parameters: dict[str, Tensor], z: Tensor) -> Te
 
 
 def draw_latents(width: int = LATENT) -> Tensor:
-    return torch.randn(16, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    latents = torch.randn(16, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return latents.to(device.DEVICE)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_stack_mode_and_loop_mode_give_the_same_result(name: str) -> None:
     runs = [make_case(name, mode) for mode in ("stack", "loop")]
     stacked, looped = map(train, runs)
-    z = draw_latents(LATENT + 4 if name == "infogan" else LATENT)
+    z = draw_latents()
     stacked_samples, looped_samples = (generate(last.ensemble, last.generators, z) for last in (stacked, looped))
     torch.testing.assert_close(stacked_samples, looped_samples, rtol=0, atol=1e-9)
     assert (stacked_samples[0] - stacked_samples[1]).abs().max() > 1e-3, "two seeds must give different samples"
@@ -114,112 +84,6 @@ def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
     torch.testing.assert_close(measure, real + (0.5 * real - fake).abs(), rtol=0, atol=1e-14)
     assert k.max() > 0.01
     torch.testing.assert_close(signals["loss.critic"][1], real - before * fake, rtol=0, atol=1e-14)
-
-
-# EBGAN
-
-
-@pytest.mark.parametrize("margin", [0.5, 2.0])
-def test_the_minimum_of_ebgans_critic_loss_is_the_margin_times_the_overlap_of_the_distributions(margin: float) -> None:
-    """It is m sum min(p, q).
-
-    For p = (3, 1, 0) / 4 and q = (1, 1, 2) / 4, with a free energy for each atom, it is m / 2.
-    """
-    real, fake = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 2])
-    objective = unshipped_methods.ebgan(margin)
-    ticks = torch.linspace(0, 1.5 * margin, 7, dtype=torch.float64)
-    energies = torch.cartesian_prod(ticks, ticks, ticks)  # the loss is linear between 0 and m, and increases above m
-    losses = [objective.critic(energy[real], energy[fake]).item() for energy in energies]
-    assert min(losses) == pytest.approx(margin / 2, abs=1e-12)
-    assert objective.generator(None, ticks).item() == pytest.approx(0.75 * margin, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("rows", "value"),
-    [
-        ([[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]], 1.0),
-        ([[1.0, 0.0], [0.0, 5.0]], 0.0),
-        ([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 1 / 3),
-    ],
-)
-def test_pulling_away_is_the_mean_squared_cosine_of_different_rows(rows: list[list[float]], value: float) -> None:
-    play = SimpleNamespace(answers_fake={"embedding": torch.tensor(rows)})
-    assert float(unshipped_methods.pulling_away(play)) == pytest.approx(value, abs=1e-6)
-
-
-# InfoGAN
-
-
-def test_infogans_bound_rises_towards_the_entropy_of_its_codes_and_never_exceeds_it() -> None:
-    """L_I <= H(c): log 3 for the category, -log(2 pi) / 2 for a tilt on [0, 1] with a fixed std of 1."""
-
-    def fast_adam(parameters: object) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=0.02)  # type: ignore[arg-type]
-
-    signals = train(make_case("infogan", "stack", steps=120, optimizer=fast_adam)).signals
-    category, tilt = signals["codes.category"][1], signals["codes.tilt"][1]
-    assert category.max() < math.log(3)
-    assert tilt.max() < -math.log(2 * math.pi) / 2
-    assert (category[:, -10:].mean(1) > 0.8 * math.log(3)).all()
-    assert (category[:, 0] < 0.3 * math.log(3)).all()
-
-
-# Path length
-
-
-def test_path_length_is_due_at_every_fourth_generator_step_and_keeps_the_mean_in_its_state() -> None:
-    mean = train(make_case("path length", "stack", steps=9)).signals["path.mean"][1]
-    changes = (mean.diff(dim=1) != 0).all(0).nonzero().flatten().tolist()
-    assert changes == [3, 7]  # after steps 4 and 8, counted from 0; the first is due at step 0
-    assert (mean.diff(dim=1)[:, [0, 1, 2, 4, 5, 6]] == 0).all()
-    assert (mean[:, 0] > 0).all()
-
-
-def test_the_path_length_of_a_linear_generator_is_the_norm_of_the_transposed_map_of_the_noise() -> None:
-    """G(z) = W z with W = diag(3, 4), y = (1, 1): |W'y| = 5; the mean moves from 0 by a quarter of the distance."""
-    play = SimpleNamespace(
-        generator=lambda z: z * torch.tensor([3.0, 4.0]), latent=torch.randn(5, 2), draws={"y": torch.ones(5, 2)}
-    )
-    value, state = unshipped_methods.path_length().generator(play, {"mean": torch.zeros(())})
-    assert float(state["mean"]) == pytest.approx(1.25, abs=1e-6)
-    assert float(value) == pytest.approx(3.75**2, rel=1e-6)
-
-
-# Distances, with a critic and without
-
-
-def test_the_unbiased_mmd_of_a_batch_with_itself_is_below_zero() -> None:
-    """Two points at distance 1, c = e^(-1/2): c + c - 2 (2 + 2c) / 4 = c - 1."""
-    x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    assert float(unshipped_methods.mmd(x, x)) == pytest.approx(math.exp(-0.5) - 1, abs=1e-12)
-
-
-def test_the_sinkhorn_divergence_is_zero_on_equal_batches_and_falls_in_training() -> None:
-    x = draw_latents()
-    assert float(unshipped_methods.sinkhorn_divergence(x, x)) == pytest.approx(0, abs=1e-12)
-    assert float(unshipped_methods.sinkhorn_divergence(x, x + 3)) > 1
-
-    def fast_adam(parameters: object) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=0.05)  # type: ignore[arg-type]
-
-    source = ring()
-    shifted = replace(source, draw=lambda generator, n: source.draw(generator, n) + 3)  # type: ignore[misc]
-    program, space = CASES["sinkhorn, no critic"]
-    last = train(make_training(program, space(), shifted, steps=80, optimizer=fast_adam))
-    loss = last.signals["loss.generator"][1]
-    assert (loss[:, :3].mean(1) > 10).all()
-    assert (loss[:, -3:].mean(1) < 2).all()
-    assert (last.updates["critic"], last.updates["generator"]) == (0, 80)
-
-
-# Constraints that change the critic's function
-
-
-def test_the_score_of_a_normalised_linear_critic_is_its_value_over_the_sum_of_slope_and_absolute_value() -> None:
-    """By hand, f / (|w| + |f|): with w = (3, 4) and f = 5 it is 1/2; it is always in (-1, 1)."""
-    wrapped = unshipped_methods.gradient_normalisation().wrap(lambda x: x @ torch.tensor([3.0, 4.0]))
-    scores = wrapped(torch.tensor([[1.0, 0.5], [-1.0, -0.5], [0.0, 0.0], [300.0, 400.0]]))
-    assert scores.tolist() == pytest.approx([0.5, -0.5, 0.0, 500 / 501], abs=1e-6)
 
 
 # Architectures

@@ -33,7 +33,8 @@ def make_play(critic, real: Tensor, fake: Tensor, mix: Tensor | None = None) -> 
     mix = (
         torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, generator=generator(7)) if mix is None else mix
     )
-    return SimpleNamespace(critic=critic, real=real, fake=fake, draws={"mix": mix})
+    draws = {"mix": mix, "share": mix, "noise": torch.full_like(real, 0.3)}
+    return SimpleNamespace(critic=critic, real=real, fake=fake, draws=draws)
 
 
 def samples(*shape: int) -> tuple[Tensor, Tensor]:

@@ -15,13 +15,15 @@ from torch import Tensor
 from torch.func import grad, jacrev, vmap
 
 from ganbench_plugins.constraints import gradient_penalties
-from ganbench_plugins.dynamics import alternating, consensus, extragradient, unrolled
+from ganbench_plugins.dynamics import alternating, consensus, extragradient, lookahead, unrolled
 from ganbench_plugins.inputs import instance_noise
 from ganbench_plugins.losses import cross_entropy, wasserstein
 
 DYNAMICS = {
     offer.name: offer.build
-    for offer in chain.from_iterable(m.ganbench_dynamics() for m in (alternating, unrolled, consensus, extragradient))
+    for offer in chain.from_iterable(
+        m.ganbench_dynamics() for m in (alternating, unrolled, consensus, extragradient, lookahead)
+    )
 }
 LOSSES = {
     offer.name: offer.build

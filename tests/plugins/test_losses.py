@@ -12,11 +12,13 @@ from ganbench import Example, Objective, Offer
 from torch import Tensor
 from torch.func import grad, vmap
 
-from ganbench_plugins.losses import cross_entropy, hinge, least_squares, wasserstein
+from ganbench_plugins.losses import cross_entropy, f_gan, hinge, least_squares, wasserstein
 
 OFFERS = {
     offer.name: offer
-    for offer in chain.from_iterable(m.ganbench_losses() for m in (cross_entropy, wasserstein, least_squares, hinge))
+    for offer in chain.from_iterable(
+        m.ganbench_losses() for m in (cross_entropy, wasserstein, least_squares, hinge, f_gan)
+    )
 }
 EXAMPLES = [(offer, example) for offer in OFFERS.values() for example in offer.examples]
 every_offer = pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
@@ -92,6 +94,14 @@ def test_the_hinge_loss_is_least_at_the_sign_of_p_minus_q_where_it_is_2_minus_2_
 def test_one_sided_smoothing_moves_the_optimal_critic_to_nine_tenths_of_p_over_p_plus_q() -> None:
     objective = OFFERS["non-saturating"].build(real_label=0.9)
     best = (0.9 * P / (P + Q)).logit()
+    assert grad(lambda scores: critic_loss(objective, scores))(best).abs().max().item() < 1e-12
+
+
+@pytest.mark.parametrize("fake_label", [0.05, 0.2])
+def test_two_sided_smoothing_mixes_both_labels_in_the_optimal_critic(fake_label: float) -> None:
+    """D* = (a p + b q) / (p + q), which is between the labels b and a."""
+    objective = OFFERS["non-saturating"].build(real_label=0.9, fake_label=fake_label)
+    best = ((0.9 * P + fake_label * Q) / (P + Q)).logit()
     assert grad(lambda scores: critic_loss(objective, scores))(best).abs().max().item() < 1e-12
 
 

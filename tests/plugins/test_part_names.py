@@ -27,7 +27,7 @@ GENERATOR: tuple[Any, ...] = ("equalised", "pixel-norm", {"name": "virtual-batch
 CRITIC: tuple[Any, ...] = (
     "equalised",
     {"name": "minibatch-discrimination", "kernels": 3, "width": 2},
-    {"name": "minibatch-stddev", "group": 2},
+    "minibatch-stddev",
 )
 MAXOUT = ({"name": "maxout", "pieces": 3},)
 
@@ -37,8 +37,8 @@ def build_small(offer: Any, ask: Ask = IMAGE, **options: Any) -> Networks:
 
 
 PARTS = (
-    parts.EqualisedLinear,
-    parts.EqualisedConv2d | parts.EqualisedConvTranspose2d,
+    parts.EqualLinear,
+    parts.EqualConv2d | parts.EqualConvTranspose2d,
     parts.Maxout,
     parts.MinibatchDiscrimination,
     parts.MinibatchStd,
@@ -59,7 +59,7 @@ def test_every_space_takes_all_parts_at_once(offer: Any) -> None:
     assert not nets.rowwise
     layers = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
     for net in (nets.generator, nets.critic):
-        equalised = parts.EqualisedLinear | parts.EqualisedConv2d | parts.EqualisedConvTranspose2d
+        equalised = parts.EqualLinear | parts.EqualConv2d | parts.EqualConvTranspose2d
         assert list_modules(net, layers) == list_modules(net, equalised) != []
     assert not list_modules(nets.generator, nn.BatchNorm1d | nn.BatchNorm2d)
     assert len(list_modules(nets.generator, parts.VirtualBatchNorm)) >= 1

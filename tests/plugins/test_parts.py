@@ -1,165 +1,91 @@
-"""Parts of networks, by the formulas of their papers."""
+"""Parts of networks have the values of their papers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import vmap
 
-from ganbench_plugins.architectures import parts
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-# Equalised learning rates
+from ganbench_plugins.architectures.parts import EqualConv2d, EqualLinear, MinibatchStd, PixelNorm
+from tests.support.image_networks import normal
 
 
 @pytest.mark.parametrize(
-    ("layer", "fan_in"),
+    ("make", "fan_in"),
     [
-        (lambda: parts.EqualisedLinear(50, 400), 50),
-        (lambda: parts.EqualisedConv2d(20, 60, kernel_size=3, padding=1), 180),
+        (lambda **given: EqualLinear(200, 300, **given), 200),
+        (lambda **given: EqualConv2d(20, 300, 3, **given), 180),
+        (lambda **given: EqualConv2d(50, 300, 1, **given), 50),
     ],
 )
-def test_an_equalised_layer_multiplies_weights_of_variance_one_by_hes_standard_deviation(layer, fan_in) -> None:
+@pytest.mark.parametrize("gain", [2**0.5, 1.0])
+def test_equalised_layers_have_standard_normal_weights_scaled_at_run_time(
+    make: Callable[..., nn.Linear | nn.Conv2d], fan_in: int, gain: float
+) -> None:
     torch.manual_seed(0)
-    net = layer()
-    assert net.weight.var().item() == pytest.approx(1, rel=0.05)
-    assert net.bias.abs().max().item() == 0
-    assert net.scale == pytest.approx(math.sqrt(2 / fan_in))
-    plain = nn.Linear(50, 400) if isinstance(net, nn.Linear) else nn.Conv2d(20, 60, 3, padding=1)
-    plain.load_state_dict({"weight": net.weight * net.scale, "bias": net.bias})
-    x = torch.randn(3, 50) if isinstance(net, nn.Linear) else torch.randn(3, 20, 8, 8)
-    torch.testing.assert_close(net(x), plain(x))
+    layer = make(gain=gain)
+    assert float(layer.weight.detach().std()) == pytest.approx(1, abs=0.02)
+    assert not layer.bias.any()
+    plain: Callable[..., Tensor] = (
+        nn.functional.linear
+        if isinstance(layer, nn.Linear)
+        else lambda *given: nn.functional.conv2d(*given, padding=layer.padding)  # type: ignore[arg-type]
+    )
+    sides = () if isinstance(layer, nn.Linear) else (6, 6)
+    x = normal(2, layer.weight.shape[1], *sides)
+    by_hand = plain(x, layer.weight * math.sqrt(gain**2 / fan_in), layer.bias)
+    torch.testing.assert_close(layer(x), by_hand, rtol=1e-5, atol=1e-6)
+    assert layer(x).shape[2:] == sides
 
 
-def test_adams_first_step_changes_all_equalised_weights_by_the_same_part_of_their_spread() -> None:
-    """Karras et al. 2018, section 4.1: a plain layer's step is lr, whatever its weights' standard deviation."""
-    for inputs in (4, 64, 1024):
-        torch.manual_seed(0)
-        layer = parts.EqualisedLinear(inputs, 1).double()
-        before = layer.weight.detach() * layer.scale
-        optimizer = torch.optim.Adam(layer.parameters(), lr=0.01, eps=0)
-        layer(normal(8, inputs)).sum().backward()
-        optimizer.step()
-        change = (layer.weight.detach() * layer.scale - before).abs() / math.sqrt(2 / inputs)
-        torch.testing.assert_close(change, torch.full_like(change, 0.01))
+@torch.no_grad()
+def test_an_equalised_layer_keeps_the_variance_of_rectified_inputs() -> None:
+    torch.manual_seed(1)
+    hidden = EqualLinear(500, 500)(normal(400, 500))
+    rectified = EqualLinear(500, 500)(hidden.relu())
+    assert float(rectified.square().mean() / hidden.square().mean()) == pytest.approx(1, abs=0.05)
 
 
-# Pixel norm
+def test_pixel_norm_divides_by_the_root_of_the_mean_square_over_channels() -> None:
+    x = torch.zeros(1, 4, 1, 2)
+    x[0, :, 0, 0] = torch.tensor([1.0, 2.0, 3.0, 4.0])  # mean square 7.5; the second pixel is 0 and stays 0
+    expected = torch.tensor([1.0, 2.0, 3.0, 4.0]) / math.sqrt(7.5 + 1e-8)
+    torch.testing.assert_close(PixelNorm()(x)[0, :, 0, 0], expected)
+    assert not PixelNorm()(x)[0, :, 0, 1].any()
 
 
-@pytest.mark.parametrize("shape", [(5, 8), (5, 8, 3, 3)])
-def test_pixel_norm_gives_every_pixel_a_root_mean_square_of_one_over_its_channels(shape: tuple[int, ...]) -> None:
-    x = 7 * normal(*shape)
-    normalised = parts.PixelNorm()(x)
-    rms = normalised.square().mean(1).sqrt()
-    torch.testing.assert_close(rms, torch.ones_like(rms))
-    torch.testing.assert_close(normalised * x.square().mean(1, keepdim=True).sqrt(), x)
-    assert parts.PixelNorm()(torch.tensor([[3.0, 4.0]])).tolist()[0] == pytest.approx([3 / 12.5**0.5, 4 / 12.5**0.5])
+@pytest.mark.parametrize("shape", [(2,), (3, 5, 5)])
+def test_minibatch_std_appends_the_biased_deviation_of_four_samples_that_are_n_4_apart(shape: tuple[int, ...]) -> None:
+    x = normal(8, *shape)
+    out = MinibatchStd()(x)
+    assert out.shape == (8, shape[0] + 1, *shape[1:])
+    assert torch.equal(out[:, :-1], x)
+    for first in (0, 1):
+        group = x[first::2]
+        by_hand = ((group - group.mean(0)).square().mean(0) + 1e-8).sqrt().mean()
+        torch.testing.assert_close(out[first::2, -1], by_hand.expand(4, *shape[1:]))
 
 
-# Minibatch standard deviation
+def test_minibatch_std_of_normal_numbers_is_798_thousandths_on_average() -> None:
+    """E of the biased standard deviation of 4 normal numbers: sqrt(2/4) Gamma(2) / Gamma(3/2) = 0.7979."""
+    assert float(MinibatchStd()(normal(400, 3, 16, 16))[:, -1].mean()) == pytest.approx(0.7979, abs=2e-3)
 
 
-def test_minibatch_std_of_normal_noise_is_the_mean_biased_deviation_of_four() -> None:
-    """E of the biased deviation of 4 normals is sqrt(2 / 4) Gamma(2) / Gamma(3 / 2) = .7979."""
-    expected = math.sqrt(2 / 4) * math.gamma(2) / math.gamma(1.5)
-    assert expected == pytest.approx(0.798, abs=1e-3)
-    x = normal(256, 64, 8, 8)
-    y = parts.MinibatchStd()(x)
-    assert y.shape == (256, 65, 8, 8)
-    assert torch.equal(y[:, :64], x)
-    assert y[:, 64].mean().item() == pytest.approx(expected, abs=0.003)
+@pytest.mark.parametrize(("rows", "group"), [(6, 3), (10, 2), (5, 5), (1, 1), (12, 4)])
+def test_minibatch_std_takes_other_groups_where_four_does_not_divide_the_batch(rows: int, group: int) -> None:
+    x = normal(rows, 2, 4, 4)
+    expected = (x[:: rows // group].var(0, correction=0) + 1e-8).sqrt().mean()
+    torch.testing.assert_close(MinibatchStd()(x)[0, -1, 0, 0], expected)
 
 
-def test_minibatch_std_is_one_number_for_each_group_and_zero_for_equal_samples() -> None:
-    x = normal(8, 3)
-    y = parts.MinibatchStd()(x)[:, 3]
-    by_hand = torch.stack([x[[i, i + 2, i + 4, i + 6]].std(0, correction=0).mean() for i in (0, 1)])
-    torch.testing.assert_close(y, by_hand.repeat(4))
-    assert parts.MinibatchStd()(torch.ones(8, 3))[:, 3].max() < 2e-4  # sqrt(1e-8)
-
-
-@pytest.mark.parametrize(("rows", "last"), [(6, range(2, 6)), (3, range(3)), (1, range(1))])
-def test_samples_that_fill_no_group_make_one_with_those_before_them(rows: int, last: range) -> None:
-    x = normal(rows, 3)
-    y = parts.MinibatchStd()(x)[:, 3]
-    torch.testing.assert_close(y[-1], (x[list(last)].var(0, correction=0) + 1e-8).sqrt().mean())
-
-
-# Maxout
-
-
-def test_maxout_is_the_largest_of_neighbouring_channels() -> None:
-    x = torch.tensor([[1.0, 4.0, -2.0, -3.0, 0.0, -1.0]])
-    assert parts.Maxout(3)(x).tolist() == [[4.0, 0.0]]
-    assert parts.Maxout(2)(x.view(1, 6, 1, 1).expand(1, 6, 2, 2))[0, :, 0, 0].tolist() == [4.0, -2.0, 0.0]
-
-
-# Minibatch discrimination
-
-
-def discriminate(inputs: int, kernels: int, width: int) -> parts.MinibatchDiscrimination:
-    torch.manual_seed(0)
-    return parts.MinibatchDiscrimination(inputs, kernels, width).double()
-
-
-def test_minibatch_discrimination_counts_the_other_rows_of_a_batch_of_equal_ones() -> None:
-    x = normal(1, 5).expand(7, 5)
-    y = discriminate(5, 3, 2)(x)
-    assert y.shape == (7, 8)
-    assert torch.equal(y[:, :5], x)
-    torch.testing.assert_close(y[:, 5:], torch.full((7, 3), 6.0, dtype=torch.float64))
-
-
-def test_minibatch_discrimination_is_the_papers_sum_over_the_other_samples() -> None:
-    layer, x = discriminate(4, 3, 2), normal(5, 4)
-    tensor = layer.weight.detach().view(4, 3, 2)
-    rows = torch.einsum("na,abc->nbc", x, tensor)
-    for i in range(5):
-        for b in range(3):
-            expected = sum(math.exp(-float((rows[i, b] - rows[j, b]).abs().sum())) for j in range(5) if j != i)
-            assert layer(x)[i, 4 + b].item() == pytest.approx(expected, rel=1e-12)
-
-
-# Virtual batch norm
-
-
-@pytest.mark.parametrize("shape", [(3,), (3, 4, 4)])
-def test_virtual_batch_norm_gives_a_sample_the_weight_of_one_in_n_plus_one(shape: tuple[int, ...]) -> None:
-    """The moments of a batch that is the reference batch and the sample itself, for each channel."""
-    norm, reference, x = parts.VirtualBatchNorm(3, rows=6).double(), normal(6, *shape), 5 + normal(4, *shape, seed=1)
-    with torch.no_grad():
-        norm.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
-        norm.bias.fill_(0.5)
-    y = norm(torch.cat([reference, x]))
-    plain = nn.BatchNorm1d(3, track_running_stats=False).double()
-
-    def by_batch_norm(rows: Tensor) -> Tensor:
-        """Return rows [m, 3, pixels] normalised over rows and pixels, then with the gain and the offset."""
-        return plain(rows.flatten(2) if rows.dim() > 2 else rows).view(rows.shape) * gain + 0.5
-
-    gain = torch.tensor([1.0, 2.0, 3.0]).view(3, *[1] * (len(shape) - 1))
-    torch.testing.assert_close(y[:6], by_batch_norm(reference))
-    for i in range(4):
-        torch.testing.assert_close(y[6 + i], by_batch_norm(torch.cat([reference, x[i : i + 1]]))[-1])
-
-
-def test_a_generator_with_a_reference_batch_treats_samples_apart_and_hands_each_reference_row_a_label() -> None:
-    class Labelled(nn.Module):
-        def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-            seen.append(labels)
-            return z
-
-    seen: list[Tensor] = []
-    torch.manual_seed(0)
-    net = parts.WithReference(Labelled(), 2, classes=3, rows=5)
-    z = torch.ones(2, 2)
-    assert torch.equal(net(z, torch.tensor([2, 2])), z)
-    assert seen[0].tolist() == [0, 1, 2, 0, 1, 2, 2]
-    assert set(net.state_dict()) == {"reference", "reference_labels"}
+def test_minibatch_std_of_equal_samples_has_finite_derivatives_and_runs_under_a_stack() -> None:
+    x = torch.ones(8, 2, 4, 4, requires_grad=True)
+    MinibatchStd()(x)[:, -1].sum().backward()
+    assert x.grad is not None
+    assert not x.grad.any()
+    stack = normal(3, 8, 2, 4, 4)
+    torch.testing.assert_close(vmap(MinibatchStd())(stack)[1], MinibatchStd()(stack[1]))

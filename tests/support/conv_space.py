@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -52,6 +52,19 @@ def spread(depth: int, stages: int) -> list[int]:
     return [extra // stages + (i < extra % stages) for i in range(stages)]
 
 
+class Heads(nn.Module):
+    """A critic with a score and heads on the same trunk."""
+
+    def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, int]) -> None:
+        super().__init__()
+        self.trunk, self.score = trunk, nn.Linear(width, 1)
+        self.heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in heads.items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        hidden = self.trunk(x)
+        return {"score": self.score(hidden).squeeze(1)} | {name: head(hidden) for name, head in self.heads.items()}
+
+
 def networks(spec: dict[str, Any], ask: Ask) -> Networks:
     """Return a generator and a critic that double or halve the side of images in each stage, from and to 4 pixels."""
     channels, side = ask.shape[0], ask.shape[-1]
@@ -75,10 +88,10 @@ def networks(spec: dict[str, Any], ask: Ask) -> Networks:
         d += [nn.Conv2d(before, width, 4, 2, 1), *(normalise(d_norm, width, size) if i else []), d_act()]
         for _ in range(extra):
             d += [nn.Conv2d(width, width, 3, padding=1), *normalise(d_norm, width, size), d_act()]
-    d += [nn.Flatten(), nn.Linear(d_widths[-1] * 16, 1), nn.Flatten(0)]
-    return Networks(
-        generator=nn.Sequential(*g), critic=nn.Sequential(*d), latent=LATENT, rowwise=d_norm in ("", "layer")
-    )
+    d, width = [*d, nn.Flatten()], d_widths[-1] * 16
+    plain = nn.Sequential(*d, nn.Linear(width, 1), nn.Flatten(0))
+    critic = Heads(nn.Sequential(*d), width, ask.heads) if ask.heads else plain
+    return Networks(generator=nn.Sequential(*g), critic=critic, latent=LATENT, rowwise=d_norm in ("", "layer"))
 
 
 def random_space() -> Space:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ganbench import Ask, Constraint, Draw, Input, Networks, Objective, Space, State
+from ganbench import Ask, Networks, Objective, Space, State
 from torch import Tensor, nn
-from torch.func import grad
-from torch.nn.functional import avg_pool2d, interpolate, log_softmax, normalize, relu
+from torch.nn.functional import avg_pool2d, interpolate
 
 LATENT = 4
 
@@ -72,118 +70,7 @@ def began(gamma: float = 0.5, rate: float = 0.5) -> Objective:
     return Objective(critic, generator, init=init, head="reconstruction", read=energy)
 
 
-def ebgan(margin: float = 1.0) -> Objective:
-    """Zhao et al. 2016, arXiv:1609.03126, equations 1 and 2."""
-    return Objective(
-        lambda real, fake: real.mean() + relu(margin - fake).mean(),
-        lambda real, fake: fake.mean(),
-        head="reconstruction",
-        read=lambda answer, x: (answer - x).square().flatten(1).mean(1),
-    )
-
-
-def kernel(x: Tensor, y: Tensor) -> Tensor:
-    return (-(x.unsqueeze(1) - y.unsqueeze(0)).square().sum(2) / 2).exp()
-
-
-def mmd(x: Tensor, y: Tensor) -> Tensor:
-    """Return the unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3)."""
-
-    def within(z: Tensor) -> Tensor:
-        n = len(z)
-        return (kernel(z, z).sum() - n) / (n * (n - 1))
-
-    return within(x) + within(y) - 2 * kernel(x, y).mean()
-
-
-def mmd_gan() -> Objective:
-    return Objective(
-        lambda real, fake: -mmd(real, fake),
-        mmd,
-        head="features",
-        witness=lambda features, real, fake: kernel(features, real).mean(1) - kernel(features, fake).mean(1),
-        paired=True,
-    )
-
-
-def transport_cost(x: Tensor, y: Tensor, eps: float = 0.5, iterations: int = 20) -> Tensor:
-    """Return the entropic transport cost from x to y: the dual value after log-domain Sinkhorn iterations."""
-    cost = (x.unsqueeze(1) - y.unsqueeze(0)).square().sum(2)
-    f, g, log_n = cost.new_zeros(len(x)), cost.new_zeros(len(y)), math.log(len(x))
-    for _ in range(iterations):
-        f = -eps * ((g - cost) / eps - log_n).logsumexp(1)
-        g = -eps * ((f.unsqueeze(1) - cost) / eps - log_n).logsumexp(0)
-    return f.mean() + g.mean()
-
-
-def sinkhorn_divergence(x: Tensor, y: Tensor) -> Tensor:
-    return 2 * transport_cost(x, y) - transport_cost(x, x) - transport_cost(y, y)
-
-
-def sinkhorn() -> Objective:
-    """Genevay et al. 2018, arXiv:1706.00292; it has no critic, so it reads no answer."""
-    return Objective(
-        lambda real, fake: fake.sum(), sinkhorn_divergence, head=None, read=lambda answer, x: x.flatten(1), paired=True
-    )
-
-
 # Terms
-
-
-def pulling_away(play: Any) -> Tensor:
-    """Return the mean of cos^2 over pairs i != j of embedded generated samples (arXiv:1609.03126, equation 4)."""
-    directions = normalize(play.answers_fake["embedding"].flatten(1), dim=1)
-    n = len(directions)
-    return ((directions @ directions.T).square().sum() - n) / (n * (n - 1))
-
-
-def infogan(classes: int = 3) -> Input:
-    """Chen et al. 2016, arXiv:1606.03657: a category, and a tilt in [0, 1] with a standard deviation fixed at 1."""
-
-    def term(play: Any, state: State) -> tuple[Tensor, State]:
-        answer, codes = play.answers_fake["code"], play.codes
-        category = (codes["category"] * log_softmax(answer[:, :classes], 1)).sum(1).mean() + math.log(classes)
-        tilt = -((answer[:, classes:] - codes["tilt"]).square() / 2).sum(1).mean() - math.log(2 * math.pi) / 2
-        return -(category + tilt), {"category": category, "tilt": tilt}
-
-    return Input(
-        latent={"category": Draw("onehot", (classes,)), "tilt": Draw("uniform", (1,))},
-        heads={"code": classes + 1},
-        critic=term,
-        generator=term,
-        init=lambda parameters, rng: {"category": torch.zeros(()), "tilt": torch.zeros(())},
-    )
-
-
-def path_length(decay: float = 0.25, every: int = 4) -> Constraint:
-    """Karras et al. 2019, arXiv:1912.04958, equation 4."""
-
-    def term(play: Any, state: State) -> tuple[Tensor, State]:
-        gradient = grad(lambda z: (play.generator(z) * play.draws["y"]).sum())(play.latent)
-        lengths = (gradient.square().sum(1) + 1e-12).sqrt()
-        mean = state["mean"] + decay * (lengths.mean().detach() - state["mean"])
-        return (lengths - mean).square().mean(), {"mean": mean}
-
-    return Constraint(
-        generator=term,
-        init=lambda parameters, rng: {"mean": torch.zeros(())},
-        draws={"y": Draw("normal", "data")},
-        every=every,
-    )
-
-
-def gradient_normalisation() -> Constraint:
-    """Wu et al. 2021, arXiv:2109.02235, equation 9: f / (|grad f| + |f|)."""
-
-    def wrap(critic: Any) -> Any:
-        def normalised(x: Tensor) -> Tensor:
-            slope = (grad(lambda point: critic(point).sum())(x).flatten(1).square().sum(1) + 1e-12).sqrt()
-            score = critic(x)
-            return score / (slope + score.abs())
-
-        return normalised
-
-    return Constraint(wrap=wrap)
 
 
 # Architectures

@@ -12,10 +12,21 @@ from ganbench.testing.rule import Contract, ContractError, Subject
 
 from tests.support.correct_offers import CorrectOffers
 from tests.support.more_planted_mistakes import OTHER_MISTAKES
+from tests.support.planted_constraint_mistakes import NEW_CONSTRAINTS
+from tests.support.planted_game_mistakes import GAME_MISTAKES
+from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
 
 INSTALLED = registry.load()
-MISTAKES = (*LOSSES, *CONSTRAINTS, *INPUTS, *OTHER_MISTAKES)
+MISTAKES = (
+    *LOSSES,
+    *OTHER_LOSS_MISTAKES,
+    *CONSTRAINTS,
+    *NEW_CONSTRAINTS,
+    *INPUTS,
+    *OTHER_MISTAKES,
+    *GAME_MISTAKES,
+)
 
 
 def make_subject(planted: Planted) -> Subject:

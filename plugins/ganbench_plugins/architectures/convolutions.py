@@ -126,7 +126,7 @@ def make_layer(
     """
     layer_type, sizes = LAYERS[kind]
     if initialisation == "equalised":
-        return EQUALISED[layer_type](inputs, outputs, bias=bias, gain=gain, **sizes)
+        return EQUALISED[layer_type](inputs, outputs, bias=bias, gain=gain**0.5, **sizes)
     layer: Any = skip_init(layer_type, inputs, outputs, bias=bias, **sizes)  # draws no weights
     read = layer.weight.numel() / outputs / (4 if kind == "up" else 1)  # every fourth weight meets one output pixel
     nn.init.normal_(layer.weight, std=0.02 if initialisation == "dcgan" else (gain / read) ** 0.5)

@@ -32,7 +32,7 @@ from ganbench_plugins.architectures.part_names import (
     make_norm,
     read_both,
 )
-from ganbench_plugins.architectures.parts import EqualisedLinear
+from ganbench_plugins.architectures.parts import EqualLinear
 
 Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
 Initialisation = Literal["he", "glorot"]
@@ -91,7 +91,7 @@ def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True, ga
     weights, and multiply them by sqrt(gain / inputs).
     """
     if initialisation == "equalised":
-        return EqualisedLinear(inputs, outputs, bias, gain)
+        return EqualLinear(inputs, outputs, bias, gain**0.5)
     layer: nn.Linear = skip_init(nn.Linear, inputs, outputs, bias)  # draws no weights; those below are the only ones
     if initialisation == "he":
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")

@@ -28,14 +28,14 @@ Parts = Mapping[str, Mapping[str, int]]
 """The numbers of each part of a network, by the part's name."""
 
 NO_PARTS: Parts = MappingProxyType({})
-NUMBERS = {"pieces": (5, 2), "kernels": (100, 1), "width": (5, 1), "group": (4, 2), "rows": (64, 2)}
+NUMBERS = {"pieces": (5, 2), "kernels": (100, 1), "width": (5, 1), "rows": (64, 2)}
 """The numbers of all parts: the default, which is that of the paper or of its authors' code, and the least value."""
 
 CRITIC_PARTS = {
     "equalised": (),
     "maxout": ("pieces",),
     "minibatch-discrimination": ("kernels", "width"),
-    "minibatch-stddev": ("group",),
+    "minibatch-stddev": (),
 }
 GENERATOR_PARTS = {"equalised": (), "maxout": ("pieces",), "pixel-norm": (), "virtual-batch-norm": ("rows",)}
 
@@ -103,7 +103,7 @@ def add_minibatch_std(net: nn.Sequential, channels: int, parts: Parts) -> int:
     """Append minibatch standard deviation if it is one of the parts; return the channels after it."""
     if "minibatch-stddev" not in parts:
         return channels
-    net.add_module("minibatch_std", MinibatchStd(**parts["minibatch-stddev"]))
+    net.add_module("minibatch_std", MinibatchStd())
     return channels + 1
 
 

@@ -1,76 +1,109 @@
-"""Layers that several papers share; `part_names` has the names by which architectures use them.
-
-Salimans et al. 2016, "Improved Techniques for Training GANs", arXiv:1606.03498; Karras et al. 2018, "Progressive
-Growing of GANs for Improved Quality, Stability, and Variation", arXiv:1710.10196; Goodfellow et al. 2013, "Maxout
-Networks", arXiv:1302.4389.
-"""
+"""Parts of networks by the papers that brought them: equalised layers, pixel norm, statistics of a minibatch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, linear
 
+EPSILON = 1e-8
 
-def start_equalised(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """Draw weights of variance 1, and set biases to 0."""
+GROUP = 4
+"""The samples of a group of MinibatchStd, as in Karras et al. 2017."""
+
+
+class EqualLinear(nn.Linear):
+    """A linear layer with weights from N(0, 1), which are multiplied by `gain` / sqrt(inputs) at run time.
+
+    So Adam's steps have the same size relative to the weights in every layer. With gain = sqrt(2) the factor is He's.
+    Karras et al. 2017, arXiv:1710.10196, section 4.1. Biases begin at 0.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 2**0.5) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.scale = gain / inputs**0.5
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 1), and set the biases to 0."""
+        draw_standard_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [n, outputs] for x [n, inputs]."""
+        return linear(x, self.weight * self.scale, self.bias)
+
+
+class EqualConv2d(nn.Conv2d):
+    """A convolution with weights from N(0, 1), multiplied by `gain` / sqrt(channels * kernel^2) at run time.
+
+    By default it does not change the side of maps. See `EqualLinear`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        bias: bool = True,
+        gain: float = 2**0.5,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> None:
+        padding = kernel_size // 2 if padding is None else padding
+        super().__init__(inputs, outputs, kernel_size, stride, padding, bias=bias)
+        self.scale = gain / prod(self.weight.shape[1:]) ** 0.5
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 1), and set the biases to 0."""
+        draw_standard_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [n, outputs, side, side] for x [n, inputs, side, side]."""
+        return self._conv_forward(x, self.weight * self.scale, self.bias)
+
+
+def draw_standard_normal(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Draw a layer's weights from N(0, 1), and set its biases to 0."""
     nn.init.normal_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
 
 
-class EqualisedLinear(nn.Linear):
-    """A linear layer whose weights of variance 1 are multiplied by sqrt(gain / inputs) at each call.
+class PixelNorm(nn.Module):
+    """Divide each pixel's channels by the root of their mean square: x / sqrt(mean_c x^2 + 1e-8).
 
-    So an adaptive optimizer changes all layers at one relative rate (Karras et al. 2018, section 4.1). `gain` is 2
-    before a rectifier, 1 before an output.
+    Karras et al. 2017, arXiv:1710.10196, section 4.2.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 2.0) -> None:
-        super().__init__(inputs, outputs, bias)
-        self.scale = math.sqrt(gain / inputs)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [n, channels, ...] normalised over its second axis."""
+        return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
-    def reset_parameters(self) -> None:
-        """Draw the initial weights."""
-        start_equalised(self)
+
+class MinibatchStd(nn.Module):
+    """Append the mean standard deviation of a group of samples as one more map: [n, c, ...] -> [n, c + 1, ...].
+
+    Karras et al. 2017, arXiv:1710.10196, section 3. As in the authors' code, a group has 4 samples of the batch, n / 4
+    apart; the biased standard deviation over the group is averaged over channels and pixels. A batch that 4 does not
+    divide has groups of 3 or 2 where that divides it; otherwise it is one group.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [n, outputs] of x [n, inputs]."""
-        return linear(x, self.weight * self.scale, self.bias)
+        """Return x with its further map: the same number everywhere for all samples of a group."""
+        n = len(x)
+        size = next((size for size in (GROUP, 3, 2) if n % size == 0), n)
+        groups = x.view(size, n // size, *x.shape[1:])
+        deviations = (groups.var(0, correction=0) + EPSILON).sqrt()
+        means = deviations.flatten(1).mean(1).repeat(size)
+        return torch.cat([x, means.view(n, *[1] * (x.dim() - 1)).expand(n, 1, *x.shape[2:])], 1)
 
 
-class EqualisedConv2d(nn.Conv2d):
-    """A convolution whose weights of variance 1 are multiplied by sqrt(gain / (inputs kernel_size^2)) at each call."""
+class EqualConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution with weights from N(0, 1), multiplied by `gain` / (root of the numbers a pixel reads).
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        bias: bool = True,
-        gain: float = 2.0,
-    ) -> None:
-        super().__init__(inputs, outputs, kernel_size, stride, padding, bias=bias)
-        self.scale = math.sqrt(gain / (inputs * kernel_size**2))
-
-    def reset_parameters(self) -> None:
-        """Draw the initial weights."""
-        start_equalised(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [n, outputs, ...] of x [n, inputs, ...]."""
-        return self._conv_forward(x, self.weight * self.scale, self.bias)
-
-
-class EqualisedConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution with the weights of `EqualisedConv2d`.
-
-    One output pixel reads inputs (kernel_size / stride)^2 numbers.
+    One pixel of its output reads inputs (kernel_size / stride)^2 numbers. See `EqualLinear`.
     """
 
     def __init__(
@@ -78,67 +111,33 @@ class EqualisedConvTranspose2d(nn.ConvTranspose2d):
         inputs: int,
         outputs: int,
         kernel_size: int,
+        bias: bool = True,
+        gain: float = 2**0.5,
         stride: int = 1,
         padding: int = 0,
-        bias: bool = True,
-        gain: float = 2.0,
     ) -> None:
         super().__init__(inputs, outputs, kernel_size, stride, padding, bias=bias)
-        self.scale = math.sqrt(gain / (inputs * (kernel_size / stride) ** 2))
+        self.scale = gain * stride / (kernel_size * inputs**0.5)
 
     def reset_parameters(self) -> None:
-        """Draw the initial weights."""
-        start_equalised(self)
+        """Draw the weights from N(0, 1), and set the biases to 0."""
+        draw_standard_normal(self)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Return [n, outputs, ...] of x [n, inputs, ...]."""
+        """Return [n, outputs, ...] for x [n, inputs, ...]."""
         stride, padding = self.stride[0], int(self.padding[0])
         return conv_transpose2d(x, self.weight * self.scale, self.bias, stride, padding)
 
 
 EQUALISED: Mapping[type[nn.Module], Callable[..., nn.Module]] = {
-    nn.Linear: EqualisedLinear,
-    nn.Conv2d: EqualisedConv2d,
-    nn.ConvTranspose2d: EqualisedConvTranspose2d,
+    nn.Linear: EqualLinear,
+    nn.Conv2d: EqualConv2d,
+    nn.ConvTranspose2d: EqualConvTranspose2d,
 }
 
 
-class PixelNorm(nn.Module):
-    """Each pixel divided by its root mean square over the channels (Karras et al. 2018, section 4.2)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x / sqrt(mean of x^2 over axis 1 + 1e-8)."""
-        return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-
-
-class MinibatchStd(nn.Module):
-    """One more channel: the standard deviation over a group of samples, a mean over channels and pixels.
-
-    Karras et al. 2018, section 3, with the groups of the authors' code: with M groups, sample i is in group i mod M.
-    The samples that are left over make a group with those before them. The standard deviation is biased.
-    """
-
-    def __init__(self, group: int = 4) -> None:
-        super().__init__()
-        self.group = group
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [n, channels + 1, ...] of x [n, channels, ...]."""
-        size = min(self.group, len(x))
-        whole = len(x) - len(x) % size
-        means = average_spread(x[:whole].unflatten(0, (size, whole // size))).repeat(size)
-        if whole < len(x):
-            means = torch.cat([means, average_spread(x[-size:].unsqueeze(1)).expand(len(x) - whole)])
-        return torch.cat([x, means.view(-1, *[1] * (x.dim() - 1)).expand(-1, 1, *x.shape[2:])], 1)
-
-
-def average_spread(groups: Tensor) -> Tensor:
-    """Return the mean standard deviation [m] of each group in [size, m, channels, ...] over its first axis."""
-    return (groups.var(0, correction=0) + 1e-8).sqrt().flatten(1).mean(1)
-
-
 class Maxout(nn.Module):
-    """The largest of each `pieces` neighbouring channels (Goodfellow et al. 2013, section 2)."""
+    """The largest of each `pieces` neighbouring channels (Goodfellow et al. 2013, arXiv:1302.4389, section 2)."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()
@@ -150,7 +149,8 @@ class Maxout(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Further features: how close a sample is to the others of its batch (Salimans et al. 2016, section 3.2).
+    """Further features: how close a sample is to the others of its batch (Salimans et al. 2016, arXiv:1606.03498,
+    section 3.2).
 
     M_i = f_i T has `kernels` rows of `width` numbers, and o_ib is the sum of exp(-|M_ib - M_jb|_1) over j != i, as in
     the authors' code. T is drawn with variance 1 / inputs; the authors normalise its columns to length 1.
@@ -170,7 +170,8 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class VirtualBatchNorm(nn.Module):
-    """Batch norm by a reference batch, which is the first `rows` of the input (Salimans et al. 2016, section 3.5).
+    """Batch norm by a reference batch, which is the first `rows` of the input (Salimans et al. 2016,
+    arXiv:1606.03498, section 3.5).
 
     A sample is normalised by the moments of the reference batch and of itself, whose weight is 1 / (rows + 1); the
     reference batch by its own. So no sample depends on another one outside the reference batch.

@@ -1,8 +1,9 @@
 """Penalties on the critic's slope, the norm of its gradient: towards a target, or on its square.
 
 Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028, equation 3; Mescheder, Geiger, Nowozin
-2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, equation 9. The slope is taken per
-sample, over all axes of the sample; a norm over other axes is the most common bug in public GAN code.
+2018, "Which Training Methods for GANs do actually Converge?", arXiv:1801.04406, equation 9; Kodali, Abernethy, Hays,
+Kira 2017, "On Convergence and Stability of GANs", arXiv:1705.07215, algorithm 1. The slope is taken per sample, over
+all axes of the sample; a norm over other axes is the most common bug in public GAN code.
 """
 
 from __future__ import annotations
@@ -61,6 +62,27 @@ def build_r2() -> Constraint:
     return Constraint(critic=lambda play: squared_slopes(play, play.fake).mean() / 2)
 
 
+def build_dragan(noise: Literal["uniform", "gaussian"] = "uniform", scale: Scalar = 0.5) -> Constraint:
+    """Build E (|grad D(x + delta)| - 1)^2 at real samples x.
+
+    "uniform" is the authors' code: delta = a `scale` s U with one a ~ U[0, 1] per sample, U ~ U[0, 1] per number, which
+    is not centred, and the one standard deviation s of all numbers in the batch. "gaussian" is the paper:
+    delta ~ N(0, `scale`^2 I); its c is `scale`^2.
+    """
+
+    def place(play: Play) -> Tensor:
+        if noise == "gaussian":
+            return play.real + scale * play.draws["noise"]
+        return play.real + play.draws["share"] * scale * play.real.std() * play.draws["noise"]
+
+    def penalty(play: Play) -> Tensor:
+        norms = (squared_slopes(play, place(play)) + 1e-12).sqrt()  # at zero the square root has no finite derivative
+        return (norms - 1).square().mean()
+
+    draws = {"noise": Draw("normal" if noise == "gaussian" else "uniform", "data")}
+    return Constraint(critic=penalty, draws=draws if noise == "gaussian" else {**draws, "share": Draw("uniform")})
+
+
 def caution(recipe: Any, spec: Spec) -> Iterator[str]:
     """Yield a caution for batch norm in a critic whose slope is penalised per sample."""
     if recipe.critic_norm == "batch" and spec.get("critic_normalised"):
@@ -108,4 +130,16 @@ def ganbench_constraints() -> Iterator[Offer]:
         formula="1/2 E|grad D(x~)|^2; weight = gamma",
         caution=caution,
         examples=(Example(STEEP, {"critic": 1.445}, "1.7^2 / 2"),),
+    )
+    yield Offer(
+        "dragan",
+        build_dragan,
+        "Holds the critic's slope at 1 near real samples.",
+        reference="Kodali et al. 2017, arXiv:1705.07215, algorithm 1; noise of the authors' code",
+        formula="E (|grad D(x + delta)| - 1)^2, delta = a s U / 2, a ~ U[0, 1] per sample, s = std of the batch",
+        caution=caution,
+        examples=(
+            Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2"),
+            Example(STEEP, {"critic": 0.49}, "(1.7 - 1)^2, the paper's noise", options={"noise": "gaussian"}),
+        ),
     )

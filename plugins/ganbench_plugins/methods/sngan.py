@@ -10,6 +10,17 @@ from collections.abc import Iterator
 from ganbench import Method, Offer, Use, hookimpl
 
 
+def sngan() -> Method:
+    """Build the authors' standard network setting D: the -log D trick, DCGAN's Adam and five critic steps."""
+    return Method(
+        loss=Use("non-saturating"),
+        constraints=(Use("spectral-norm"),),
+        optimizer=Use("adam", lr=2e-4, beta1=0.5, beta2=0.999),
+        critic_steps=5,
+        critic_norm="layer",
+    )
+
+
 def build() -> Method:
     """Build the authors' ResNet setting; batch norm in the critic would undo the bound on its slope."""
     return Method(
@@ -23,6 +34,12 @@ def build() -> Method:
 
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
+    yield Offer(
+        "sngan",
+        sngan,
+        "The GAN with the -log D trick under spectral normalisation.",
+        reference="Miyato et al. 2018, arXiv:1802.05957, table 1, setting D, for their plain convolutional networks",
+    )
     yield Offer(
         "hinge-sn",
         build,

@@ -6,6 +6,7 @@ Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, algorithm 1; Gulrajani et al.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ganbench import Method, Offer, Use, hookimpl
 
@@ -32,6 +33,21 @@ def wgan_gp() -> Method:
     )
 
 
+def one_sided(weight: float) -> Method:
+    """Build WGAN-GP with a penalty on slopes above 1 alone."""
+    return replace(wgan_gp(), constraints=(Use("gradient-penalty", weight=weight, sides="one"),))
+
+
+def wgan_gp_one_sided() -> Method:
+    """Build the variant that Gulrajani et al. mention: all is WGAN-GP's, but slopes below 1 cost nothing."""
+    return one_sided(10.0)
+
+
+def wgan_lp() -> Method:
+    """Build the Lipschitz penalty, the same term with the weight 5 of its authors' toys; all else is WGAN-GP's."""
+    return one_sided(5.0)
+
+
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
     yield Offer(
@@ -45,4 +61,16 @@ def ganbench_methods() -> Iterator[Offer]:
         wgan_gp,
         "The Wasserstein GAN with a gradient penalty.",
         reference="Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1",
+    )
+    yield Offer(
+        "wgan-gp-one-sided",
+        wgan_gp_one_sided,
+        "WGAN-GP that leaves slopes below 1 alone.",
+        reference="Gulrajani et al. 2017, arXiv:1704.00028, section 4",
+    )
+    yield Offer(
+        "wgan-lp",
+        wgan_lp,
+        "The Wasserstein GAN with a one-sided penalty, derived from optimal transport.",
+        reference="Petzka, Fischer, Lukovnikov 2018, arXiv:1709.08894, equation 8",
     )
