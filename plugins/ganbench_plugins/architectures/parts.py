@@ -149,11 +149,11 @@ class Maxout(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Further features: how close a sample is to the others of its batch (Salimans et al. 2016, arXiv:1606.03498,
-    section 3.2).
+    """Further features: how close a sample is to the others of its batch.
 
-    M_i = f_i T has `kernels` rows of `width` numbers, and o_ib is the sum of exp(-|M_ib - M_jb|_1) over j != i, as in
-    the authors' code. T is drawn with variance 1 / inputs; the authors normalise its columns to length 1.
+    Salimans et al. 2016, arXiv:1606.03498, section 3.2. M_i = f_i T has `kernels` rows of `width` numbers, and o_ib is
+    the sum of exp(-|M_ib - M_jb|_1) over j != i, as in the authors' code. T is drawn with variance 1 / inputs; the
+    authors normalise its columns to length 1.
     """
 
     def __init__(self, inputs: int, kernels: int, width: int) -> None:
@@ -170,11 +170,11 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class VirtualBatchNorm(nn.Module):
-    """Batch norm by a reference batch, which is the first `rows` of the input (Salimans et al. 2016,
-    arXiv:1606.03498, section 3.5).
+    """Batch norm by a reference batch, which is the first `rows` of the input.
 
-    A sample is normalised by the moments of the reference batch and of itself, whose weight is 1 / (rows + 1); the
-    reference batch by its own. So no sample depends on another one outside the reference batch.
+    Salimans et al. 2016, arXiv:1606.03498, section 3.5. A sample is normalised by the moments of the reference batch
+    and of itself, whose weight is 1 / (rows + 1); the reference batch by its own. So no sample depends on another one
+    outside the reference batch.
     """
 
     def __init__(self, channels: int, rows: int) -> None:
