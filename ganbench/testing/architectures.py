@@ -29,6 +29,9 @@ from ganbench.testing.rule import always, require, rule
 NUDGE = 1e-7
 """Relative tolerance in float64: mapped convolutions add up in another order."""
 
+OTHER_SIZES = (3, 6)
+SIZE_WAY_OUT = "Let it take batches of any size: a layer over groups of samples needs groups for the samples left over."
+
 
 @rule()
 def draws_specs_from_its_own_generator(case: Case) -> None:
@@ -170,6 +173,24 @@ def keeps_its_buffers(case: Case) -> None:
 
 
 @rule()
+def takes_batches_of_any_size(case: Case) -> None:
+    """Takes batches of other sizes than the training's: metrics show what is left of their samples."""
+    for spec, networks in case.build_all():
+        for size in OTHER_SIZES:
+            for player, net in zip(("generator", "critic"), list_players(networks), strict=False):
+                make = make_inputs if player == "generator" else make_samples
+                try:
+                    x, labels = make(networks, case.ask, size)
+                    answers = tree_leaves(net(x, *labels))
+                except RuntimeError as error:
+                    require(False, f"the {player} fails on {size} samples ({dict(spec)}): {error}. {SIZE_WAY_OUT}")
+                counts = {len(answer) for answer in answers}
+                require(
+                    counts == {size}, f"the {player} answers {sorted(counts)} times to {size} samples. {SIZE_WAY_OUT}"
+                )
+
+
+@rule()
 def is_rowwise_if_declared(case: Case) -> None:
     """Scores each sample independently of the others if it declares `rowwise`."""
     for spec, networks in case.build_all():
@@ -214,6 +235,7 @@ RULES = (
     makes_samples_and_scores,
     supports_what_a_method_requests,
     keeps_its_buffers,
+    takes_batches_of_any_size,
     is_rowwise_if_declared,
     keeps_parameters_between_stages,
     *sequences.ARCHITECTURE_RULES,

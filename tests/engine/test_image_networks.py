@@ -25,6 +25,10 @@ from tests.support.small_games import make_training
 STEPS = 4
 """Recorded steps: one is called, one recorded, one compared with a call, one replayed."""
 
+PARTS: dict[str, list[Any]] = {
+    "generator": ["equalised", "pixel-norm", {"name": "virtual-batch-norm", "rows": 4}],
+    "critic": ["equalised", {"name": "minibatch-discrimination", "kernels": 3, "width": 2}, "minibatch-stddev"],
+}
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("dcgan", TINY["dcgan"]),
     *(
@@ -35,8 +39,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("resnet-sngan", TINY["resnet-sngan"]),
     *(("six-architectures", {**TINY["six-architectures"], "layers": 8, "architectures": [name]}) for name in SIX_NAMES),
     ("autoencoder", TINY["autoencoder"]),
+    ("dcgan", {**TINY["dcgan"], "generator_parts": [*PARTS["generator"], "maxout"], "critic_parts": PARTS["critic"]}),
+    ("resnet-sngan", {**TINY["resnet-sngan"], **{f"{player}_parts": PARTS[player] for player in PARTS}}),
 ]
-RECORDED = [CASES[i] for i in (2, 3, 8, 10, 11)]
+RECORDED = [CASES[i] for i in (2, 3, 8, 10, 11, 12)]
 """Cases with every kind of layer; a recording takes seconds."""
 
 

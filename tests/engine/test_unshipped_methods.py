@@ -26,10 +26,6 @@ def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
 
 CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
     "began": (Program(objective=unshipped_methods.began()), unshipped_methods.make_space),
-    "virtual batch norm": (
-        Program(objective=NS),
-        lambda: unshipped_methods.make_space(unshipped_methods.VirtualNormGenerator),
-    ),
     "growing": (Program(objective=NS), unshipped_methods.make_growing_space),
 }
 
@@ -91,17 +87,6 @@ def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
 
 
 # Architectures
-
-
-def test_virtual_batch_norm_treats_rows_independently_and_keeps_its_reference() -> None:
-    last, z = train(make_case("virtual batch norm", "stack")), draw_latents()
-    together = generate(last.ensemble, last.generators, z)
-    halves = [generate(last.ensemble, last.generators, half) for half in z.split(8)]
-    torch.testing.assert_close(together, torch.cat(halves, 1), rtol=0, atol=1e-12)
-    short_run = make_case("virtual batch norm", "stack", steps=1)
-    reference = train(short_run).ensemble.buffers["generator"]["reference"]
-    assert torch.equal(last.ensemble.buffers["generator"]["reference"], reference)
-    assert not torch.equal(reference[0], reference[1]), "each seed must have its own reference"
 
 
 def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:

@@ -29,11 +29,11 @@ class MultiAnswerCritic(nn.Module):
         return answers | {name: head(code) for name, head in self.heads.items()}
 
 
-def make_space(generator: type[nn.Module] | None = None) -> Space:
+def make_space() -> Space:
     def networks(spec: Any, ask: Ask) -> Networks:
         inputs = LATENT + ask.latent
-        plain = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, ask.shape[0]))
-        return Networks(generator=generator() if generator else plain, critic=MultiAnswerCritic(ask), latent=LATENT)
+        generator = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, ask.shape[0]))
+        return Networks(generator=generator, critic=MultiAnswerCritic(ask), latent=LATENT)
 
     return Space(sample=lambda rng: {}, networks=networks)
 
@@ -74,32 +74,6 @@ def began(gamma: float = 0.5, rate: float = 0.5) -> Objective:
 
 
 # Architectures
-
-
-class VirtualNorm(nn.Module):
-    """Normalises each row by the reference rows and itself (Salimans et al. 2016, arXiv:1606.03498, section 3.5).
-
-    It returns the normalised reference rows and the normalised rows.
-    """
-
-    def forward(self, reference: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        m = len(reference)
-        mean, square = reference.mean(0), reference.square().mean(0)
-        joint_mean, joint_square = (m * mean + x) / (m + 1), (m * square + x.square()) / (m + 1)
-        rows = (x - joint_mean) / (joint_square - joint_mean.square() + 1e-5).sqrt()
-        return (reference - mean) / (square - mean.square() + 1e-5).sqrt(), rows
-
-
-class VirtualNormGenerator(nn.Module):
-    """A generator with virtual batch norm; its reference latents are a constant buffer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.last, self.norm = nn.Linear(LATENT, 8, bias=False), nn.Linear(8, 2), VirtualNorm()
-        self.register_buffer("reference", torch.randn(6, LATENT))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.last(self.norm(self.first(self.reference), self.first(z))[1].tanh())
 
 
 class SmallGenerator(nn.Module):

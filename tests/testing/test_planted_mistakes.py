@@ -16,6 +16,7 @@ from tests.support.planted_constraint_mistakes import NEW_CONSTRAINTS
 from tests.support.planted_game_mistakes import GAME_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
+from tests.support.planted_part_mistakes import PART_MISTAKES
 from tests.support.planted_sequence_mistakes import SEQUENCES
 
 INSTALLED = registry.load()
@@ -27,7 +28,9 @@ MISTAKES = (
     *CONSTRAINTS,
     *INPUTS,
     *LOSSES,
+    *PART_MISTAKES,
     *SEQUENCES,
+)
 )
 
 

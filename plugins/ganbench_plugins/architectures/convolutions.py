@@ -14,6 +14,18 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ganbench_plugins.architectures.mlp import ACTIVATIONS
+from ganbench_plugins.architectures.part_names import (
+    NO_PARTS,
+    Parts,
+    add_minibatch_discrimination,
+    add_minibatch_std,
+    add_nonlinearity,
+    choose_initialisation,
+    compares_samples,
+    count_pieces,
+    make_norm,
+)
+from ganbench_plugins.architectures.parts import EQUALISED
 
 Initialisation = Literal["he", "dcgan"]
 
@@ -110,8 +122,11 @@ def make_layer(
 
     "he": variance gain / (the number of inputs that one output reads): 2 before a rectifier (He et al. 2015,
     arXiv:1502.01852, equation 10), 1 before an output. "dcgan": standard deviation 0.02 (Radford et al. 2015).
+    "equalised": variance 1, and "he" as a factor at each call.
     """
     layer_type, sizes = LAYERS[kind]
+    if initialisation == "equalised":
+        return EQUALISED[layer_type](inputs, outputs, bias=bias, gain=gain**0.5, **sizes)
     layer: Any = skip_init(layer_type, inputs, outputs, bias=bias, **sizes)  # draws no weights
     read = layer.weight.numel() / outputs / (4 if kind == "up" else 1)  # every fourth weight meets one output pixel
     nn.init.normal_(layer.weight, std=0.02 if initialisation == "dcgan" else (gain / read) ** 0.5)
@@ -122,28 +137,41 @@ def make_layer(
 
 
 def add_block(
-    net: nn.Sequential, kind: str, inputs: int, outputs: int, norm: str, activation: str, initialisation: str
+    net: nn.Sequential,
+    kind: str,
+    inputs: int,
+    outputs: int,
+    norm: str,
+    activation: str,
+    initialisation: str,
+    parts: Parts = NO_PARTS,
 ) -> None:
     """Append a layer, its norm ("" for none) and its nonlinearity; `outputs` are the channels after a gate."""
     index = sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in net) + 1
-    outputs = 2 * outputs if activation == "gated" else outputs
+    outputs = 2 * outputs if activation == "gated" else count_pieces(parts) * outputs
     # before a norm, a bias has only rounding noise as gradient, which an adaptive optimizer turns into drift
     net.add_module(f"conv{index}", make_layer(kind, inputs, outputs, initialisation, bias=not norm))
     if norm:
-        net.add_module(f"norm{index}", NORMS[norm](outputs))
-    net.add_module(f"activation{index}", NONLINEARITIES[activation]())
+        net.add_module(f"norm{index}", make_norm(norm, outputs, NORMS, parts))
+    add_nonlinearity(net, index, activation, NONLINEARITIES, parts)
 
 
 def add_projection(
-    net: nn.Sequential, inputs: int, channels: int, norm: str, activation: str, initialisation: str
+    net: nn.Sequential,
+    inputs: int,
+    channels: int,
+    norm: str,
+    activation: str,
+    initialisation: str,
+    parts: Parts = NO_PARTS,
 ) -> None:
     """Append what makes the first maps [n, channels, 4, 4] of noise [n, inputs], their norm and nonlinearity."""
-    wide = 2 * channels if activation == "gated" else channels
+    wide = 2 * channels if activation == "gated" else count_pieces(parts) * channels
     net.add_module("project", make_layer("linear", inputs, wide * SMALLEST**2, initialisation, bias=not norm))
     net.add_module("maps", nn.Unflatten(1, (wide, SMALLEST, SMALLEST)))
     if norm:
-        net.add_module("norm0", NORMS[norm](wide))
-    net.add_module("activation0", NONLINEARITIES[activation]())
+        net.add_module("norm0", make_norm(norm, wide, NORMS, parts))
+    add_nonlinearity(net, 0, activation, NONLINEARITIES, parts)
 
 
 def list_layers(name: str, depth: int, side: int) -> list[tuple[str, int]]:
@@ -180,6 +208,7 @@ def make_generator(
     normalised: bool,
     initialisation: str,
     constant: bool = False,
+    parts: Parts = NO_PARTS,
 ) -> nn.Sequential:
     """Build DCGAN's generator, [n, latent + ask.latent] -> [n, *shape] in (-1, 1).
 
@@ -187,15 +216,16 @@ def make_generator(
     batch norm. With `constant`, all maps have `filters` channels.
     """
     side, norm = read_side(name, ask.shape), "batch" if normalised else ""
+    initialisation = choose_initialisation(parts, initialisation)
 
     def width(at: int) -> int:
         return filters if constant else count_filters(filters, side, at)
 
     *hidden, (last, _) = list_layers(name, depth, side)
     net, inputs = nn.Sequential(), width(SMALLEST)
-    add_projection(net, latent + ask.latent, inputs, norm, activation, initialisation)
+    add_projection(net, latent + ask.latent, inputs, norm, activation, initialisation, parts)
     for kind, at in hidden:
-        add_block(net, kind, inputs, width(at), norm, activation, initialisation)
+        add_block(net, kind, inputs, width(at), norm, activation, initialisation, parts)
         inputs = width(at)
     net.add_module("output", make_layer(last, inputs, ask.shape[0], initialisation, gain=1.0))
     net.add_module("squash", nn.Tanh())
@@ -203,23 +233,32 @@ def make_generator(
 
 
 def make_critic(
-    name: str, ask: Ask, depth: int, filters: int, activation: str, normalised: bool, initialisation: str
+    name: str,
+    ask: Ask,
+    depth: int,
+    filters: int,
+    activation: str,
+    normalised: bool,
+    initialisation: str,
+    parts: Parts = NO_PARTS,
 ) -> Critic:
     """Build DCGAN's critic, [n, pack * channels, side, side] -> score [n]: `depth` convolutions, then the score.
 
     If it is `normalised`, all convolutions but the first have the norm that the method asks for.
     """
     side, inputs, net = read_side(name, ask.shape), ask.pack * ask.shape[0], nn.Sequential()
+    initialisation = choose_initialisation(parts, initialisation)
     for index, (kind, at) in enumerate(reversed(list_layers(name, depth, side))):
         kind, at = ("down", at // 2) if kind == "up" else (kind, at)
         norm = ask.critic_norm if normalised and index else ""
         outputs = count_filters(filters, side, at)
-        add_block(net, kind, inputs, outputs, norm, activation, initialisation)
+        add_block(net, kind, inputs, outputs, norm, activation, initialisation, parts)
         inputs = outputs
+    inputs = add_minibatch_std(net, inputs, parts)
     net.add_module("flatten", nn.Flatten())
-    return Critic(net, inputs * SMALLEST**2, ask, initialisation)
+    return Critic(net, add_minibatch_discrimination(net, inputs * SMALLEST**2, parts), ask, initialisation)
 
 
-def is_rowwise(ask: Ask, normalised: bool) -> bool:
-    """Return whether a critic scores each sample on its own: unless it is normalised by batch norm."""
-    return not (normalised and ask.critic_norm == "batch")
+def is_rowwise(ask: Ask, normalised: bool, parts: Parts = NO_PARTS) -> bool:
+    """Return whether a critic scores each sample on its own: without batch norm or a part that compares samples."""
+    return not ((normalised and ask.critic_norm == "batch") or compares_samples(parts))

@@ -26,30 +26,41 @@ from ganbench_plugins.architectures.convolutions import (
     read_side,
 )
 from ganbench_plugins.architectures.mlp import Activation, refuse_less_than_one
+from ganbench_plugins.architectures.part_names import Part, Parts, add_reference, read_both
 
 Spec = Mapping[str, Any]
 
 
-def make_networks(name: str, spec: Spec, ask: Ask, latent: int, initialisation: str) -> Networks:
+def make_networks(
+    name: str, spec: Spec, ask: Ask, latent: int, initialisation: str, parts: Mapping[str, Parts]
+) -> Networks:
     """Build the networks of a spec; the generator's weights are drawn first, then the critic's, then its heads'."""
-    generator, critic = (
+    generator_options, critic_options = (
         {factor: spec[f"{player}_{factor}"] for factor in ("activation", "depth", "filters", "normalised")}
+        | {"initialisation": initialisation, "parts": parts[player]}
         for player in ("generator", "critic")
     )
-    return Networks(
-        generator=make_generator(name, ask, latent, **generator, initialisation=initialisation),
-        critic=make_critic(name, ask, **critic, initialisation=initialisation),
-        latent=latent,
-        rowwise=is_rowwise(ask, spec["critic_normalised"]),
-    )
+    chain = make_generator(name, ask, latent, **generator_options)
+    critic = make_critic(name, ask, **critic_options)
+    generator = add_reference(chain, latent, ask, spec["generator_normalised"], parts["generator"])
+    rowwise = is_rowwise(ask, spec["critic_normalised"], parts["critic"])
+    return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
 
 
-def build_dcgan(filters: int = 64, latent: int = 100, initialisation: Initialisation = "dcgan") -> Space:
+def build_dcgan(
+    filters: int = 64,
+    latent: int = 100,
+    initialisation: Initialisation = "dcgan",
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
+) -> Space:
     """Build a space of one architecture: as many convolutions as the side of the images has doublings from 4 pixels.
 
     `filters` are the channels at half the side of the images; they double at each halving. ReLU and batch norm in the
     generator, LeakyReLU and the method's norm in the critic, except in its first layer. Images are in [-1, 1].
+    Parts: docs/methods.md.
     """
+    parts = read_both(generator_parts, critic_parts)
     refuse_less_than_one(filters=filters, latent=latent)
 
     def networks(spec: Spec, ask: Ask) -> Networks:
@@ -57,7 +68,7 @@ def build_dcgan(filters: int = 64, latent: int = 100, initialisation: Initialisa
         common = {"depth": depth, "filters": filters, "normalised": True}
         players = (("generator", common | {"activation": "relu"}), ("critic", common | {"activation": "leaky-relu"}))
         full = {f"{player}_{factor}": value for player, factors in players for factor, value in factors.items()}
-        return make_networks("dcgan", full, ask, latent, initialisation)
+        return make_networks("dcgan", full, ask, latent, initialisation, parts)
 
     return Space(sample=lambda rng: {}, networks=networks, size=1)
 
@@ -69,12 +80,16 @@ def build_random_dcgan(
     normalised: tuple[bool, ...] = (False, True),
     latent: int = 128,
     initialisation: Initialisation = "he",
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
 ) -> Space:
     """Build the space in which each network's activation, depth, filters and normalisation are drawn independently.
 
     With the defaults it has the paper's 9,216 points; all are equally likely. `depths` count convolutions. `filters`
     are the channels at half the side of the images; they double at each halving. Images are in [-1, 1].
+    All have the same parts (docs/methods.md).
     """
+    parts = read_both(generator_parts, critic_parts, without=("maxout",))  # the activation is a factor
     if not (activations and depths and filters and normalised):
         raise GanbenchError("an empty list: give at least one of each of activations, depths, filters, normalised.")
     refuse_less_than_one(depths=min(depths), filters=min(filters), latent=latent)
@@ -85,7 +100,7 @@ def build_random_dcgan(
         return {f"{player}_{factor}": rng.choice(values) for player in players for factor, values in factors.items()}
 
     def networks(spec: Spec, ask: Ask) -> Networks:
-        return make_networks("random-dcgan", spec, ask, latent, initialisation)
+        return make_networks("random-dcgan", spec, ask, latent, initialisation, parts)
 
     return Space(sample=sample, networks=networks, size=math.prod(len(values) for values in factors.values()) ** 2)
 

@@ -18,6 +18,22 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.utils import skip_init
 
+from ganbench_plugins.architectures.part_names import (
+    NO_PARTS,
+    Part,
+    Parts,
+    add_minibatch_discrimination,
+    add_minibatch_std,
+    add_nonlinearity,
+    add_reference,
+    choose_initialisation,
+    compares_samples,
+    count_pieces,
+    make_norm,
+    read_both,
+)
+from ganbench_plugins.architectures.parts import EqualLinear
+
 Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
 Initialisation = Literal["he", "glorot"]
 Output = Literal["linear", "tanh"]
@@ -51,11 +67,13 @@ class Critic(nn.Module):
     If the method reads features, the last layer itself [n, width] is an answer too.
     """
 
-    def __init__(self, trunk: nn.Module, width: int, ask: Ask) -> None:
+    def __init__(self, trunk: nn.Module, width: int, ask: Ask, initialisation: str = "glorot") -> None:
         super().__init__()
         self.trunk, self.shows_features = trunk, ask.head == "features"
-        self.score = linear(width, 1, "glorot")
-        self.heads = nn.ModuleDict({name: linear(width, wide, "glorot") for name, wide in ask.heads.items()})
+        self.score = linear(width, 1, initialisation, gain=1.0)
+        self.heads = nn.ModuleDict(
+            {name: linear(width, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
+        )
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the score [n], or a dict of all answers by name if the method asks for more."""
@@ -66,11 +84,14 @@ class Critic(nn.Module):
         return answers if len(answers) > 1 else answers["score"]
 
 
-def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) -> nn.Linear:
+def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True, gain: float = 2.0) -> nn.Linear:
     """Build a layer with uniform weights of variance 2 / inputs (He) or 2 / (inputs + outputs) (Glorot), biases 0.
 
-    He et al. 2015, arXiv:1502.01852, equation 10; Glorot, Bengio 2010, equation 16.
+    He et al. 2015, arXiv:1502.01852, equation 10; Glorot, Bengio 2010, equation 16. "equalised" layers have normal
+    weights, and multiply them by sqrt(gain / inputs).
     """
+    if initialisation == "equalised":
+        return EqualLinear(inputs, outputs, bias, gain**0.5)
     layer: nn.Linear = skip_init(nn.Linear, inputs, outputs, bias)  # draws no weights; those below are the only ones
     if initialisation == "he":
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
@@ -81,32 +102,40 @@ def linear(inputs: int, outputs: int, initialisation: str, bias: bool = True) ->
     return layer
 
 
-def hidden_layers(widths: Sequence[int], norms: Sequence[str], activation: str, initialisation: str) -> nn.Sequential:
+def hidden_layers(
+    widths: Sequence[int], norms: Sequence[str], activation: str, initialisation: str, parts: Parts = NO_PARTS
+) -> nn.Sequential:
     """Build layers from each width to the next; `norms` names the norm of each layer, "" for none."""
-    layers = nn.Sequential()
+    layers, pieces = nn.Sequential(), count_pieces(parts)
     for index, ((inputs, outputs), norm) in enumerate(zip(pairwise(widths), norms, strict=True), start=1):
         # before a norm, a bias has only rounding noise as gradient, which an adaptive optimizer turns into drift
-        layers.add_module(f"linear{index}", linear(inputs, outputs, initialisation, bias=not norm))
+        layers.add_module(f"linear{index}", linear(inputs, pieces * outputs, initialisation, bias=not norm))
         if norm:
-            layers.add_module(f"norm{index}", NORMS[norm](outputs))
-        layers.add_module(f"activation{index}", ACTIVATIONS[activation]())
+            layers.add_module(f"norm{index}", make_norm(norm, pieces * outputs, NORMS, parts))
+        add_nonlinearity(layers, index, activation, ACTIVATIONS, parts)
     return layers
 
 
-def make_generator(spec: Spec, ask: Ask, latent: int, output: str, initialisation: str) -> nn.Sequential:
+def make_generator(
+    spec: Spec, ask: Ask, latent: int, output: str, initialisation: str, parts: Parts = NO_PARTS
+) -> nn.Sequential:
     """Build the generator, [n, latent + ask.latent] -> [n, *shape]; if normalised, by batch norm."""
     depth, width = spec["generator_depth"], spec["generator_width"]
     widths = [latent + ask.latent] + depth * [width]
     norms = depth * ["batch" if spec["generator_normalised"] else ""]
-    generator = hidden_layers(widths, norms, spec["generator_activation"], initialisation)
-    generator.add_module("output", linear(widths[-1], math.prod(ask.shape), "glorot"))
+    generator = hidden_layers(
+        widths, norms, spec["generator_activation"], choose_initialisation(parts, initialisation), parts
+    )
+    generator.add_module(
+        "output", linear(widths[-1], math.prod(ask.shape), choose_initialisation(parts, "glorot"), gain=1.0)
+    )
     if output == "tanh":
         generator.add_module("squash", nn.Tanh())
     generator.add_module("shape", nn.Unflatten(1, ask.shape))
     return generator
 
 
-def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
+def make_critic(spec: Spec, ask: Ask, initialisation: str, parts: Parts = NO_PARTS) -> Critic:
     """Build the critic, [n, pack * channels, ...] -> score [n].
 
     If it is normalised, all hidden layers but the first have the norm that the method asks for.
@@ -114,12 +143,18 @@ def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
     depth, width = spec["critic_depth"], spec["critic_width"]
     widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
     norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
-    trunk = hidden_layers(widths, norms, spec["critic_activation"], initialisation)
-    return Critic(trunk, widths[-1], ask)
+    trunk = hidden_layers(widths, norms, spec["critic_activation"], choose_initialisation(parts, initialisation), parts)
+    features = add_minibatch_discrimination(trunk, add_minibatch_std(trunk, widths[-1], parts), parts)
+    return Critic(trunk, features, ask, choose_initialisation(parts, "glorot"))
 
 
 def make_space(
-    sample: Callable[[Random], Spec], size: int, latent: int, output: Output, initialisation: Initialisation
+    sample: Callable[[Random], Spec],
+    size: int,
+    latent: int,
+    output: Output,
+    initialisation: Initialisation,
+    parts: Mapping[str, Parts],
 ) -> Space:
     """Build a space of perceptrons; the generator's weights are drawn first, then the critic's, then its heads'.
 
@@ -127,9 +162,11 @@ def make_space(
     """
 
     def networks(spec: Spec, ask: Ask) -> Networks:
-        generator = make_generator(spec, ask, latent, output, initialisation)
-        critic = make_critic(spec, ask, initialisation)
-        rowwise = not (spec["critic_normalised"] and ask.critic_norm == "batch")
+        generator: nn.Module = make_generator(spec, ask, latent, output, initialisation, parts["generator"])
+        critic = make_critic(spec, ask, initialisation, parts["critic"])
+        generator = add_reference(generator, latent, ask, spec["generator_normalised"], parts["generator"])
+        mixed = spec["critic_normalised"] and ask.critic_norm == "batch"
+        rowwise = not (mixed or compares_samples(parts["critic"]))
         return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
 
     return Space(sample=sample, networks=networks, size=size)
@@ -163,15 +200,20 @@ def build_mlp(
     latent: int = 16,
     output: Output = "linear",
     initialisation: Initialisation = "he",
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
 ) -> Space:
     """Build a space of one architecture: `depth` hidden layers of `width` units in each network.
 
     `generator_normalised` means batch norm; the method chooses the norm of a normalised critic. `output="tanh"` is for
-    data in [-1, 1].
+    data in [-1, 1]. Parts: docs/methods.md; "maxout" takes the place of the activation.
     """
+    parts = read_both(generator_parts, critic_parts)
+    if "virtual-batch-norm" in parts["generator"] and not generator_normalised:
+        raise GanbenchError("generator_parts: 'virtual-batch-norm' has no norm to replace: set generator_normalised.")
     refuse_less_than_one(generator_width=generator_width, critic_width=critic_width, latent=latent)
     refuse_nothing_to_normalise("mlp", critic_depth, critic_normalised)
-    spec = {
+    spec: dict[str, Any] = {
         "generator_activation": generator_activation,
         "generator_depth": generator_depth,
         "generator_width": generator_width,
@@ -181,7 +223,8 @@ def build_mlp(
         "critic_width": critic_width,
         "critic_normalised": critic_normalised,
     }
-    return make_space(lambda rng: dict(spec), 1, latent, output, initialisation)
+    spec |= {f"{player}_activation": "maxout" for player in parts if "maxout" in parts[player]}
+    return make_space(lambda rng: dict(spec), 1, latent, output, initialisation, parts)
 
 
 def build_random_mlp(
@@ -192,11 +235,15 @@ def build_random_mlp(
     latent: int = 16,
     output: Output = "linear",
     initialisation: Initialisation = "he",
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
 ) -> Space:
     """Build the space in which each network's activation, depth, width and normalisation are drawn independently.
 
-    With the defaults it has 9,216 points, as many as the paper's space; all are equally likely.
+    With the defaults it has 9,216 points, as many as the paper's space; all are equally likely. All have the same
+    parts (docs/methods.md).
     """
+    parts = read_both(generator_parts, critic_parts, without=("maxout",))  # the activation is a factor
     if not (activations and depths and widths and normalised):
         raise GanbenchError("an empty list: give at least one of each of activations, depths, widths, normalised.")
     refuse_less_than_one(depths=min(depths), widths=min(widths), latent=latent)
@@ -208,7 +255,7 @@ def build_random_mlp(
         return {f"{player}_{factor}": rng.choice(values) for player in players for factor, values in factors.items()}
 
     size = math.prod(len(values) for values in factors.values()) ** 2
-    return make_space(sample, size, latent, output, initialisation)
+    return make_space(sample, size, latent, output, initialisation, parts)
 
 
 @hookimpl

@@ -24,6 +24,21 @@ from ganbench_plugins.architectures.convolutions import (
     read_side,
 )
 from ganbench_plugins.architectures.mlp import refuse_less_than_one
+from ganbench_plugins.architectures.part_names import (
+    NO_PARTS,
+    Part,
+    Parts,
+    add_minibatch_discrimination,
+    add_minibatch_std,
+    add_nonlinearity,
+    add_reference,
+    choose_initialisation,
+    make_norm,
+    read_both,
+)
+
+RELU = {"relu": nn.ReLU}
+WITHOUT = ("maxout",)  # its wider layers would not fit the sums of residual blocks
 
 Resample = Literal["", "up", "down"]
 
@@ -53,102 +68,128 @@ class GlobalPool(nn.Module):
         return x.sum((2, 3)) if self.total else x.mean((2, 3))
 
 
-def make_block(channels: int, norm: str, resample: Resample) -> Residual:
+def make_block(channels: int, norm: str, resample: Resample, parts: Parts = NO_PARTS) -> Residual:
     """Build a block of two convolutions, each after its norm ("" for none) and ReLU.
 
     "up" doubles the side by nearest neighbours before the first convolution, "down" halves it by means after the
     second. The 1 x 1 convolution of a shortcut commutes with both, so it is applied to the smaller maps.
     """
-    main = nn.Sequential()
+    main, initialisation = nn.Sequential(), choose_initialisation(parts, "he")
     for index in (1, 2):
         if norm:
-            main.add_module(f"norm{index}", NORMS[norm](channels))
-        main.add_module(f"activation{index}", nn.ReLU())
+            main.add_module(f"norm{index}", make_norm(norm, channels, NORMS, parts))
+        add_nonlinearity(main, index, "relu", RELU, parts)
         if index == 1 and resample == "up":
             main.add_module("up", nn.Upsample(scale_factor=2))
         bias = index == 2 or not norm
-        main.add_module(f"conv{index}", make_layer("same", channels, channels, "he", bias=bias))
+        main.add_module(f"conv{index}", make_layer("same", channels, channels, initialisation, bias=bias))
     if not resample:
         return Residual(main, nn.Identity())
-    point = make_layer("point", channels, channels, "he", gain=1.0)
+    point = make_layer("point", channels, channels, initialisation, gain=1.0)
     if resample == "up":
         return Residual(main, nn.Sequential(point, nn.Upsample(scale_factor=2)))
     main.add_module("down", nn.AvgPool2d(2))
     return Residual(main, nn.Sequential(nn.AvgPool2d(2), point))
 
 
-def make_first_block(inputs: int, channels: int) -> Residual:
+def make_first_block(inputs: int, channels: int, initialisation: str) -> Residual:
     """Build the critic's first block, which halves the images and has neither norm nor ReLU before them."""
     main = nn.Sequential(
-        make_layer("same", inputs, channels, "he", gain=1.0),
+        make_layer("same", inputs, channels, initialisation, gain=1.0),
         nn.ReLU(),
-        make_layer("same", channels, channels, "he"),
+        make_layer("same", channels, channels, initialisation),
         nn.AvgPool2d(2),
     )
-    return Residual(main, nn.Sequential(nn.AvgPool2d(2), make_layer("point", inputs, channels, "he", gain=1.0)))
+    return Residual(
+        main, nn.Sequential(nn.AvgPool2d(2), make_layer("point", inputs, channels, initialisation, gain=1.0))
+    )
 
 
-def make_generator(side: int, ask: Ask, latent: int, channels: int) -> nn.Sequential:
+def make_generator(side: int, ask: Ask, latent: int, channels: int, parts: Parts) -> nn.Sequential:
     """Build the generator, [n, latent + ask.latent] -> [n, *shape] in (-1, 1), with batch norm."""
-    net = nn.Sequential()
-    net.add_module("project", make_layer("linear", latent + ask.latent, channels * SMALLEST**2, "he", gain=1.0))
+    net, initialisation = nn.Sequential(), choose_initialisation(parts, "he")
+    net.add_module(
+        "project", make_layer("linear", latent + ask.latent, channels * SMALLEST**2, initialisation, gain=1.0)
+    )
     net.add_module("maps", nn.Unflatten(1, (channels, SMALLEST, SMALLEST)))
     for index in range(1, count_doublings(side) + 1):
-        net.add_module(f"block{index}", make_block(channels, "batch", "up"))
-    net.add_module("norm", NORMS["batch"](channels))
+        net.add_module(f"block{index}", make_block(channels, "batch", "up", parts))
+    net.add_module("norm", make_norm("batch", channels, NORMS, parts))
     net.add_module("activation", nn.ReLU())
-    net.add_module("output", make_layer("same", channels, ask.shape[0], "he", gain=1.0))
+    net.add_module("output", make_layer("same", channels, ask.shape[0], initialisation, gain=1.0))
     net.add_module("squash", nn.Tanh())
     return net
 
 
-def make_critic(side: int, ask: Ask, channels: int, normalised: bool, total: bool) -> Critic:
+def make_critic(side: int, ask: Ask, channels: int, normalised: bool, total: bool, parts: Parts) -> Critic:
     """Build the critic, [n, pack * channels, side, side] -> score [n]; its last maps are pooled by mean or `total`."""
     norm = ask.critic_norm if normalised else ""
-    net = nn.Sequential()
-    net.add_module("block1", make_first_block(ask.pack * ask.shape[0], channels))
+    net, initialisation = nn.Sequential(), choose_initialisation(parts, "he")
+    net.add_module("block1", make_first_block(ask.pack * ask.shape[0], channels, initialisation))
     rest: list[Resample] = [*["down"] * (count_doublings(side) - 2), "", ""]  # type: ignore[list-item]
     for index, resample in enumerate(rest, start=2):
-        net.add_module(f"block{index}", make_block(channels, norm, resample))
+        net.add_module(f"block{index}", make_block(channels, norm, resample, parts))
     net.add_module("activation", nn.ReLU())
+    width = add_minibatch_std(net, channels, parts)
     net.add_module("pool", GlobalPool(total))
-    return Critic(net, channels, ask, "he")
+    return Critic(net, add_minibatch_discrimination(net, width, parts), ask, initialisation)
 
 
 def make_space(
-    name: str, generator_channels: int, critic_channels: int, critic_normalised: bool, latent: int, total: bool
+    name: str,
+    generator_channels: int,
+    critic_channels: int,
+    critic_normalised: bool,
+    latent: int,
+    total: bool,
+    parts: Mapping[str, Parts],
 ) -> Space:
     """Build a space of one architecture; the generator's weights are drawn first, then the critic's and its heads'."""
     refuse_less_than_one(generator_channels=generator_channels, critic_channels=critic_channels, latent=latent)
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
         side = read_side(name, ask.shape)
-        generator = make_generator(side, ask, latent, generator_channels)
-        critic = make_critic(side, ask, critic_channels, critic_normalised, total)
-        return Networks(generator=generator, critic=critic, latent=latent, rowwise=is_rowwise(ask, critic_normalised))
+        chain = make_generator(side, ask, latent, generator_channels, parts["generator"])
+        critic = make_critic(side, ask, critic_channels, critic_normalised, total, parts["critic"])
+        generator = add_reference(chain, latent, ask, True, parts["generator"])
+        rowwise = is_rowwise(ask, critic_normalised, parts["critic"])
+        return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
 
     return Space(sample=lambda rng: {}, networks=networks, size=1)
 
 
 def build_wgan_gp(
-    generator_channels: int = 128, critic_channels: int = 128, critic_normalised: bool = False, latent: int = 128
+    generator_channels: int = 128,
+    critic_channels: int = 128,
+    critic_normalised: bool = False,
+    latent: int = 128,
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
 ) -> Space:
     """Build a space of one architecture: batch norm in the generator, no norm in the critic, means over its last maps.
 
     `critic_normalised` means the norm that the method asks for, in all blocks but the first. Images are in [-1, 1].
+    Parts: docs/methods.md.
     """
-    return make_space("resnet-wgan-gp", generator_channels, critic_channels, critic_normalised, latent, total=False)
+    parts = read_both(generator_parts, critic_parts, WITHOUT)
+    return make_space("resnet-wgan-gp", generator_channels, critic_channels, critic_normalised, latent, False, parts)
 
 
 def build_sngan(
-    generator_channels: int = 256, critic_channels: int = 128, critic_normalised: bool = False, latent: int = 128
+    generator_channels: int = 256,
+    critic_channels: int = 128,
+    critic_normalised: bool = False,
+    latent: int = 128,
+    generator_parts: tuple[Part, ...] = (),
+    critic_parts: tuple[Part, ...] = (),
 ) -> Space:
     """Build a space of one architecture: a wider generator than `resnet-wgan-gp` has, and sums over the last maps.
 
     The paper's critic has no norm in its layers: a method constrains its weights, such as `hinge-sn`. Images are in
-    [-1, 1].
+    [-1, 1]. Parts: docs/methods.md.
     """
-    return make_space("resnet-sngan", generator_channels, critic_channels, critic_normalised, latent, total=True)
+    parts = read_both(generator_parts, critic_parts, WITHOUT)
+    return make_space("resnet-sngan", generator_channels, critic_channels, critic_normalised, latent, True, parts)
 
 
 @hookimpl
