@@ -8,6 +8,7 @@ et al. 2015, arXiv:1511.06434, section 3, the critic's first layer is never norm
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from random import Random
@@ -17,6 +18,8 @@ from ganbench import Ask, GanbenchError, Networks, Offer, Space, hookimpl
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.utils import skip_init
+
+from ganbench_plugins.architectures.reconstructing import AutoencoderCritic
 
 Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
 Initialisation = Literal["he", "glorot"]
@@ -93,29 +96,47 @@ def hidden_layers(widths: Sequence[int], norms: Sequence[str], activation: str, 
     return layers
 
 
+def add_output(net: nn.Sequential, inputs: int, shape: tuple[int, ...], output: str) -> None:
+    """Append what makes samples [n, *shape] of the last hidden layer [n, inputs]."""
+    net.add_module("output", linear(inputs, math.prod(shape), "glorot"))
+    if output == "tanh":
+        net.add_module("squash", nn.Tanh())
+    net.add_module("shape", nn.Unflatten(1, shape))
+
+
 def make_generator(spec: Spec, ask: Ask, latent: int, output: str, initialisation: str) -> nn.Sequential:
     """Build the generator, [n, latent + ask.latent] -> [n, *shape]; if normalised, by batch norm."""
     depth, width = spec["generator_depth"], spec["generator_width"]
     widths = [latent + ask.latent] + depth * [width]
     norms = depth * ["batch" if spec["generator_normalised"] else ""]
     generator = hidden_layers(widths, norms, spec["generator_activation"], initialisation)
-    generator.add_module("output", linear(widths[-1], math.prod(ask.shape), "glorot"))
-    if output == "tanh":
-        generator.add_module("squash", nn.Tanh())
-    generator.add_module("shape", nn.Unflatten(1, ask.shape))
+    add_output(generator, widths[-1], ask.shape, output)
     return generator
 
 
-def make_critic(spec: Spec, ask: Ask, initialisation: str) -> Critic:
+def make_critic(spec: Spec, ask: Ask, code: int, output: str, initialisation: str) -> nn.Module:
     """Build the critic, [n, pack * channels, ...] -> score [n].
 
     If it is normalised, all hidden layers but the first have the norm that the method asks for.
+    If the method reads a reconstruction, these layers are the encoder of an autoencoder: a linear layer makes `code`
+    numbers of the last one, and the decoder is the encoder in reverse.
     """
     depth, width = spec["critic_depth"], spec["critic_width"]
-    widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
-    norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
-    trunk = hidden_layers(widths, norms, spec["critic_activation"], initialisation)
-    return Critic(trunk, widths[-1], ask)
+    norm, activation = ask.critic_norm if spec["critic_normalised"] else "", spec["critic_activation"]
+    shape = (ask.pack * ask.shape[0], *ask.shape[1:])
+    widths = [math.prod(shape)] + depth * [width]
+    norms = ([""] + (depth - 1) * [norm])[:depth]
+    trunk = hidden_layers(widths, norms, activation, initialisation)
+    if ask.head != "reconstruction":
+        return Critic(trunk, widths[-1], ask)
+    encoder = nn.Sequential(
+        OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=linear(widths[-1], code, "glorot"))
+    )
+    widths = [code] + depth * [width]
+    decoder = hidden_layers(widths, depth * [norm], activation, initialisation)
+    add_output(decoder, widths[-1], shape, output)
+    heads = {name: linear(code, wide, "glorot") for name, wide in ask.heads.items()}
+    return AutoencoderCritic(encoder, decoder, heads)
 
 
 def make_space(
@@ -123,12 +144,13 @@ def make_space(
 ) -> Space:
     """Build a space of perceptrons; the generator's weights are drawn first, then the critic's, then its heads'.
 
-    So one seed gives the same weights for every method, with or without heads.
+    So one seed gives the same weights for every method, with or without heads. The code of an autoencoder critic is as
+    wide as the noise.
     """
 
     def networks(spec: Spec, ask: Ask) -> Networks:
         generator = make_generator(spec, ask, latent, output, initialisation)
-        critic = make_critic(spec, ask, initialisation)
+        critic = make_critic(spec, ask, latent, output, initialisation)
         rowwise = not (spec["critic_normalised"] and ask.critic_norm == "batch")
         return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
 
