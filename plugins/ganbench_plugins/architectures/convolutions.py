@@ -6,6 +6,7 @@ The layers were chosen by their speed under a stack of seeds and a second deriva
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log2
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ganbench_plugins.architectures.mlp import ACTIVATIONS
+from ganbench_plugins.architectures.reconstructing import AutoencoderCritic
 
 Initialisation = Literal["he", "dcgan"]
 
@@ -180,13 +182,14 @@ def make_generator(
     normalised: bool,
     initialisation: str,
     constant: bool = False,
+    norm: str = "batch",
 ) -> nn.Sequential:
     """Build DCGAN's generator, [n, latent + ask.latent] -> [n, *shape] in (-1, 1).
 
     It has a projection of the noise and `depth` convolutions. If it is `normalised`, all of them but the last have
-    batch norm. With `constant`, all maps have `filters` channels.
+    `norm`. With `constant`, all maps have `filters` channels.
     """
-    side, norm = read_side(name, ask.shape), "batch" if normalised else ""
+    side, norm = read_side(name, ask.shape), norm if normalised else ""
 
     def width(at: int) -> int:
         return filters if constant else count_filters(filters, side, at)
@@ -203,11 +206,20 @@ def make_generator(
 
 
 def make_critic(
-    name: str, ask: Ask, depth: int, filters: int, activation: str, normalised: bool, initialisation: str
-) -> Critic:
+    name: str,
+    ask: Ask,
+    depth: int,
+    filters: int,
+    activation: str,
+    normalised: bool,
+    initialisation: str,
+    code: int = 64,
+) -> nn.Module:
     """Build DCGAN's critic, [n, pack * channels, side, side] -> score [n]: `depth` convolutions, then the score.
 
     If it is `normalised`, all convolutions but the first have the norm that the method asks for.
+    If the method reads a reconstruction, these convolutions are the encoder of an autoencoder: a linear layer makes
+    `code` numbers of the last one, and the decoder is a generator with the critic's factors.
     """
     side, inputs, net = read_side(name, ask.shape), ask.pack * ask.shape[0], nn.Sequential()
     for index, (kind, at) in enumerate(reversed(list_layers(name, depth, side))):
@@ -217,7 +229,15 @@ def make_critic(
         add_block(net, kind, inputs, outputs, norm, activation, initialisation)
         inputs = outputs
     net.add_module("flatten", nn.Flatten())
-    return Critic(net, inputs * SMALLEST**2, ask, initialisation)
+    if ask.head != "reconstruction":
+        return Critic(net, inputs * SMALLEST**2, ask, initialisation)
+    net.add_module("code", make_layer("linear", inputs * SMALLEST**2, code, initialisation, gain=1.0))
+    whole = replace(ask, shape=(ask.pack * ask.shape[0], side, side), latent=0)
+    decoder = make_generator(
+        name, whole, code, depth, filters, activation, normalised, initialisation, norm=ask.critic_norm
+    )
+    heads = {name: make_layer("linear", code, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
+    return AutoencoderCritic(net, decoder, heads)
 
 
 def is_rowwise(ask: Ask, normalised: bool) -> bool:

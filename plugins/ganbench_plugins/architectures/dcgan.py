@@ -38,7 +38,7 @@ def make_networks(name: str, spec: Spec, ask: Ask, latent: int, initialisation: 
     )
     return Networks(
         generator=make_generator(name, ask, latent, **generator, initialisation=initialisation),
-        critic=make_critic(name, ask, **critic, initialisation=initialisation),
+        critic=make_critic(name, ask, **critic, initialisation=initialisation, code=latent),
         latent=latent,
         rowwise=is_rowwise(ask, spec["critic_normalised"]),
     )

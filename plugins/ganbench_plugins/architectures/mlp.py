@@ -129,9 +129,7 @@ def make_critic(spec: Spec, ask: Ask, code: int, output: str, initialisation: st
     trunk = hidden_layers(widths, norms, activation, initialisation)
     if ask.head != "reconstruction":
         return Critic(trunk, widths[-1], ask)
-    encoder = nn.Sequential(
-        OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=linear(widths[-1], code, "glorot"))
-    )
+    encoder = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=linear(widths[-1], code, "glorot")))
     widths = [code] + depth * [width]
     decoder = hidden_layers(widths, depth * [norm], activation, initialisation)
     add_output(decoder, widths[-1], shape, output)
