@@ -18,7 +18,16 @@ from ganbench.api.trials import digest
 
 Series = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.float64]]
 
-OUTCOMES = ("non-finite", "exploded", "collapsed", "degraded", "critic-dead", "oscillating")
+OUTCOMES = ("non-finite", "exploded", "collapsed", "degraded", "critic-dead", "oscillating", "no-reconstruction")
+
+RARE = ("no-reconstruction",)
+"""The outcomes of few methods: tables leave them out where nothing is known of them."""
+
+RECONSTRUCTION = ("objective.error", "objective.mean_image")
+"""The signals of a critic that reconstructs: its error on real samples, and that of their mean image in its place."""
+
+FIRST_TENTH = 0.1
+"""The share of the generator steps after which a critic must reconstruct better than the mean image."""
 
 SPREAD = "spread"
 """The score that shows collapse: mean distance of two samples over that of two real ones (`scoring.score_spread`)."""
@@ -140,6 +149,16 @@ def find_oscillation(series: Series, peak: float = DEFAULT.oscillating, periods:
     return int(steps[periods * lag - 1]) if is_period else None
 
 
+def find_no_reconstruction(error: Series, mean_image: Series, generator_steps: int) -> int | None:
+    """Return the first stored step after a tenth of all generator steps, if the critic fails to reconstruct there.
+
+    It fails if its error on real samples is not at most that of their mean image, so an error of NaN fails too.
+    """
+    at = int(np.searchsorted(error[0], FIRST_TENTH * generator_steps))
+    fails = at < len(error[0]) and not error[1][at] <= mean_image[1][at]
+    return int(error[0][at]) if fails else None
+
+
 def detrend(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a series scaled to at most 1 in absolute value, less its least-squares straight line."""
     scaled = values / max(float(np.abs(values).max()), np.finfo(float).tiny)
@@ -187,6 +206,7 @@ class Trajectory:
     """The series of a trial that its outcomes are computed from.
 
     `metric` is the series of the headline metric, `direction` its better direction. None for what was not stored.
+    `generator_steps` is the budget.
     """
 
     diverged_at: int
@@ -195,6 +215,7 @@ class Trajectory:
     spread: Series | None = None
     metric: Series | None = None
     direction: Direction = "neutral"
+    generator_steps: int = 0
 
 
 def outcome_steps(trajectory: Trajectory, limits: Thresholds = DEFAULT) -> dict[str, float]:
@@ -208,6 +229,8 @@ def outcome_steps(trajectory: Trajectory, limits: Thresholds = DEFAULT) -> dict[
     weights = [s for name, s in signals.items() if name.startswith("weights.")]
     gradients = [signals["gradient.generator"]] if "gradient.generator" in signals else []
     spreads = [trajectory.spread] if trajectory.spread and np.isfinite(trajectory.spread[1]).any() else []
+    error, mean_image = (signals.get(name) for name in RECONSTRUCTION)
+    errors = [(error, mean_image)] if error and mean_image else []
     metrics = [trajectory.metric] if trajectory.metric and trajectory.direction != "neutral" else []
     steps: dict[str, list[int | None]] = {
         "non-finite": [find_non_finite(trajectory.diverged_at, trajectory.updates_per_step)],
@@ -217,6 +240,7 @@ def outcome_steps(trajectory: Trajectory, limits: Thresholds = DEFAULT) -> dict[
         "degraded": [find_degradation(s, trajectory.direction, limits.degraded) for s in metrics],
         "critic-dead": [find_dead_critic(s, limits.critic_dead) for s in gradients],
         "oscillating": [find_oscillation(s, limits.oscillating, limits.periods) for s in losses + metrics],
+        "no-reconstruction": [find_no_reconstruction(*pair, trajectory.generator_steps) for pair in errors],
     }
     return {name: earliest_step(series_steps) for name, series_steps in steps.items()}
 

@@ -54,6 +54,7 @@ SHOWN = {
     "degraded": "degraded",
     "critic-dead": "dead critic",
     "oscillating": "oscillating",
+    "no-reconstruction": "no reconstruction",
 }
 """The outcomes that a paper prints, the most important first, and their headings."""
 

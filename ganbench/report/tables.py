@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganbench.errors import GanbenchError
-from ganbench.evaluation.outcomes import OUTCOMES, Thresholds
+from ganbench.evaluation.outcomes import OUTCOMES, RARE, Thresholds
 from ganbench.report.notes import size_note
 from ganbench.report.paired_tables import (
     COST_HEADINGS,
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from ganbench.results.history import Run
 
 
+EXPLAINED = {
+    "no-reconstruction": "no-reconstruction: after a tenth of the generator steps, the critic reconstructs real "
+    "samples worse than their mean image would. It is known for losses on a reconstruction."
+}
+"""The definitions of the outcomes of few methods."""
+
+
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
     """Return every table of a suite: outcomes, successes, scores and their differences, costs, failures."""
     frames, hidden = limit_values(frames, success_rules)
@@ -55,6 +62,8 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
     `hidden` is the number of measured values that no table shows.
     """
     frame = count_outcomes(frames)
+    unknown = [name for name in RARE if frame[name].isna().all()]
+    frame = frame.drop(columns=[f"{name}{part}" for name in unknown for part in ("", "_of", "_step")])
     notes = [size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
         notes.append(f"{missing} of the planned trials have no record yet; only this table counts them.")
@@ -67,8 +76,9 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
     notes += [
         "diverged: non-finite or exploded. Trials that diverged, failed or timed out never succeed.",
         explain_outcomes(limits),
+        *(EXPLAINED[name] for name in RARE if name not in unknown),
     ]
-    counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES}
+    counts = {name: (f"{name}_of", f"{name}_step") for name in OUTCOMES if name not in unknown}
     return Table(title="Outcomes", frame=frame, notes=tuple(notes), counts=counts)
 
 

@@ -15,6 +15,7 @@ from ganbench.api.metrics import Direction
 from ganbench.evaluation.outcomes import (
     DEFAULT,
     OUTCOMES,
+    RECONSTRUCTION,
     SPREAD,
     Series,
     Thresholds,
@@ -80,7 +81,7 @@ def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str,
     """Return the trajectory of every recorded trial, by key; `headlines` maps a dataset to its headline metric."""
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
     names = frames.signals["name"]
-    needed = names.str.startswith(("loss.", "weights.")) | (names == "gradient.generator")
+    needed = names.str.startswith(("loss.", "weights.")) | names.isin(["gradient.generator", *RECONSTRUCTION])
     signals: dict[str, dict[str, Series]] = {}
     for (key, name), series in split_series(frames.signals[needed], ["key", "name"]):
         signals.setdefault(key, {})[name] = series
@@ -88,10 +89,16 @@ def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str,
     metrics = headline_series(frames, headlines)
     ratio = (trials["critic_updates"] + trials["generator_updates"]) / trials["generator_updates"]
     columns = (
-        column.to_numpy() for column in (trials["key"], trials["diverged_at"], ratio.where(np.isfinite(ratio), 1.0))
+        column.to_numpy()
+        for column in (
+            trials["key"],
+            trials["diverged_at"],
+            ratio.where(np.isfinite(ratio), 1.0),
+            trials["generator_steps"],
+        )
     )
     trajectories: dict[str, Trajectory] = {}
-    for key, diverged_at, updates in zip(*columns, strict=True):
+    for key, diverged_at, updates, generator_steps in zip(*columns, strict=True):
         metric, direction = metrics.get(key, NO_METRIC)
         trajectories[key] = Trajectory(
             diverged_at=int(diverged_at),
@@ -100,6 +107,7 @@ def read_trajectories(frames: Frames, headlines: Mapping[str, str]) -> dict[str,
             spread=spreads.get(key),
             metric=metric,
             direction=direction,
+            generator_steps=int(generator_steps),
         )
     return trajectories
 

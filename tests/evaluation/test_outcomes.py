@@ -215,4 +215,27 @@ def test_without_its_series_an_outcome_is_nan_and_an_outcome_that_never_occurred
         "degraded": 20,
         "critic-dead": INF,
         "oscillating": INF,
+        "no-reconstruction": pytest.approx(NAN, nan_ok=True),
     }
+
+
+@pytest.mark.parametrize(
+    ("errors", "step"),
+    [
+        ((9.0, 2.0, 9.0, 9.0), INF),  # it reconstructs at the tenth; what comes later is of other outcomes
+        ((0.5, 2.5, 0.5, 0.5), 20),
+        ((0.5, NAN, 0.5, 0.5), 20),
+        ((9.0, 2.4, 0.5, 0.5), INF),  # as well as the mean image
+    ],
+)
+def test_a_critic_must_reconstruct_better_than_the_mean_image_after_a_tenth_of_the_steps(errors, step) -> None:
+    """Of 150 steps, the tenth ends at 15, so the values at 20 count."""
+    signals = {"objective.error": series(*errors), "objective.mean_image": series(2.0, 2.4, 2.0, 2.0)}
+    trajectory = Trajectory(diverged_at=-1, updates_per_step=2.0, signals=signals, generator_steps=150)
+    assert outcome_steps(trajectory)["no-reconstruction"] == step
+
+
+def test_a_trial_that_ended_before_a_tenth_of_its_steps_has_no_such_outcome() -> None:
+    signals = {"objective.error": series(9.0, 9.0), "objective.mean_image": series(1.0, 1.0)}
+    trajectory = Trajectory(diverged_at=-1, updates_per_step=2.0, signals=signals, generator_steps=1000)
+    assert outcome_steps(trajectory)["no-reconstruction"] == INF

@@ -112,3 +112,25 @@ def test_a_suite_can_set_every_threshold_and_no_other() -> None:
         parse(small(outcomes=wrong))
     for name in wrong:
         assert name in str(raised.value)
+
+
+def test_no_reconstruction_is_counted_where_the_signals_are_and_has_no_column_where_none_is(tmp_path: Path) -> None:
+    steps, mean_image = [1, 10, 100], [1.0, 1.0, 1.0]
+
+    def errors(*values: float) -> dict[str, Any]:
+        return {"loss.critic": CALM, "objective.error": (steps, values), "objective.mean_image": (steps, mean_image)}
+
+    plain = [record(trial(seed=seed), [1, 1], signals={"loss.critic": CALM}) for seed in range(2)]
+    reconstructing = [
+        record(trial("b", seed=0), [1, 1], signals=errors(0.5, 2.0, 0.1)),
+        record(trial("b", seed=1), [1, 1], signals=errors(2.0, 0.5, 2.0)),
+    ]
+    frames = results(tmp_path / "with", plain + reconstructing)
+    rows = count_outcomes(frames).set_index("method")[[f"no-reconstruction{part}" for part in ("", "_of", "_step")]]
+    assert math.isnan(rows.loc["a"].iloc[0])
+    assert rows.loc["a"].iloc[1] == 0
+    assert rows.loc["b"].tolist() == [1, 2, 10]
+    shown = render(make_tables(frames)[:1], "md")
+    assert "1 of 2 (at 10)" in shown
+    assert "worse than their mean image" in shown
+    assert "no-reconstruction" not in render(make_tables(results(tmp_path / "without", plain))[:1], "md")

@@ -31,7 +31,6 @@ MISTAKES = (
     *PART_MISTAKES,
     *SEQUENCES,
 )
-)
 
 
 def make_subject(planted: Planted) -> Subject:

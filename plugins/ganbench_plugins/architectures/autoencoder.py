@@ -10,34 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from ganbench import Ask, Networks, Offer, Space, hookimpl
-from torch import Tensor, nn
+from torch import nn
 
 from ganbench_plugins.architectures.convolutions import count_doublings, make_layer, read_side
 from ganbench_plugins.architectures.mlp import refuse_less_than_one
+from ganbench_plugins.architectures.reconstructing import AutoencoderCritic
 
 INNER = 8
 """The side of the smallest maps, in pixels."""
-
-
-class AutoencoderCritic(nn.Module):
-    """An encoder [n, *data] -> [n, code] and a decoder back.
-
-    Its answers: "reconstruction" [n, *data], "features" [n, code] (what EBGAN's pulling-away term reads), "score" [n],
-    which is minus the mean squared error, so high on real data, and the heads [n, k], linear on the code.
-    """
-
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, code: int, heads: Mapping[str, int]) -> None:
-        super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.heads = nn.ModuleDict({name: make_layer("linear", code, k, "he", gain=1.0) for name, k in heads.items()})
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return all answers by name."""
-        code = self.encoder(x)
-        reconstruction = self.decoder(code)
-        score = -(x - reconstruction).flatten(1).square().mean(1)
-        answers = {"reconstruction": reconstruction, "features": code, "score": score}
-        return answers | {name: head(code) for name, head in self.heads.items()}
 
 
 def add_pair(net: nn.Sequential, stage: int, inputs: int, channels: int) -> None:
@@ -94,7 +74,8 @@ def build(filters: int = 64, code: int = 64, latent: int = 64, output: Literal["
         generator = make_decoder(latent + ask.latent, ask.shape[0], stages, filters, output)
         encoder = make_encoder(code, channels, stages, filters)
         decoder = make_decoder(code, channels, stages, filters, output)
-        critic = AutoencoderCritic(encoder, decoder, code, ask.heads)
+        heads = {name: make_layer("linear", code, k, "he", gain=1.0) for name, k in ask.heads.items()}
+        critic = AutoencoderCritic(encoder, decoder, heads)
         return Networks(generator=generator, critic=critic, latent=latent, rowwise=True)
 
     return Space(sample=lambda rng: {}, networks=networks, size=1)

@@ -6,6 +6,7 @@ The layers were chosen by their speed under a stack of seeds and a second deriva
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log2
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from ganbench_plugins.architectures.part_names import (
     make_norm,
 )
 from ganbench_plugins.architectures.parts import EQUALISED
+from ganbench_plugins.architectures.reconstructing import AutoencoderCritic
 
 Initialisation = Literal["he", "dcgan"]
 
@@ -209,13 +211,14 @@ def make_generator(
     initialisation: str,
     constant: bool = False,
     parts: Parts = NO_PARTS,
+    norm: str = "batch",
 ) -> nn.Sequential:
     """Build DCGAN's generator, [n, latent + ask.latent] -> [n, *shape] in (-1, 1).
 
     It has a projection of the noise and `depth` convolutions. If it is `normalised`, all of them but the last have
-    batch norm. With `constant`, all maps have `filters` channels.
+    `norm`. With `constant`, all maps have `filters` channels.
     """
-    side, norm = read_side(name, ask.shape), "batch" if normalised else ""
+    side, norm = read_side(name, ask.shape), norm if normalised else ""
     initialisation = choose_initialisation(parts, initialisation)
 
     def width(at: int) -> int:
@@ -241,10 +244,13 @@ def make_critic(
     normalised: bool,
     initialisation: str,
     parts: Parts = NO_PARTS,
-) -> Critic:
+    code: int = 64,
+) -> nn.Module:
     """Build DCGAN's critic, [n, pack * channels, side, side] -> score [n]: `depth` convolutions, then the score.
 
     If it is `normalised`, all convolutions but the first have the norm that the method asks for.
+    If the method reads a reconstruction, these convolutions are the encoder of an autoencoder: a linear layer makes
+    `code` numbers of the last one, and the decoder is a generator with the critic's factors.
     """
     side, inputs, net = read_side(name, ask.shape), ask.pack * ask.shape[0], nn.Sequential()
     initialisation = choose_initialisation(parts, initialisation)
@@ -256,7 +262,17 @@ def make_critic(
         inputs = outputs
     inputs = add_minibatch_std(net, inputs, parts)
     net.add_module("flatten", nn.Flatten())
-    return Critic(net, add_minibatch_discrimination(net, inputs * SMALLEST**2, parts), ask, initialisation)
+    features = add_minibatch_discrimination(net, inputs * SMALLEST**2, parts)
+    if ask.head != "reconstruction":
+        return Critic(net, features, ask, initialisation)
+    net.add_module("code", make_layer("linear", features, code, initialisation, gain=1.0))
+    whole = replace(ask, shape=(ask.pack * ask.shape[0], side, side), latent=0)
+    norm = ask.critic_norm
+    decoder = make_generator(
+        name, whole, code, depth, filters, activation, normalised, initialisation, parts=parts, norm=norm
+    )
+    heads = {name: make_layer("linear", code, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
+    return AutoencoderCritic(net, decoder, heads)
 
 
 def is_rowwise(ask: Ask, normalised: bool, parts: Parts = NO_PARTS) -> bool:

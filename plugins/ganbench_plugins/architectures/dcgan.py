@@ -41,7 +41,7 @@ def make_networks(
         for player in ("generator", "critic")
     )
     chain = make_generator(name, ask, latent, **generator_options)
-    critic = make_critic(name, ask, **critic_options)
+    critic = make_critic(name, ask, **critic_options, code=latent)
     generator = add_reference(chain, latent, ask, spec["generator_normalised"], parts["generator"])
     rowwise = is_rowwise(ask, spec["critic_normalised"], parts["critic"])
     return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)

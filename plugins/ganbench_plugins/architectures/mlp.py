@@ -8,6 +8,7 @@ et al. 2015, arXiv:1511.06434, section 3, the critic's first layer is never norm
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from random import Random
@@ -33,6 +34,7 @@ from ganbench_plugins.architectures.part_names import (
     read_both,
 )
 from ganbench_plugins.architectures.parts import EqualLinear
+from ganbench_plugins.architectures.reconstructing import AutoencoderCritic
 
 Activation = Literal["relu", "leaky-relu", "softplus-shifted", "tanh"]
 Initialisation = Literal["he", "glorot"]
@@ -116,6 +118,14 @@ def hidden_layers(
     return layers
 
 
+def add_output(net: nn.Sequential, inputs: int, shape: tuple[int, ...], output: str, initialisation: str) -> None:
+    """Append what makes samples [n, *shape] of the last hidden layer [n, inputs]."""
+    net.add_module("output", linear(inputs, math.prod(shape), initialisation, gain=1.0))
+    if output == "tanh":
+        net.add_module("squash", nn.Tanh())
+    net.add_module("shape", nn.Unflatten(1, shape))
+
+
 def make_generator(
     spec: Spec, ask: Ask, latent: int, output: str, initialisation: str, parts: Parts = NO_PARTS
 ) -> nn.Sequential:
@@ -126,26 +136,35 @@ def make_generator(
     generator = hidden_layers(
         widths, norms, spec["generator_activation"], choose_initialisation(parts, initialisation), parts
     )
-    generator.add_module(
-        "output", linear(widths[-1], math.prod(ask.shape), choose_initialisation(parts, "glorot"), gain=1.0)
-    )
-    if output == "tanh":
-        generator.add_module("squash", nn.Tanh())
-    generator.add_module("shape", nn.Unflatten(1, ask.shape))
+    add_output(generator, widths[-1], ask.shape, output, choose_initialisation(parts, "glorot"))
     return generator
 
 
-def make_critic(spec: Spec, ask: Ask, initialisation: str, parts: Parts = NO_PARTS) -> Critic:
+def make_critic(
+    spec: Spec, ask: Ask, code: int, output: str, initialisation: str, parts: Parts = NO_PARTS
+) -> nn.Module:
     """Build the critic, [n, pack * channels, ...] -> score [n].
 
     If it is normalised, all hidden layers but the first have the norm that the method asks for.
+    If the method reads a reconstruction, these layers are the encoder of an autoencoder: a linear layer makes `code`
+    numbers of the last one, and the decoder is the encoder in reverse.
     """
     depth, width = spec["critic_depth"], spec["critic_width"]
-    widths = [ask.pack * math.prod(ask.shape)] + depth * [width]
-    norms = ([""] + (depth - 1) * [ask.critic_norm if spec["critic_normalised"] else ""])[:depth]
-    trunk = hidden_layers(widths, norms, spec["critic_activation"], choose_initialisation(parts, initialisation), parts)
+    norm, activation = ask.critic_norm if spec["critic_normalised"] else "", spec["critic_activation"]
+    shape = (ask.pack * ask.shape[0], *ask.shape[1:])
+    widths = [math.prod(shape)] + depth * [width]
+    norms = ([""] + (depth - 1) * [norm])[:depth]
+    hidden, last = choose_initialisation(parts, initialisation), choose_initialisation(parts, "glorot")
+    trunk = hidden_layers(widths, norms, activation, hidden, parts)
     features = add_minibatch_discrimination(trunk, add_minibatch_std(trunk, widths[-1], parts), parts)
-    return Critic(trunk, features, ask, choose_initialisation(parts, "glorot"))
+    if ask.head != "reconstruction":
+        return Critic(trunk, features, ask, last)
+    encoder = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=linear(features, code, last)))
+    widths = [code] + depth * [width]
+    decoder = hidden_layers(widths, depth * [norm], activation, hidden, parts)
+    add_output(decoder, widths[-1], shape, output, last)
+    heads = {name: linear(code, wide, last) for name, wide in ask.heads.items()}
+    return AutoencoderCritic(encoder, decoder, heads)
 
 
 def make_space(
@@ -158,12 +177,13 @@ def make_space(
 ) -> Space:
     """Build a space of perceptrons; the generator's weights are drawn first, then the critic's, then its heads'.
 
-    So one seed gives the same weights for every method, with or without heads.
+    So one seed gives the same weights for every method, with or without heads. The code of an autoencoder critic is as
+    wide as the noise.
     """
 
     def networks(spec: Spec, ask: Ask) -> Networks:
         generator: nn.Module = make_generator(spec, ask, latent, output, initialisation, parts["generator"])
-        critic = make_critic(spec, ask, initialisation, parts["critic"])
+        critic = make_critic(spec, ask, latent, output, initialisation, parts["critic"])
         generator = add_reference(generator, latent, ask, spec["generator_normalised"], parts["generator"])
         mixed = spec["critic_normalised"] and ask.critic_norm == "batch"
         rowwise = not (mixed or compares_samples(parts["critic"]))

@@ -5,13 +5,22 @@ Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import torch
 from ganbench import Example, GanbenchError, Objective, Offer, Scalar, State, hookimpl
 from torch import Tensor
 from torch.nn.functional import relu
+
+
+def read_errors(measure: Callable[[Tensor], Tensor], answer: Tensor, x: Tensor) -> Tensor:
+    """Return the error of each sample's reconstruction, and that of the batch's mean image in its place, [n, 2].
+
+    `measure` maps differences [n, *data] to errors [n]. BEGAN reads the same.
+    """
+    return torch.stack([measure(answer - x), measure(x.mean(0) - x)], 1)
 
 
 def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm") -> Objective:
@@ -29,10 +38,6 @@ def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm"
         squares = difference.flatten(1).square()
         return (squares.sum(1) + 1e-12).sqrt() if energy == "norm" else squares.mean(1)
 
-    def read(answer: Tensor, x: Tensor) -> Tensor:
-        """Return the energy of each sample, and that of the mean image in its place, [n, 2]."""
-        return torch.stack([measure(answer - x), measure(x.mean(0) - x)], 1)
-
     def critic(real: Tensor, fake: Tensor, state: State) -> tuple[Tensor, State]:
         error, mean_image = real.mean(0).unbind()
         return error + relu(margin - fake[:, 0]).mean(), {"error": error, "mean_image": mean_image}
@@ -45,7 +50,7 @@ def build(margin: Scalar = 10.0, energy: Literal["norm", "mean-square"] = "norm"
         generator,
         init=lambda: {"error": torch.zeros(()), "mean_image": torch.zeros(())},
         head="reconstruction",
-        read=read,
+        read=partial(read_errors, measure),
         witness=lambda seen, real, fake: seen[:, 0],
     )
 
