@@ -124,6 +124,31 @@ def test_maxout_takes_the_place_of_the_nonlinearity_and_the_spec_says_so() -> No
         assert not list_modules(net, nn.ReLU | nn.LeakyReLU)
 
 
+@pytest.mark.parametrize("offer", [MLP, DCGAN], ids=lambda offer: offer.name)
+def test_an_autoencoder_critic_compares_samples_in_its_encoder_and_shares_the_other_parts_with_its_decoder(
+    offer: Any,
+) -> None:
+    ask = Ask(shape=(1, 8, 8), head="reconstruction", heads={"code": 5})
+    nets = build_small(offer, ask, critic_parts=(*CRITIC, *MAXOUT))
+    assert nets.critic is not None
+    answers = nets.critic(normal(4, 1, 8, 8))
+    assert answers["reconstruction"].shape == (4, 1, 8, 8)
+    assert answers["code"].shape == (4, 5)
+    encoder, decoder = nets.critic.encoder, nets.critic.decoder
+    assert isinstance(encoder, nn.Module)
+    assert isinstance(decoder, nn.Module)
+    for kind, counts in {parts.MinibatchStd: (1, 0), parts.MinibatchDiscrimination: (1, 0)}.items():
+        assert tuple(len(list_modules(net, kind)) for net in (encoder, decoder)) == counts
+    layers = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+    equalised = parts.EqualLinear | parts.EqualConv2d | parts.EqualConvTranspose2d
+    assert list_modules(nets.critic, layers) == list_modules(nets.critic, equalised)
+    innermost, heads = encoder.code, list_modules(nets.critic.heads, parts.EqualLinear)
+    for layer in (innermost, *heads):  # no rectifier comes after them
+        assert layer.scale == pytest.approx(layer.in_features**-0.5)
+    assert all(list_modules(net, parts.Maxout) for net in (encoder, decoder))
+    assert not nets.rowwise
+
+
 @pytest.mark.parametrize("pack", [1, 2, 3, 4])
 def test_the_networks_of_pacgans_authors_are_perceptrons_with_batch_norm_and_maxout(pack: int) -> None:
     """Lin et al. 2018, the authors' code for rings and grids: 4 x 400 with batch norm; 3 x 200 with maxout of 5."""

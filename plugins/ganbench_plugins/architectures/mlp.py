@@ -159,11 +159,12 @@ def make_critic(
     features = add_minibatch_discrimination(trunk, add_minibatch_std(trunk, widths[-1], parts), parts)
     if ask.head != "reconstruction":
         return Critic(trunk, features, ask, last)
-    encoder = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=linear(features, code, last)))
+    innermost = linear(features, code, last, gain=1.0)
+    encoder = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=innermost))
     widths = [code] + depth * [width]
     decoder = hidden_layers(widths, depth * [norm], activation, hidden, parts)
     add_output(decoder, widths[-1], shape, output, last)
-    heads = {name: linear(code, wide, last) for name, wide in ask.heads.items()}
+    heads = {name: linear(code, wide, last, gain=1.0) for name, wide in ask.heads.items()}
     return AutoencoderCritic(encoder, decoder, heads)
 
 
