@@ -12,11 +12,12 @@ from ganbench.testing.rule import Contract, ContractError, Subject
 
 from tests.support.correct_offers import CorrectOffers
 from tests.support.more_planted_mistakes import OTHER_MISTAKES
+from tests.support.planted_energy_mistakes import ENERGY_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
 
 INSTALLED = registry.load()
-MISTAKES = (*LOSSES, *CONSTRAINTS, *INPUTS, *OTHER_MISTAKES, *OTHER_LOSS_MISTAKES)
+MISTAKES = (*LOSSES, *CONSTRAINTS, *INPUTS, *OTHER_MISTAKES, *OTHER_LOSS_MISTAKES, *ENERGY_MISTAKES)
 
 
 def make_subject(planted: Planted) -> Subject:
