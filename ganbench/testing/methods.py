@@ -84,7 +84,7 @@ def has_the_signal_of_its_plateau(case: MethodCase) -> None:
     method = case.method
     if method.plateau is None:
         return
-    plugin, _, leaf = (schedules.PLATEAU | dict(method.plateau))["signal"].rpartition(".")
+    plugin, _, leaf = {**schedules.PLATEAU, **method.plateau}["signal"].rpartition(".")
     if plugin == "objective":
         objective = case.subject.registry.build("losses", method.loss.name, method.loss.options)
         known = sorted(objective.init() if objective.init else ())
