@@ -78,4 +78,21 @@ def has_sensible_numbers(case: MethodCase) -> None:
         )
 
 
-RULES = (names_what_is_installed, has_sensible_numbers)
+@rule()
+def has_the_signal_of_its_plateau(case: MethodCase) -> None:
+    """Has a loss with the signal that its plateau follows."""
+    method = case.method
+    if method.plateau is None:
+        return
+    plugin, _, leaf = {**schedules.PLATEAU, **method.plateau}["signal"].rpartition(".")
+    if plugin == "objective":
+        objective = case.subject.registry.build("losses", method.loss.name, method.loss.options)
+        known = sorted(objective.init() if objective.init else ())
+        shown = ", ".join(f"objective.{name}" for name in known) or "none"
+        require(
+            leaf in known,
+            f"its plateau follows the signal objective.{leaf}, and its loss {method.loss.name!r} has {shown}.",
+        )
+
+
+RULES = (names_what_is_installed, has_sensible_numbers, has_the_signal_of_its_plateau)

@@ -16,9 +16,8 @@ from ganbench.engine.replay import RecordedLoop, RecordedStep
 from ganbench.engine.snapshot import Snapshot
 
 from ganbench_plugins.architectures import autoencoder, dcgan, resnet, six_architectures
-from ganbench_plugins.losses import energy_based, kernel_distances
+from ganbench_plugins.losses import boundary_equilibrium, energy_based, kernel_distances
 from tests.support import device as where
-from tests.support import unshipped_methods
 from tests.support.image_networks import SIX_NAMES, TINY
 from tests.support.small_games import make_training
 
@@ -116,7 +115,7 @@ def test_recorded_steps_have_the_bits_of_called_ones(
         assert torch.equal(value, expected[name]), name
 
 
-@pytest.mark.parametrize("objective", [unshipped_methods.began, energy_based.build, kernel_distances.build_mmd_gan])
+@pytest.mark.parametrize("objective", [boundary_equilibrium.build, energy_based.build, kernel_distances.build_mmd_gan])
 def test_losses_on_reconstructions_and_features_train_an_autoencoder(objective: Callable[[], Objective]) -> None:
     """BEGAN's state, EBGAN's margin and MMD GAN's kernel read the answers by the names of `Networks`."""
     samples = torch.randn(40, 2, 16, 16, generator=torch.Generator().manual_seed(0)).tanh()

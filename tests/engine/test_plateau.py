@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, Objective
+from ganbench import GanbenchError, Objective, plan, registry, suite
 from ganbench.api.schedules import ScheduleError, normalise_plateau
+from ganbench.engine.checkpoint import restore_state, save_state
 from ganbench.engine.plateau import Plateau, initial_state
 from ganbench.engine.program import Program
 from ganbench.engine.train import Training
 from torch.nn.functional import softplus
 
+from ganbench_plugins.losses import boundary_equilibrium
+from ganbench_plugins.methods import began
 from tests.support.small_games import make_training, mlp, ns_gan, ring
+from tests.support.unshipped_methods import make_space
 
 STEPS = 12
 
@@ -133,3 +137,91 @@ def test_an_unknown_signal_is_refused_with_those_that_there_are() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         normalise_plateau(settings)
+
+
+VALUES = (5.0, 4.0, 4.5, 4.0, 4.2, 3.9, 4.0, 4.1, 4.0, 3.95, 4.0, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7, 3.8)
+
+
+@pytest.mark.parametrize(("patience", "factor", "least"), [(1, 0.5, 0.0), (2, 0.1, 0.0), (3, 0.5, 0.3), (5, 0.9, 0.0)])
+def test_the_factor_of_one_member_is_that_of_torchs_reduce_lr_on_plateau(patience, factor, least) -> None:
+    """Torch reduces when more than its patience of bad steps have passed: one less than our number of steps."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=factor, patience=patience - 1, threshold=0.0, min_lr=least
+    )
+    states = {
+        "plateau": initial_state(1, torch.device("cpu"), torch.float64),
+        "objective": {"measure": torch.zeros(1, dtype=torch.float64)},
+    }
+    ensemble = make_training(ns_gan(), mlp(), ring()).ensembles[0]
+    settings = normalise_plateau({"patience": patience, "factor": factor, "least": least})
+    plateau = Plateau(settings, states, ensemble)
+    for value in VALUES:
+        states["objective"]["measure"].fill_(value)
+        plateau.follow()
+        scheduler.step(value)
+        assert states["plateau"]["factor"].item() == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+    assert states["plateau"]["factor"].item() < 1
+
+
+def open_training(mode: Any) -> Training:
+    program = Program(objective=boundary_equilibrium.build())
+    program = replace(program, plateau=normalise_plateau({"patience": 1, "smoothing": 0.5}))
+    return make_training(program, make_space(), ring(), steps=STEPS, mode=mode)
+
+
+def test_members_stall_at_steps_of_their_own_and_alike_in_a_stack_and_in_a_loop() -> None:
+    (stack,), (loop,) = (list(open_training(mode).run()) for mode in ("stack", "loop"))
+    factors = stack.signals["plateau.factor"][1]
+    assert torch.equal(factors, loop.signals["plateau.factor"][1])
+    assert len({tuple(row) for row in factors.tolist()}) > 1, "each seed must have a plateau of its own"
+    for name, weights in stack.generators.items():
+        torch.testing.assert_close(weights, loop.generators[name], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_a_plateau_continues_from_a_checkpoint_to_the_same_bits(mode: Any) -> None:
+    (whole,) = open_training(mode).run()
+    first = open_training(mode)
+    stage = first.begin_stage(0)
+    for t in range(STEPS // 2):
+        first.set_progress(t / STEPS, t / STEPS, stage.game.ensemble)
+        first.train_step(t, stage.game, stage.inputs)
+        stage.done = t + 1
+    assert (stage.game.state["plateau"]["factor"] < 1).any()
+    second = open_training(mode)
+    restore_state(second, *save_state(first))
+    (continued,) = second.run()
+    for name, state in whole.state["plateau"].items():
+        assert torch.equal(continued.state["plateau"][name], state), name
+    for name, weights in whole.generators.items():
+        assert torch.equal(continued.generators[name], weights), name
+
+
+def plan_with(plateau: Any) -> Any:
+    table = {
+        "question": "Does the plateau count?",
+        "methods": ["m"],
+        "method": [{"name": "m", "from": "began", **({} if plateau is None else {"plateau": plateau})}],
+        "budget": {"generator_steps": 4, "batch_size": 8},
+        "dataset": [{"name": "ring"}],
+    }
+    return plan.make(suite.parse(table), registry.load(plugins=[boundary_equilibrium, began])).batches[0].trials[0]
+
+
+def test_a_plateau_is_part_of_a_trials_key_with_all_its_settings() -> None:
+    """Defaults that are written out are the same trial; every other setting, and none at all, is another."""
+    inherited, same = plan_with(None), plan_with({"least": 0.05, "patience": 500})
+    changed, none = plan_with({"patience": 499}), plan_with(False)
+    assert inherited.key == same.key
+    assert len({inherited.key, changed.key, none.key}) == 3
+    assert none.recipe.plateau is None
+
+
+@pytest.mark.parametrize(
+    ("plateau", "message"),
+    [({"patience": 0}, "patience = 0 is not a number of generator steps"), ({"factr": 1}, "unknown 'factr'")],
+)
+def test_a_suite_with_a_wrong_plateau_is_refused_in_words(plateau: Any, message: str) -> None:
+    with pytest.raises(GanbenchError, match=message):
+        plan_with(plateau)

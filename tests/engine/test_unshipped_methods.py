@@ -1,4 +1,4 @@
-"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, growing networks and more."""
+"""Methods that ganbench does not ship fit the plugin API, in both modes: growing networks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
 
 
 CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
-    "began": (Program(objective=unshipped_methods.began()), unshipped_methods.make_space),
     "growing": (Program(objective=NS), unshipped_methods.make_growing_space),
 }
 
@@ -70,20 +69,6 @@ def test_stack_mode_and_loop_mode_give_the_same_result(name: str) -> None:
     for signal, (steps, values) in stacked.signals.items():
         assert looped.signals[signal][0] == steps
         torch.testing.assert_close(values, looped.signals[signal][1], rtol=0, atol=1e-9, equal_nan=True)
-
-
-# BEGAN
-
-
-def test_began_steers_k_by_its_rule_and_keeps_it_within_its_bounds() -> None:
-    """The rule: k <- clip(k + l (g L(x) - L(G)), 0, 1), M = L(x) + |g L(x) - L(G)|, from k = 0."""
-    signals = train(make_case("began", "stack", steps=40)).signals
-    k, measure, real, fake = (signals[f"objective.{name}"][1] for name in ("k", "measure", "real", "fake"))
-    before = torch.cat([torch.zeros(3, 1, dtype=torch.float64), k[:, :-1]], 1)
-    torch.testing.assert_close(k, (before + 0.5 * (0.5 * real - fake)).clamp(0, 1), rtol=0, atol=1e-14)
-    torch.testing.assert_close(measure, real + (0.5 * real - fake).abs(), rtol=0, atol=1e-14)
-    assert k.max() > 0.01
-    torch.testing.assert_close(signals["loss.critic"][1], real - before * fake, rtol=0, atol=1e-14)
 
 
 # Architectures

@@ -242,3 +242,35 @@ def test_the_dirac_gans_networks_map_over_seeds() -> None:
         return functional_call(nets.critic, {"psi": psi}, (functional_call(nets.generator, {"theta": theta}, (z,)),))
 
     assert vmap(score)(theta, psi, torch.zeros(2, 3, 1)).tolist() == [[3.0] * 3, [8.0] * 3]
+
+
+@pytest.mark.parametrize(("shape", "pack"), [((2,), 1), ((1, 4, 4), 1), ((1, 4, 4), 2)])
+def test_a_critic_reconstructs_where_the_method_reads_reconstructions(shape: tuple[int, ...], pack: int) -> None:
+    ask = Ask(shape=shape, pack=pack, head="reconstruction", heads={"pose": 3})
+    nets = networks(ask, latent=5, critic_depth=2, critic_width=7, output="tanh")
+    x = normal(6, pack * shape[0], *shape[1:])
+    answers = nets.critic(x)
+    sizes = {"reconstruction": x.shape, "features": (6, 5), "score": (6,), "pose": (6, 3)}
+    assert {name: tuple(answer.shape) for name, answer in answers.items()} == {n: tuple(s) for n, s in sizes.items()}
+    assert answers["reconstruction"].abs().max() <= 1
+    assert torch.equal(answers["score"], -(x - answers["reconstruction"]).flatten(1).square().mean(1))
+    flat = math.prod(x.shape[1:])
+    layers = [m for m in nets.critic.modules() if isinstance(m, nn.Linear)]
+    widths = [(layer.in_features, layer.out_features) for layer in layers]
+    assert widths == [(flat, 7), (7, 7), (7, 5), (5, 7), (7, 7), (7, flat), (5, 3)]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_an_autoencoder_is_normalised_as_the_critic_is_and_rowwise_under_layer_norm(norm: Any) -> None:
+    nets = networks(Ask(shape=(3,), head="reconstruction", critic_norm=norm), critic_depth=2, critic_normalised=True)
+    kinds = Counter(type(m).__name__ for m in nets.critic.modules())
+    assert kinds[{"batch": "BatchNorm1d", "layer": "LayerNorm"}[norm]] == 3  # not in the first layer
+    x = normal(8, 3)
+    alone = nets.critic(x[:4])["reconstruction"]
+    assert nets.rowwise == (norm == "layer") == torch.allclose(nets.critic(x)["reconstruction"][:4], alone, atol=1e-6)
+
+
+def test_the_generator_has_the_same_weights_whether_the_critic_reconstructs_or_not() -> None:
+    scoring, reconstructing = networks(IMAGE), networks(Ask(shape=(1, 4, 4), head="reconstruction"))
+    for name, weight in scoring.generator.state_dict().items():
+        assert torch.equal(weight, reconstructing.generator.state_dict()[name])

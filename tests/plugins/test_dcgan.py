@@ -182,3 +182,18 @@ def test_unnormalised_networks_of_depth_20_stand_still_with_dcgans_initial_weigh
     nets = build(RANDOM, Ask(shape=(3, 16, 16)), random_spec(20, filters=8), initialisation="dcgan")
     nets.critic(nets.generator(normal(8, nets.latent))).sum().backward()
     assert nets.generator.project.weight.grad.abs().max().item() < 1e-20
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_dcgans_critic_reconstructs_where_the_method_reads_reconstructions(norm: Any) -> None:
+    ask = Ask(shape=(1, 8, 8), pack=2, head="reconstruction", heads={"pose": 3}, critic_norm=norm)
+    nets = build(DCGAN, ask, filters=4, latent=5)
+    x = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    sizes = {"reconstruction": (6, 2, 8, 8), "features": (6, 5), "score": (6,), "pose": (6, 3)}
+    answers = nets.critic(x)
+    assert {name: tuple(answer.shape) for name, answer in answers.items()} == sizes
+    alone = nets.critic(x[:3])["reconstruction"]
+    assert nets.rowwise == (norm == "layer") == torch.allclose(answers["reconstruction"][:3], alone, atol=1e-6)
+    plain = build(DCGAN, Ask(shape=(1, 8, 8), pack=2, critic_norm=norm), filters=4, latent=5)
+    for name, weight in plain.generator.state_dict().items():
+        assert torch.equal(weight, nets.generator.state_dict()[name])

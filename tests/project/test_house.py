@@ -30,6 +30,8 @@ SHARED_MODULES = {
         "architectures.convolutions",
         "architectures.parts",
         "architectures.part_names",
+        "architectures.reconstructing",
+        "losses.energy_based",
         *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),
         *(f"datasets.{name}" for name in ("small_classifier", "digits", "mnist_5k")),
     )

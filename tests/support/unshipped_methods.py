@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ganbench import Ask, Networks, Objective, Space, State
+from ganbench import Ask, Networks, Space
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -43,31 +43,6 @@ def make_critic_free_space() -> Space:
         return Networks(generator=nn.Linear(LATENT, ask.shape[0]), critic=None, latent=LATENT)
 
     return Space(sample=lambda rng: {}, networks=networks)
-
-
-# Losses
-
-
-def began(gamma: float = 0.5, rate: float = 0.5) -> Objective:
-    """Berthelot et al. 2017, arXiv:1703.10717, section 3.3; the state also has both energies, for checks by hand."""
-
-    def critic(real: Tensor, fake: Tensor, state: State) -> tuple[Tensor, State]:
-        real_energy, fake_energy = real.mean(), fake.mean()
-        balance = gamma * real_energy - fake_energy
-        k = (state["k"] + rate * balance).clamp(0, 1)
-        value = real_energy - state["k"] * fake_energy
-        return value, {"k": k, "measure": real_energy + balance.abs(), "real": real_energy, "fake": fake_energy}
-
-    def generator(real: Tensor | None, fake: Tensor, state: State) -> tuple[Tensor, State]:
-        return fake.mean(), state
-
-    def energy(answer: Tensor, x: Tensor) -> Tensor:
-        return (answer - x).abs().flatten(1).mean(1)
-
-    def init() -> State:
-        return {name: torch.zeros(()) for name in ("k", "measure", "real", "fake")}
-
-    return Objective(critic, generator, init=init, head="reconstruction", read=energy)
 
 
 # Terms

@@ -13,6 +13,7 @@ from ganbench.testing.rule import Contract, ContractError, Subject
 from tests.support.correct_offers import CorrectOffers
 from tests.support.more_planted_mistakes import OTHER_MISTAKES
 from tests.support.planted_constraint_mistakes import NEW_CONSTRAINTS
+from tests.support.planted_energy_mistakes import ENERGY_MISTAKES
 from tests.support.planted_game_mistakes import GAME_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
@@ -23,6 +24,7 @@ INSTALLED = registry.load()
 MISTAKES = (
     *OTHER_MISTAKES,
     *NEW_CONSTRAINTS,
+    *ENERGY_MISTAKES,
     *GAME_MISTAKES,
     *OTHER_LOSS_MISTAKES,
     *CONSTRAINTS,
