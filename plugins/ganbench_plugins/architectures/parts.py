@@ -6,7 +6,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, linear
+from torch.nn.functional import linear
 
 EPSILON = 1e-8
 
@@ -50,7 +50,7 @@ class EqualConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [n, outputs, side, side] for x [n, inputs, side, side]."""
-        return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)  # type: ignore[arg-type]
+        return self._conv_forward(x, self.weight * self.scale, self.bias)
 
 
 def draw_standard_normal(layer: nn.Linear | nn.Conv2d) -> None:
