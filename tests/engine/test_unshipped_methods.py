@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,10 +13,9 @@ from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.functional import interpolate
 
 from tests.support import device, unshipped_methods
-from tests.support.small_games import LATENT, NS, Spy, images, make_training, ring
+from tests.support.small_games import LATENT, NS, make_training, ring
 
 
 def link(name: str, part: object, weight: float = 1.0) -> tuple[Link, ...]:
@@ -30,14 +28,12 @@ CASES: dict[str, tuple[Program, Callable[[], Space]]] = {
         Program(objective=NS),
         lambda: unshipped_methods.make_space(unshipped_methods.VirtualNormGenerator),
     ),
-    "growing": (Program(objective=NS), unshipped_methods.make_growing_space),
 }
 
 
 def make_case(name: str, mode: str, steps: int = 6, **changes: object) -> Training:
     program, space = CASES[name]
-    source = images() if name == "growing" else ring()
-    return make_training(program, space(), source, mode=mode, steps=steps, **changes)
+    return make_training(program, space(), ring(), mode=mode, steps=steps, **changes)
 
 
 def train(run: Training) -> Snapshot:
@@ -102,52 +98,3 @@ def test_virtual_batch_norm_treats_rows_independently_and_keeps_its_reference() 
     reference = train(short_run).ensemble.buffers["generator"]["reference"]
     assert torch.equal(last.ensemble.buffers["generator"]["reference"], reference)
     assert not torch.equal(reference[0], reference[1]), "each seed must have its own reference"
-
-
-def test_a_grown_network_starts_as_the_small_one_upsampled_exactly() -> None:
-    run, starts = make_case("growing", "stack", steps=6), []
-    open_game = run.open_game
-
-    def spy(ensemble: Ensemble, previous: object) -> object:
-        parameters = {name: p.detach().clone() for name, p in ensemble.parameters["generator"].items()}
-        starts.append((ensemble, parameters))
-        return open_game(ensemble, previous)
-
-    run.open_game = spy
-    run.budget = replace(run.budget, snapshots=(3, 6))
-    middle, last = run.run()
-    (_, _), (grown, initial) = starts
-    z = draw_latents()
-    small = generate(middle.ensemble, middle.generators, z)
-    grown.set_progress(0.0)
-    large = generate(grown, initial, z)
-    upsampled = interpolate(small.flatten(0, 1), scale_factor=2).view_as(large)
-    assert torch.equal(large, upsampled)
-    for name, value in middle.generators.items():
-        assert torch.equal(initial[name], value), name
-    assert any((initial[name] != value).any() for name, value in last.generators.items())
-
-
-def test_a_stage_prepares_its_data_by_its_own_progress() -> None:
-    spy = Spy()
-    space = unshipped_methods.make_growing_space()
-
-    def networks(spec: object, ask: object) -> object:
-        def with_spy(stage: object) -> object:
-            def prepare(x: Tensor, progress: Tensor) -> Tensor:
-                prepared = stage.prepare(x, progress)  # type: ignore[attr-defined]
-                spy.note((tuple(prepared.shape[1:]), float(progress)))
-                return prepared
-
-            return replace(stage, prepare=prepare)  # type: ignore[type-var]
-
-        return tuple(with_spy(stage) for stage in space.networks(spec, ask))  # type: ignore[arg-type,union-attr]
-
-    run = make_training(
-        Program(objective=NS), replace(space, networks=networks), images(), seeds=(0,), mode="loop", steps=8
-    )
-    train(run)
-    calls = spy.notes()
-    # one call to find the shape of a sample, then one in each of the critic's four steps
-    assert [call for call in calls if call[0] == (1, 2, 2)] == [((1, 2, 2), t) for t in (0, 0, 0.25, 0.5, 0.75)]
-    assert [call for call in calls if call[0] == (1, 4, 4)] == [((1, 4, 4), t) for t in (0, 0, 0.25, 0.5, 0.75)]
