@@ -134,7 +134,7 @@ class Training:
         return range(ends[number - 1] if number else 0, ends[number])
 
     def open_game(self, ensemble: Ensemble, previous: Game | None) -> Game:
-        """Return the game of a stage: new optimizers (as in ProGAN's code), the previous stage's states and averages."""
+        """Return the game of a stage: new optimizers (as in ProGAN's code), states and averages of the previous one."""
         optimizers = {
             player: build_optimizer(ensemble.parameters[player].values())
             for player, build_optimizer in self.optimizers.items()

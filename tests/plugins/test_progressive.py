@@ -155,7 +155,7 @@ def test_what_a_method_requests_is_there_in_every_stage() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fade": 1.5}, r"fade = 1.5 is a part of a stage: give a number from 0 \(at once\) to 1"),
+        ({"fade": 1.0}, r"fade = 1 is a part of a stage: give a number from 0 \(at once\) to below 1"),
         ({"shares": ()}, r"shares = \[\]: give one positive number or more"),
         ({"shares": (1.0, 0.0)}, r"shares = \[1.0, 0.0\]: give one positive number or more"),
         ({"filters": 0}, "filters = 0: give an integer of 1 or more"),

@@ -184,8 +184,8 @@ def build(
     bounded.
     """
     refuse_less_than_one(filters=filters, widest=widest, latent=latent)
-    if not 0 <= fade <= 1:
-        raise GanbenchError(f"fade = {fade:g} is a part of a stage: give a number from 0 (at once) to 1.")
+    if not 0 <= fade < 1:
+        raise GanbenchError(f"fade = {fade:g} is a part of a stage: give a number from 0 (at once) to below 1.")
     if not shares or min(shares) <= 0:
         raise GanbenchError(f"shares = {list(shares)}: give one positive number or more.")
 
