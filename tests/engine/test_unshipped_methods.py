@@ -1,4 +1,4 @@
-"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN, growing networks and more."""
+"""Methods that ganbench does not ship fit the plugin API, in both modes: BEGAN and virtual batch norm."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ METRICS = [
 def open_training(source: Source = SOURCE) -> Any:
     space = progressive.build(filters=2, widest=4, latent=6)
     training = make_training(replace(ns_gan(), ema=0.5), space, source, (0, 1), steps=STEPS, dtype=torch.float32)
+    training.spec = {"grow": True}
     training.budget = replace(training.budget, snapshots=tuple(ENDS))
     return training
 
@@ -74,9 +75,8 @@ def test_each_stage_is_measured_at_its_own_size_and_the_last_one_as_any_network(
     for name in ("side", "width", "mean"):
         assert len({score.measurement for score in scores if score.name == name}) == 3, "scores of sizes never mix"
     assert len({score.measurement for score in scores if score.name == "spread"}) == 1, "relative to the data's own"
-    full = make_training(
-        ns_gan(), progressive.build(grow=False, filters=2, widest=4, latent=6), SOURCE, (0, 1), steps=1
-    )
+    full = make_training(ns_gan(), progressive.build(filters=2, widest=4, latent=6), SOURCE, (0, 1), steps=1)
+    full.spec = {"grow": False}
     plain = {score.name: score.measurement for score in score_all(full, Reference(SOURCE, SAMPLES))}
     assert {score.name: score.measurement for score in scores if score.step == STEPS} == plain
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
 import torch
-from ganbench import Ask, GanbenchError, Networks, Source
+from ganbench import Ask, GanbenchError, Networks
 from ganbench.engine.checkpoint import restore_state, save_state
 from ganbench.engine.program import Link
 from ganbench.engine.train import Training
@@ -19,7 +20,7 @@ from torch.nn.functional import interpolate
 from ganbench_plugins.architectures import progressive
 from ganbench_plugins.architectures.parts import EqualConv2d, MinibatchStd, PixelNorm
 from tests.support.image_networks import count_weights, list_modules, normal
-from tests.support.small_games import GP, Spy, make_training, ns_gan
+from tests.support.small_games import GP, Spy, images, make_training, ns_gan
 
 STEPS, STAGES = 10, (range(2), range(2, 6), range(6, 10))
 """Generator steps of a run, and of its stages of 4, 8 and 16 pixels, whose shares are 1, 2 and 2."""
@@ -27,21 +28,18 @@ STEPS, STAGES = 10, (range(2), range(2, 6), range(6, 10))
 TINY: dict[str, Any] = {"filters": 2, "widest": 4, "latent": 6}
 
 
-def build(side: int = 16, ask: Ask | None = None, **options: Any) -> tuple[Networks, ...]:
+def build(side: int = 16, ask: Ask | None = None, grow: bool = True, **options: Any) -> tuple[Networks, ...]:
     torch.manual_seed(0)
     space = progressive.build(**{**TINY, **options})
-    built = space.networks({}, ask or Ask(shape=(3, side, side)))
+    built = space.networks({"grow": grow}, ask or Ask(shape=(3, side, side)))
     return built if isinstance(built, tuple) else (built,)
-
-
-def pictures() -> Source:
-    samples = normal(40, 1, 16, 16).tanh()
-    return Source(shape=(1, 16, 16), size=40, take=lambda i: samples[i], reference=lambda n: samples[:n])
 
 
 def open_training(mode: Any = "stack", options: dict[str, Any] | None = None, **settings: Any) -> Training:
     program = replace(ns_gan(), **settings)
-    return make_training(program, progressive.build(**TINY, **(options or {})), pictures(), mode=mode, steps=STEPS)
+    training = make_training(program, progressive.build(**TINY, **(options or {})), images(16), mode=mode, steps=STEPS)
+    training.spec = {"grow": True}
+    return training
 
 
 def set_progress(networks: Networks, progress: float) -> None:
@@ -107,9 +105,8 @@ def test_the_full_networks_for_1024_pixels_have_the_weights_of_table_2(monkeypat
     """Table 2: 23.1 million parameters in either network; those of colours at smaller sides are not in it."""
     monkeypatch.setattr(progressive, "read_side", lambda name, shape: shape[-1])
     with torch.device("meta"):
-        built = progressive.build(grow=False, filters=16, widest=512, latent=512).networks(
-            {}, Ask(shape=(3, 1024, 1024))
-        )
+        space = progressive.build(filters=16, widest=512, latent=512)
+        built = space.networks({"grow": False}, Ask(shape=(3, 1024, 1024)))
     assert isinstance(built, Networks)
     assert [round(count_weights(net) / 1e6, 1) for net in (built.generator, built.critic)] == [23.1, 23.1]
 
@@ -158,12 +155,20 @@ def test_what_a_method_requests_is_there_in_every_stage() -> None:
         ({"fade": 1.0}, r"fade = 1 is a part of a stage: give a number from 0 \(at once\) to below 1"),
         ({"shares": ()}, r"shares = \[\]: give one positive number or more"),
         ({"shares": (1.0, 0.0)}, r"shares = \[1.0, 0.0\]: give one positive number or more"),
+        ({"grow": ()}, r"grow = \[\]: give true, false, or both, each once"),
         ({"filters": 0}, "filters = 0: give an integer of 1 or more"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(GanbenchError, match=message):
         progressive.build(**options)
+
+
+def test_the_space_has_both_where_both_are_asked_for() -> None:
+    space = progressive.build(grow=(True, False))
+    assert space.size == 2
+    assert {space.sample(Random(seed))["grow"] for seed in range(9)} == {True, False}
+    assert progressive.build().sample(Random(0)) == {"grow": True}
 
 
 def test_a_fade_of_0_shows_new_layers_at_once() -> None:
@@ -219,7 +224,8 @@ def test_real_images_of_each_stage_have_its_size_and_fade_by_its_progress() -> N
         assert isinstance(stages, tuple)
         return tuple(map(with_spy, stages))
 
-    training = make_training(ns_gan(), replace(space, networks=networks), pictures(), (0,), mode="loop", steps=STEPS)
+    training = make_training(ns_gan(), replace(space, networks=networks), images(16), (0,), mode="loop", steps=STEPS)
+    training.spec = {"grow": True}
     list(training.run())
     calls = spy.notes()
     # one call to find the shape of a sample, then one in each of the critic's steps

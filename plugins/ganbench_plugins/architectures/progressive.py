@@ -167,7 +167,7 @@ def prepare(x: Tensor, progress: Tensor, side: int, fade: float) -> Tensor:
 
 
 def build(
-    grow: bool = True,
+    grow: tuple[bool, ...] = (True,),
     fade: float = 0.5,
     shares: tuple[float, ...] = (1.0, 2.0),
     filters: int = 32,
@@ -175,15 +175,18 @@ def build(
     latent: int = 128,
     minibatch_std: bool = True,
 ) -> Space:
-    """Build a space of one architecture, for square images; it is trained in stages of 4, 8, 16, ... pixels.
+    """Build networks for square images that are trained in stages of 4, 8, 16, ... pixels.
 
-    `grow = false` trains the networks of the last stage from the beginning. New layers fade in during the part `fade`
+    With `grow = [false]` the same networks are trained at full size from the beginning, and with `grow = [true, false]`
+    the space has both. New layers fade in during the part `fade`
     of a stage. `shares` are the stages' shares of the generator steps, relative to each other; the last one holds for
     all further stages. `filters` are the channels at the full side; they double at each halving, up to `widest`. The
     authors' networks for 1,024 pixels have 16, 512 and latents of 512. Images are in [-1, 1]; the generator's are not
     bounded.
     """
     refuse_less_than_one(filters=filters, widest=widest, latent=latent)
+    if not grow or len(set(grow)) < len(grow):
+        raise GanbenchError(f"grow = {list(grow)}: give true, false, or both, each once.")
     if not 0 <= fade < 1:
         raise GanbenchError(f"fade = {fade:g} is a part of a stage: give a number from 0 (at once) to below 1.")
     if not shares or min(shares) <= 0:
@@ -202,14 +205,14 @@ def build(
                 latent=latent,
                 rowwise=not minibatch_std,
                 share=shares[min(stage, len(shares) - 1)],
-                prepare=partial(prepare, side=sides[stage], fade=fade) if grow else None,
+                prepare=partial(prepare, side=sides[stage], fade=fade) if spec["grow"] else None,
             )
 
-        if not grow:
+        if not spec["grow"]:
             return make(len(sides) - 1, [side])
         return tuple(make(stage, sides[: stage + 1]) for stage in range(len(sides)))
 
-    return Space(sample=lambda rng: {}, networks=networks, size=1)
+    return Space(sample=lambda rng: {"grow": rng.choice(grow)}, networks=networks, size=len(grow))
 
 
 @hookimpl
