@@ -12,6 +12,7 @@ import pytest
 import torch
 from ganbench import Ask, GanbenchError, Networks
 from ganbench.engine.checkpoint import restore_state, save_state
+from ganbench.engine.cost import count_member_bytes, count_update_flops
 from ganbench.engine.program import Link
 from ganbench.engine.train import Training
 from torch import Tensor
@@ -286,6 +287,22 @@ def test_layers_that_a_stage_no_longer_uses_keep_their_weights() -> None:
     middle, last = training.run()
     assert torch.equal(last.generators["images.4.weight"], middle.generators["images.4.weight"])
     assert not torch.equal(last.generators["images.8.weight"], middle.generators["images.8.weight"])
+
+
+def test_growing_costs_less_arithmetic_than_full_size_and_memory_for_its_largest_stage() -> None:
+    """The mean over the stages by their shares: a stage of half the side costs about a quarter."""
+    growing, full = open_training(), open_training()
+    full.spec = {"grow": False}
+    counts = [count_update_flops(training) for training in (growing, full)]
+    for player in ("critic", "generator"):
+        assert 0.4 * counts[1][player] < counts[0][player] < 0.7 * counts[1][player]
+    stages = []
+    for number in range(3):
+        alone = open_training()
+        alone.ensembles = [alone.ensembles[number]]
+        stages.append(count_member_bytes(alone))
+    assert count_member_bytes(growing) == max(stages) == stages[-1] > 2 * stages[0]
+    assert count_member_bytes(growing) >= count_member_bytes(full)
 
 
 def test_the_recipe_has_the_settings_of_the_paper() -> None:

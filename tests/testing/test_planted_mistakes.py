@@ -16,6 +16,7 @@ from tests.support.planted_constraint_mistakes import NEW_CONSTRAINTS
 from tests.support.planted_game_mistakes import GAME_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
+from tests.support.planted_stage_mistakes import STAGE_MISTAKES
 
 INSTALLED = registry.load()
 MISTAKES = (
@@ -26,6 +27,7 @@ MISTAKES = (
     *INPUTS,
     *OTHER_MISTAKES,
     *GAME_MISTAKES,
+    *STAGE_MISTAKES,
 )
 
 

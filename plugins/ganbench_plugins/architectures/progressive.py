@@ -32,7 +32,7 @@ def double(x: Tensor) -> Tensor:
 
 def find_alpha(progress: Tensor, fade: float) -> Tensor:
     """Return the weight of a stage's new layers at this progress of the stage: it rises to 1 in the part `fade`."""
-    return (progress / fade).clamp(max=1) if fade else torch.ones_like(progress)
+    return (progress / fade).clamp(max=1)
 
 
 def make_generator_block(inputs: int, outputs: int) -> nn.Sequential:
@@ -45,15 +45,15 @@ class Generator(nn.Module):
     """A generator for images of the last of these sides, from latents [n, inputs] to [n, channels, side, side].
 
     `widths` are the channels of its maps by side, from the smallest on. `colours` are the sides at which maps become
-    images: the last one, and those that it once had. With two or more, the last block fades in by the buffer
-    `progress`.
+    images: the last one, and those that it once had. With two or more and a `fade`, the last block fades in by the
+    buffer `progress`.
     """
 
     progress: Tensor
 
     def __init__(self, inputs: int, channels: int, widths: Mapping[int, int], colours: list[int], fade: float) -> None:
         super().__init__()
-        self.sides, self.fade, self.grown = list(widths), fade, len(colours) > 1
+        self.sides, self.fade, self.fades = list(widths), fade, fade > 0 and len(colours) > 1
         width = widths[SMALLEST]
         self.norm = PixelNorm()
         # the gain of the authors' code, a quarter of that of the other layers
@@ -70,7 +70,7 @@ class Generator(nn.Module):
             {str(side): make_generator_block(widths[side // 2], widths[side]) for side in self.sides[1:]}
         )
         self.images = nn.ModuleDict({str(side): EqualConv2d(widths[side], channels, 1, gain=1.0) for side in colours})
-        if self.grown:
+        if self.fades:
             self.register_buffer("progress", torch.zeros(()))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         for side in self.sides[1:]:
             before, x = x, self.blocks[str(side)](double(x))
         image: Tensor = self.images[str(self.sides[-1])](x)
-        if not self.grown:
+        if not self.fades:
             return image
         small = self.images[str(self.sides[-2])](before)
         return torch.lerp(double(small), image, find_alpha(self.progress, self.fade))
@@ -109,7 +109,7 @@ class Critic(nn.Module):
         self, ask: Ask, widths: Mapping[int, int], colours: list[int], fade: float, minibatch_std: bool
     ) -> None:
         super().__init__()
-        self.sides, self.fade, self.grown = list(widths), fade, len(colours) > 1
+        self.sides, self.fade, self.fades = list(widths), fade, fade > 0 and len(colours) > 1
         self.shows_features = ask.head == "features"
         width = widths[SMALLEST]
         self.images = nn.ModuleDict(
@@ -131,14 +131,14 @@ class Critic(nn.Module):
         )
         self.score = EqualLinear(width, 1, gain=1.0)
         self.heads = nn.ModuleDict({name: EqualLinear(width, wide, gain=1.0) for name, wide in ask.heads.items()})
-        if self.grown:
+        if self.fades:
             self.register_buffer("progress", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the score [n], or a dict of all answers by name if the method asks for more."""
         *earlier, full = self.sides
         hidden = self.images[str(full)](x)
-        if self.grown:
+        if self.fades:
             small = self.images[str(earlier[-1])](avg_pool2d(x, 2))
             hidden = torch.lerp(small, self.blocks[str(full)](hidden), find_alpha(self.progress, self.fade))
             full, earlier = earlier[-1], earlier[:-1]
@@ -161,7 +161,7 @@ def shrink(x: Tensor, side: int) -> Tensor:
 def prepare(x: Tensor, progress: Tensor, side: int, fade: float) -> Tensor:
     """Return real images as those of a stage of this side: they fade in as the generator's new block does."""
     image = shrink(x, side)
-    if side == SMALLEST:
+    if side == SMALLEST or not fade:
         return image
     return torch.lerp(double(shrink(image, side // 2)), image, find_alpha(progress, fade))
 
