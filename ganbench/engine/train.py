@@ -150,7 +150,7 @@ class Training:
         if previous is not None:
             game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
-        self.averages = Averages(self.program, ensemble, self.averages if previous is not None else None)
+        self.averages: Averages = Averages(self.program, ensemble, self.averages if previous is not None else None)
         return game
 
     def players_to_record(self) -> frozenset[str]:

@@ -29,6 +29,7 @@ def test_equalised_layers_have_standard_normal_weights_scaled_at_run_time(
     torch.manual_seed(0)
     layer = make(gain=gain)
     assert float(layer.weight.detach().std()) == pytest.approx(1, abs=0.02)
+    assert layer.bias is not None
     assert not layer.bias.any()
     weight = layer.weight * math.sqrt(gain**2 / fan_in)
     sides = () if isinstance(layer, nn.Linear) else (6, 6)

@@ -274,8 +274,8 @@ def test_a_run_continues_from_a_checkpoint_of_any_stage(at: int) -> None:
 
 
 def test_stack_and_loop_train_to_the_same_weights_under_a_gradient_penalty() -> None:
-    settings = {"constraints": (Link("gp", 10.0, GP),)}
-    stacked, looped = (list(open_training(mode, **settings).run())[-1] for mode in ("stack", "loop"))
+    links = (Link("gp", 10.0, GP),)
+    stacked, looped = (list(open_training(mode, constraints=links).run())[-1] for mode in ("stack", "loop"))
     for name, p in stacked.generators.items():
         torch.testing.assert_close(p, looped.generators[name], rtol=0, atol=1e-7)
     assert (stacked.ensemble.detached["critic"]["score.weight"].diff(dim=0) != 0).any()
