@@ -49,7 +49,7 @@ def set_progress(networks: Networks, progress: float) -> None:
 
 @rule(grows)
 def has_a_share_of_the_steps_for_each_stage(case: Case) -> None:
-    """Gives each stage a share of the steps, and each buffer `progress` room for a number between 0 and 1."""
+    """Has a share of the steps for each stage, and buffers `progress` that hold a number between 0 and 1."""
     for number, networks in enumerate(list_stages(case), start=1):
         share = networks.share
         require(
