@@ -56,7 +56,9 @@ class Networks:
     `rowwise=True` promises that, in the critic, no sample of a batch influences the answer to another sample.
     For progressive growing, a space returns several Networks, one per stage, in order. `share` is a stage's share of
     the generator steps, relative to the other stages. `prepare(x, progress)` makes real data x fit the stage, where
-    `progress` is the progress within this stage.
+    `progress` is the progress within this stage, from 0 to 1. A network's buffer named `progress`, a floating-point
+    scalar, has the same value, for layers that fade in. Early stages are compared with `prepare(x, 1)` of the real
+    samples, and the last one with the data.
     """
 
     generator: nn.Module

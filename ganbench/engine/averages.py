@@ -14,10 +14,12 @@ from ganbench.engine.program import Program
 class Averages:
     """The averages of the players' weights in one stage, [S, ...] by name, and lookahead's slow weights.
 
-    `generator` and `critic` are None where the recipe has no average. `slow` is empty without lookahead.
+    `generator` and `critic` are None where the recipe has no average. `slow` is empty without lookahead. The averages
+    go on from those of the stage before, by name, as those of the authors of progressive growing do (Karras et al.
+    2017), who average one network of all sizes; weights that are new begin as they are. Slow weights begin anew.
     """
 
-    def __init__(self, program: Program, ensemble: Ensemble) -> None:
+    def __init__(self, program: Program, ensemble: Ensemble, before: Averages | None = None) -> None:
         self.program, self.ensemble = program, ensemble
         copies = {
             player: {name: p.clone() for name, p in ensemble.detached[player].items()}
@@ -25,6 +27,10 @@ class Averages:
             if decay.decay
         }
         self.generator, self.critic = copies.get("generator"), copies.get("critic")
+        for mine, earlier in ((self.generator, before.generator), (self.critic, before.critic)) if before else ():
+            for name, value in (earlier or {}).items():
+                assert mine is not None
+                mine[name].copy_(value)
         self.slow: dict[str, Stacked] = {}
         if program.dynamics.lookahead is not None:
             self.slow = {

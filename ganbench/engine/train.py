@@ -134,7 +134,7 @@ class Training:
         return range(ends[number - 1] if number else 0, ends[number])
 
     def open_game(self, ensemble: Ensemble, previous: Game | None) -> Game:
-        """Return the game of a stage, with new optimizers (as in ProGAN's code) and the previous game's states."""
+        """Return the game of a stage: new optimizers (as in ProGAN's code), states and averages of the previous one."""
         optimizers = {
             player: build_optimizer(ensemble.parameters[player].values())
             for player, build_optimizer in self.optimizers.items()
@@ -150,7 +150,7 @@ class Training:
         if previous is not None:
             game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
             game.diverged_at, game.flops = previous.diverged_at, previous.flops
-        self.averages = Averages(self.program, ensemble)
+        self.averages: Averages = Averages(self.program, ensemble, self.averages if previous is not None else None)
         return game
 
     def players_to_record(self) -> frozenset[str]:

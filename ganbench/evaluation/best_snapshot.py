@@ -21,6 +21,7 @@ from ganbench.evaluation.evidence import ModelEvidence, make_undefined
 from ganbench.evaluation.judging import iterate_evidence
 from ganbench.evaluation.memory import MemoryExhausted, is_out_of_memory
 from ganbench.evaluation.reference import Reference
+from ganbench.evaluation.stages import open_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,16 +125,21 @@ class BestSnapshots:
         """Score the members of a snapshot by all metrics on one set of samples, from the latents of this stream."""
         due = [(part, metric) for part, metric in metrics if final or not metric.final]
         wanted = [metric for _, metric in due]
-        judged = iterate_evidence(self.training, snapshot, wanted, self.samples, self.reference, stream)
-        return [self._score_member(snapshot.step, due, evidence) for evidence in judged]
+        reference = open_stage(self.reference, snapshot.ensemble.networks)
+        judged = iterate_evidence(self.training, snapshot, wanted, self.samples, reference, stream)
+        return [self._score_member(snapshot.step, due, evidence, reference) for evidence in judged]
 
     def _score_member(
-        self, step: int, metrics: Sequence[tuple[Part, Metric]], evidence: ModelEvidence | MemoryExhausted
+        self,
+        step: int,
+        metrics: Sequence[tuple[Part, Metric]],
+        evidence: ModelEvidence | MemoryExhausted,
+        reference: Reference,
     ) -> list[Score]:
         """Return one member's scores by these metrics; where memory ran out, note why, and the value is NaN."""
         if isinstance(evidence, MemoryExhausted):
             self.shortages[step] = str(evidence)
-            evidence = make_undefined(self.samples, self.reference)
+            evidence = make_undefined(self.samples, reference)
         twice = [metric for metric in self.unchecked if evidence.finite and metric in [one for _, one in metrics]]
         scores: list[Score] = []
         for part, metric in metrics:
@@ -143,7 +149,7 @@ class BestSnapshots:
                 if not is_out_of_memory(error):
                     raise
                 self.shortages[step] = f"metric {part.name!r}: {describe(error)}"
-                undefined = make_undefined(self.samples, self.reference)
+                undefined = make_undefined(self.samples, reference)
                 scores += scoring.score_metric(part, metric, undefined, step=step)
         self.unchecked = [metric for metric in self.unchecked if metric not in twice]
         return [*scores, scoring.score_spread(evidence, step=step)]

@@ -171,8 +171,8 @@ class ModelEvidence(ReferenceView):
         return self._reference.protocol
 
     @property
-    def reference_identity(self) -> tuple[int, str]:
-        """The number of the reference samples, and the hash of a finite set's."""
+    def reference_identity(self) -> tuple[object, ...]:
+        """The number of the reference samples, the hash of a finite set's, and their shape in an early stage."""
         return self._reference.identity
 
     @property

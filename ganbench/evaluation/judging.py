@@ -15,6 +15,7 @@ from ganbench.evaluation.evidence import ModelEvidence, open_evidence
 from ganbench.evaluation.memory import EVALUATION_BYTES, MemoryExhausted, halve_until_it_fits
 from ganbench.evaluation.pieces import Parts, Wanted, collect, find_wanted
 from ganbench.evaluation.reference import Reference
+from ganbench.evaluation.stages import open_stage
 
 
 def iterate_evidence(
@@ -27,10 +28,11 @@ def iterate_evidence(
 ) -> Iterator[ModelEvidence | MemoryExhausted]:
     """Yield the evidence of every member of a snapshot, in order, with all that these metrics need of `count` samples.
 
-    The samples come from the latents of this stream. Where memory runs out, fewer members are judged together; a member
+    The samples come from the latents of this stream. In an early stage of a growing network they are compared with real
+    samples of its own size (`open_stage`). Where memory runs out, fewer members are judged together; a member
     whose samples do not fit alone is yielded as the error.
     """
-    drawing = training.drawing
+    drawing, reference = training.drawing, open_stage(reference, snapshot.ensemble.networks)
     if reference.normalisation != drawing.normalisation:
         drawing = replace(drawing, normalisation=reference.normalisation)
     wanted = find_wanted(metrics, count, reference.has_extractor)

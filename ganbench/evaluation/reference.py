@@ -56,6 +56,7 @@ class Reference:
         self.copies = Copies()
         self._chunk = 0
         self._prepared: dict[str, dict[str, Tensor]] = {}
+        self.stages: dict[tuple[int, ...], Reference] = {}  # those of early stages, by shape (evaluation.stages)
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -96,7 +97,7 @@ class Reference:
         return hashed.hexdigest()
 
     @property
-    def identity(self) -> tuple[int, str]:
+    def identity(self) -> tuple[object, ...]:
         """What a measurement knows of the samples: their number, and the hash of a finite set's.
 
         The draws of a distribution may differ in the last bit between machines, so theirs is "".

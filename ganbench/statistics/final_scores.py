@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.success import beyond
+from ganbench.statistics.early_stages import find_early_measurements
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.statistics.units import find_units
 from ganbench.suite import conditions
@@ -84,15 +85,17 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
 def split_by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
     """Return these trials' scores of one value by measurement, in the order of the measurements' hashes.
 
-    Rows are those of `frames.measured`; measurements without any score of these trials are left out.
+    Rows are those of `frames.measured`; measurements without any score of these trials are left out, and those of the
+    early stages of networks that grow (`find_early_measurements`).
     """
+    early = find_early_measurements(frames)
     selected = np.zeros(len(frames.keys) + 1, bool)  # the last place is for -1, the number of no trial
     selected[frames.numbers(keys)] = True
     selected[-1] = False
     groups = {
         measurement: rows[selected[rows["number"]]]
         for (value, measurement), rows in frames.measured.items()
-        if value == name
+        if value == name and (value, measurement) not in early
     }
     return {measurement: groups[measurement] for measurement in sorted(groups) if len(groups[measurement])}
 

@@ -23,6 +23,7 @@ from ganbench.evaluation.outcomes import (
     outcome_steps,
     spread_measurement,
 )
+from ganbench.statistics.early_stages import find_early_measurements
 from ganbench.suite.loading import restore
 from ganbench.suite.suite import Suite
 
@@ -129,7 +130,7 @@ def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, t
     """Return the series and the direction of every trial's headline metric, by key.
 
     The headline is the metric in `headlines` (that of the dataset's first success rule); without one, the first by name
-    that has a better direction.
+    that has a better direction. Early stages of networks that grow are no part of it.
     """
     dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
     rows = measured_series(frames)
@@ -138,8 +139,10 @@ def headline_series(frames: Frames, headlines: Mapping[str, str]) -> dict[str, t
     first_names: dict[Any, Any] = rows.groupby(row_dataset)["name"].min().to_dict()
     rows = rows[rows["name"] == row_dataset.map({**first_names, **headlines})]
     series_by_key: dict[str, tuple[Series, Direction]] = {}
-    for (key, direction, _), series in split_series(rows, ["key", "direction", "measurement"]):
-        series_by_key.setdefault(key, (series, direction))
+    early = find_early_measurements(frames)
+    for (key, name, measurement, direction), series in split_series(rows, ["key", "name", "measurement", "direction"]):
+        if (name, measurement) not in early:
+            series_by_key.setdefault(key, (series, direction))
     return series_by_key
 
 

@@ -24,6 +24,7 @@ from ganbench.testing import (
     optimizers,
     penalties,
     reports,
+    stages,
     transforms,
     watchers,
 )
@@ -52,7 +53,8 @@ KINDS: Mapping[str, Rules] = {
     "inputs": Rules(constraints.cases, (*constraints.RULES, *first_step.TERM_RULES, *transforms.INPUT_RULES)),
     "dynamics": Rules(dynamics.cases, dynamics.RULES),
     "architectures": Rules(
-        architecture_case.cases, (*architectures.RULES, *first_step.ARCHITECTURE_RULES, *derivatives.RULES)
+        architecture_case.cases,
+        (*architectures.RULES, *stages.RULES, *first_step.ARCHITECTURE_RULES, *derivatives.RULES),
     ),
     "datasets": Rules(datasets.cases, datasets.RULES),
     "metrics": Rules(metrics.cases, metrics.RULES),

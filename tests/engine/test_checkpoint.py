@@ -30,7 +30,8 @@ from ganbench_plugins.constraints import path_length
 from ganbench_plugins.losses import boundary_equilibrium
 from tests.support import tiny_suite as small
 from tests.support import unshipped_methods
-from tests.support.small_games import GP, NS, images, make_training, mlp, ns_gan, ring
+from tests.support.growing_networks import grow
+from tests.support.small_games import GP, NS, make_training, mlp, ns_gan, ring
 
 STEPS = 24
 METHODS: dict[str, dict[str, Any]] = {
@@ -117,7 +118,7 @@ def test_a_batch_killed_twice_ends_in_the_bits_of_one_without_interruption(
 
 
 PARTS: dict[str, Callable[[], Training]] = {
-    "growing": lambda: make_training(ns_gan(), unshipped_methods.make_growing_space(), images(), steps=20),
+    "growing": lambda: grow(ns_gan(), steps=20),
     "began": lambda: make_training(
         Program(objective=boundary_equilibrium.build()), unshipped_methods.make_space(), ring(), steps=20
     ),

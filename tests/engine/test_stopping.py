@@ -17,8 +17,8 @@ from ganbench.engine.train import STOP_INTERVAL
 from ganbench.runner.worker import run_batch
 
 from tests.support import tiny_suite as small
-from tests.support.small_games import NS, images, make_training, mlp, ns_gan, ring
-from tests.support.unshipped_methods import make_growing_space
+from tests.support.growing_networks import grow
+from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
 
 STEPS = 3 * STOP_INTERVAL
 DEAD = {"name": "wild", "from": "ns-gan", "ema": 0.9, "optimizer": {"name": "adam", "lr": 1e30}}
@@ -127,7 +127,7 @@ def test_members_whose_loss_alone_was_infinite_train_on() -> None:
 
 
 def test_a_growing_network_that_is_dead_still_reaches_its_last_stage() -> None:
-    run = make_training(ns_gan(), make_growing_space(), images(), steps=4 * STOP_INTERVAL)
+    run = grow(ns_gan(), steps=4 * STOP_INTERVAL)
     run.budget = replace(run.budget, snapshots=(STOP_INTERVAL, 4 * STOP_INTERVAL))
     next(iter(run.ensembles[0].detached["critic"].values())).fill_(torch.nan)
     first, last = run.run()

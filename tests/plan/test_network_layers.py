@@ -12,12 +12,12 @@ from ganbench.plan.network_layers import Layer, list_layers
 from ganbench.plan.network_size import check_networks
 from torch import nn
 
-from ganbench_plugins.architectures import dcgan
+from ganbench_plugins.architectures import dcgan, progressive
 from tests.support.image_networks import RANDOM, random_spec
 from tests.support.small_games import conditional
 from tests.support.terminal import ganbench
 from tests.support.tiny_suite import plan_small
-from tests.support.unshipped_methods import make_critic_free_space, make_growing_space
+from tests.support.unshipped_methods import make_critic_free_space
 
 
 def test_a_space_that_refuses_the_data_is_an_error_of_the_plan(plugins) -> None:
@@ -84,7 +84,7 @@ def test_no_weight_takes_memory(shape: tuple[int, ...], plugins) -> None:
 
 
 def test_stages_networks_with_labels_and_networks_without_a_critic_are_listed() -> None:
-    growing = list_layers(make_growing_space(), {}, Ask(shape=(1, 4, 4)))
+    growing = list_layers(progressive.build(filters=2), {"grow": True}, Ask(shape=(1, 8, 8)))
     assert list(growing) == [f"{player}, stage {k} of 2" for k in (1, 2) for player in ("generator", "critic")]
     assert list(list_layers(make_critic_free_space(), {}, Ask(shape=(2,)))) == ["generator"]
     assert list(list_layers(conditional(), {}, Ask(shape=(2,), classes=3))) == ["generator", "critic"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.func import vmap
 
 from ganbench_plugins.architectures.parts import EqualConv2d, EqualLinear, MinibatchStd, PixelNorm
@@ -29,15 +29,15 @@ def test_equalised_layers_have_standard_normal_weights_scaled_at_run_time(
     torch.manual_seed(0)
     layer = make(gain=gain)
     assert float(layer.weight.detach().std()) == pytest.approx(1, abs=0.02)
+    assert layer.bias is not None
     assert not layer.bias.any()
-    plain: Callable[..., Tensor] = (
-        nn.functional.linear
-        if isinstance(layer, nn.Linear)
-        else lambda *given: nn.functional.conv2d(*given, padding=layer.padding)  # type: ignore[arg-type]
-    )
+    weight = layer.weight * math.sqrt(gain**2 / fan_in)
     sides = () if isinstance(layer, nn.Linear) else (6, 6)
-    x = normal(2, layer.weight.shape[1], *sides)
-    by_hand = plain(x, layer.weight * math.sqrt(gain**2 / fan_in), layer.bias)
+    x = normal(2, weight.shape[1], *sides)
+    if isinstance(layer, nn.Linear):
+        by_hand = nn.functional.linear(x, weight, layer.bias)
+    else:
+        by_hand = nn.functional.conv2d(x, weight, layer.bias, padding=weight.shape[-1] // 2)
     torch.testing.assert_close(layer(x), by_hand, rtol=1e-5, atol=1e-6)
     assert layer(x).shape[2:] == sides
 

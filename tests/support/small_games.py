@@ -61,9 +61,9 @@ def ring() -> Source:
     return Source(shape=(2,), draw=draw, reference=lambda n: draw(torch.Generator().manual_seed(0), n))
 
 
-def images() -> Source:
-    samples = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(3)).tanh()
-    return Source(shape=(1, 4, 4), size=40, take=lambda i: samples[i], reference=lambda n: samples[:n])
+def images(side: int = 4) -> Source:
+    samples = torch.randn(40, 1, side, side, generator=torch.Generator().manual_seed(3)).tanh()
+    return Source(shape=(1, side, side), size=40, take=lambda i: samples[i], reference=lambda n: samples[:n])
 
 
 CENTRES = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, -1.0]])

@@ -19,6 +19,7 @@ from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
 from tests.support.planted_part_mistakes import PART_MISTAKES
 from tests.support.planted_sequence_mistakes import SEQUENCES
+from tests.support.planted_stage_mistakes import STAGE_MISTAKES
 
 INSTALLED = registry.load()
 MISTAKES = (
@@ -32,6 +33,7 @@ MISTAKES = (
     *LOSSES,
     *PART_MISTAKES,
     *SEQUENCES,
+    *STAGE_MISTAKES,
 )
 
 
