@@ -28,8 +28,8 @@ from safetensors.torch import save_file
 
 from ganbench_plugins.constraints import path_length
 from ganbench_plugins.losses import boundary_equilibrium
+from tests.support import answering_networks
 from tests.support import tiny_suite as small
-from tests.support import unshipped_methods
 from tests.support.growing_networks import grow
 from tests.support.small_games import GP, NS, make_training, mlp, ns_gan, ring
 
@@ -120,7 +120,7 @@ def test_a_batch_killed_twice_ends_in_the_bits_of_one_without_interruption(
 PARTS: dict[str, Callable[[], Training]] = {
     "growing": lambda: grow(ns_gan(), steps=20),
     "began": lambda: make_training(
-        Program(objective=boundary_equilibrium.build()), unshipped_methods.make_space(), ring(), steps=20
+        Program(objective=boundary_equilibrium.build()), answering_networks.make_space(), ring(), steps=20
     ),
     "a lazy term": lambda: make_training(
         Program(objective=NS, constraints=(Link("gp", 1.0, replace(GP, every=9)),)), mlp(), ring(), steps=20

@@ -17,8 +17,8 @@ from torch.nn.functional import softplus
 
 from ganbench_plugins.losses import boundary_equilibrium
 from ganbench_plugins.methods import began
+from tests.support.answering_networks import make_space
 from tests.support.small_games import make_training, mlp, ns_gan, ring
-from tests.support.unshipped_methods import make_space
 
 STEPS = 12
 

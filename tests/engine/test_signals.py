@@ -16,7 +16,7 @@ from ganbench.engine.train import RECORD_FROM
 from torch import Tensor, nn
 
 from ganbench_plugins.losses import kernel_distances
-from tests.support import unshipped_methods
+from tests.support import answering_networks
 from tests.support.small_games import GP, NS, W, make_training, mlp, ns_gan, ring, wgan_gp
 
 PLUGINS = registry.load()
@@ -184,10 +184,10 @@ def test_a_signal_that_begins_later_is_nan_before() -> None:
 
 def test_a_loss_that_reads_features_has_no_mean_score() -> None:
     program = Program(objective=kernel_distances.build_mmd_gan(), constraints=(Link("gp", 1.0, GP),))
-    *_, last = make_training(program, unshipped_methods.make_space(), ring(), steps=2).run()
+    *_, last = make_training(program, answering_networks.make_space(), ring(), steps=2).run()
     assert "term.gp" in last.signals
     assert "scores.real" not in last.signals
     energies = replace(W, head="reconstruction", read=lambda answer, x: (answer - x).flatten(1).abs().mean(1))
     program = Program(objective=energies)
-    *_, last = make_training(program, unshipped_methods.make_space(), ring(), steps=2).run()
+    *_, last = make_training(program, answering_networks.make_space(), ring(), steps=2).run()
     assert (last.signals["scores.real"][1] > 0).all(), "energies are one number for each sample"

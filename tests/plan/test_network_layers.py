@@ -13,11 +13,11 @@ from ganbench.plan.network_size import check_networks
 from torch import nn
 
 from ganbench_plugins.architectures import dcgan, progressive
+from tests.support.answering_networks import make_critic_free_space
 from tests.support.image_networks import RANDOM, random_spec
 from tests.support.small_games import conditional
 from tests.support.terminal import ganbench
 from tests.support.tiny_suite import plan_small
-from tests.support.unshipped_methods import make_critic_free_space
 
 
 def test_a_space_that_refuses_the_data_is_an_error_of_the_plan(plugins) -> None:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ganbench_plugins.constraints import gradient_penalties, pulling_away
 from ganbench_plugins.losses import energy_based, f_gan, feature_matching, kernel_distances, relativistic
+from tests.support.answering_networks import make_critic_free_space, make_space
 from tests.support.small_games import make_training, ring
-from tests.support.unshipped_methods import make_critic_free_space, make_space
 
 GP = Link("gradient-penalty", 1.0, gradient_penalties.build_gradient_penalty())
 AWAY = Link("pulling-away", 0.1, pulling_away.build())

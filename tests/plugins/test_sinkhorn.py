@@ -12,8 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ganbench_plugins.losses import sinkhorn
+from tests.support.answering_networks import make_critic_free_space
 from tests.support.small_games import make_training, ring
-from tests.support.unshipped_methods import make_critic_free_space
 
 
 def draw_pair(n: int = 12) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Methods that ganbench does not ship, each written for a small model, to test that the plugin API can express them."""
+"""Small networks for losses on any answer of the critic, and for losses without a critic."""
 
 from __future__ import annotations
 
@@ -41,9 +41,3 @@ def make_critic_free_space() -> Space:
         return Networks(generator=nn.Linear(LATENT, ask.shape[0]), critic=None, latent=LATENT)
 
     return Space(sample=lambda rng: {}, networks=networks)
-
-
-# Terms
-
-
-# Architectures
