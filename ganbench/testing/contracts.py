@@ -17,6 +17,7 @@ from ganbench.testing import (
     executors,
     extractors,
     first_step,
+    labels,
     loss_case,
     losses,
     methods,
@@ -47,14 +48,23 @@ KINDS: Mapping[str, Rules] = {
     "losses": Rules(loss_case.cases, (*losses.RULES, *first_step.LOSS_RULES)),
     "constraints": Rules(
         constraints.cases,
-        (*constraints.RULES, *first_step.TERM_RULES, *transforms.CONSTRAINT_RULES, *penalties.RULES),
+        (
+            *constraints.RULES,
+            *labels.TERM_RULES,
+            *first_step.TERM_RULES,
+            *transforms.CONSTRAINT_RULES,
+            *penalties.RULES,
+        ),
     ),
-    "inputs": Rules(constraints.cases, (*constraints.RULES, *first_step.TERM_RULES, *transforms.INPUT_RULES)),
+    "inputs": Rules(
+        constraints.cases,
+        (*constraints.RULES, *labels.TERM_RULES, *first_step.TERM_RULES, *transforms.INPUT_RULES),
+    ),
     "dynamics": Rules(dynamics.cases, dynamics.RULES),
     "architectures": Rules(
         architecture_case.cases, (*architectures.RULES, *first_step.ARCHITECTURE_RULES, *derivatives.RULES)
     ),
-    "datasets": Rules(datasets.cases, datasets.RULES),
+    "datasets": Rules(datasets.cases, (*datasets.RULES, *labels.DATASET_RULES)),
     "metrics": Rules(metrics.cases, metrics.RULES),
     "extractors": Rules(extractors.cases, extractors.RULES),
     "optimizers": Rules(optimizers.cases, optimizers.RULES),

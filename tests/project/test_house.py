@@ -28,6 +28,7 @@ SHARED_MODULES = {
         "executors.tasks",
         "architectures.mlp",
         "architectures.convolutions",
+        "architectures.conditioning",
         *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),
         *(f"datasets.{name}" for name in ("small_classifier", "digits", "mnist_5k")),
     )
