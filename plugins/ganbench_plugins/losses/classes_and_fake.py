@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from ganbench import Objective, Offer, hookimpl
+from ganbench import Example, Objective, Offer, hookimpl
 from torch.nn.functional import softplus
 
 
@@ -35,5 +35,12 @@ def ganbench_losses() -> Iterator[Offer]:
         build,
         "Cross-entropy of real against fake, where real is the sum of all classes.",
         reference="Salimans et al. 2016, arXiv:1606.03498, section 5",
+        examples=(
+            Example(
+                {"real": [[0.0, 0.0]], "fake": [[0.0, 0.0]]},
+                {"critic": 1.504077, "generator": 0.405465},
+                "Z = 2: log 3/2 + log 3, and log 3/2",
+            ),
+        ),
         formula="critic sp(-log Z) + sp(log Z~), generator sp(-log Z~), Z = sum_k exp l_k",
     )
