@@ -18,6 +18,7 @@ from ganbench.testing.architecture_case import (
     BATCH_SIZE,
     Case,
     build_stages,
+    choose_critic_labels,
     collect_answers,
     list_players,
     make_inputs,
@@ -93,7 +94,7 @@ def makes_samples_and_scores(case: Case) -> None:
             )
         if networks.critic is not None:
             refuse_tied_parameters(networks.critic, "critic")
-            score = collect_answers(networks.critic, fake, *labels).get("score")
+            score = collect_answers(networks.critic, fake, *choose_critic_labels(networks, labels)).get("score")
             shape = None if score is None else list(score.shape)
             size = [BATCH_SIZE]
             require(

@@ -82,7 +82,7 @@ def does_something(case: Case) -> None:
     require(isinstance(part, kind), f"build returns {part!r}. It must return a ganbench.{kind.__name__}.")
     names = ["critic", "generator", "reparametrise", "wrap", "project", "view"]
     has_functions = any(case.has_function(name) for name in names)
-    has_requests = isinstance(part, Input) and (part.latent or part.heads or part.pack > 1)
+    has_requests = isinstance(part, Input) and (part.latent or part.heads or part.pack > 1 or part.conditional)
     require(
         has_functions or bool(has_requests), "it does nothing: none of its functions is set. Set one, such as `critic`."
     )

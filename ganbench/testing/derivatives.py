@@ -13,7 +13,14 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganbench.api.models import Networks
 from ganbench.engine.ensemble import loop_over_seeds, map_over_seeds, stack
-from ganbench.testing.architecture_case import Case, build_stages, collect_answers, list_players, make_inputs
+from ganbench.testing.architecture_case import (
+    Case,
+    build_stages,
+    choose_critic_labels,
+    collect_answers,
+    list_players,
+    make_inputs,
+)
 from ganbench.testing.architectures import NUDGE
 from ganbench.testing.purity import Capture, largest_difference
 from ganbench.testing.rule import require, rule
@@ -26,7 +33,9 @@ def uses_every_parameter(case: Case) -> None:
         if networks.critic is None:
             continue
         z, labels = make_inputs(networks, case.ask)
-        answers = collect_answers(networks.critic, networks.generator(z, *labels), *labels)
+        answers = collect_answers(
+            networks.critic, networks.generator(z, *labels), *choose_critic_labels(networks, labels)
+        )
         loss = sum((softplus(-answer).mean() for answer in answers.values()), torch.zeros(()))
         for player, net in zip(("generator", "critic"), list_players(networks), strict=True):
             names = dict(net.named_parameters())
@@ -43,10 +52,11 @@ def make_penalised_gradients(networks: Networks) -> Callable[..., Any]:
     def loss(g: Any, d: Any, buffers: Any, z: Tensor, labels: Any) -> Tensor:
         assert networks.critic is not None
         critic: nn.Module = networks.critic
+        seen = choose_critic_labels(networks, labels)
 
         def score(x: Tensor) -> Tensor:
             return sum(
-                a.flatten(1).sum(1) if a.ndim > 1 else a for a in collect_answers(call_critic, x, *labels).values()
+                a.flatten(1).sum(1) if a.ndim > 1 else a for a in collect_answers(call_critic, x, *seen).values()
             )  # type: ignore[return-value]
 
         def call_critic(*inputs: Tensor) -> Any:
@@ -106,7 +116,7 @@ def can_be_captured(case: Case) -> None:
         with Capture():
             fake = networks.generator(z, *labels)
             if networks.critic is not None:
-                collect_answers(networks.critic, fake, *labels)
+                collect_answers(networks.critic, fake, *choose_critic_labels(networks, labels))
 
 
 RULES = (

@@ -101,7 +101,7 @@ def step_networks(members: Sequence[Networks], ask: Ask, seed_map: SeedMap) -> l
         if networks.critic is None:
             return fake.square().mean()
         packed = fake.unflatten(0, (-1, ask.pack)).flatten(1, 2)
-        rows = (each[:: ask.pack] for each in labels)
+        rows = (each[:: ask.pack] for each in architecture_case.choose_critic_labels(networks, labels))
         answers = architecture_case.collect_answers(partial(call, "critic"), packed, *rows)
         return sum((softplus(-answer).mean() for answer in answers.values()), packed.new_zeros(()))
 

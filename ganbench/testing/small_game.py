@@ -27,6 +27,8 @@ NAME = "part"
 BATCH_SIZE = 4
 STEPS = 3
 LATENT = 5
+SET, CLASSES = 48, 3
+"""The size of a set with labels, and the number of its classes."""
 CPU = torch.device("cpu")
 DOUBLE = torch.float64
 
@@ -37,18 +39,21 @@ ZERO_LOSS = Objective(lambda real, fake: 0 * (real.mean() + fake.mean()), lambda
 
 
 class Critic(nn.Module):
-    """A smooth, rowwise perceptron that returns every kind of answer."""
+    """A smooth, rowwise perceptron that returns every kind of answer; with `classes`, its score depends on labels."""
 
-    def __init__(self, size: int, heads: Mapping[str, int]) -> None:
+    def __init__(self, size: int, heads: Mapping[str, int], classes: int = 0) -> None:
         super().__init__()
+        self.by_class = nn.Linear(8, classes) if classes else None
         self.hidden, self.out, self.decoder = nn.Linear(size, 8), nn.Linear(8, 1), nn.Linear(8, size)
         self.heads = nn.ModuleDict({name: nn.Linear(8, width) for name, width in heads.items()})
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Return the score [n], features and embedding [n, 8], a reconstruction like x, and the requested heads."""
         hidden = self.hidden(x.flatten(1)).tanh()
         answers = {"score": self.out(hidden).squeeze(1), "features": hidden, "embedding": hidden}
         answers["reconstruction"] = self.decoder(hidden).reshape(x.shape)
+        if self.by_class is not None and labels is not None:
+            answers["score"] = answers["score"] + self.by_class(hidden).gather(1, labels.unsqueeze(1)).squeeze(1)
         return answers | {name: head(hidden) for name, head in self.heads.items()}
 
 
@@ -82,14 +87,17 @@ class AffineGenerator(nn.Module):
 
 
 class Generator(nn.Module):
-    """A smooth perceptron that maps latents to samples."""
+    """A smooth perceptron that maps latents, and labels of this number of classes, to samples."""
 
-    def __init__(self, latent: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, latent: int, shape: tuple[int, ...], classes: int = 0) -> None:
         super().__init__()
+        self.classes = classes
         self.shape, self.hidden, self.out = shape, nn.Linear(latent, 8), nn.Linear(8, math.prod(shape))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples [n, *shape]."""
+        if self.classes:
+            z = z + torch.eye(self.classes, z.shape[1], dtype=z.dtype)[labels]
         return self.out(self.hidden(z).tanh()).reshape(len(z), *self.shape)
 
 
@@ -97,14 +105,30 @@ def make_space() -> Space:
     """Return the architecture space of the two smooth perceptrons."""
 
     def networks(spec: Any, ask: Ask) -> Networks:
-        critic = Critic(ask.pack * math.prod(ask.shape), ask.heads)
-        return Networks(generator=Generator(LATENT + ask.latent, ask.shape), critic=critic, latent=LATENT, rowwise=True)
+        conditional: dict[str, Any] = {"": False, "generator": "generator", "both": True}
+        return Networks(
+            generator=Generator(LATENT + ask.latent, ask.shape, ask.classes if ask.conditional else 0),
+            critic=Critic(ask.pack * math.prod(ask.shape), ask.heads, ask.classes if ask.conditional == "both" else 0),
+            latent=LATENT,
+            conditional=conditional[ask.conditional],
+            rowwise=True,
+        )
 
     return Space(sample=lambda rng: {}, networks=networks, size=1)
 
 
-def make_source(shape: tuple[int, ...]) -> Source:
-    """Return a source of normal data of this shape, with mean 0.5."""
+def make_source(shape: tuple[int, ...], program: Program | None = None) -> Source:
+    """Return a source of normal data of this shape, with mean 0.5; a set with labels if the program reads them."""
+    if program is not None and (program.conditional or program.reads_labels):
+        rows = 0.5 + torch.randn(SET, *shape, generator=torch.Generator().manual_seed(1))
+        return Source(
+            shape=shape,
+            size=SET,
+            take=lambda indices: rows[indices],
+            reference=lambda n: rows[:n],
+            classes=CLASSES,
+            labels=lambda indices: indices % CLASSES,
+        )
 
     def draw(generator: torch.Generator, n: int) -> Tensor:
         return 0.5 + torch.randn(n, *shape, generator=generator)
@@ -198,7 +222,7 @@ def make_game(
 ) -> SmallGame:
     """Return a game with one part: of the smooth perceptrons, or of `critic` against an affine generator."""
     program = make_program(part)
-    ask = program.build_ask(make_source(shape), "layer")
+    ask = program.build_ask(source := make_source(shape, program), "layer")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if critic is None:
@@ -209,7 +233,7 @@ def make_game(
             )
     assert isinstance(networks, Networks)
     member = Member("contracts", seed)
-    data = Data(make_source(shape), [member], BATCH_SIZE * program.pack, CPU, DOUBLE)
+    data = Data(source, [member], BATCH_SIZE * program.pack, CPU, DOUBLE)
     inputs = {}
     for player in ("critic", "generator"):
         stacked = StepInputs(program, networks, data, [member], player, shape).next()
@@ -246,7 +270,7 @@ def train(
         program=program,
         space=make_space(),
         spec={},
-        source=make_source(shape),
+        source=make_source(shape, program),
         optimizers={"critic": descend, "generator": descend},
         members=[Member("contracts", seed) for seed in seeds],
         budget=Budget(generator_steps=STEPS, batch_size=BATCH_SIZE * program.pack, snapshots=(STEPS,)),

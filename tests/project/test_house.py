@@ -32,6 +32,7 @@ SHARED_MODULES = {
         "architectures.part_names",
         "architectures.reconstructing",
         "losses.energy_based",
+        "architectures.conditioning",
         *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),
         *(f"datasets.{name}" for name in ("small_classifier", "digits", "mnist_5k")),
     )

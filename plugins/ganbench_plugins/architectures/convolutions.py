@@ -14,6 +14,7 @@ from ganbench import Ask, GanbenchError
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from ganbench_plugins.architectures.conditioning import project, refuse_labels_in_autoencoder
 from ganbench_plugins.architectures.mlp import ACTIVATIONS
 from ganbench_plugins.architectures.part_names import (
     NO_PARTS,
@@ -72,7 +73,8 @@ NONLINEARITIES = {**ACTIVATIONS, "gated": Gate}
 class Critic(nn.Module):
     """A trunk [n, channels, side, side] -> [n, width], with a linear score [n] and linear heads [n, k] on it.
 
-    If the method reads features, those of the trunk [n, width] are an answer too.
+    If the method reads features, those of the trunk [n, width] are an answer too. If it conditions the critic,
+    the score has a projection of them on an embedding of the label.
     """
 
     def __init__(self, trunk: nn.Module, width: int, ask: Ask, initialisation: str) -> None:
@@ -82,11 +84,16 @@ class Critic(nn.Module):
         self.heads = nn.ModuleDict(
             {name: make_layer("linear", width, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
         )
+        self.by_class: nn.Module | None = None
+        if ask.conditional == "both":
+            self.by_class = make_layer("linear", width, ask.classes, initialisation, bias=False, gain=1.0)
 
-    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor | dict[str, Tensor]:
         """Return the score [n], or a dict of all answers by name if the method asks for more."""
         hidden = self.trunk(x)
         answers = {"score": self.score(hidden).squeeze(1)} | {name: head(hidden) for name, head in self.heads.items()}
+        if self.by_class is not None:
+            answers["score"] = project(answers["score"], self.by_class(hidden), labels)
         if self.shows_features:
             answers["features"] = hidden
         return answers if len(answers) > 1 else answers["score"]
@@ -265,6 +272,7 @@ def make_critic(
     features = add_minibatch_discrimination(net, inputs * SMALLEST**2, parts)
     if ask.head != "reconstruction":
         return Critic(net, features, ask, initialisation)
+    refuse_labels_in_autoencoder(ask)
     net.add_module("code", make_layer("linear", features, code, initialisation, gain=1.0))
     whole = replace(ask, shape=(ask.pack * ask.shape[0], side, side), latent=0)
     norm = ask.critic_norm

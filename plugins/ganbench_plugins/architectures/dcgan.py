@@ -17,6 +17,7 @@ from typing import Any
 
 from ganbench import Ask, GanbenchError, Networks, Offer, Space, hookimpl
 
+from ganbench_plugins.architectures.conditioning import find_conditional, label, with_label_codes
 from ganbench_plugins.architectures.convolutions import (
     Initialisation,
     count_doublings,
@@ -40,11 +41,17 @@ def make_networks(
         | {"initialisation": initialisation, "parts": parts[player]}
         for player in ("generator", "critic")
     )
-    chain = make_generator(name, ask, latent, **generator_options)
+    inner = with_label_codes(ask)
+    chain = make_generator(name, inner, latent, **generator_options)
     critic = make_critic(name, ask, **critic_options, code=latent)
-    generator = add_reference(chain, latent, ask, spec["generator_normalised"], parts["generator"])
-    rowwise = is_rowwise(ask, spec["critic_normalised"], parts["critic"])
-    return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
+    generator = add_reference(chain, latent, inner, spec["generator_normalised"], parts["generator"])
+    return Networks(
+        generator=label(generator, ask),
+        critic=critic,
+        latent=latent,
+        conditional=find_conditional(ask),
+        rowwise=is_rowwise(ask, spec["critic_normalised"], parts["critic"]),
+    )
 
 
 def build_dcgan(

@@ -19,6 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.utils import skip_init
 
+from ganbench_plugins.architectures.conditioning import (
+    find_conditional,
+    label,
+    project,
+    refuse_labels_in_autoencoder,
+    with_label_codes,
+)
 from ganbench_plugins.architectures.part_names import (
     NO_PARTS,
     Part,
@@ -66,7 +73,8 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 class Critic(nn.Module):
     """A trunk of hidden layers with a linear score [n] and linear heads [n, width] on the last layer.
 
-    If the method reads features, the last layer itself [n, width] is an answer too.
+    If the method reads features, the last layer itself [n, width] is an answer too. If it conditions the critic, the
+    score has a projection of this layer on an embedding of the label.
     """
 
     def __init__(self, trunk: nn.Module, width: int, ask: Ask, initialisation: str = "glorot") -> None:
@@ -76,11 +84,16 @@ class Critic(nn.Module):
         self.heads = nn.ModuleDict(
             {name: linear(width, wide, initialisation, gain=1.0) for name, wide in ask.heads.items()}
         )
+        self.by_class: nn.Module | None = None
+        if ask.conditional == "both":
+            self.by_class = linear(width, ask.classes, initialisation, bias=False, gain=1.0)
 
-    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor | dict[str, Tensor]:
         """Return the score [n], or a dict of all answers by name if the method asks for more."""
         hidden = self.trunk(x.flatten(1))
         answers = {"score": self.score(hidden).squeeze(1)} | {name: head(hidden) for name, head in self.heads.items()}
+        if self.by_class is not None:
+            answers["score"] = project(answers["score"], self.by_class(hidden), labels)
         if self.shows_features:
             answers["features"] = hidden
         return answers if len(answers) > 1 else answers["score"]
@@ -159,6 +172,7 @@ def make_critic(
     features = add_minibatch_discrimination(trunk, add_minibatch_std(trunk, widths[-1], parts), parts)
     if ask.head != "reconstruction":
         return Critic(trunk, features, ask, last)
+    refuse_labels_in_autoencoder(ask)
     innermost = linear(features, code, last, gain=1.0)
     encoder = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=trunk, code=innermost))
     widths = [code] + depth * [width]
@@ -183,12 +197,19 @@ def make_space(
     """
 
     def networks(spec: Spec, ask: Ask) -> Networks:
-        generator: nn.Module = make_generator(spec, ask, latent, output, initialisation, parts["generator"])
+        inner = with_label_codes(ask)
+        generator: nn.Module = make_generator(spec, inner, latent, output, initialisation, parts["generator"])
         critic = make_critic(spec, ask, latent, output, initialisation, parts["critic"])
-        generator = add_reference(generator, latent, ask, spec["generator_normalised"], parts["generator"])
+        generator = add_reference(generator, latent, inner, spec["generator_normalised"], parts["generator"])
         mixed = spec["critic_normalised"] and ask.critic_norm == "batch"
         rowwise = not (mixed or compares_samples(parts["critic"]))
-        return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
+        return Networks(
+            generator=label(generator, ask),
+            critic=critic,
+            latent=latent,
+            conditional=find_conditional(ask),
+            rowwise=rowwise,
+        )
 
     return Space(sample=sample, networks=networks, size=size)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ganbench import Ask, Networks, Offer, Space, hookimpl
 from torch import Tensor, nn
 
+from ganbench_plugins.architectures.conditioning import find_conditional, label, with_label_codes
 from ganbench_plugins.architectures.convolutions import (
     NORMS,
     SMALLEST,
@@ -149,11 +150,17 @@ def make_space(
 
     def networks(spec: Mapping[str, Any], ask: Ask) -> Networks:
         side = read_side(name, ask.shape)
-        chain = make_generator(side, ask, latent, generator_channels, parts["generator"])
+        inner = with_label_codes(ask)
+        chain = make_generator(side, inner, latent, generator_channels, parts["generator"])
         critic = make_critic(side, ask, critic_channels, critic_normalised, total, parts["critic"])
-        generator = add_reference(chain, latent, ask, True, parts["generator"])
-        rowwise = is_rowwise(ask, critic_normalised, parts["critic"])
-        return Networks(generator=generator, critic=critic, latent=latent, rowwise=rowwise)
+        generator = add_reference(chain, latent, inner, True, parts["generator"])
+        return Networks(
+            generator=label(generator, ask),
+            critic=critic,
+            latent=latent,
+            conditional=find_conditional(ask),
+            rowwise=is_rowwise(ask, critic_normalised, parts["critic"]),
+        )
 
     return Space(sample=lambda rng: {}, networks=networks, size=1)
 

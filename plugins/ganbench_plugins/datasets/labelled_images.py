@@ -50,4 +50,5 @@ def make_set(
         labels=lambda indices: on(indices.device).labels[indices],
         extractor=extractor,
         digest=digest,
+        reference_labels=lambda n: held_out.labels[:n],
     )

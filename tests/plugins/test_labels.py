@@ -1,0 +1,334 @@
+"""Labels: conditional networks, classifiers on the critic, the labelled ring and scores by class."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ganbench import Ask, GanbenchError, Networks, Source, Space
+from ganbench.engine.model import Model
+from ganbench.engine.program import Link, Program
+from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.train import Training
+from ganbench.evaluation.evidence import open_evidence
+from ganbench.evaluation.reference import Reference
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy, pad, softplus
+
+from ganbench_plugins.architectures import dcgan, mlp, resnet
+from ganbench_plugins.datasets import digits, labelled_ring
+from ganbench_plugins.inputs import class_labels
+from ganbench_plugins.losses import classes_and_fake
+from ganbench_plugins.methods import conditional as methods
+from ganbench_plugins.metrics import conditioning
+from tests.support.small_games import NS, labelled, make_training, ring
+from tests.support.small_games import mlp as plain_mlp
+
+SPACES: dict[str, tuple[Space, tuple[int, ...]]] = {
+    "mlp": (mlp.build_mlp(generator_width=8, critic_width=8, latent=3), (2,)),
+    "dcgan": (dcgan.build_dcgan(filters=4, latent=5), (1, 8, 8)),
+    "resnet": (resnet.build_sngan(generator_channels=4, critic_channels=4, latent=5), (1, 16, 16)),
+}
+
+
+def fix(space: Space) -> Space:
+    """Return the space with its only architecture, whatever spec it is given: trainings by hand give none."""
+    spec = space.sample(Random(0))
+    return Space(sample=space.sample, networks=lambda _, ask: space.networks(spec, ask), size=1)
+
+
+MLP = fix(SPACES["mlp"][0])
+
+
+def link(part: Any, weight: float = 1.0, name: str = "labels") -> tuple[Link, ...]:
+    return (Link(name, weight, part),)
+
+
+def build(name: str, conditional: Any, heads: dict[str, int] | None = None) -> Networks:
+    space, shape = SPACES[name]
+    torch.manual_seed(0)
+    asked = space.networks(
+        space.sample(Random(0)),
+        Ask(shape=shape, classes=3, conditional=conditional, heads=heads or {}),
+    )
+    assert isinstance(asked, Networks)
+    return asked
+
+
+# networks
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_generator_reads_the_label_and_the_critic_only_where_both_are_asked(name: str) -> None:
+    for who, expected in (("", False), ("generator", "generator"), ("both", True)):
+        networks = build(name, who)
+        assert networks.conditional == expected
+        z = torch.randn(6, networks.latent)
+        if not who:
+            networks.generator(z)
+            continue
+        first, second = (networks.generator(z, torch.full((6,), label)) for label in (0, 2))
+        assert (first != second).any()
+        if who == "both":
+            assert networks.critic is not None
+            scores = [networks.critic(first, torch.full((6,), label)) for label in (0, 2)]
+            assert (scores[0] != scores[1]).all()
+
+
+def test_the_projection_is_the_inner_product_of_the_features_with_the_label_s_embedding() -> None:
+    networks = build("mlp", "both")
+    critic: Any = networks.critic
+    x, labels = torch.randn(5, 2), torch.tensor([0, 1, 2, 1, 0])
+    hidden = critic.trunk(x)
+    expected = critic.score(hidden).squeeze(1) + (critic.by_class.weight[labels] * hidden).sum(1)
+    torch.testing.assert_close(critic(x, labels), expected)
+
+
+def test_a_labelled_generator_is_the_plain_one_with_one_hot_codes() -> None:
+    generator: Any = build("mlp", "generator").generator
+    z, labels = torch.randn(4, 3), torch.tensor([2, 0, 1, 1])
+    codes = torch.nn.functional.one_hot(labels, 3).float()
+    assert torch.equal(generator(z, labels), generator.net(torch.cat([z, codes], 1)))
+
+
+# training
+
+
+PROGRAMS = {
+    "both conditional": Program(objective=NS, inputs=link(class_labels.build_labels())),
+    "generator conditional": Program(objective=NS, inputs=link(class_labels.build_labels("generator"))),
+    "acgan": Program(objective=NS, inputs=link(class_labels.build_classifier())),
+    "labels for the critic alone": Program(objective=NS, inputs=link(class_labels.build_classifier("real"))),
+    "k + 1 classes": Program(objective=classes_and_fake.build(), inputs=link(class_labels.build_classifier("real"))),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_labels_train_to_the_same_numbers_stacked_looped_and_alone(name: str) -> None:
+    def train(**settings: Any) -> Tensor:
+        training = make_training(PROGRAMS[name], MLP, labelled(), steps=6, **settings)
+        *_, last = training.run()
+        return training.draw_samples(last, 20)
+
+    stacked, looped, alone = train(mode="stack"), train(mode="loop"), train(seeds=(1,), mode="loop")
+    torch.testing.assert_close(stacked, looped, rtol=0, atol=1e-6)
+    torch.testing.assert_close(stacked[1], alone[0], rtol=0, atol=1e-6)
+    assert (stacked[0] - stacked[1]).abs().max() > 1e-3, "two seeds must give different samples"
+
+
+def test_acgan_s_losses_are_those_of_a_step_by_hand() -> None:
+    training = make_training(PROGRAMS["acgan"], MLP, labelled(), seeds=(0,), mode="loop", steps=1)
+    stage = training.begin_stage(0)
+    inputs = stage.inputs["critic"].next()
+    networks, ensemble = stage.game.ensemble.networks, stage.game.ensemble
+    g, d = ({name: p[0] for name, p in ensemble.detached[player].items()} for player in ("generator", "critic"))
+    g |= {name: buffer[0] for name, buffer in ensemble.buffers["generator"].items()}
+    labels, noise, real = inputs["labels"][0], inputs["latent"]["noise"][0], inputs["real"][0]
+    fake = functional_call(networks.generator, g, (noise, labels))
+    assert networks.critic is not None
+    answers = [functional_call(networks.critic, d, (x,)) for x in (real, fake)]
+    expected = softplus(-answers[0]["score"]).mean() + softplus(answers[1]["score"]).mean()
+    expected = expected + sum(cross_entropy(answer["classes"], labels) for answer in answers)
+    stage.game.step(("critic",), inputs)
+    torch.testing.assert_close(stage.game.losses["critic"][0], expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("program", "space", "source", "message"),
+    [
+        ("both conditional", "ours", labelled, "conditions both networks by labels, and this architecture's networks"),
+        ("acgan", "ours", labelled, "conditions the generator by labels"),
+        ("acgan", "mlp", ring, "reads labels, and the dataset has none"),
+        ("k + 1 classes", "mlp", ring, "reads labels, and the dataset has none"),
+    ],
+)
+def test_labels_without_a_network_or_data_for_them_are_refused(
+    program: str, space: str, source: Any, message: str
+) -> None:
+    built = plain_mlp() if space == "ours" else MLP
+    with pytest.raises(GanbenchError, match=message):
+        list(make_training(PROGRAMS[program], built, source(), steps=2).run())
+
+
+def test_the_classifier_s_term_is_the_cross_entropy_of_its_samples() -> None:
+    class Seen:
+        labels = torch.tensor([0, 2, 1])
+        answers_real = {"classes": torch.randn(3, 3)}
+        answers_fake = {"classes": torch.randn(3, 3)}
+
+    both, real = class_labels.build_classifier(), class_labels.build_classifier("real")
+    on_real, on_fake = (cross_entropy(a["classes"], Seen.labels) for a in (Seen.answers_real, Seen.answers_fake))
+    assert both.critic is not None
+    assert both.generator is not None
+    assert real.critic is not None
+    torch.testing.assert_close(both.critic(Seen), on_real + on_fake)
+    torch.testing.assert_close(both.generator(Seen), on_fake)
+    torch.testing.assert_close(real.critic(Seen), on_real)
+    assert real.generator is None
+    assert real.conditional == ""
+
+
+def test_k_plus_1_classes_are_the_classifier_and_the_gan_together() -> None:
+    """The cross-entropy of [l, 0] at the label is that among K plus sp(-log Z); at the fake class it is sp(log Z)."""
+    real, fake, labels = torch.randn(7, 3), torch.randn(7, 3), torch.randint(3, (7,))
+    objective = classes_and_fake.build()
+    critic = objective.critic(objective.read(real, real), objective.read(fake, fake))
+    whole = cross_entropy(pad(real, (0, 1)), labels) + cross_entropy(pad(fake, (0, 1)), torch.full((7,), 3))
+    torch.testing.assert_close(critic + cross_entropy(real, labels), whole)
+
+
+def test_recipes_have_their_papers_settings() -> None:
+    acgan, projection = methods.acgan(), methods.projection()
+    assert [use.name for use in acgan.inputs] == ["auxiliary-classifier"]
+    assert [use.name for use in projection.inputs] == ["class-labels"]
+    assert projection.critic_steps == 5
+    assert acgan.optimizer is not None
+    assert dict(acgan.optimizer.options) == {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999}
+
+
+# evidence and metrics
+
+
+def train_table(mode: str = "stack") -> tuple[Training, Snapshot]:
+    """Return a short training of a generator that takes labels, on the labelled ring."""
+    source = labelled_ring.build(modes=3, size=60)
+    training = make_training(
+        Program(objective=NS, inputs=link(class_labels.build_labels())), MLP, source, mode=mode, steps=3
+    )
+    *_, last = training.run()
+    return training, last
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_evidence_has_the_label_of_each_sample(mode: str) -> None:
+    training, last = train_table(mode)
+    samples = training.draw_samples(last, 37)
+    for row in range(3):
+        evidence = open_evidence(training, last, row, samples[row], Reference(training.source, 40))
+        labels = evidence.labels
+        assert labels is not None
+        assert labels.shape == (37,)
+        assert evidence.codes == {}
+        latents = Model(training, last, row)
+        again = latents.draw_labels(37)
+        assert again is not None
+        assert torch.equal(labels, again)
+        # a sample changes with its label: the generator gives it back for its own label only
+        assert evidence.reference_labels is not None
+        assert torch.equal(evidence.reference_labels, torch.arange(40) % 3)
+
+
+def test_the_labels_of_the_evidence_made_its_samples() -> None:
+    """A generator that returns its label's centre: each sample lies at the centre of its label."""
+
+    class Centre(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+            self.register_buffer("centres", torch.arange(3.0).reshape(3, 1).expand(3, 2).clone())
+            self.centres: Tensor
+
+        def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+            return self.centres[labels] * self.scale + 0 * z[:, :1]
+
+    def networks(spec: Any, ask: Ask) -> Networks:
+        plain = MLP.networks(spec, ask)
+        assert isinstance(plain, Networks)
+        return replace(plain, generator=Centre())
+
+    source = labelled_ring.build(modes=3, size=60)
+    program = Program(objective=NS, inputs=link(class_labels.build_labels("generator")))
+    training = make_training(program, Space(sample=lambda rng: {}, networks=networks), source, steps=1)
+    *_, last = training.run()
+    samples = training.draw_samples(last, 29)
+    evidence = open_evidence(training, last, 1, samples[1], Reference(source, 40))
+    assert evidence.labels is not None
+    scale = samples[1][evidence.labels == 2][0, 0] / 2
+    torch.testing.assert_close(samples[1][:, 0], evidence.labels * scale)
+
+
+class Scored:
+    """Evidence of given labels, logits and features."""
+
+    def __init__(self, labels: Tensor | None, **fields: Any) -> None:
+        self.labels = labels
+        self.__dict__.update(fields)
+
+
+def test_the_accuracy_is_the_share_of_samples_in_their_class() -> None:
+    logits = torch.tensor([[3.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.0, 9.0]])
+    seen: Any = Scored(torch.tensor([0, 1, 1, 1]), logits=logits)
+    assert conditioning.measure_accuracy(seen) == {"conditioning-accuracy": 0.75}
+    unlabelled: Any = Scored(None, logits=logits)
+    assert math.isnan(conditioning.measure_accuracy(unlabelled)["conditioning-accuracy"])
+
+
+def test_the_distance_of_two_sets_is_that_of_their_fitted_gaussians() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x, y = torch.randn(50, 4, generator=rng), 2 * torch.randn(80, 4, generator=rng) + 1
+    s, r = (np.cov(each.numpy().T.astype(float)) for each in (x, y))
+    values, vectors = np.linalg.eigh(s)
+    root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ r @ root)).sum()
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum().item() + np.trace(s) + np.trace(r) - 2 * cross
+    assert conditioning.frechet(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_intra_fid_is_the_mean_over_the_classes_and_undefined_for_a_small_one() -> None:
+    rng = torch.Generator().manual_seed(0)
+    real, labels = torch.randn(60, 2, generator=rng), torch.arange(60) % 2
+    source = replace(labelled_ring.build(), classes=2)
+    moved = real + labels.unsqueeze(1) * torch.tensor([3.0, 4.0])
+    seen: Any = Scored(labels, features=moved, reference_features=real, reference_labels=labels, source=source)
+    assert conditioning.measure_intra(seen, 20)["intra-fid"] == pytest.approx(12.5, rel=1e-5)  # 0 and 3^2 + 4^2
+    assert math.isnan(conditioning.measure_intra(seen, 31)["intra-fid"])
+    for without in ({"labels": None}, {"reference_labels": None}):
+        less: Any = Scored(**{**vars(seen), **without})
+        assert math.isnan(conditioning.measure_intra(less, 20)["intra-fid"])
+
+
+# data
+
+
+def test_the_labelled_ring_is_the_ring_with_its_modes() -> None:
+    source = labelled_ring.build()
+    assert source.take is not None
+    assert source.labels is not None
+    assert source.extractor is not None
+    indices = torch.arange(source.size)
+    x, labels = source.take(indices), source.labels(indices)
+    centres = source.facts["centres"]
+    assert len(torch.unique(labels)) == source.classes == 8
+    assert (x - centres[labels]).square().mean().sqrt().item() == pytest.approx(0.02 / 1.414, rel=0.02)
+    assert torch.equal(source.extractor.extract(x)["logits"].argmax(1), labels)
+    angles = torch.atan2(centres[:, 1], centres[:, 0]) % (2 * math.pi)
+    torch.testing.assert_close(angles, 2 * math.pi * torch.arange(8) / 8, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("source", [labelled_ring.build(), digits.digits()], ids=["ring", "digits"])
+def test_the_reference_s_labels_are_those_of_its_samples(source: Source) -> None:
+    assert source.extractor is not None
+    assert source.reference_labels is not None
+    samples, labels = source.reference(200), source.reference_labels(200)
+    module = source.extractor.extract(samples)["logits"].argmax(1)
+    assert (module == labels).double().mean() > 0.95
+
+
+def test_wrong_labels_of_a_reference_are_refused() -> None:
+    source = replace(labelled_ring.build(), reference_labels=lambda n: torch.full((n,), 8))
+    with pytest.raises(GanbenchError, match=r"return one integer in \[0, classes\) for each sample"):
+        _ = Reference(source, 10).labels
+
+
+@pytest.mark.parametrize("name", ["mlp", "dcgan"])
+def test_a_critic_that_reconstructs_takes_no_labels(name: str) -> None:
+    space, shape = SPACES[name]
+    ask = Ask(shape=shape, classes=3, conditional="both", head="reconstruction")
+    with pytest.raises(GanbenchError, match="which takes no labels. Give 'class-labels' networks = 'generator'"):
+        space.networks(space.sample(Random(0)), ask)
