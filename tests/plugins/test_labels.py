@@ -330,5 +330,5 @@ def test_wrong_labels_of_a_reference_are_refused() -> None:
 def test_a_critic_that_reconstructs_takes_no_labels(name: str) -> None:
     space, shape = SPACES[name]
     ask = Ask(shape=shape, classes=3, conditional="both", head="reconstruction")
-    with pytest.raises(GanbenchError, match="which takes no labels. Give 'class-labels' networks = 'generator'"):
+    with pytest.raises(GanbenchError, match=r"which takes no labels\. Give 'class-labels' networks = 'generator'"):
         space.networks(space.sample(Random(0)), ask)
