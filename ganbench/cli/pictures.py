@@ -78,7 +78,7 @@ def samples(
         bool, typer.Option("--interpolate", help="Rows of images from one latent to another.")
     ] = False,
     codes: Annotated[
-        bool, typer.Option("--codes", help="A row for each class of a code, and for each code that is swept.")
+        bool, typer.Option("--codes", help="A row for each label, each class of a code, and each code that is swept.")
     ] = False,
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Images beside the nearest ones of the training set.")

@@ -1,4 +1,4 @@
-"""Sheets on the codes of a generator's input: a row for each class of a code, and one for each code that is swept.
+"""Sheets on labels and codes of a generator's input: a row for each label, each class of a code, each code swept.
 
 Chen et al. 2016, InfoGAN, arXiv:1606.03657, figure 2.
 """
@@ -34,15 +34,15 @@ ENDS = {"uniform": (0.0, 1.0), "normal": (-2.0, 2.0), "sign": (-1.0, 1.0)}
 def list_codes(folder: Path, frames: Frames, plugins: Registry, key: str = "") -> list[Picture]:
     """Return a sheet of the codes of one trial, whose key may be shortened, or for each method that has codes.
 
-    Raise GanbenchError if no method of the results has codes.
+    Labels that the generator takes are codes, too. Raise GanbenchError if no method of the results has any.
     """
     source = SampleSource(folder, frames, plugins)
     chosen = [each for each in choose_trials(source, key) if has_codes(source, each[0])]
     if not chosen:
         whose = f"the method of trial {key} adds no" if key else "no method with a trained trial adds"
         raise GanbenchError(
-            f"{folder}: {whose} codes to the generator's input, and --codes draws what they do. The input 'infogan' "
-            "adds some."
+            f"{folder}: {whose} codes or labels to the generator's input, and --codes draws what they do. The inputs "
+            "'infogan' and 'class-labels' add some."
         )
     names = file_names([f"{about} codes" for _, _, about, _ in chosen])
     return [
@@ -52,10 +52,11 @@ def list_codes(folder: Path, frames: Frames, plugins: Registry, key: str = "") -
 
 
 def has_codes(source: SampleSource, key: str) -> bool:
-    """Return whether the inputs of a trial's method add codes to the generator's input."""
+    """Return whether the inputs of a trial's method add codes or labels to the generator's input."""
     with Store(source.folder, readonly=True) as store:
         inputs = restore_members(store.detail(key))[0].recipe.inputs
-    return any(source.plugins.build("inputs", part.name, part.options).latent for part in inputs)
+    built = (source.plugins.build("inputs", part.name, part.options) for part in inputs)
+    return any(part.latent or part.conditional for part in built)
 
 
 def draw_codes(source: SampleSource, key: str, title: str) -> bytes:
@@ -70,9 +71,9 @@ def draw_codes(source: SampleSource, key: str, title: str) -> bytes:
 def vary_codes(rebuilt: RebuiltBatch, at: int, columns: int) -> Iterator[tuple[str, Tensor]]:
     """Yield the name and the samples [n, *shape] of each row of one member's sheet.
 
-    A class of a code has a row of samples with different noise, the same for every class. The row of a code that is
-    swept is one sample. The latents are the first that were scored; each change is made in a batch of the training's
-    size, whose other rows stay, because batch normalisation depends on them.
+    A label, and a class of a code, has a row of samples with different noise, the same for every row. The row of a code
+    that is swept is one sample. The latents are the first that were scored; each change is made in a batch of the
+    training's size, whose other rows stay, because batch normalisation depends on them.
     """
     import torch
 
@@ -93,6 +94,12 @@ def vary_codes(rebuilt: RebuiltBatch, at: int, columns: int) -> Iterator[tuple[s
         changed[:number, places] = code.to(latents)
         return model.generator(changed, labels)[:number].float()
 
+    if labels is not None:
+        for label in range(training.source.classes):
+            of_label = labels.clone()
+            of_label[:columns] = label
+            with torch.no_grad():
+                yield f"label: {label}", model.generator(latents, of_label)[:columns].float()
     start = 0
     for name, draw in declare_latents(training.program, model.networks).items():
         width = draw_width(draw)

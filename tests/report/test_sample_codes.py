@@ -11,8 +11,10 @@ import ganbench
 import pytest
 import torch
 from ganbench import Ask, Draw, GanbenchError, Input, Networks, Source, Space, read, registry
+from ganbench.engine.model import Model
 from ganbench.engine.program import Link, Program
 from ganbench.report.sample_codes import list_codes, vary_codes
+from ganbench.report.sample_source import SampleSource
 from PIL import Image
 from torch import Tensor, nn
 
@@ -123,7 +125,37 @@ def test_the_command_draws_a_trials_codes_and_says_that_a_method_has_none(folder
     run = command("samples", str(folder), "--of", coded, "--codes", "--out", str(tmp_path / "out"), cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert [file.suffix for file in (tmp_path / "out").iterdir()] == [".png"]
-    with pytest.raises(GanbenchError, match=f"the method of trial {plain} adds no codes to the generator's input"):
+    with pytest.raises(GanbenchError, match=f"the method of trial {plain} adds no codes or labels to"):
         list_codes(folder, read(folder), PLUGINS, plain)
     run = command("samples", str(folder), "--codes", "--real", cwd=tmp_path)
     assert "each is another sheet" in run.stderr
+
+
+def test_a_conditional_generator_has_a_row_for_each_label_with_the_same_noise(tmp_path: Path) -> None:
+    """The suite trains it; the rows are those of the model at the first latents, with every label in turn."""
+    table = {
+        "question": "Does the label choose the mode?",
+        "seeds": 1,
+        "methods": ["acgan"],
+        "budget": {"generator_steps": 3, "batch_size": 8, "snapshots": 1},
+        "architectures": {"space": "mlp", "options": {"generator_width": 8, "critic_width": 8, "latent": 3}},
+        "dataset": [{"name": "labelled-ring", "modes": 3, "size": 60}],
+        "measurement": {"samples": 20},
+    }
+    ganbench.run(table, results=tmp_path)
+    (picture,) = list_codes(tmp_path, read(tmp_path), PLUGINS)
+    assert picture[0].endswith("codes.png")
+    assert Image.open(BytesIO(picture[1]())).size[0] > 100
+    source = SampleSource(tmp_path, read(tmp_path), PLUGINS)
+    key = read(tmp_path).trials["key"].iloc[0]
+    rebuilt = source.open(key)
+    rows = dict(vary_codes(rebuilt, 0, 5))
+    assert list(rows) == ["label: 0", "label: 1", "label: 2"]
+    model = Model(rebuilt.training, rebuilt.snapshot, 0)
+    labels = model.draw_labels(20)
+    assert labels is not None
+    scored = rebuilt.training.draw_samples(rebuilt.snapshot, 20)[0]
+    for label in range(3):
+        same = labels[:5] == label
+        torch.testing.assert_close(rows[f"label: {label}"][same], scored[:5][same])
+        assert not same.all()
