@@ -15,7 +15,11 @@ from ganbench.plan.costs import CostCounter
 
 from tests.support.conv_space import Images, noise_images
 
-METHODS = sorted(registry.load().names("methods"))
+BY_LABEL = {"acgan", "sngan-projection"}
+METHODS = sorted({*registry.load().names("methods")} - BY_LABEL - {"unrolled-gan"})
+"""The recipes for data without labels, less the one whose memory grows with its steps ahead and has no bound."""
+OTHER_ANSWERS = {"began", "ebgan", "cramer-gan", "mmd-gan"}
+"""Recipes whose loss reads an answer that the tests' convolutional critics do not have."""
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +118,10 @@ def test_the_form_follows_from_the_networks(plugins: registry.Registry) -> None:
     assert {size for size, mode in modes.items() if mode == "stack"} == {(8, 16), (16, 16), (8, 32)}
 
 
-@pytest.mark.parametrize("space", ["mlp", "conv"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "space"),
+    [(name, space) for name in METHODS for space in ("mlp", "conv") if space == "mlp" or name not in OTHER_ANSWERS],
+)
 def test_the_quick_bound_is_above_the_count(plugins: registry.Registry, method: str, space: str) -> None:
     options = {"filters": 8, "normalised": True} if space == "conv" else {}
     architectures = {"space": space, "options": options}

@@ -31,9 +31,9 @@ def penalty(play):
 
 @hookimpl
 def ganbench_constraints():
-    yield Offer("drift", lambda: Constraint(critic=penalty), "Drift.")
+    yield Offer("wander", lambda: Constraint(critic=penalty), "Drift.")
 """
-DRIFT = {"name": "a", "from": "ns-gan", "constraints": ["drift"]}
+DRIFT = {"name": "a", "from": "ns-gan", "constraints": ["wander"]}
 ROWS = """
 from pathlib import Path
 import torch
@@ -97,7 +97,9 @@ class Drift:
 
     @hookimpl
     def ganbench_constraints(self):
-        yield Offer("drift", lambda: Constraint(critic=lambda p: self.weight * p.scores_real.square().mean()), "Drift.")
+        yield Offer(
+            "wander", lambda: Constraint(critic=lambda p: self.weight * p.scores_real.square().mean()), "Drift."
+        )
 
 
 def test_a_plugin_object_with_another_number_trains_anew(tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_worker_whose_code_is_not_the_plans_trains_nothing(tmp_path: Path) -> 
     (record,) = run_batch(batch, lambda step, steps: None, plugins=registry.load(files=[file]))
     assert record.status == "failed"
     assert record.error.startswith(
-        "not trained, because it is not what was planned: the code of constraint 'drift' changed after the plan"
+        "not trained, because it is not what was planned: the code of constraint 'wander' changed after the plan"
     )
     assert not record.scores
 
@@ -297,7 +299,7 @@ def test_the_sources_are_stored_with_the_record(tmp_path: Path) -> None:
         sources = store.detail(frames.trials["key"][0])["facts"]["sources"]
     assert sources.keys() >= {
         "numerics",
-        "constraints/drift",
+        "constraints/wander",
         "datasets/ring",
         "architectures/mlp",
         "dynamics/alternating",
