@@ -149,7 +149,7 @@ def test_doctor_says_which_extractors_have_their_weights(tmp_path, monkeypatch):
 )
 def test_what_the_user_can_mend_ends_in_one_message_and_exit_code_2(tmp_path, words, said):
     (tmp_path / "tiny.toml").write_text(SUITE)
-    (tmp_path / "bad.toml").write_text(SUITE.replace("wgan-gp", "wgan-gpp"))
+    (tmp_path / "bad.toml").write_text(SUITE.replace("wgan-gp", "wgan-pg"))
     ended = ganbench(*words, cwd=tmp_path)
     assert ended.returncode == 2, ended.stderr
     assert said in ended.stderr

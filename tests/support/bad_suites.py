@@ -135,12 +135,12 @@ OTHER_SPELLINGS = [
     ),
 ]
 STRANGE_NAMES = [
-    case('"mine"]', '"../../x"]', "s.toml:3: methods[2]: no method '../../x'", "Known: gan", schema=False),
-    case('"mine"]', '"con"]', "s.toml:3: methods[2]: no method 'con'", "Known: gan", schema=False),
+    case('"mine"]', '"../../x"]', "s.toml:3: methods[2]: no method '../../x'", "Known: acgan", schema=False),
+    case('"mine"]', '"con"]', "s.toml:3: methods[2]: no method 'con'", "Known: acgan", schema=False),
     case('"mine"]', '""]', "s.toml:3: methods[2] = ''", "1 to 100 printable"),
     case('"mine"]', f'"{LONG}"]', "s.toml:3: methods[2] = 'nnn", "nnn...", "1 to 100 printable"),
     case('"mine"]', f'"{ESCAPE}"]', "s.toml:3: methods[2] = '\\x1b[31m'", "1 to 100 printable", schema=False),
-    case('"mine"]', '"[bold]x[/bold]"]', "methods[2]: no method '[bold]x[/bold]'", "Known: gan", schema=False),
+    case('"mine"]', '"[bold]x[/bold]"]', "methods[2]: no method '[bold]x[/bold]'", "Known: acgan", schema=False),
     case("seeds = 2", f'"{ESCAPE}seeds" = 2', "'\\x1b[31mseeds' = 2", "Did you mean 'seeds'?"),
     case("seeds = 2", f'"{LONG}" = 2', "s.toml:2: 'nnn", "n...: a key has at most 200 characters"),
     case("modes = 8", f'"{ESCAPE}modes" = 8', "no option '\\x1b[31mmodes' (given 8)", "Did you mean 'modes'?"),
