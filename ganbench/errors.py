@@ -116,7 +116,8 @@ def suggest(name: object, known: Iterable[str]) -> str:
     names = {_fold(candidate): candidate for candidate in known}
     text = _fold(str(name)[:200])
     longer = [folded for folded in names if text in folded.split("-")]  # as in "steps" for "generator_steps"
-    swapped = [folded for folded in names if sorted(folded) == sorted(text)]  # as in "wgan-pg" for "wgan-gp"
+    turned = {text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1)}
+    swapped = [folded for folded in names if folded in turned]  # as in "wgan-pg" for "wgan-gp"
     matches = longer if len(longer) == 1 else swapped or get_close_matches(text, names, n=1, cutoff=0.5)
     return f" Did you mean {names[matches[0]]!r}?{tell_apart(str(name), names[matches[0]])}" if matches else ""
 
