@@ -256,3 +256,20 @@ def test_a_critic_that_reconstructs_takes_no_labels(name: str) -> None:
     ask = Ask(shape=shape, classes=3, conditional="both", head="reconstruction")
     with pytest.raises(GanbenchError, match=r"which takes no labels\. Give 'class-labels' networks = 'generator'"):
         space.networks(space.sample(Random(0)), ask)
+
+
+@pytest.mark.parametrize("conditional", ["generator", "both"])
+@pytest.mark.parametrize("name", SPACES)
+def test_virtual_batch_norm_has_labels_for_its_reference_batch(name: str, conditional: Any) -> None:
+    part: tuple[Any, ...] = ({"name": "virtual-batch-norm", "rows": 6},)
+    space = {
+        "mlp": mlp.build_mlp(generator_width=8, generator_normalised=True, latent=5, generator_parts=part),
+        "dcgan": dcgan.build_dcgan(filters=4, latent=5, generator_parts=part),
+        "resnet": resnet.build_sngan(generator_channels=4, critic_channels=4, latent=5, generator_parts=part),
+    }[name]
+    shape = SPACES[name][1]
+    networks = space.networks(space.sample(Random(0)), Ask(shape=shape, classes=3, conditional=conditional))
+    assert isinstance(networks, Networks)
+    first, second = (networks.generator(torch.ones(4, 5), torch.full((4,), label)) for label in (0, 2))
+    assert first.shape == (4, *shape)
+    assert (first != second).any()

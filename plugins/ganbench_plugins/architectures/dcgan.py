@@ -44,9 +44,9 @@ def make_networks(
     inner = with_label_codes(ask)
     chain = make_generator(name, inner, latent, **generator_options)
     critic = make_critic(name, ask, **critic_options, code=latent)
-    generator = add_reference(chain, latent, inner, spec["generator_normalised"], parts["generator"])
+    normalised = spec["generator_normalised"]
     return Networks(
-        generator=label(generator, ask),
+        generator=add_reference(label(chain, ask), latent, ask, normalised, parts["generator"]),
         critic=critic,
         latent=latent,
         conditional=find_conditional(ask),

@@ -200,11 +200,11 @@ def make_space(
         inner = with_label_codes(ask)
         generator: nn.Module = make_generator(spec, inner, latent, output, initialisation, parts["generator"])
         critic = make_critic(spec, ask, latent, output, initialisation, parts["critic"])
-        generator = add_reference(generator, latent, inner, spec["generator_normalised"], parts["generator"])
+        generator = add_reference(label(generator, ask), latent, ask, spec["generator_normalised"], parts["generator"])
         mixed = spec["critic_normalised"] and ask.critic_norm == "batch"
         rowwise = not (mixed or compares_samples(parts["critic"]))
         return Networks(
-            generator=label(generator, ask),
+            generator=generator,
             critic=critic,
             latent=latent,
             conditional=find_conditional(ask),

@@ -153,9 +153,8 @@ def make_space(
         inner = with_label_codes(ask)
         chain = make_generator(side, inner, latent, generator_channels, parts["generator"])
         critic = make_critic(side, ask, critic_channels, critic_normalised, total, parts["critic"])
-        generator = add_reference(chain, latent, inner, True, parts["generator"])
         return Networks(
-            generator=label(generator, ask),
+            generator=add_reference(label(chain, ask), latent, ask, True, parts["generator"]),
             critic=critic,
             latent=latent,
             conditional=find_conditional(ask),
