@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import pytest
 import torch
+from ganbench import registry
 from ganbench.engine.program import Link, Program
 from torch import Tensor
 
-from ganbench_plugins.constraints import (
-    consistency,
-    gradient_normalisation,
-    gradient_penalties,
-    orthogonal,
-    path_length,
-    score_penalties,
-    spectral_norm,
-    weight_clipping,
-    weight_decay,
-)
+from ganbench_plugins.constraints import weight_clipping
 from tests.support.small_games import NS, conv, images, make_training, mlp, ring
 
-MODULES = (
-    consistency,
-    gradient_normalisation,
-    gradient_penalties,
-    orthogonal,
-    path_length,
-    score_penalties,
-    spectral_norm,
-    weight_clipping,
-    weight_decay,
-)
-OFFERS = {offer.name: offer for offer in chain.from_iterable(module.ganbench_constraints() for module in MODULES)}
+PLUGINS = registry.load()
 
 
 def link(name: str, weight: float = 1.0, suffix: str = "", **options: Any) -> Link:
-    return Link(name + suffix, weight, OFFERS[name].build(**options))
+    return Link(name + suffix, weight, PLUGINS.build("constraints", name, options))
 
 
 SLOPES = (link("gradient-penalty", 0.1), link("r1", 0.2), link("r2", 0.3), link("dragan", 0.1))

@@ -24,6 +24,7 @@ from ganbench_plugins.datasets import labelled_ring
 from ganbench_plugins.inputs import class_labels
 from ganbench_plugins.losses import classes_and_fake
 from ganbench_plugins.methods import conditional as methods
+from ganbench_plugins.methods import sngan
 from tests.support.small_games import NS, labelled, make_training, ring
 from tests.support.small_games import mlp as plain_mlp
 
@@ -181,7 +182,7 @@ def test_k_plus_1_classes_are_the_classifier_and_the_gan_together() -> None:
 
 
 def test_recipes_have_their_papers_settings() -> None:
-    acgan, projection = methods.acgan(), methods.projection()
+    acgan, projection = methods.acgan(), sngan.projection()
     assert [use.name for use in acgan.inputs] == ["auxiliary-classifier"]
     assert [use.name for use in projection.inputs] == ["class-labels"]
     assert projection.critic_steps == 5

@@ -1,6 +1,6 @@
-"""Conditional GANs: by an auxiliary classifier, and by a projection.
+"""The conditional GAN with an auxiliary classifier.
 
-Odena, Olah, Shlens 2017, arXiv:1610.09585; Miyato, Koyama 2018, arXiv:1802.05637.
+Odena, Olah, Shlens 2017, arXiv:1610.09585.
 """
 
 from __future__ import annotations
@@ -20,18 +20,6 @@ def acgan() -> Method:
     )
 
 
-def projection() -> Method:
-    """Build the paper's setting for ImageNet: hinge loss, spectral norm, five critic steps."""
-    return Method(
-        loss=Use("hinge"),
-        constraints=(Use("spectral-norm"),),
-        inputs=(Use("class-labels"),),
-        optimizer=Use("adam", lr=2e-4, beta1=0.0, beta2=0.9),
-        critic_steps=5,
-        critic_norm="layer",
-    )
-
-
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
     yield Offer(
@@ -39,10 +27,4 @@ def ganbench_methods() -> Iterator[Offer]:
         acgan,
         "A conditional GAN whose critic predicts the label, too; for data with labels.",
         reference="Odena et al. 2017, arXiv:1610.09585, section 3 and appendix A",
-    )
-    yield Offer(
-        "sngan-projection",
-        projection,
-        "A conditional GAN whose critic projects on the label's embedding; for data with labels.",
-        reference="Miyato, Koyama 2018, arXiv:1802.05637, equation 3 and section 4",
     )

@@ -1,11 +1,13 @@
-"""The spectrally normalised GAN with the hinge loss.
+"""The spectrally normalised GANs, with and without labels.
 
-Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", arXiv:1802.05957.
+Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", arXiv:1802.05957;
+Miyato, Koyama 2018, "cGANs with Projection Discriminator", arXiv:1802.05637.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ganbench import Method, Offer, Use, hookimpl
 
@@ -32,6 +34,11 @@ def build() -> Method:
     )
 
 
+def projection() -> Method:
+    """Build the conditional GAN of Miyato and Koyama for ImageNet: the same setting with labels for both networks."""
+    return replace(build(), inputs=(Use("class-labels"),))
+
+
 @hookimpl
 def ganbench_methods() -> Iterator[Offer]:
     yield Offer(
@@ -45,4 +52,10 @@ def ganbench_methods() -> Iterator[Offer]:
         build,
         "The hinge loss under spectral normalisation.",
         reference="Miyato et al. 2018, arXiv:1802.05957, equations 16, 17; the authors' settings for CIFAR-10",
+    )
+    yield Offer(
+        "sngan-projection",
+        projection,
+        "A conditional GAN whose critic projects on the label's embedding; for data with labels.",
+        reference="Miyato, Koyama 2018, arXiv:1802.05637, equation 3 and section 4",
     )
