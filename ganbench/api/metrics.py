@@ -153,6 +153,7 @@ class Metric:
     software: str = ""
     images: int | None = field(default=None, metadata={"since": "0.2"})
     prepare: Callable[[Evidence], Mapping[str, Tensor]] | None = field(default=None, metadata={"since": "0.2"})
+    profiles: Mapping[str, str] = field(default_factory=dict, metadata={"since": "0.2"})
 
     @property
     def on_features(self) -> bool:

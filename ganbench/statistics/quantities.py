@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def _read_rows(frames: Frames, name: str) -> pd.DataFrame | None:
     rows: pd.DataFrame = frames.series if kind == "scores" else getattr(frames, kind)
     rows = rows[rows["name"] == name]
     rows = rows[~rows["not_scored"]] if kind == "scores" else rows
-    missing = {"x": np.nan, "y": np.nan, "direction": "neutral", "measurement": ""}
+    missing: dict[str, Any] = {"x": np.nan, "y": np.nan, "direction": "neutral", "measurement": ""}
     return rows.assign(**{column: value for column, value in missing.items() if column not in rows.columns})
 
 
@@ -94,7 +94,8 @@ def read_quantity(frames: Frames, quantity: Quantity) -> pd.Series[float]:
     """
     trials = find_trials(frames, quantity.dataset, quantity.method)
     rows = read_series(frames, quantity.dataset, quantity.method, quantity.value)
-    direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
+    stored = _read_rows(frames, quantity.value)
+    direction = str(stored["direction"].iloc[0]) if stored is not None and len(stored) else "neutral"
     if quantity.position is not None:
         rows = rows[np.isclose(rows["x"].astype("float64"), quantity.position)]
     values = _pick(rows, quantity.at, direction).reindex(trials["key"]).to_numpy(float, copy=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+import math
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ganbench.errors import unknown_name
 from ganbench.suite.conditions import parse
 from ganbench.suite.fields import Name, NotEmpty, Number, Table
+from ganbench.suite.toml_lines import Path
 from ganbench.suite.validation import Complaint, Complaints
 
 Test = Literal[
@@ -29,7 +33,7 @@ Along = Literal["step", "position", "datasets", "methods", "trials"]
 
 Direction = Literal["rises", "falls", "neither"]
 
-ALLOWED: dict[str, tuple[Test, ...]] = {
+ALLOWED: dict[str, tuple[str, ...]] = {
     "value": ("converges", "diverges", "cycles", "less", "greater", "within", "monotone", "correlates"),
     "condition": RATE_TESTS,
     "outcome": RATE_TESTS,
@@ -153,7 +157,7 @@ class ClaimTable(Table):
         if self.test in ("less", "greater", "within") and (self.than is None) == (self.target is None):
             yield Complaint(("than",), None, "write exactly one of `than` (another value) and `target` (a number).")
         if self.than is not None and not self.than.model_fields_set:
-            yield Complaint(("than",), None, "it is empty, so the value would be compared with itself. Say what differs.")
+            yield Complaint(("than",), None, "it is empty, so nothing differs. Say what does.")
         yield from self._find_wrong_series()
 
     def _find_wrong_series(self) -> Iterator[Complaint]:
@@ -165,9 +169,51 @@ class ClaimTable(Table):
             reason = f"along = {self.along!r} needs at least four of them, in the order of the claim."
             yield Complaint(("order",), list(self.order) or None, reason)
         if self.order and not listed:
-            yield Complaint(("order",), list(self.order), 'it belongs to along = "datasets" or "methods". Leave it out.')
+            yield Complaint(("order",), list(self.order), 'it belongs to along = "datasets" or "methods".')
         if len(set(self.order)) < len(self.order):
             yield Complaint(("order",), list(self.order), "it has a name twice. Leave one out.")
+        if self.along == "position" and self.at in ("best", "mean"):
+            reason = 'along = "position" reads one snapshot: "first", "final" or a generator step.'
+            yield Complaint(("at",), self.at, reason)
         if self.test == "monotone" and self.along == "trials":
             reason = "trials have no order. Use along = step, position, datasets or methods, or the test correlates."
             yield Complaint(("along",), self.along, reason)
+
+
+def find_unknown_in_claims(
+    claims: Sequence[ClaimTable], datasets: Collection[str], methods: Collection[str]
+) -> Iterator[Complaint]:
+    """Yield a complaint for each dataset and method in a claim that the suite does not have."""
+    known = {"dataset": ("[[dataset]] called", datasets), "method": ("method of this suite called", methods)}
+    for i, claim in enumerate(claims):
+        named: list[tuple[Path, str, Any]] = [(("claim", i, key), key, getattr(claim, key)) for key in known]
+        if claim.than is not None:
+            named += [(("claim", i, "than", key), key, getattr(claim.than, key)) for key in known]
+        if claim.order:
+            named += [(("claim", i, "order", k), str(claim.along)[:-1], name) for k, name in enumerate(claim.order)]
+        for path, key, name in named:
+            kind, names = known[key]
+            if name is not None and name not in names:
+                yield Complaint(path, name, partial(unknown_name, kind, name, names))
+
+
+def share_p_values(claim: ClaimTable, holds: int, unknown: int, units: int) -> tuple[float, float]:
+    """Return the one-sided p-values for and against a claim that holds for `holds` of `units` units.
+
+    Exact binomial tests of the share against the claim's rate (C. J. Clopper, E. S. Pearson, Biometrika 26, 1934).
+    Units of which it is `unknown` speak for neither side. NaN without units.
+    """
+    from scipy.stats import binom
+
+    if not units:
+        return math.nan, math.nan
+    more = float(binom.sf(holds - 1, units, claim.rate))
+    fewer = float(binom.cdf(holds + unknown, units, claim.rate))
+    return (fewer, more) if claim.test == "absent" else (more, fewer)
+
+
+def least_p(claim: ClaimTable, units: int) -> tuple[float, float]:
+    """Return the smallest two-sided p-values that so many units can give: for a claim, and against it."""
+    every, none = share_p_values(claim, units, 0, units), share_p_values(claim, 0, 0, units)
+    best, worst = (none, every) if claim.test == "absent" else (every, none)
+    return min(1.0, 2 * best[0]), min(1.0, 2 * worst[1])
