@@ -31,7 +31,7 @@ def list_frames(frames: Frames) -> dict[str, pd.DataFrame]:
     """Return every frame by the name of its file; `runs` has a row per run, its facts as JSON."""
     import pandas as pd
 
-    names = ("trials", "scores", "signals", "calibration", "architectures", "methods", "rules")
+    names = ("trials", "scores", "signals", "profiles", "calibration", "architectures", "methods", "rules")
     runs = [{**vars(run), "facts": json.dumps(dict(run.facts))} for run in frames.runs]
     return {name: getattr(frames, name) for name in names} | {"runs": pd.DataFrame(runs)}
 
