@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from ganbench.api.data import Extractor, Source
-from ganbench.api.metrics import Metric, Moments
+from ganbench.api.metrics import Metric, Moments, ProbeStep
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.model import Model
-from ganbench.engine.probe import ProbeStep
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
@@ -55,7 +54,7 @@ class ModelEvidence(ReferenceView):
         critic_parameters: Parameters,
         generator: Callable[..., Tensor] = refuse_call,
         critic: Callable[..., Tensor] = refuse_call,
-        step: Callable[[int, Tensor | None, Tensor | None], ProbeStep] = refuse_step,
+        step: Callable[[int, Tensor | None, Tensor | None], Any] = refuse_step,
         draw_labels: Callable[[int], Tensor | None] = lambda count: None,
         draw_codes: Callable[[int], Mapping[str, Tensor]] = lambda count: {},
     ) -> None:
@@ -133,11 +132,14 @@ class ModelEvidence(ReferenceView):
     def step(self, number: int = 0, held_out: bool = False) -> ProbeStep:
         """Return the losses on batch `number` of this model's probes; with `held_out`, on reference samples."""
         if not held_out:
-            return self._step(number, None, None)
+            drawn: ProbeStep = self._step(number, None, None)
+            return drawn
         rows = self._step(number, None, None).losses.step_inputs["real"].shape[0]
         chosen = torch.arange(number * rows, (number + 1) * rows) % len(self._reference.samples)
         labels = self._reference.labels
-        return self._step(number, self._reference.samples[chosen], None if labels is None else labels[chosen])
+        chosen_labels = None if labels is None else labels[chosen]
+        held: ProbeStep = self._step(number, self._reference.samples[chosen], chosen_labels)
+        return held
 
     @property
     def features(self) -> Tensor:
