@@ -13,7 +13,6 @@ from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import Stacked
 from ganbench.engine.labels import takes_labels
 from ganbench.engine.play import Play, open_play
-from ganbench.engine.probe import ProbeStep, open_step
 from ganbench.engine.random_streams import Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import reparametrise
@@ -109,10 +108,6 @@ class Model:
         """The critic's parameters after reparametrisation, from the states at the snapshot."""
         state = {plugin: self.pick(tensors) for plugin, tensors in self.snapshot.state.items()}
         return reparametrise(self.training.program, self.critic_parameters, dict(state))
-
-    def step(self, number: int = 0, real: Tensor | None = None, labels: Tensor | None = None) -> ProbeStep:
-        """Return the losses on batch `number` of its probes; `real` [n, *shape] replaces the training data."""
-        return open_step(self, number, real, labels)
 
     def _require_labels(self, player: str, labels: Tensor | None) -> None:
         if takes_labels(self.networks, player) and labels is None:

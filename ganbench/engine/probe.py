@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +13,12 @@ from torch import Tensor
 from ganbench.api.training import Parameters
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.labels import uses_labels
+from ganbench.engine.model import Model
 from ganbench.engine.play import Play
 from ganbench.engine.program import Link, Program
 from ganbench.engine.step import MemberLosses, reparametrise
 from ganbench.engine.step_inputs import StepInputs
 from ganbench.errors import GanbenchError
-
-if TYPE_CHECKING:
-    from ganbench.engine.model import Model
 
 PROBE = "probe"
 """The streams of probes are their own, so nothing of the training changes, and two reads are equal."""
@@ -69,7 +67,7 @@ class ProbeStep:
         return {name: tensor.to(self.device) for name, tensor in parameters.items()}
 
 
-def open_step(model: Model, number: int, real: Tensor | None = None, labels: Tensor | None = None) -> ProbeStep:
+def open_step(model: Model, number: int = 0, real: Tensor | None = None, labels: Tensor | None = None) -> ProbeStep:
     """Return the losses of a model on batch `number` of its probes; `real` [n, *shape] replaces the training data.
 
     The batch is drawn as that of a training step. Lazy terms count at each call, with their weight on average. The

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from ganbench.api.metrics import Metric, Moments, ProbeStep
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.model import Model
+from ganbench.engine.probe import open_step
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
@@ -244,7 +245,7 @@ def open_evidence(
         critic_parameters=model.critic_parameters,
         generator=model.generator,
         critic=model.critic,
-        step=model.step,
+        step=partial(open_step, model),
         draw_labels=model.draw_labels,
         draw_codes=model.draw_codes,
     )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ganbench import GanbenchError, registry
 from ganbench.engine.model import Model
+from ganbench.engine.probe import open_step
 from ganbench.engine.train import Training, prepare
 from torch.func import grad
 
@@ -39,7 +40,7 @@ def softplus(t: float) -> float:
 def test_losses_and_objectives_have_their_closed_forms_at_any_parameters() -> None:
     """Theta = 1.5, psi = -.5: r = 0, f = -.75; minimax with R1 of weight .3: sp(0) + sp(f) + .15 psi^2."""
     _, model = open_model({"from": "gan", "constraints": [{"name": "r1", "weight": 0.3}]}, **DIRAC)
-    step = model.step()
+    step = open_step(model)
     objective = softplus(0) + softplus(-0.75)
     assert float(step.objective("critic", G, D)) == pytest.approx(objective, rel=1e-6)
     assert float(step.critic(G, D)) == pytest.approx(objective + 0.15 * 0.25, rel=1e-6)
@@ -52,18 +53,18 @@ def test_losses_and_objectives_have_their_closed_forms_at_any_parameters() -> No
 
 def test_a_lazy_term_counts_with_its_weight_on_average() -> None:
     _, model = open_model({"from": "gan", "constraints": [{"name": "r1", "weight": 0.3, "every": 16}]}, **DIRAC)
-    term = model.step().critic(G, D) - model.step().objective("critic", G, D)
+    term = open_step(model).critic(G, D) - open_step(model).objective("critic", G, D)
     assert float(term) == pytest.approx(0.15 * 0.25, rel=1e-4)
 
 
 def test_batches_repeat_differ_by_number_and_can_be_held_out() -> None:
     _, model = open_model({"from": "wgan-gp"})
     g, d = model.generator_parameters, model.critic_parameters
-    first, again, second = (float(model.step(number).critic(g, d)) for number in (0, 0, 1))
+    first, again, second = (float(open_step(model, number).critic(g, d)) for number in (0, 0, 1))
     assert first == again
     assert first != second
     real = torch.full((16, 2), 3.0)
-    assert torch.equal(model.step(0, real).play(g, d).real, real)
+    assert torch.equal(open_step(model, 0, real).play(g, d).real, real)
 
 
 def test_probing_changes_no_number_of_the_training() -> None:
@@ -76,7 +77,7 @@ def test_probing_changes_no_number_of_the_training() -> None:
             if probed:
                 model = Model(training, snapshot, 1)
                 for player in ("critic", "generator"):
-                    grad(getattr(model.step(), player))(model.generator_parameters, model.critic_parameters)
+                    grad(getattr(open_step(model), player))(model.generator_parameters, model.critic_parameters)
         ends.append({name: weights.clone() for name, weights in training.ensembles[0].detached["critic"].items()})
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
@@ -85,4 +86,4 @@ def test_a_snapshot_without_its_critic_has_no_losses() -> None:
     training, model = open_model({"from": "wgan-gp"})
     alone = Model(training, model.snapshot.without_critics(), 0)
     with pytest.raises(GanbenchError, match="only generators are stored"):
-        alone.step()
+        open_step(alone)
