@@ -60,7 +60,8 @@ def rice(radius: float, noise: float) -> Density:
     def log(x: float) -> float:
         if x <= 0:
             return -math.inf
-        return math.log(x / variance) - (x - radius) ** 2 / (2 * variance) + math.log(i0e(x * radius / variance))
+        bend = math.log(i0e(x * radius / variance))
+        return math.log(x) - math.log(variance) - (x - radius) ** 2 / (2 * variance) + bend
 
     def quantile(u: float) -> float:
         return float(frozen.ppf(u))

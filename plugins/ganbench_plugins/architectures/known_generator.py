@@ -151,8 +151,8 @@ class KnownGenerator(nn.Module):
 
     def law(self, parameters: Mapping[str, Tensor]) -> Law | None:
         """Return the law of the samples at these parameters; None if it is not known in closed form."""
-        scale = float(parameters["scale"]) if self.base.scales else 1.0
-        return self.base.place(parameters["shift"].tolist(), scale, self.noise)
+        scale = float(parameters["scale"].detach()) if self.base.scales else 1.0
+        return self.base.place(parameters["shift"].detach().tolist(), scale, self.noise)
 
 
 def make_base(

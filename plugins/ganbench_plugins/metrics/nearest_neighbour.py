@@ -28,7 +28,7 @@ def share_of_own(own: Tensor, other: Tensor) -> float:
         places = torch.arange(len(rows))
         distances[places, places + start] = torch.inf
         nearest = distances == distances.amin(1, keepdim=True)
-        total += float((nearest[:, : len(own)].sum(1) / nearest.sum(1)).sum())
+        total += float((nearest[:, : len(own)].sum(1).double() / nearest.sum(1)).sum())
     return total / len(own)
 
 
@@ -47,7 +47,7 @@ def one_nearest_neighbour(count: Annotated[int, Ge(2)] = 1000) -> Metric:
         on_real, on_fake = share_of_own(real, fake), share_of_own(fake, real)
         return dict(zip(NAMES, ((on_real + on_fake) / 2, on_real, on_fake), strict=True))
 
-    return Metric(measure=measure, values=dict.fromkeys(NAMES, "neutral"), least_samples=2)
+    return Metric(measure=measure, values=dict.fromkeys(NAMES, "neutral"))
 
 
 @hookimpl
