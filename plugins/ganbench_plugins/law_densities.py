@@ -93,12 +93,12 @@ def expect(p: Density, q: Density, value: Callable[[float], float]) -> float:
     return integrate(integrand, list_cuts(p, q, p.place(-TAIL), p.place(TAIL)))
 
 
-def kl(p: Density, q: Density) -> float:
+def integrate_kl(p: Density, q: Density) -> float:
     """Return KL(p || q)."""
     return max(0.0, expect(p, q, lambda ratio: -ratio))
 
 
-def js(p: Density, q: Density) -> float:
+def integrate_js(p: Density, q: Density) -> float:
     """Return JS(p, q), at most log 2."""
 
     def value(ratio: float) -> float:
@@ -126,7 +126,7 @@ def find_range(p: Density, q: Density, deviations: float) -> tuple[float, float]
     )
 
 
-def tv(p: Density, q: Density) -> float:
+def integrate_tv(p: Density, q: Density) -> float:
     """Return TV(p, q): the cumulative laws differ by it between the positions at which the densities cross."""
     low, high = find_range(p, q, TAIL)
     low = math.nextafter(low, math.inf)  # where a density on [low, inf) has a logarithm
@@ -135,7 +135,7 @@ def tv(p: Density, q: Density) -> float:
     return math.fsum(abs(b - a) for a, b in pairwise(gaps)) / 2
 
 
-def w1(p: Density, q: Density) -> float:
+def integrate_w1(p: Density, q: Density) -> float:
     """Return W1, the integral of the difference of the cumulative laws."""
     low, high = find_range(p, q, TAIL)
 
@@ -146,7 +146,7 @@ def w1(p: Density, q: Density) -> float:
     return integrate(lambda x: abs(gap(x)), list_cuts(p, q, low, high, find_roots(gap, cuts)))
 
 
-def w2(p: Density, q: Density) -> float:
+def integrate_w2(p: Density, q: Density) -> float:
     """Return W2, by the monotone map from p to q."""
     cuts = list_cuts(p, q, p.place(-BULK), p.place(BULK))
     return math.sqrt(integrate(lambda x: math.exp(p.log(x)) * (x - q.quantile(p.cdf(x))) ** 2, cuts))

@@ -13,8 +13,18 @@ from itertools import pairwise
 
 from ganbench import GanbenchError
 
-from ganbench_plugins import law_densities
-from ganbench_plugins.law_densities import Density
+from ganbench_plugins.law_densities import (
+    Density,
+    expect_power,
+    integrate,
+    integrate_js,
+    integrate_kl,
+    integrate_tv,
+    integrate_w1,
+    integrate_w2,
+    normal,
+    rice,
+)
 from ganbench_plugins.laws import Circle, Discrete, Law, Line, Normal
 
 
@@ -61,15 +71,15 @@ class Densities:
 
     def kl(self) -> float:
         """Return KL(p || q)."""
-        return law_densities.kl(self.p, self.q)
+        return integrate_kl(self.p, self.q)
 
     def js(self) -> float:
         """Return JS(p, q)."""
-        return law_densities.js(self.p, self.q)
+        return integrate_js(self.p, self.q)
 
     def tv(self) -> float:
         """Return TV(p, q)."""
-        return law_densities.tv(self.p, self.q)
+        return integrate_tv(self.p, self.q)
 
 
 EQUAL, DISJOINT = Tables((1.0,), (1.0,)), Tables((1.0, 0.0), (0.0, 1.0))
@@ -97,14 +107,14 @@ def reduce_to_line(p: Law, q: Law) -> Tables | Densities | None:
         case Normal(), Normal():
             if 0 in (p.std, q.std):
                 return DISJOINT
-            return Densities(law_densities.normal(p.mean, p.std), law_densities.normal(q.mean, q.std))
+            return Densities(normal(p.mean, p.std), normal(q.mean, q.std))
         case Line(), Line():
             return reduce_lines(p, q)
         case Circle(), Circle():
             if 0 in (p.noise, q.noise):
                 return DISJOINT
             if p.centre == q.centre:
-                return Densities(law_densities.rice(p.radius, p.noise), law_densities.rice(q.radius, q.noise))
+                return Densities(rice(p.radius, p.noise), rice(q.radius, q.noise))
     return None
 
 
@@ -117,7 +127,7 @@ def reduce_lines(p: Line, q: Line) -> Tables | Densities | None:
         tables = [[(b - a) / (s.high - s.low) * (s.low <= a and b <= s.high) for a, b in cells] for s in (p, q)]
         return Tables(*tables)
     if (p.noise, p.low, p.high) == (q.noise, q.low, q.high):
-        return Densities(law_densities.normal(p.theta, p.noise), law_densities.normal(q.theta, q.noise))
+        return Densities(normal(p.theta, p.noise), normal(q.theta, q.noise))
     return None
 
 
@@ -190,7 +200,7 @@ def match_lines(p: Line, q: Line, power: int) -> float:
     if p.noise or math.isclose(low, high):
         return math.hypot(across, low)
     turn = [-low / (high - low)] if low * high < 0 else []
-    return law_densities.integrate(lambda u: math.hypot(across, low + (high - low) * u), [0.0, *turn, 1.0])
+    return integrate(lambda u: math.hypot(across, low + (high - low) * u), [0.0, *turn, 1.0])
 
 
 def match_radii(p: Circle, q: Circle, power: int) -> float:
@@ -201,10 +211,10 @@ def match_radii(p: Circle, q: Circle, power: int) -> float:
         return 0.0
     if 0 in (p.noise, q.noise):  # one is a circle: every radius of the other moves to it
         thin, wide = (p, q) if p.noise == 0 else (q, p)
-        law = law_densities.rice(wide.radius, wide.noise)
-        return law_densities.expect_power(law, thin.radius, power) ** (1 / power)
-    first, second = (law_densities.rice(law.radius, law.noise) for law in (p, q))
-    return law_densities.w1(first, second) if power == 1 else law_densities.w2(first, second)
+        law = rice(wide.radius, wide.noise)
+        return expect_power(law, thin.radius, power) ** (1 / power)
+    first, second = (rice(law.radius, law.noise) for law in (p, q))
+    return integrate_w1(first, second) if power == 1 else integrate_w2(first, second)
 
 
 def match_atoms(p: Discrete, q: Discrete, power: int) -> float:

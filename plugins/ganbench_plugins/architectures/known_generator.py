@@ -25,7 +25,9 @@ from ganbench_plugins.architectures.mlp import (
     refuse_nothing_to_normalise,
 )
 from ganbench_plugins.architectures.part_names import Part, compares_samples, read_both
-from ganbench_plugins.datasets import curves, known_laws, mixtures
+from ganbench_plugins.datasets.curves import swiss_roll, two_moons
+from ganbench_plugins.datasets.known_laws import circles, parallel_lines
+from ganbench_plugins.datasets.mixtures import grid, ring
 from ganbench_plugins.laws import Circle, Discrete, Law, Line, Normal
 
 BANK_SEED = 5_170_400_036
@@ -34,12 +36,12 @@ BANK_SEED = 5_170_400_036
 LawName = Literal["normal", "line", "circle", "data", "tabular"]
 Dataset = Literal["ring", "grid", "swiss-roll", "two-moons", "parallel-lines", "circles"]
 DATASETS: Mapping[str, Callable[[], Source]] = {
-    "ring": mixtures.ring,
-    "grid": mixtures.grid,
-    "swiss-roll": curves.swiss_roll,
-    "two-moons": curves.two_moons,
-    "parallel-lines": known_laws.parallel_lines,
-    "circles": known_laws.circles,
+    "ring": ring,
+    "grid": grid,
+    "swiss-roll": swiss_roll,
+    "two-moons": two_moons,
+    "parallel-lines": parallel_lines,
+    "circles": circles,
 }
 
 
