@@ -94,8 +94,8 @@ def test_noisy_points_have_the_divergences_of_gaussians_in_the_plane() -> None:
     p, q = Circle(0.0, noise=1.0), Circle(0.0, noise=2.0)
     assert kl(p, q) == pytest.approx(2 * (LOG_2 + 1 / 8 - 1 / 2), abs=1e-10)
     assert kl(q, p) == pytest.approx(2 * (-LOG_2 + 2 - 1 / 2), abs=1e-10)
-    assert w1(p, q) == pytest.approx(math.sqrt(math.pi / 2), abs=1e-9)  # the radius doubles, and its mean is this
-    assert w2(p, q) == pytest.approx(math.sqrt(2), abs=1e-6)
+    assert w1(p, q) == pytest.approx(math.sqrt(math.pi / 2), abs=1e-10)  # the radius doubles, and its mean is this
+    assert w2(p, q) == pytest.approx(math.sqrt(2), abs=1e-10)
     assert tv(p, q) == pytest.approx(4 ** (-1 / 3) - 4 ** (-4 / 3), abs=1e-12)  # they cross at r^2 = 8 log(4) / 3
 
 
