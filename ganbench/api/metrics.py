@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ganbench.api.data import Source
 from ganbench.api.models import Networks
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 Direction = Literal["higher", "lower", "neutral"]
+
+MOST_POINTS = 100_000
+"""The most points of a profile."""
 
 ACRONYMS = frozenset({"FID", "IS", "JS", "KID", "KL", "MMD", "MMD2", "TV", "W1", "W2"})
 """Words in the names of metric values that papers write in capitals."""
@@ -127,14 +130,29 @@ class Evidence(Protocol):
         """What the metric's `prepare` returned for the reference."""
 
 
+@dataclass(frozen=True)
+class Profile:
+    """Numbers along an axis, or on a surface: `values` [n] at the positions `x` [n], and `y` [n] on a surface.
+
+    Positions are finite; a value may be NaN. At most `MOST_POINTS`.
+    """
+
+    values: Sequence[float]
+    _: KW_ONLY
+    x: Sequence[float]
+    y: Sequence[float] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric: one or more numbers that score one trained model.
 
-    `measure(evidence)` returns a float for each name in `values`; NaN means that the value is undefined.
+    `measure(evidence)` returns a float for each name in `values`; NaN means that the value is undefined. It returns a
+    `Profile` for each name in `profiles`.
     `values` maps each name to the direction that is better: "higher", "lower" or "neutral".
     `needs` is what the metric is computed from: "samples"; of an extractor, the "features", their "moments" alone or
     the "logits" alone; or the "networks". Only that is kept of a model's samples.
+    `profiles` maps each name to what its positions are, such as "layer" or "x1, x2". Untrained baselines have none.
     A metric with `final=True` is measured only at the end of the training.
     `least_samples` is the fewest samples of a model that the metric can be measured on; a suite with fewer is refused.
     `software` is the library, with its version, that the values depend on, such as "torch-fidelity 0.4.0". Scores by
@@ -145,14 +163,15 @@ class Metric:
     `evidence.prepared`. They are computed once and kept for all models, and in the cache for later runs.
     """
 
-    measure: Callable[[Evidence], Mapping[str, float]]
-    values: Mapping[str, Direction]
+    measure: Callable[[Evidence], Mapping[str, Any]]
+    values: Mapping[str, Direction] = field(default_factory=dict)
     needs: Literal["samples", "features", "networks", "moments", "logits"] = "samples"
     final: bool = False
     least_samples: int = 1
     software: str = ""
     images: int | None = field(default=None, metadata={"since": "0.2"})
     prepare: Callable[[Evidence], Mapping[str, Tensor]] | None = field(default=None, metadata={"since": "0.2"})
+    profiles: Mapping[str, str] = field(default_factory=dict, metadata={"since": "0.2"})
 
     @property
     def on_features(self) -> bool:

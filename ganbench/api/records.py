@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from ganbench.api.metrics import Direction
+from ganbench.api.metrics import MOST_POINTS, Direction
 from ganbench.api.trials import Trial
 
 Status = Literal["completed", "diverged", "failed", "timed-out"]
@@ -47,6 +47,22 @@ class Score:
     fresh: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredProfile:
+    """A profile of one model at one snapshot: `values` [n] at the positions `x` [n], and `y` [n] on a surface.
+
+    `step` is the generator step of the snapshot, `name` that of `Metric.profiles`, `measurement` the hash of how it was
+    measured. `y` is empty for a profile along one axis.
+    """
+
+    step: int
+    name: str
+    measurement: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    values: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Calibration:
     """One value of one metric for one baseline sampler, which no method trained.
@@ -72,6 +88,7 @@ class Record:
     found non-finite; -1 if never.
     `signals` maps a name to (generator steps, values): losses, mean scores, terms, norms, and the 0-d
     states of plugins (docs/outcomes.md lists them).
+    `profiles` are what metrics measured along an axis, or on a surface.
     `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
     `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.
     `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
@@ -98,6 +115,7 @@ class Record:
     generator: bytes = b""
     snapshots: Mapping[int, bytes] = field(default_factory=dict)
     written: Mapping[int, str] = field(default_factory=dict)
+    profiles: tuple[MeasuredProfile, ...] = ()
 
 
 def make_storable(record: Record) -> Record:
@@ -142,8 +160,25 @@ def list_faults(record: Record) -> Iterator[str]:
         else:
             if len(steps) != len(values):
                 yield f"the signal {name!r} has {len(steps)} steps and {len(values)} values"
+    yield from list_profile_faults(record.profiles)
     for name in ("seconds", "updates", "composition", "facts"):
         try:
             json.dumps(dict(getattr(record, name)), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             yield f"{name} is not plain data ({error})"
+
+
+def list_profile_faults(profiles: Iterable[MeasuredProfile]) -> Iterator[str]:
+    """Yield what of profiles cannot be stored, as a sentence without its full stop."""
+    for profile in profiles:
+        if type(profile.step) is not int or not isinstance(profile.measurement, str):
+            yield f"step or measurement of the profile {profile.name!r} is of the wrong type"
+        if not isinstance(profile.name, str) or not profile.name.isprintable():
+            yield f"{profile.name!r} is not a name of a profile"
+        try:
+            x, y, values = (array("d", numbers) for numbers in (profile.x, profile.y, profile.values))
+        except (TypeError, ValueError, OverflowError) as error:
+            yield f"the profile {profile.name!r} is not made of numbers ({error})"
+        else:
+            if not len(values) == len(x) == (len(y) or len(x)) <= MOST_POINTS:
+                yield f"the profile {profile.name!r} has {len(values)} values at {len(x)} and {len(y)} positions"

@@ -56,11 +56,14 @@ def export(
 
     One file each, as pandas reads it. Texts are written as they are, also those that a spreadsheet takes for formulas.
     """
+    from ganbench.report.claim_tables import read_claims
     from ganbench.results.export import count_formulas, export
     from ganbench.results.store import read
+    from ganbench.statistics.claims import claims_frame
 
     frames = read(results, everything=all)
-    print_paths(export(frames, folder, format))
+    claims = read_claims(frames)
+    print_paths(export(frames, folder, format, {"claims": claims_frame(claims)} if claims else {}))
     if format == "csv" and (count := count_formulas(frames)):
         typer.echo(
             f"caution: {count} texts begin as formulas do. For a spreadsheet, use `ganbench table --format csv`.",

@@ -30,7 +30,7 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
     from rich.console import Console
 
     from ganbench.report import make_tables, render
-    from ganbench.report.terminal import print_summaries, print_verdicts, write_text
+    from ganbench.report.terminal import print_claims, print_summaries, print_verdicts, write_text
 
     console = Console()
     if full:
@@ -38,6 +38,7 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
     print_verdicts(console, frames, suite.success, suite.question, full=full)
     if not full:
         print_summaries(console, frames, suite.success)
+    print_claims(console, frames)
     console.print(write_text(f"{len(frames.trials)} trials, in {results}"), soft_wrap=True)
     for line in list_next_steps(frames, results, full=full, rules=bool(suite.success)):
         console.print(write_text(f"  {line}", "dim"), soft_wrap=True)

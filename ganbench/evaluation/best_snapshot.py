@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.metrics import Metric
-from ganbench.api.records import Score
+from ganbench.api.records import MeasuredProfile, Score
 from ganbench.api.trials import Part
 from ganbench.engine.snapshot import pack, unpack
 from ganbench.errors import describe
@@ -38,8 +38,9 @@ class BestSnapshots:
 
     `snapshots` maps a step to the snapshot there, restricted to the members for which some value is the best so far. It
     has no critics, which no metric on samples calls.
-    `history` has the scores of every snapshot, by member. The best is chosen by each value with a better direction,
-    except the values of `final` metrics, which are measured only once. Values of metrics on networks depend on no
+    `history` has the scores of every snapshot, by member; `profiles` has the profiles of each member, of the series
+    alone. The best is chosen by each value with a better direction, except the values of `final` metrics, which are
+    measured only once. Values of metrics on networks depend on no
     sample, so they are not measured again but repeated. Calibration has no networks, so their first finite model is
     measured twice here, and they are refused if the values differ. What could not be measured because memory ran out is
     NaN; `shortages` says why, by the step.
@@ -59,6 +60,7 @@ class BestSnapshots:
         self.exact_values = self.choosing_values - {name for _, metric in self.sample_metrics for name in metric.values}
         self.unchecked = [metric for _, metric in metrics if metric.needs == "networks"]
         self.history: list[list[list[Score]]] = []
+        self.profiles: list[list[MeasuredProfile]] = [[] for _ in training.members]
         self.shortages: dict[int, str] = {}
         if reference.normalisation == "standing":
             training.drawing.refuse_standing(training.ensembles)
@@ -97,12 +99,21 @@ class BestSnapshots:
             tensors |= {f"{snapshot.step}/{name}": tensor for name, tensor in snapshot_tensors.items()}
             packed.append(numbers)
         history = [[list(map(vars, member_scores)) for member_scores in scores] for scores in self.history]
-        return tensors, {"seen": history, "kept": packed}  # the keys of checkpoints that are already stored
+        profiles = [[vars(profile) for profile in member] for member in self.profiles]
+        return tensors, {
+            "seen": history,
+            "kept": packed,
+            "profiles": profiles,
+        }  # the keys of checkpoints that are already stored
 
     def restore_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Continue from the state that `save_state` returned for the same training."""
         for scores in numbers["seen"]:
             self.update_best([[Score(**score) for score in member_scores] for member_scores in scores])
+        for member, profiles in zip(self.profiles, numbers["profiles"], strict=True):
+            for profile in profiles:
+                parts = {name: tuple(profile[name]) for name in ("x", "y", "values")}
+                member.append(MeasuredProfile(**profile | parts))
         for packed in numbers["kept"]:
             step, prefix = packed["step"], f"{packed['step']}/"
             snapshot_tensors = {
@@ -127,7 +138,11 @@ class BestSnapshots:
         wanted = [metric for _, metric in due]
         reference = open_stage(self.reference, snapshot.ensemble.networks)
         judged = iterate_evidence(self.training, snapshot, wanted, self.samples, reference, stream)
-        return [self._score_member(snapshot.step, due, evidence, reference) for evidence in judged]
+        kept = [self.profiles[member] if stream != FRESH else [] for member in snapshot.members]
+        return [
+            self._score_member(snapshot.step, due, evidence, reference, profiles)
+            for evidence, profiles in zip(judged, kept, strict=True)
+        ]
 
     def _score_member(
         self,
@@ -135,8 +150,12 @@ class BestSnapshots:
         metrics: Sequence[tuple[Part, Metric]],
         evidence: ModelEvidence | MemoryExhausted,
         reference: Reference,
+        profiles: list[MeasuredProfile],
     ) -> list[Score]:
-        """Return one member's scores by these metrics; where memory ran out, note why, and the value is NaN."""
+        """Return one member's scores by these metrics, and add its profiles to `profiles`.
+
+        Where memory ran out, note why, and the value is NaN.
+        """
         if isinstance(evidence, MemoryExhausted):
             self.shortages[step] = str(evidence)
             evidence = make_undefined(self.samples, reference)
@@ -144,7 +163,8 @@ class BestSnapshots:
         scores: list[Score] = []
         for part, metric in metrics:
             try:
-                scores += scoring.score_metric(part, metric, evidence, step=step, twice=metric in twice)
+                again, keep = metric in twice, profiles.append
+                scores += scoring.score_metric(part, metric, evidence, step=step, twice=again, keep=keep)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

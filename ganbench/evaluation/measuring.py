@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Container, Iterator, Mapping
 from numbers import Complex, Real
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ganbench.api.metrics import Evidence, Metric, Moments
+from ganbench.api.metrics import MOST_POINTS, Evidence, Metric, Moments, Profile
 from ganbench.engine.global_random import read_global_random
 from ganbench.errors import GanbenchError, shorten
 
@@ -66,8 +67,8 @@ def same_bits(first: Tensor, second: Tensor) -> bool:
     return torch.equal(first, second) if bits is None else torch.equal(first.view(bits), second.view(bits))
 
 
-def measure(metric: Metric, evidence: CopiedEvidence) -> Mapping[str, float]:
-    """Return what a metric measures.
+def measure(metric: Metric, evidence: CopiedEvidence) -> Mapping[str, float | Profile]:
+    """Return what a metric measures: a float for each value, and its profiles.
 
     Raise GanbenchError if it writes into its evidence, whose next reader sees nothing of it, if it draws from a global
     generator of random numbers, or if a value is no number.
@@ -85,21 +86,25 @@ def measure(metric: Metric, evidence: CopiedEvidence) -> Mapping[str, float]:
             )
         drawn = [library for library, state in read_global_random().items() if state != before[library]]
         if not drawn:
-            return to_floats(values)
+            return to_floats(values, metric.profiles)
     raise GanbenchError(
         f"it draws random numbers from {drawn[0]}'s global generator: use a generator of its own with a fixed seed."
     )
 
 
-def to_floats(values: Any) -> dict[str, float]:
-    """Return what a metric measured as floats; raise GanbenchError, with the name, for a value that is no number.
+def to_floats(values: Any, profiles: Container[str] = ()) -> dict[str, float | Profile]:
+    """Return what a metric measured as floats, and the profiles of these names.
 
-    A tensor or an array of one number is a number, a text is not.
+    Raise GanbenchError, with the name, for a value that is no number, or what is no profile. A tensor or an array of
+    one number is a number, a text is not.
     """
     if not isinstance(values, Mapping):
         raise GanbenchError(f"`measure` returns {shorten(values)}: return a dictionary with a float for each value.")
-    floats: dict[str, float] = {}
+    floats: dict[str, float | Profile] = {}
     for name, value in values.items():
+        if name in profiles:
+            floats[name] = check_profile(name, value)
+            continue
         try:
             if isinstance(value, str | bytes) or (isinstance(value, Complex) and not isinstance(value, Real)):
                 raise TypeError
@@ -109,3 +114,22 @@ def to_floats(values: Any) -> dict[str, float]:
                 f"{name!r} is {shorten(value)}: return a float, such as float(tensor.mean())."
             ) from None
     return floats
+
+
+def check_profile(name: str, value: Any) -> Profile:
+    """Return a profile with plain floats; raise GanbenchError, with its name, for what is none."""
+    if not isinstance(value, Profile):
+        raise GanbenchError(f"{name!r} is {shorten(value)}: return a Profile, such as Profile(norms, x=layers).")
+    try:
+        numbers, x = (tuple(map(float, part)) for part in (value.values, value.x))
+        y = None if value.y is None else tuple(map(float, value.y))
+    except Exception:
+        raise GanbenchError(f"{name!r} has parts that are no lists of numbers: {shorten(value)}.") from None
+    if len(numbers) != len(x) or (y is not None and len(y) != len(x)):
+        lengths = f"{len(numbers)} values at {len(x)} positions" + ("" if y is None else f" x and {len(y)} y")
+        raise GanbenchError(f"{name!r} has {lengths}: give a position for each value.")
+    if len(x) > MOST_POINTS:
+        raise GanbenchError(f"{name!r} has {len(x)} points, more than {MOST_POINTS}. Measure fewer.")
+    if not all(map(math.isfinite, (*x, *(y or ())))):
+        raise GanbenchError(f"{name!r} has a position that is not finite: only its values may be NaN.")
+    return Profile(numbers, x=x, y=y)

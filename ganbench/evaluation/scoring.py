@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
-from ganbench.api.metrics import Metric
-from ganbench.api.records import Score
+from ganbench.api.metrics import Metric, Profile
+from ganbench.api.records import MeasuredProfile, Score
 from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.evidence import ModelEvidence, open_evidence
@@ -55,9 +55,17 @@ def build_metric(part: Part, plugins: Registry) -> tuple[Part, Metric]:
 
 
 def score_metric(
-    part: Part, metric: Metric, evidence: ModelEvidence, *, step: int, twice: bool = False
+    part: Part,
+    metric: Metric,
+    evidence: ModelEvidence,
+    *,
+    step: int,
+    twice: bool = False,
+    keep: Callable[[MeasuredProfile], None] = lambda profile: None,
 ) -> tuple[Score, ...]:
     """Return one metric's scores of one model, a score for each of its values.
+
+    `keep` is called with each of its profiles; a model that is not finite has none.
 
     The measurement is the hash of all that the numbers depend on besides the model: the metric with its version and
     options, the number of samples, the extractor, the reference samples and the metric's software (`build_metric`).
@@ -74,35 +82,59 @@ def score_metric(
     try:
         with explaining_exits("`measure`"):
             finite = evidence.finite_features if metric.on_features else evidence.finite
-            values = measure(metric, evidence) if finite else dict.fromkeys(metric.values, math.nan)
+            undefined = dict.fromkeys(metric.values, math.nan)
+            measured: Mapping[str, float | Profile] = measure(metric, evidence) if finite else undefined
             extractor = evidence.extractor_identity if metric.on_features else ""
     except GanbenchError as error:
         if is_out_of_memory(error):
             raise
         raise GanbenchError(f"metric {part.name!r}: {error}") from error
-    if values.keys() != metric.values.keys():
+    declared = {*metric.values, *(metric.profiles if finite else ())}
+    if measured.keys() != declared:
         raise GanbenchError(
-            f"metric {part.name!r} measured {sorted(map(str, values))}, but declares {sorted(metric.values)}: "
-            "`measure` must return a float for each of `values`, and for nothing else."
+            f"metric {part.name!r} measured {sorted(map(str, measured))}, but declares {sorted(declared)}: `measure` "
+            "must return a float for each of `values`, a Profile for each of `profiles`, and nothing else."
         )
+    values = {name: value for name, value in measured.items() if not isinstance(value, Profile)}
+    profiles = {name: value for name, value in measured.items() if isinstance(value, Profile)}
     if twice:
-        refuse_other_values(part.name, values, score_metric(part, metric, evidence, step=step))
+        again: list[MeasuredProfile] = []
+        refuse_other_values(
+            part.name, values, profiles, score_metric(part, metric, evidence, step=step, keep=again.append), again
+        )
     samples, protocol = evidence.count, evidence.protocol
     known = [part.name, part.version, dict(part.options), samples, extractor, *evidence.reference_identity]
     measurement = digest([*known, metric.software, *protocol])
+    for name, profile in profiles.items():
+        x, y, numbers = (tuple(part or ()) for part in (profile.x, profile.y, profile.values))
+        keep(MeasuredProfile(step=step, name=name, measurement=measurement, x=x, y=y, values=numbers))
     return tuple(
         Score(step, name, values[name], direction, measurement, samples) for name, direction in metric.values.items()
     )
 
 
-def refuse_other_values(name: str, values: Mapping[str, float], again: Sequence[Score]) -> None:
+def refuse_other_values(
+    name: str,
+    values: Mapping[str, float],
+    profiles: Mapping[str, Profile],
+    scores_again: Sequence[Score],
+    profiles_again: Sequence[MeasuredProfile],
+) -> None:
     """Raise GanbenchError if a metric measured other values the second time; NaN equals NaN."""
-    for score in again:
-        first, second = values[score.name], score.value
-        close = math.isclose(first, second, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
-        if not close and not (math.isnan(first) and math.isnan(second)):
+    pairs = [(score.name, values[score.name], score.value) for score in scores_again]
+    for profile in profiles_again:
+        first = profiles[profile.name]
+        moved = (tuple(first.x), tuple(first.y or ())) != (profile.x, profile.y)
+        pairs += (
+            [(profile.name, math.nan, 0.0)] * moved
+            if moved
+            else [(profile.name, *both) for both in zip(first.values, profile.values, strict=True)]
+        )
+    for value, first_value, second in pairs:
+        close = math.isclose(first_value, second, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        if not close and not (math.isnan(first_value) and math.isnan(second)):
             raise GanbenchError(
-                f"metric {name!r}: {score.name!r} is {first:g} at first and {second:g} the second time, for the same "
+                f"metric {name!r}: {value!r} is {first_value:g} at first and {second:g} the second time, for the same "
                 "model: draw random numbers from a generator with a fixed seed, and keep no state."
             )
 

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ganbench.errors import GanbenchError
 from ganbench.escaping import escape_unprintable
 from ganbench.page.blocks import Chart, PageTable, Section
+from ganbench.page.claim_section import claims_section
 from ganbench.page.comparison_sections import differences_section, numbers_section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
@@ -124,6 +125,7 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     if (source.frames.trials["status"] == "missing").all():  # "no trial diverged" would be no news
         yield partial(protocol_section, source)
         return
+    yield partial(claims_section, source)
     yield from (partial(make, source, palette) for make in charted)
     yield from (partial(make, source) for make in plain)
 

@@ -61,8 +61,8 @@ def is_optional(value: Any) -> bool:
 
 
 def is_named(value: Any) -> bool:
-    """Return whether a value is a mapping of names, at least one."""
-    return isinstance(value, Mapping) and bool(value) and all(map(is_name, value))
+    """Return whether a value is a mapping of names."""
+    return isinstance(value, Mapping) and all(map(is_name, value))
 
 
 def is_interval(value: Any) -> bool:
@@ -101,6 +101,7 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
     Metric: {
         "measure": FUNCTION,
         "values": (is_named, "a dictionary of names, each with its direction"),
+        "profiles": (is_named, "a dictionary of names, each with what its positions are"),
         "needs": (lambda value: value in NEEDS, f"one of {', '.join(map(repr, NEEDS))}"),
         "final": SWITCH,
         "least_samples": (lambda value: is_whole(value, 1), "a whole number, 1 or more"),
@@ -159,6 +160,16 @@ def refuse_other_type(kind: str, built: Any) -> None:
         if direction not in get_args(Direction):
             known = ", ".join(get_args(Direction))
             raise GanbenchError(f"the direction of {name!r} is {shorten(direction)}. Known: {known}.")
+    if isinstance(built, Metric):
+        refuse_wrong_names(built)
+
+
+def refuse_wrong_names(metric: Metric) -> None:
+    """Raise GanbenchError for a metric that measures nothing, or a value and a profile under one name."""
+    if not metric.values and not metric.profiles:
+        raise GanbenchError("it declares no `values` and no `profiles`: name what it measures.")
+    if both := sorted(metric.values.keys() & metric.profiles.keys()):
+        raise GanbenchError(f"{both[0]!r} is a value and a profile. Give them different names.")
 
 
 def refuse_wrong_fields(record: Any, prefix: str = "") -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, RARE, Thresholds
+from ganbench.report.claim_tables import claim_tables
 from ganbench.report.notes import size_note
 from ganbench.report.paired_tables import (
     COST_HEADINGS,
@@ -42,9 +43,10 @@ EXPLAINED = {
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
-    """Return every table of a suite: outcomes, successes, scores and their differences, costs, failures."""
+    """Return every table of a suite: claims, outcomes, successes, scores and their differences, costs, failures."""
     frames, hidden = limit_values(frames, success_rules)
     return [
+        *claim_tables(frames),
         outcome_counts_table(frames, hidden),
         *success_tables(frames, success_rules),
         *score_tables(frames),

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.escaping import escape_unprintable
+from ganbench.report.claim_tables import count_verdicts, describe_claim, read_claims, show_verdict
 from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.results.history import describe_extensions
@@ -35,6 +36,9 @@ MOST_PAIRS, MOST_VERDICTS = 4, 12
 
 NARROWEST = 12
 """Characters of a method's name that have room in every table; longer names go on in the next line."""
+
+STYLES = {"reproduced": "green", "contradicted": "bold white on red", "undecided": "yellow"}
+"""The style of each verdict on a claim."""
 
 UNBOUNDED = 10_000
 """A width that no table needs."""
@@ -70,6 +74,18 @@ def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
             crowded = any(other.title.endswith(f" on {each.title}") for other in hidden)
             more = ("Each comparison in words: --full.",) if each.pair is None and crowded else ()
             yield replace(each, sentences=(*each.sentences, *more))
+
+
+def print_claims(console: Console, frames: Frames) -> None:
+    """Print the claims of a suite with their verdicts, if it has any; a contradiction stands out."""
+    results = read_claims(frames)
+    if not results:
+        return
+    console.print(write_text("Claims", "cyan"))
+    for each in results:
+        line = Text.assemble((f"{show_verdict(each)}  ", STYLES[each.verdict]), write_text(each.claim.text, "bold"))
+        console.print(indent(line), indent(indent(write_text(describe_claim(each), "dim"))), sep="\n")
+    console.print(indent(write_text(count_verdicts(results))), "", sep="\n")
 
 
 def print_summaries(console: Console, frames: Frames, rules: Sequence[SuccessRule]) -> None:

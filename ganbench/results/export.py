@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganbench.errors import GanbenchError, unknown_name
@@ -30,13 +31,17 @@ def list_frames(frames: Frames) -> dict[str, pd.DataFrame]:
     """Return every frame by the name of its file; `runs` has a row per run, its facts as JSON."""
     import pandas as pd
 
-    names = ("trials", "scores", "signals", "calibration", "architectures", "methods", "rules")
+    names = ("trials", "scores", "signals", "profiles", "calibration", "architectures", "methods", "rules")
     runs = [{**vars(run), "facts": json.dumps(dict(run.facts))} for run in frames.runs]
     return {name: getattr(frames, name) for name in names} | {"runs": pd.DataFrame(runs)}
 
 
-def export(frames: Frames, folder: Path, format: str = "csv") -> Iterator[Path]:
+def export(
+    frames: Frames, folder: Path, format: str = "csv", more: Mapping[str, pd.DataFrame] = MappingProxyType({})
+) -> Iterator[Path]:
     """Write every frame of a results folder into a file of its own, and yield the files as they are written.
+
+    `more` are further frames, by the name of their file.
 
     Texts are written as they are, whatever they begin with: the files are for programs, not for spreadsheets. Of CSV,
     numbers are in full, a missing value or an empty text is an empty cell, and `dtypes.json` has the types of all
@@ -49,7 +54,7 @@ def export(frames: Frames, folder: Path, format: str = "csv") -> Iterator[Path]:
             import_module("pyarrow")
         except ImportError:
             raise GanbenchError("parquet: needs pyarrow. `pip install 'ganbench[parquet]'`, or use csv.") from None
-    files = list_frames(frames)
+    files = {**list_frames(frames), **more}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -25,9 +25,9 @@ from ganbench.results.schema import (
     RECORDS,
     RUNS,
     SCORES,
-    SIGNALS,
     TRIALS,
 )
+from ganbench.results.series import empty_profiles, profiles_frame, signals_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,11 +40,8 @@ TRIAL_COLUMNS = (
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples", "flops"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
-MOST_POINTS = 100_000
-"""Steps at which a signal is stored, at most: hundreds of times as many as a training records."""
-
 FRAMES = (
-    "Frames: .trials, .scores, .signals, .calibration, .architectures, .methods, .rules; "
+    "Frames: .trials, .scores, .signals, .profiles, .calibration, .architectures, .methods, .rules; "
     "tables: ganbench.report.make_tables."
 )
 CALIBRATED = ("sampler", "trivial", "name", "value", "direction", "measurement", "samples")
@@ -70,6 +67,7 @@ class Frames:
     with `fresh` are not part of a trial's series: they score its best snapshots on samples that did not choose them
     (`series` is without them). `not_scored`: the value is NaN because memory ran out, whatever the model is.
     `signals`: key, name, step, value; empty if they were not asked for, and then no trial is known to have exploded.
+    `profiles`: key, step, name, measurement, x, y (NaN for a profile along one axis), value; read as signals are.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: the scores of the untrained
     baselines by the newest run's protocols, the real data (not `trivial`) first.
     `suite` is the text of the newest run's suite, `runs` the runs of the folder (`ganbench.results.history`), the
@@ -83,6 +81,7 @@ class Frames:
     signals: pd.DataFrame
     suite: str = ""
     calibration: pd.DataFrame = field(default_factory=empty_calibration)
+    profiles: pd.DataFrame = field(default_factory=empty_profiles)
     runs: tuple[Run, ...] = ()
     read_contents: Callable[[], Contents] = make_contents
 
@@ -163,6 +162,7 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
         trials=trials[list(TRIAL_COLUMNS)],
         scores=scores_frame(connection, keys, list_shortages(trials)),
         signals=signals_frame(connection, keys if signals else keys.iloc[:0]),
+        profiles=profiles_frame(connection, keys if signals else keys.iloc[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
         runs=read_runs(connection),
@@ -284,27 +284,6 @@ def read_calibration(connection: Connection, protocol: str) -> list[Calibration]
     wanted = select(*CALIBRATIONS.c[CALIBRATED]).where(CALIBRATIONS.c.protocol == protocol)
     rows = connection.execute(wanted.order_by(CALIBRATIONS.c.position)).mappings()
     return [Calibration(**{**row, "value": math.nan if row["value"] is None else row["value"]}) for row in rows]
-
-
-def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
-    """Return every signal of these trials, one row per step."""
-    import numpy as np
-    import pandas as pd
-
-    known = keys.to_dict()
-    rows = connection.execute(select(SIGNALS).order_by(SIGNALS.c.trial)).all() if known else []
-    found = [(known[trial], name, steps, values) for trial, name, steps, values in rows if trial in known]
-    counts = [len(steps) // 8 for _, _, steps, _ in found]
-    if max(counts, default=0) > MOST_POINTS:
-        raise ValueError(f"a signal of {max(counts)} steps, more than {MOST_POINTS}")
-    return pd.DataFrame(
-        {
-            "key": pd.Series([key for key, *_ in found], dtype="str").repeat(counts).reset_index(drop=True),
-            "name": pd.Series([name for _, name, *_ in found], dtype="str").repeat(counts).reset_index(drop=True),
-            "step": np.frombuffer(b"".join(steps for *_, steps, _ in found), "<i8"),
-            "value": np.frombuffer(b"".join(values for *_, values in found), "<f8"),
-        }
-    )
 
 
 def read_query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:

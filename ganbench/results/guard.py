@@ -19,7 +19,7 @@ from typing import Literal
 from ganbench.errors import GanbenchError, shorten
 from ganbench.results.files import check_regular, open_regular
 from ganbench.results.integrity import NOT_OURS
-from ganbench.results.schema import RENAMED, SCHEMA, table_texts
+from ganbench.results.schema import ADDED, RENAMED, SCHEMA, table_texts
 
 SIGNATURE = b"SQLite format 3\x00"
 JOURNAL = bytes.fromhex("d9d505f920a163d7")
@@ -131,7 +131,7 @@ def read_version(link: sqlite3.Connection, file: Path) -> object:
     if found["table", "meta"] != expected["table", "meta"]:
         raise GanbenchError(f"{file}: its table 'meta' is not the one that ganbench makes. {NOT_OURS}")
     (version,) = link.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() or ("none",)
-    if version in map(str, (*RENAMED, SCHEMA)):
+    if version in map(str, {*RENAMED, *ADDED, SCHEMA}):
         refuse_other_objects(found, list_objects(int(version)), file)
         (fault,) = link.execute("PRAGMA quick_check(1)").fetchone()
         if fault != "ok":
@@ -184,8 +184,10 @@ def list_objects(version: int) -> dict[tuple[str, str], tuple[str, str]]:
         for text in table_texts():
             link.execute(text)
         for earlier in reversed(range(version, SCHEMA)):
-            for table, old, new in RENAMED[earlier]:
+            for table, old, new in RENAMED.get(earlier, ()):
                 link.execute(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")
+            for table in ADDED.get(earlier, ()):
+                link.execute(f"DROP TABLE {table}")
         return {(kind, name): (table, plain_text(sql)) for kind, name, table, sql in link.execute(OBJECTS)}
 
 

@@ -51,7 +51,7 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
     """
     from pandas.api.types import infer_dtype
 
-    for name in ("trials", "scores", "signals", "calibration"):
+    for name in ("trials", "scores", "signals", "profiles", "calibration"):
         frame = getattr(frames, name)
         for column in frame.columns if len(frame) else ():
             kind = infer_dtype(frame[column], skipna=False)

@@ -21,9 +21,10 @@ def join_frames(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Frames:
     """
     import pandas as pd
 
-    parts: dict[str, list[pd.DataFrame]] = {"trials": [], "scores": [], "signals": []}
+    parts: dict[str, list[pd.DataFrame]] = {"trials": [], "scores": [], "signals": [], "profiles": []}
     for number, (frames, trials) in enumerate(sides):
-        for name, rows in (("trials", trials), ("scores", frames.scores), ("signals", frames.signals)):
+        for name in parts:
+            rows = trials if name == "trials" else getattr(frames, name)
             own = rows[rows["key"].isin(trials["key"])]
             parts[name].append(own.assign(key=f"{number}:" + own["key"].astype("str")))
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
@@ -33,6 +34,7 @@ def join_frames(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Frames:
         trials=joined["trials"],
         scores=joined["scores"],
         signals=joined["signals"],
+        profiles=joined["profiles"],
         suite=sides[0][0].suite,
         calibration=calibration.drop_duplicates(same, ignore_index=True),
         read_contents=partial(join_contents, sides),

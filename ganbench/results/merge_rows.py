@@ -16,6 +16,7 @@ from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
     PLAN,
+    PROFILES,
     PROTOCOLS,
     RECORDS,
     RUNS,
@@ -55,6 +56,7 @@ def write_rows(target: Connection, sources: Sequence[Source], choice: Choice, pr
         copy_rows(target, source, RECORDS, own_numbers, batches)
         copy_rows(target, source, SCORES, own_numbers)
         copy_rows(target, source, SIGNALS, own_numbers)
+        copy_rows(target, source, PROFILES, own_numbers)
     for place, source in enumerate(sources):
         further = {source.records[key].trial for key, places in choice.equal.items() if place in places}
         copy_rows(target, source, SCORES, {old: new for old, new in trials[place].items() if old in further})

@@ -23,7 +23,7 @@ from ganbench.results.files import (
     suite_path,
     write_file,
 )
-from ganbench.results.schema import RENAMED, SCHEMA
+from ganbench.results.schema import ADDED, RENAMED, SCHEMA, table_texts
 
 STEPS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {
@@ -33,6 +33,7 @@ STEPS: Mapping[int, tuple[str, ...]] = MappingProxyType(
             "UPDATE records SET status = 'completed' WHERE status = 'ok'",
             "UPDATE records SET status = 'timed-out' WHERE status = 'timeout'",
         ),
+        3: tuple(table_texts(ADDED[3])),
     }
 )
 """The statements that bring a database of each earlier schema version to the next one."""

@@ -14,13 +14,16 @@ from sqlalchemy.schema import CreateTable
 from ganbench.api.records import Record
 from ganbench.api.trials import Trial, canonical_json, digest
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when a table changes, with a step in `migrations.STEPS`; other versions are refused, never half understood."""
 
 RENAMED: Mapping[int, tuple[tuple[str, str, str], ...]] = MappingProxyType(
     {2: (("trials", "asked", "content"), ("records", "died", "diverged_at"))}
 )
-"""The columns of each earlier schema version that the next one renamed: table, old name, new name."""
+"""The columns of earlier schema versions that the next one renamed: table, old name, new name."""
+
+ADDED: Mapping[int, tuple[str, ...]] = MappingProxyType({3: ("profiles",)})
+"""The tables that the next version of each earlier schema version added."""
 
 LONGEST_ERROR = 100_000
 """Characters of a record's error, at most; of a longer one the beginning and the end are kept."""
@@ -124,6 +127,19 @@ SIGNALS = Table(
 )
 """A whole series in one row, packed little-endian: int64 steps, float64 values."""
 
+PROFILES = Table(
+    "profiles",
+    METADATA,
+    Column("trial", ForeignKey("records.trial", ondelete="CASCADE"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    Column("x", LargeBinary, nullable=False),
+    Column("y", LargeBinary, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+)
+"""A whole profile in one row, packed little-endian float64: positions x, y (empty along one axis), and values."""
+
 CALIBRATIONS = Table(
     "calibrations",
     METADATA,
@@ -150,9 +166,10 @@ PROTOCOLS = Table(
 """The protocol by which each run scored a dataset; the dataset by its label."""
 
 
-def table_texts() -> list[str]:
-    """Return the SQL that makes each table of today's schema."""
-    return [str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in METADATA.sorted_tables]
+def table_texts(names: Sequence[str] = ()) -> list[str]:
+    """Return the SQL that makes each table of today's schema, or those of these names."""
+    tables = [table for table in METADATA.sorted_tables if not names or table.name in names]
+    return [str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in tables]
 
 
 def pack(kind: Literal["q", "d"], values: Sequence[int] | Sequence[float]) -> bytes:
@@ -215,3 +232,11 @@ def signal_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
     for key, record in records.items():
         for name, (steps, values) in record.signals.items():
             yield {"key": key, "name": name, "steps": pack("q", steps), "values": pack("d", values)}
+
+
+def profile_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    """Yield every profile of every record, packed; float64 keeps NaN and infinities."""
+    for key, record in records.items():
+        for profile in record.profiles:
+            packed = {part: pack("d", getattr(profile, part)) for part in ("x", "y", "values")}
+            yield {"key": key, **vars(profile), **packed}

@@ -53,6 +53,7 @@ from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
     PLAN,
+    PROFILES,
     PROTOCOLS,
     RECORDS,
     RUNS,
@@ -61,6 +62,7 @@ from ganbench.results.schema import (
     TRIALS,
     composition_row,
     label_values,
+    profile_rows,
     record_row,
     score_rows,
     signal_rows,
@@ -162,6 +164,7 @@ class Store:
             execute(connection, insert(RECORDS).values(trial=TRIAL), rows)
             execute(connection, insert(SCORES).values(trial=TRIAL), list(score_rows(newest)))
             execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
+            execute(connection, insert(PROFILES).values(trial=TRIAL), list(profile_rows(newest)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
         for record in newest.values():

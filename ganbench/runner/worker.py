@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import registry
 from ganbench.api.data import Source
-from ganbench.api.records import Record, Score, Status
+from ganbench.api.records import MeasuredProfile, Record, Score, Status
 from ganbench.api.trials import Batch, Part, Trial, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
@@ -129,6 +129,7 @@ class Job:
         self.batch, self.plugins, self.device = batch, plugins, device
         self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
+        self.profiles: list[list[MeasuredProfile]] = [[] for _ in batch.trials]
         self.kept = KeptGenerators(keep, batch, folder)
         self.seconds, self.began = {"train": 0.0, "evaluate": 0.0}, perf_counter()
         self.last: Snapshot | None = None
@@ -139,6 +140,7 @@ class Job:
         """Train to the end and score every snapshot; training and scoring are timed separately."""
         self.began = perf_counter()
         training, scorer = self.start_or_resume()
+        self.profiles = scorer.profiles
         save = partial(self.save_state, training, scorer)
 
         def report_step(step: int, steps: int) -> None:
@@ -230,6 +232,7 @@ class Job:
         """Fail the batch without scores, and drop references that may have been computed after the change."""
         self.error, self.facts = str(error), {**self.facts, "process_changes": error.changes}
         self.scores, self.last = [[] for _ in self.batch.trials], None
+        self.profiles = [[] for _ in self.batch.trials]
         _references.clear()
 
     def make_records(self) -> list[Record]:
@@ -248,6 +251,7 @@ class Job:
                 error=self.error,
                 diverged_at=last.diverged_at[i] if last else -1,
                 scores=tuple(self.scores[i]),
+                profiles=tuple(self.profiles[i]),
                 signals={n: (steps, values[i].tolist()) for n, (steps, values) in last.signals.items()} if last else {},
                 seconds={name: seconds / members for name, seconds in self.seconds.items()},
                 updates=last.updates if last else {},

@@ -1,4 +1,5 @@
 from .bootstrap import bootstrap_median
+from .claims import ClaimResult, claims_frame, judge_claims
 from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
 from .cost_profiles import cost_profile, cost_ratios, profile_score
 from .costs import cost_table, success_cost_table
@@ -23,12 +24,14 @@ from .trajectories import trajectory_quartiles
 from .variance import share_within
 
 __all__ = [
+    "ClaimResult",
     "Comparison",
     "Interval",
     "Outperformance",
     "RankStability",
     "ReferenceScores",
     "bootstrap_median",
+    "claims_frame",
     "compare_scores",
     "compare_successes",
     "compared_pairs",
@@ -46,6 +49,7 @@ __all__ = [
     "interquartile_interval",
     "interquartile_mean",
     "is_within",
+    "judge_claims",
     "mcnemar_exact",
     "mcnemar_pairs",
     "mcnemar_power",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_valid
 
 from ganbench.errors import unknown_name
 from ganbench.suite.bounds import MOST_SEEDS
+from ganbench.suite.claims import ClaimTable, find_unknown_in_claims
 from ganbench.suite.fields import Name, NotEmpty, Table
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.success import OutcomesTable, SuccessTable
@@ -49,6 +50,7 @@ class Suite(Table):
     )
     measurement: MeasurementTable = MeasurementTable()
     success: Annotated[tuple[SuccessTable, ...], NotEmpty] = ()
+    claim: Annotated[tuple[ClaimTable, ...], NotEmpty] = ()
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
     engine: EngineTable = EngineTable()
@@ -117,6 +119,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "dataset": DatasetTable,
     "measurement": MeasurementTable,
     "success": SuccessTable,
+    "claim": ClaimTable,
     "outcomes": OutcomesTable,
     "keep": KeepTable,
     "engine": EngineTable,
@@ -183,7 +186,7 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
 
 
 def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
-    """Yield a complaint for each dataset and method in a success rule that the suite does not have."""
+    """Yield a complaint for each dataset and method in a success rule or a claim that the suite does not have."""
     titles = {title for table in suite.dataset for title in table.titles}
     methods = dict.fromkeys(suite.method_names)
     for i, rule in enumerate(suite.success):
@@ -201,3 +204,4 @@ def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
                     list(pair),
                     "a method cannot be compared with itself. Name two methods.",
                 )
+    yield from find_unknown_in_claims(suite.claim, titles, methods)

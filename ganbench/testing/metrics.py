@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.api.data import Extractor, Source
-from ganbench.api.metrics import Direction, Metric
+from ganbench.api.metrics import Direction, Metric, Profile
 from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.trials import Part
 from ganbench.engine.ensemble import PLAYERS
@@ -21,6 +21,7 @@ from ganbench.engine.global_random import read_global_random
 from ganbench.engine.play import open_play
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.evidence import ModelEvidence
+from ganbench.evaluation.measuring import check_profile
 from ganbench.evaluation.reference import Reference
 from ganbench.evaluation.scoring import score_metric
 from ganbench.registry.registry import Registry
@@ -57,11 +58,11 @@ class Case:
                 return model  # the rules report what is wrong
         return next(build_perceptrons())
 
-    def measure(self, samples: Tensor) -> Mapping[str, float]:
-        """Return the metric's values for these samples."""
+    def measure(self, samples: Tensor) -> Mapping[str, float | Profile]:
+        """Return the metric's values and profiles for these samples."""
         return self._measure(self.model, samples)
 
-    def _measure(self, model: Model, samples: Tensor) -> Mapping[str, float]:
+    def _measure(self, model: Model, samples: Tensor) -> Mapping[str, float | Profile]:
         evidence = model.make_evidence(samples)
         evidence.focus(self.metric)
         return self.metric.measure(evidence)
@@ -142,21 +143,25 @@ def make_source(shape: tuple[int, ...]) -> Source:
 
 @rule()
 def measures_what_it_declares(case: Case) -> None:
-    """Returns a float for each of its declared values, and nothing else."""
+    """Returns a float for each of its declared values, a Profile for each of its profiles, and nothing else."""
     metric = case.metric
     require(isinstance(metric, Metric), f"build returns {metric!r}. It must return a Metric.")
-    require(bool(metric.values), "it declares no `values`: name each with its direction.")
+    declared = {*metric.values, *metric.profiles}
+    require(bool(declared), "it declares no `values`: name each with its direction.")
     for name, direction in metric.values.items():
         directions = ", ".join(get_args(Direction))
         require(direction in get_args(Direction), f"the direction of {name!r} is {direction!r}. Known: {directions}.")
     values: Mapping[str, Any] = case.measure(case.model.make_samples())
     require(
-        values.keys() == metric.values.keys(),
-        f"it measures {sorted(values)}, and declares {sorted(metric.values)}: return one float for each, and nothing "
-        "else.",
+        values.keys() == declared,
+        f"it measures {sorted(values)}, and declares {sorted(declared)}: return a float for each value, a Profile for "
+        "each profile, and nothing else.",
     )
-    types = {name: type(value).__name__ for name, value in values.items() if not isinstance(value, float)}
+    floats = {name: value for name, value in values.items() if name in metric.values}
+    types = {name: type(value).__name__ for name, value in floats.items() if not isinstance(value, float)}
     require(not types, f"it returns {types}: return floats (float(tensor)).")
+    for name in metric.profiles:
+        check_profile(name, values[name])
 
 
 @rule()
@@ -166,12 +171,23 @@ def repeats_its_values(case: Case) -> None:
     score_metric(Part(case.subject.offer.name), case.metric, evidence, step=1, twice=True)  # as a run does
 
 
+def flatten(measured: Mapping[str, float | Profile]) -> dict[str, float]:
+    """Return the values, and the points of profiles, each under a name of its own."""
+    points = {
+        f"{name} at point {i}": value
+        for name, profile in measured.items()
+        if isinstance(profile, Profile)
+        for i, value in enumerate(profile.values)
+    }
+    return {name: value for name, value in measured.items() if not isinstance(value, Profile)} | points
+
+
 @rule()
 def ignores_the_order_of_samples(case: Case) -> None:
     """Does not depend on the order of the samples."""
     samples = case.model.make_samples()
     shuffled = samples[torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(3))]
-    values, reordered = case.measure(samples), case.measure(shuffled)
+    values, reordered = flatten(case.measure(samples)), flatten(case.measure(shuffled))
     for name, value in values.items():
         equal = math.isclose(value, reordered[name], rel_tol=1e-4, abs_tol=1e-6) or math.isnan(value)
         require(equal, f"{name!r} is {value:g}, and {reordered[name]:g} for the same samples in another order.")
@@ -183,8 +199,8 @@ def measures_degenerate_samples(case: Case) -> None:
     equal = case.model.make_samples()[:1].expand(SAMPLES, *case.model.shape).clone()
     values = case.measure(equal)
     require(
-        values.keys() == case.metric.values.keys(),
-        f"for equal samples it measures {sorted(values)}, and declares {sorted(case.metric.values)}: return all.",
+        values.keys() == {*case.metric.values, *case.metric.profiles},
+        f"for equal samples it measures {sorted(values)}: return all that it declares.",
     )
     part = Part(case.subject.offer.name)
     diverged = score_metric(part, case.metric, case.model.make_evidence(torch.full_like(equal, torch.nan)), step=1)

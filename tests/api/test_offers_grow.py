@@ -23,6 +23,7 @@ POSITIONAL = {
     "Objective": ["critic", "generator"],
     "Offer": ["name", "build", "summary"],
     "Progress": ["batch", "step", "steps"],
+    "Profile": ["values"],
     "Score": ["step", "name", "value", "direction", "measurement", "samples"],
     "Started": ["batch"],
     "Use": ["name"],

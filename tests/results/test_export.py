@@ -19,7 +19,7 @@ from ganbench.results.store import read
 from tests.support.terminal import ganbench
 from tests.support.trials_by_hand import fill, record, scores, trial
 
-NAMES = {"trials", "scores", "signals", "calibration", "architectures", "methods", "rules", "runs"}
+NAMES = {"trials", "scores", "signals", "profiles", "calibration", "architectures", "methods", "rules", "runs"}
 ODD = 'a, "quoted"\nline\r\nend\rand\ttab; =1+1 NaN ü\u202e \\n'
 TEXTS = ["=1+1", "-2", "@x", "NA", "null", "001", "1e5", "True", " lead", "#", '"', "'", ODD, "日本語"]
 VALUES = [0.1 + 0.2, 1e-320, -0.0, math.inf, -math.inf, math.nan, 1 / 3, 1.7976931348623157e308, 5.0]

@@ -1,14 +1,16 @@
-"""Results of schema 2 open as they are, and a copy of them can be written to."""
+"""Results of earlier schemas open as they are, and a copy of them can be written to."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ganbench.api.records import MeasuredProfile
 from ganbench.errors import GanbenchError
 from ganbench.results.migrations import STEPS, migrate
 from ganbench.results.recovery import find_fault
@@ -119,6 +121,24 @@ def test_a_database_that_acts_by_itself_is_refused_before_it_is_migrated(old: Pa
         with pytest.raises(GanbenchError, match="holds a trigger 't'"):
             attempt()
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.fixture
+def before_profiles(tmp_path: Path) -> Path:
+    """A results folder of schema 3, which had no profiles: two seeds of one method, each with two snapshots."""
+    return Path(shutil.copytree(OLD.with_name("results_schema_3"), tmp_path / "three"))
+
+
+def test_results_of_schema_3_have_no_profiles_and_a_copy_can_have_some(before_profiles: Path, tmp_path: Path) -> None:
+    one = read(before_profiles)
+    assert (len(one.trials), len(one.profiles)) == (2, 0)
+    assert migrate(before_profiles, tmp_path / "copy") == "3"
+    profile = MeasuredProfile(step=1, name="p", measurement="m", x=(1.0, 2.0), y=(), values=(3.0, math.nan))
+    with Store(tmp_path / "copy") as store:
+        store.append([record(trial(seed=9), [1.0], profiles=(profile,))])
+    other = read(tmp_path / "copy", everything=True)
+    assert other.scores["key"].isin(one.scores["key"]).sum() == len(one.scores)
+    assert other.profiles["value"].tolist()[0] == 3.0
 
 
 def test_tables_that_are_not_those_of_schema_2_are_refused(old: Path) -> None:

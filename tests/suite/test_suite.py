@@ -14,7 +14,7 @@ TEXT = """\
 question = "Does the critic's constraint decide whether a random architecture trains?"
 seeds = 2
 methods = ["ns-gan", "wgan-gp"]                 # recipes by name
-
+claim = [{ text = "it trains", test = "absent", outcome = "diverged", method = "ns-gan", dataset = "ring" }]
 [budget]
 generator_steps = 600
 batch_size = 64

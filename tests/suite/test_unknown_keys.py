@@ -35,7 +35,9 @@ def list_misspelt_keys() -> Iterator[tuple[str, str, str]]:
 
 def add_key(table: str, key: str) -> dict[str, Any]:
     """Return the small suite with one more key in a table."""
-    suite = copy.deepcopy(small(method=[{"name": "mine", "from": "ns-gan"}], outcomes={}, keep={}, engine={}))
+    claim = {"text": "so", "test": "always", "outcome": "collapsed", "method": "mine"}
+    tables = {"method": [{"name": "mine", "from": "ns-gan"}], "outcomes": {}, "keep": {}, "engine": {}}
+    suite = copy.deepcopy(small(**tables, claim=[claim]))
     target = suite[table] if table else suite
     (target[0] if isinstance(target, list) else target)[key] = 1
     return suite

@@ -1,0 +1,166 @@
+"""Claims that could not be tested are refused when a suite is planned: no data, or one verdict only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ganbench.api.metrics import Metric
+from ganbench.api.trials import Batch, Recipe
+from ganbench.errors import GanbenchError, unknown_name
+from ganbench.evaluation.outcomes import OUTCOMES, SPREAD
+from ganbench.suite import conditions, locations
+from ganbench.suite.claims import SERIES_TESTS, ClaimTable, least_p
+from ganbench.suite.suite import Suite
+
+LEVEL = 0.05
+SIGNALS = (
+    *("loss.critic", "loss.generator", "scores.real", "scores.fake"),
+    *("weights.critic", "weights.generator", "gradient.generator"),
+)
+"""The signals of every training; terms and plugins with a state add their own."""
+
+LEAST_SERIES = {"converges": 10, "diverges": 10, "cycles": 40}
+"""The fewest snapshots of a score whose series is judged: the last tenth, or a cycle, must have a value."""
+
+LEAST_RANKS = 6
+"""The fewest snapshots that ranks are correlated over."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a claim: what it reads, of which method on which dataset."""
+
+    dataset: str
+    method: str
+    value: str
+    at: str | int
+    position: float | None
+
+
+def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
+    """Raise GanbenchError for the first claim that the suite cannot test.
+
+    `metrics` has the metrics of each dataset by its label. Refused are: an unknown value, outcome or method; a dataset
+    or a method that is left open; two sides that are equal; too few snapshots for a series; and, with inference, so
+    few units that not even all of them could speak for the claim, or against it.
+    """
+    inferred = sum(claim.inference for claim in suite.claim)
+    units = count_units(batches)
+    for i, claim in enumerate(suite.claim):
+        place = locations.locate(suite, "claim", i)
+        own = open_side(suite, claim, place)
+        if own.dataset not in metrics:  # of a dataset whose fallback is used, or the reverse
+            continue
+        sides = [own, *list_others(claim, own)]
+        if len(set(sides)) < len(sides):
+            raise GanbenchError(f"{place}: both sides are equal, so it cannot be otherwise. Change `than`.")
+        for side in sides:
+            check_value(claim, side, metrics, batches, place)
+        check_outcome(claim, place)
+        check_snapshots(suite, claim, sides, metrics, place)
+        if claim.inference and not (claim.test == "correlates" and claim.along == "trials"):
+            check_units(claim, units.get(own.dataset, 0), inferred, place)
+
+
+def count_units(batches: Sequence[Batch]) -> dict[str, int]:
+    """Return the number of units of each dataset: its architectures, or the seeds where it has only one."""
+    found: dict[str, tuple[set[str], set[int]]] = {}
+    for trial in (trial for batch in batches for trial in batch.trials):
+        architectures, seeds = found.setdefault(trial.labels["dataset"], (set(), set()))
+        architectures.add(trial.labels["architecture"])
+        seeds.add(trial.seed)
+    return {label: len(each) if len(each) > 1 else len(seeds) for label, (each, seeds) in found.items()}
+
+
+def open_side(suite: Suite, claim: ClaimTable, place: str) -> Side:
+    """Return what a claim reads; raise GanbenchError if it leaves open which dataset or method it is about."""
+    datasets = [table.title for table in suite.dataset]
+    if claim.dataset is None and len(datasets) > 1 and claim.along != "datasets":
+        raise GanbenchError(f"{place}: the suite has {len(datasets)} datasets. Name one: dataset = {datasets[0]!r}.")
+    if claim.method is None and len(suite.method_names) > 1 and claim.along != "methods":
+        names = suite.method_names
+        raise GanbenchError(f"{place}: the suite has {len(names)} methods. Name one: method = {names[0]!r}.")
+    dataset, method = claim.dataset or datasets[0], claim.method or suite.method_names[0]
+    return Side(dataset, method, claim.value or "", claim.at, claim.position)
+
+
+def list_others(claim: ClaimTable, own: Side) -> Iterator[Side]:
+    """Yield the side that a claim compares with, or those that it runs along, beside its own."""
+    if claim.than is not None:
+        given = claim.than.model_dump(exclude_none=True)
+        yield Side(**{**vars(own), **given})
+    for name in claim.order:
+        other = Side(**{**vars(own), "dataset" if claim.along == "datasets" else "method": name})
+        if other != own:
+            yield other
+
+
+def check_value(
+    claim: ClaimTable,
+    side: Side,
+    metrics: Mapping[str, Sequence[Metric]],
+    batches: Sequence[Batch],
+    place: str,
+) -> None:
+    """Raise GanbenchError if a value is not measured on a side's dataset, or needs a position and has none."""
+    names = [side.value] if claim.condition is None else list(conditions.parse(claim.condition).names)
+    measured = metrics.get(side.dataset, ())
+    scores = {SPREAD, *(name for metric in measured for name in metric.values)}
+    profiles = {name for metric in measured for name in metric.profiles}
+    recipes = (batch.trials[0].recipe for batch in batches if batch.trials[0].labels["method"] == side.method)
+    prefixes = {prefix for recipe in recipes for prefix in list_prefixes(recipe)}
+    for name in names if claim.outcome is None else ():
+        if name not in {*scores, *profiles, *SIGNALS} and not name.startswith(tuple(prefixes)):
+            kind = f"value of {side.method!r} on {side.dataset!r} called"
+            raise unknown_name(kind, name, {*scores, *profiles, *SIGNALS}, place)
+        needs = name in profiles and claim.along != "position"
+        if needs and side.position is None:
+            raise GanbenchError(f"{place}: {name!r} is a profile: say which place in it, as in position = 1.")
+        if name not in profiles and (side.position is not None or claim.along == "position"):
+            raise GanbenchError(f"{place}: {name!r} is no profile, so it has no position. Leave that out.")
+
+
+def list_prefixes(recipe: Recipe) -> Iterator[str]:
+    """Yield how the names of the signals begin that a method's terms and plugins add."""
+    yield "objective."
+    for part in (*recipe.constraints, *recipe.inputs):
+        yield from (f"{part.name}.", f"term.{part.name}")
+
+
+def check_outcome(claim: ClaimTable, place: str) -> None:
+    """Raise GanbenchError for an outcome that there is not."""
+    known = ("diverged", *OUTCOMES)
+    if claim.outcome is not None and claim.outcome not in known:
+        raise unknown_name("outcome", claim.outcome, known, place)
+
+
+def check_snapshots(
+    suite: Suite, claim: ClaimTable, sides: Sequence[Side], metrics: Mapping[str, Sequence[Metric]], place: str
+) -> None:
+    """Raise GanbenchError if scores are measured too rarely for a claim on their series."""
+    rank = claim.test in ("monotone", "correlates") and claim.runs_along == "step"
+    if claim.test not in SERIES_TESTS and not rank:
+        return
+    least = LEAST_RANKS if rank else LEAST_SERIES[claim.test]
+    for side in sides:
+        metric = next((each for each in metrics[side.dataset] if side.value in {*each.values, *each.profiles}), None)
+        points = 1 if metric is not None and metric.final else suite.budget.snapshots
+        if metric is not None and points < least:
+            raise GanbenchError(
+                f"{place}: {side.value!r} is measured at {points} snapshot{'s' * (points != 1)} of a trial, and this "
+                f"test reads a series of at least {least}. Raise snapshots in [budget]."
+            )
+
+
+def check_units(claim: ClaimTable, units: int, family: int, place: str) -> None:
+    """Raise GanbenchError if so few units leave one verdict only, or none, whatever they show."""
+    for verdict, p in zip(("reproduced", "contradicted"), least_p(claim, units), strict=True):
+        if p * family > LEVEL:
+            enough = next((n for n in range(units, 10_000) if max(least_p(claim, n)) * family <= LEVEL), None)
+            way_out = f"Use {enough} seeds, or architectures" if enough else "Choose another rate"
+            raise GanbenchError(
+                f"{place}: with {units} unit{'s' * (units != 1)} (architectures, or seeds of the only one) it could "
+                f"never be {verdict}: of {family} claims with inference, p would be {min(1.0, p * family):.2g} at "
+                f"best. {way_out}, or write inference = false for a verdict about these trials alone."
+            )

@@ -1,0 +1,117 @@
+"""What claims and figures read of the trials: a metric's value, a signal or a profile, and its value at one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ganbench.api.records import TRAINED
+from ganbench.errors import GanbenchError
+from ganbench.statistics.final_scores import WORST, shared_measurement, split_by_measurement
+from ganbench.statistics.outcome_table import trial_outcomes
+from ganbench.statistics.units import find_units
+
+if TYPE_CHECKING:
+    from ganbench.results.frames import Frames
+
+Kind = Literal["scores", "signals", "profiles"]
+SERIES_COLUMNS = ["key", "step", "x", "y", "value", "direction"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A number of each trial: a value by name, of one method on one dataset, at a snapshot and a position.
+
+    `at` is "first", "final", "best", "mean" (of all snapshots), or a generator step, which means the last snapshot up
+    to it. `position` is the place in a profile; None for values that have none.
+    """
+
+    dataset: str
+    method: str
+    value: str
+    at: str | int = "final"
+    position: float | None = None
+
+
+def find_trials(frames: Frames, dataset: str, method: str) -> pd.DataFrame:
+    """Return the recorded trials of a method on a dataset, with their `unit`: architecture, or seed if it has one."""
+    here = frames.trials[frames.trials["dataset"] == dataset]
+    here = here.assign(unit=find_units(here)) if len(here) else here.assign(unit="")
+    return here[(here["method"] == method) & (here["status"] != "missing")]
+
+
+def find_kind(frames: Frames, name: str) -> Kind | None:
+    """Return where a value is stored: among the scores, the signals or the profiles; None if it is nowhere."""
+    stored: tuple[Kind, ...] = ("scores", "signals", "profiles")
+    return next((kind for kind in stored if (getattr(frames, kind)["name"] == name).any()), None)
+
+
+def read_series(frames: Frames, dataset: str, method: str, name: str) -> pd.DataFrame:
+    """Return every stored number of a value of a method's trials on a dataset, in the order of steps and positions.
+
+    Columns: those of `find_trials`, step, x and y (the position in a profile, else NaN), value, direction. Scores are
+    those of the series, not the fresh ones, by the measurement that all trials share.
+    """
+    trials = find_trials(frames, dataset, method)
+    rows = _read_rows(frames, name)
+    if rows is None:
+        rows = pd.DataFrame(columns=SERIES_COLUMNS)
+    elif find_kind(frames, name) == "scores":
+        groups = split_by_measurement(frames, name, trials["key"])
+        chosen = next(iter(groups)) if len(groups) == 1 else shared_measurement(groups, len(trials))
+        if chosen is None and groups:
+            raise GanbenchError(
+                f"{name!r} on {dataset!r} was measured in {len(groups)} ways, and no way for all trials of {method!r}. "
+                "Measure them again in one way: `ganbench evaluate`."
+            )
+        rows = rows[rows["measurement"] == chosen]
+    columns = [column for column in trials.columns if column not in SERIES_COLUMNS or column == "key"]
+    found = trials[columns].merge(rows[SERIES_COLUMNS], on="key", how="inner")
+    return found.sort_values(["step", "x", "y"], kind="stable", ignore_index=True)
+
+
+@lru_cache(maxsize=64)
+def _read_rows(frames: Frames, name: str) -> pd.DataFrame | None:
+    kind = find_kind(frames, name)
+    if kind is None:
+        return None
+    rows: pd.DataFrame = frames.series if kind == "scores" else getattr(frames, kind)
+    rows = rows[rows["name"] == name]
+    rows = rows[~rows["not_scored"]] if kind == "scores" else rows
+    missing: dict[str, Any] = {"x": np.nan, "y": np.nan, "direction": "neutral", "measurement": ""}
+    return rows.assign(**{column: value for column, value in missing.items() if column not in rows.columns})
+
+
+def read_quantity(frames: Frames, quantity: Quantity) -> pd.Series[float]:
+    """Return a quantity of each recorded trial, indexed by its (architecture, seed).
+
+    A trial that diverged, failed or timed out has the worst possible value if the value has a better direction. NaN
+    where the value was not measured, or is undefined.
+    """
+    trials = find_trials(frames, quantity.dataset, quantity.method)
+    rows = read_series(frames, quantity.dataset, quantity.method, quantity.value)
+    stored = _read_rows(frames, quantity.value)
+    direction = str(stored["direction"].iloc[0]) if stored is not None and len(stored) else "neutral"
+    if quantity.position is not None:
+        rows = rows[np.isclose(rows["x"].astype("float64"), quantity.position)]
+    values = _pick(rows, quantity.at, direction).reindex(trials["key"]).to_numpy(float, copy=True)
+    if direction != "neutral":
+        diverged = trials["key"].map(trial_outcomes(frames)["diverged"]).eq(True).to_numpy(bool)
+        values[diverged | ~trials["status"].isin(TRAINED).to_numpy(bool)] = WORST[direction]
+    return pd.Series(values, index=pd.MultiIndex.from_frame(trials[["architecture", "seed"]]), dtype="float64")
+
+
+def _pick(rows: pd.DataFrame, at: str | int, direction: str) -> pd.Series[float]:
+    """Return one value of each trial's series, by key; `rows` are in the order of steps."""
+    if at == "mean":
+        return rows.groupby("key")["value"].mean()
+    if at == "best":
+        ordered = rows.dropna(subset="value").sort_values("value", ascending=direction != "higher", kind="stable")
+        return ordered.drop_duplicates("key").set_index("key")["value"]
+    if at not in ("first", "final"):
+        rows = rows[rows["step"] <= int(at)]
+    return rows.drop_duplicates("key", keep="first" if at == "first" else "last").set_index("key")["value"]
