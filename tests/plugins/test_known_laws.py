@@ -200,6 +200,15 @@ def test_the_metric_has_the_divergences_of_the_papers_lines_with_and_without_noi
     assert set(score(DATASETS["parallel-lines"](theta=0.3), networks(law="line", shift=0.3)).values()) == {0.0}
 
 
+def test_the_law_of_a_third_partys_data_and_generator_may_be_plain_data() -> None:
+    source = SimpleNamespace(facts={"law": {"kind": "normal"}})
+    nets = SimpleNamespace(generator=SimpleNamespace(law=lambda p: {"kind": "normal", "mean": float(p["m"])}))
+    metric = METRICS["divergences"]
+    values = measure(metric, source=source, networks=nets, generator_parameters={"m": torch.tensor(1.0)})
+    assert values["w1"] == 1.0
+    assert values["js"] == pytest.approx(0.111421, abs=5e-7)
+
+
 def test_the_metric_tells_kl_from_reverse_kl() -> None:
     source = DATASETS["tabular"](probabilities=(0.5, 0.5, 0.0))
     nets = networks((3,), law="tabular", probabilities=(0.25, 0.25, 0.5))
