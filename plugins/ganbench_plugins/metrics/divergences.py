@@ -50,9 +50,9 @@ def divergences(noise: Annotated[float, Ge(0), Le(1e6)] = 0.0) -> Metric:
     A divergence is inf where it is infinite, as KL is between disjoint supports, and NaN where no exact value is known,
     as for JS of two noisy circles about two centres. Raises GanbenchError for laws that are not known, or of two kinds.
 
-    The data's law is the dataset's fact `law`, the generator's what its module's `law(parameters)` returns: a dictionary
-    such as {"kind": "normal", "mean": 0.0, "std": 1.0}. The other kinds are "line" (theta, low, high, noise), "circle"
-    (radius, centre, noise) and "discrete" (probabilities, positions).
+    The data's law is the dataset's fact `law`, the generator's is what its module's `law(parameters)` returns: a
+    dictionary such as {"kind": "normal", "mean": 0.0, "std": 1.0}. The other kinds are "line" (theta, low, high,
+    noise), "circle" (radius, centre, noise) and "discrete" (probabilities, positions).
     """
 
     def measure(evidence: Evidence) -> Mapping[str, float]:
