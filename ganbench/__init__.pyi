@@ -3,7 +3,7 @@ from .api.data import Extractor, Source
 from .api.events import Event, Finished, Lost, Progress, Started, Watched, Watcher
 from .api.file_hash import hash_files
 from .api.hooks import hookimpl
-from .api.metrics import Evidence, Metric, Profile
+from .api.metrics import Evidence, Metric, ProbeStep, Profile
 from .api.models import Ask, Networks, Space, Spec
 from .api.offers import Example, Method, Offer, Report, Table, Use
 from .api.records import Record, Score, Status
@@ -41,6 +41,7 @@ __all__ = [
     "Offer",
     "Parameters",
     "Play",
+    "ProbeStep",
     "Profile",
     "Progress",
     "Record",

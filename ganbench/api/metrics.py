@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ganbench.api.data import Source
 from ganbench.api.models import Networks
-from ganbench.api.training import Parameters
+from ganbench.api.training import Parameters, Play
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,26 @@ class Moments:
     count: int
     mean: Tensor
     covariance: Tensor
+
+
+class ProbeStep(Protocol):
+    """The losses of one trained model on one batch, as pure functions of both players' parameters, for probes.
+
+    `g` and `d` are parameters by name, as `Evidence.generator_parameters` and `.critic_parameters`. Everything is
+    differentiable in both, twice; the critic is reparametrised and wrapped inside.
+    """
+
+    def critic(self, g: Parameters, d: Parameters) -> Tensor:
+        """Return the critic's loss with all its terms, a scalar; lazy terms count with their weight on average."""
+
+    def generator(self, g: Parameters, d: Parameters) -> Tensor:
+        """Return the generator's loss with all its terms, a scalar."""
+
+    def objective(self, player: str, g: Parameters, d: Parameters) -> Tensor:
+        """Return the loss of "critic" or "generator" without any term, a scalar."""
+
+    def play(self, g: Parameters, d: Parameters) -> Play:
+        """Return what terms see of this batch: samples, scores, and both players as functions."""
 
 
 class Evidence(Protocol):
@@ -91,6 +111,14 @@ class Evidence(Protocol):
         without views such as noise. [n] for most losses; [n, k] for a loss on features; [n / m] if the method shows the
         critic m samples as one. Conditional networks need the labels [n]. Raise GanbenchError if the metric does not
         need "networks", or if the method has no critic.
+        """
+
+    def step(self, number: int = 0, held_out: bool = False) -> ProbeStep:
+        """Return the losses on batch `number` of this model's probes, drawn as that of a training step.
+
+        Its real samples are training data; with `held_out` they are reference samples. The batches are the same at each
+        call and in every snapshot. Raise GanbenchError if the metric does not need "networks", and where no critic is
+        stored.
         """
 
     @property

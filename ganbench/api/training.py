@@ -163,6 +163,7 @@ class Dynamics:
     `critic(losses, g, d)` and `generator(losses, g, d)` return a pair: the gradients of that player's parameters by
     name, and the states that a call of `losses` returned. None means the gradient of the player's own loss.
     With `together=True` both gradients are computed at the same point on the same batch; then both players step.
+    `trains` is "both", or the one player that takes steps alone: the other keeps its weights.
     `lookahead=(k, a)` moves both players back after every k-th generator step: slow <- slow + a (weights - slow), and
     the weights become the slow ones.
     """
@@ -171,6 +172,12 @@ class Dynamics:
     generator: Move | None = None
     together: bool = False
     lookahead: tuple[int, float] | None = field(default=None, metadata={"since": "0.2"})
+    trains: Literal["both", "critic", "generator"] = field(default="both", metadata={"since": "0.2"})
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """The players that take steps."""
+        return ("critic", "generator") if self.trains == "both" else (self.trains,)
 
 
 class Play(Protocol):

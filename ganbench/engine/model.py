@@ -40,13 +40,13 @@ class Model:
     @property
     def generator_parameters(self) -> Parameters:
         """The generator's parameters by name; their average if the recipe has one, as in `draw_samples`."""
-        return self._pick(self.snapshot.average or self.snapshot.generators)
+        return self.pick(self.snapshot.average or self.snapshot.generators)
 
     @property
     def critic_parameters(self) -> Parameters:
         """The critic's parameters by name, raw; their average if the recipe has one; none if they were not stored."""
         weights = self.snapshot.critic_average or self.snapshot.ensemble.detached["critic"]
-        return self._pick(weights) if self.snapshot.critic_trained else {}
+        return self.pick(weights) if self.snapshot.critic_trained else {}
 
     def generator(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the samples for z [n, width]. Raise GanbenchError for conditional networks without labels [n]."""
@@ -94,19 +94,19 @@ class Model:
                 f"the critic sees {program.pack} samples as one, and was given {len(x)}: give it a multiple."
             )
         assert self.training.scalars is not None
-        self.training.scalars.set_progress(self._progress)  # the next step of the training sets its own
+        self.training.scalars.set_progress(self.progress)  # the next step of the training sets its own
         play = self._open_play({}, self._effective_critic, labels)
         return play.score(play.pack(self._move(x))).cpu()
 
     @property
-    def _progress(self) -> float:
+    def progress(self) -> float:
         """The progress at the last step before the snapshot."""
         return (self.snapshot.step - 1) / self.training.budget.generator_steps
 
     @cached_property
     def _effective_critic(self) -> Parameters:
         """The critic's parameters after reparametrisation, from the states at the snapshot."""
-        state = {plugin: self._pick(tensors) for plugin, tensors in self.snapshot.state.items()}
+        state = {plugin: self.pick(tensors) for plugin, tensors in self.snapshot.state.items()}
         return reparametrise(self.training.program, self.critic_parameters, dict(state))
 
     def _require_labels(self, player: str, labels: Tensor | None) -> None:
@@ -114,13 +114,14 @@ class Model:
             raise GanbenchError(f"this {player} is conditional: give the labels [n] as the second argument.")
 
     def _open_play(self, g: Parameters, d: Parameters, labels: Tensor | None) -> Play:
-        buffers = {player: self._pick(tensors) for player, tensors in self.snapshot.ensemble.buffers.items()}
-        progress = torch.tensor(self._progress, device=self.training.device, dtype=self.training.dtype)
+        buffers = {player: self.pick(tensors) for player, tensors in self.snapshot.ensemble.buffers.items()}
+        progress = torch.tensor(self.progress, device=self.training.device, dtype=self.training.dtype)
         labels = None if labels is None else labels.to(self.training.device)
         return open_play(self.training.program, self.networks, buffers, g, d, progress, labels)
 
     def _move(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.training.device, self.training.dtype)
 
-    def _pick(self, stacked: Stacked) -> Parameters:
+    def pick(self, stacked: Stacked) -> Parameters:
+        """Return this member's part of stacked tensors."""
         return {name: tensor.detach()[self.row] for name, tensor in stacked.items()}

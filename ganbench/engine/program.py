@@ -110,6 +110,12 @@ class Program:
         wanted = {link.part.conditional for link in self.inputs}
         return "both" if "both" in wanted else "generator" if "generator" in wanted else ""
 
+    def list_steps(self, t: int) -> list[str]:
+        """Return the players of generator step `t` in order, each once for each of its updates."""
+        critics = ["critic"] * self.critic_steps(t)
+        steps = ["generator", *critics] if self.generator_first else [*critics, "generator"]
+        return [player for player in steps if player in self.dynamics.players]
+
     @property
     def reads_labels(self) -> bool:
         """Whether a term reads labels."""

@@ -24,11 +24,13 @@ def declare_latents(program: Program, networks: Networks) -> dict[str, Draw]:
 def needs_real(program: Program, player: str) -> bool:
     """Return whether a player's step reads real data; the generator's step usually does not, and then draws none."""
     reads_real = program.objective.paired or program.dynamics.together or program.dynamics.generator is not None
-    return player == "critic" or reads_real or any(link.part.generator is not None for link in program.terms)
+    return player != "generator" or reads_real or any(link.part.generator is not None for link in program.terms)
 
 
 class StepInputs:
     """The streams of one player in one stage; `next()` returns the inputs of the next step, every leaf [S, ...].
+
+    Any other `player` than the two opens streams of its own, for the terms of both.
 
     `shape` is the shape of a sample before packing.
     """
@@ -76,7 +78,7 @@ class StepInputs:
                 for name, draw in link.part.draws.items()
             }
             for link in program.terms
-            if getattr(link.part, player) is not None or program.dynamics.generator is not None
+            if getattr(link.part, player, True) is not None or program.dynamics.generator is not None
         }
 
     @property

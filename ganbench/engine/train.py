@@ -233,10 +233,9 @@ class Training:
     def train_step(self, t: int, game: Game, inputs: Mapping[str, StepInputs]) -> None:
         """Do generator step number `t` with its critic steps; then averages and a plateau follow."""
         if self.program.dynamics.together:
-            game.step(("critic", "generator"), inputs["critic"].next())
+            game.step(self.program.dynamics.players, inputs["critic"].next())
         else:
-            critics = ["critic"] * self.program.critic_steps(t)
-            for player in ["generator", *critics] if self.program.generator_first else [*critics, "generator"]:
+            for player in self.program.list_steps(t):
                 game.step((player,), inputs[player].next())
         self.averages.update(t)
         if game.plateau is not None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ganbench.api.data import Extractor, Source
-from ganbench.api.metrics import Metric, Moments
+from ganbench.api.metrics import Metric, Moments, ProbeStep
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.model import Model
+from ganbench.engine.probe import open_step
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError
@@ -21,6 +23,11 @@ from ganbench.evaluation.baselines import NO_NETWORKS
 from ganbench.evaluation.measuring import Copies
 from ganbench.evaluation.pieces import Parts, hold, undefined
 from ganbench.evaluation.reference import Reference, ReferenceView
+
+
+def refuse_step(number: int, real: Tensor | None, labels: Tensor | None) -> ProbeStep:
+    """Raise GanbenchError: evidence without networks has no losses."""
+    raise GanbenchError('there are no networks here, only samples. A metric on losses declares needs="networks".')
 
 
 def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -48,6 +55,7 @@ class ModelEvidence(ReferenceView):
         critic_parameters: Parameters,
         generator: Callable[..., Tensor] = refuse_call,
         critic: Callable[..., Tensor] = refuse_call,
+        step: Callable[[int, Tensor | None, Tensor | None], Any] = refuse_step,
         draw_labels: Callable[[int], Tensor | None] = lambda count: None,
         draw_codes: Callable[[int], Mapping[str, Tensor]] = lambda count: {},
     ) -> None:
@@ -56,7 +64,7 @@ class ModelEvidence(ReferenceView):
         self.parts = hold(samples, reference) if isinstance(samples, Tensor) else samples
         self._parameters = {"generator_parameters": generator_parameters, "critic_parameters": critic_parameters}
         self.networks, self.generator, self.critic = networks, generator, critic
-        self._draw_labels, self._draw_codes = draw_labels, draw_codes
+        self._draw_labels, self._draw_codes, self._step = draw_labels, draw_codes, step
         self._metric: Metric | None = None
         self._metric_identity = ""
 
@@ -121,6 +129,18 @@ class ModelEvidence(ReferenceView):
     def _show_parameters(self, field: str) -> Parameters:
         show = self._copies.show
         return {name: show(f"{field}[{name!r}]", tensor.cpu()) for name, tensor in self._parameters[field].items()}
+
+    def step(self, number: int = 0, held_out: bool = False) -> ProbeStep:
+        """Return the losses on batch `number` of this model's probes; with `held_out`, on reference samples."""
+        if not held_out:
+            drawn: ProbeStep = self._step(number, None, None)
+            return drawn
+        rows = self._step(number, None, None).losses.step_inputs["real"].shape[0]
+        chosen = torch.arange(number * rows, (number + 1) * rows) % len(self._reference.samples)
+        labels = self._reference.labels
+        chosen_labels = None if labels is None else labels[chosen]
+        held: ProbeStep = self._step(number, self._reference.samples[chosen], chosen_labels)
+        return held
 
     @property
     def features(self) -> Tensor:
@@ -225,6 +245,7 @@ def open_evidence(
         critic_parameters=model.critic_parameters,
         generator=model.generator,
         critic=model.critic,
+        step=partial(open_step, model),
         draw_labels=model.draw_labels,
         draw_codes=model.draw_codes,
     )

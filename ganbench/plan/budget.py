@@ -35,6 +35,9 @@ def resolve_budget(suite: Suite, trial: Trial, registry: Registry, counter: Cost
         source = registry.build("datasets", trial.dataset.name, trial.dataset.options)
         counter = CostCounter(registry, {trial.labels["dataset"]: source})
     critic, generator = price_updates(table.unit, table.batch_size, trial, counter)
+    if table.unit != "generator_steps":  # a step of this unit is one round of both players, whoever moves
+        critic *= "critic" in dynamics.players
+        generator *= "generator" in dynamics.players
     critic_steps = canonical_json(recipe.critic_steps)
     steps = count_affordable_steps(table.amount, critic, generator, critic_steps, dynamics.together)
     place = locations.locate(suite, "budget", table.unit)

@@ -65,7 +65,8 @@ class CostCounter:
         critic, generator = self.count_flops(trial, trial.budget.batch_size)
         dynamics = self.registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options)
         schedule = schedules.parse_critic_steps(1 if dynamics.together else recipe.critic_steps)
-        return schedule.total(steps) * critic + steps * generator
+        updates = {"critic": schedule.total(steps) * critic, "generator": steps * generator}
+        return sum(updates[player] for player in dynamics.players)
 
     def measure_member(self, trial: Trial, batch_size: int, enough: float = 0) -> tuple[float, int]:
         """Return the bytes of one member, and the number of channels of its widest convolution (0 without one).
