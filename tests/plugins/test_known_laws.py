@@ -278,3 +278,26 @@ def test_an_infinite_divergence_is_stored_read_exported_and_merged_as_infinite(t
     assert stored.loc[stored["name"] == "kl", "value"].eq(math.inf).all()
     ganbench.write_page([tmp_path / "c"], tmp_path / "page.html")
     assert "parallel-lines" in (tmp_path / "page.html").read_text()
+
+
+def test_a_frozen_table_keeps_its_law_while_its_critic_trains(tmp_path: Path) -> None:
+    """JS of (.5, .5, 0) and (.25, .25, .5) is log(4/3) / 2 + log(2/3) / 4 + log(2) / 4, before and after."""
+    frames = ganbench.run(
+        {
+            "question": "Does the law stay?",
+            "seeds": 2,
+            "method": [{"name": "frozen", "from": "ns-gan", "dynamics": "critic-alone"}],
+            "budget": {"generator_steps": 60, "batch_size": 32, "snapshots": 2},
+            "architectures": {
+                "space": "known-generator",
+                "options": {"law": "tabular", "probabilities": [0.25, 0.25, 0.5], "critic_width": 16},
+            },
+            "dataset": [{"name": "tabular", "probabilities": [0.5, 0.5, 0.0], "metrics": ["divergences"]}],
+            "measurement": {"samples": 50},
+        },
+        results=tmp_path,
+        jobs=0,
+    )
+    assert frames.trials["error"].tolist() == ["", ""]
+    js = frames.series.loc[frames.series["name"] == "js", "value"].tolist()
+    assert js == pytest.approx([math.log(4 / 3) / 2 + math.log(2 / 3) / 4 + math.log(2) / 4] * 4, abs=1e-12)
