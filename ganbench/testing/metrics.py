@@ -122,7 +122,7 @@ def build_installed_architectures(registry: Registry) -> Iterator[Model]:
 
 
 def make_source(shape: tuple[int, ...]) -> Source:
-    """Return normal data with all that metrics need of a dataset: an extractor, and facts about modes and manifold."""
+    """Return normal data with all that metrics need of a dataset: an extractor, and facts of all kinds."""
     size = math.prod(shape)
     weights = torch.randn(size, 3 + CLASSES, generator=torch.Generator().manual_seed(2)) / size**0.5
 
@@ -130,12 +130,13 @@ def make_source(shape: tuple[int, ...]) -> Source:
         columns = x.flatten(1) @ weights
         return {"features": columns[:, :3], "logits": 3 * columns[:, 3:]}
 
+    law = {"law": {"kind": "normal", "mean": 0.0, "std": 1.0}} if size == 1 else {}
     centres = torch.cat([torch.eye(size)[:2], -torch.eye(size)[:2]])
     return Source(
         shape=shape,
         draw=lambda generator, n: torch.randn(n, *shape, generator=generator),
         reference=lambda n: torch.randn(n, *shape, generator=torch.Generator().manual_seed(0)),
-        facts={"centres": centres, "std": 0.5, "manifold": centres.unflatten(1, shape)},
+        facts={"centres": centres, "std": 0.5, "manifold": centres.unflatten(1, shape), **law},
         extractor=Extractor(name="contracts", digest="0" * 64, extract=extract),
     )
 

@@ -24,6 +24,7 @@ PUBLIC = "ganbench"
 SHARED_MODULES = {
     f"ganbench_plugins.{name}"
     for name in (
+        *("laws", "law_densities", "law_divergences"),
         "executors.process",
         "executors.tasks",
         "architectures.mlp",
@@ -35,9 +36,11 @@ SHARED_MODULES = {
         "architectures.conditioning",
         *(f"datasets.{name}" for name in ("image_files", "drawing", "idx", "labelled_images", "mnist_family")),
         *(f"datasets.{name}" for name in ("small_classifier", "digits", "mnist_5k")),
+        *(f"datasets.{name}" for name in ("curves", "known_laws", "mixtures")),
     )
 }
-"""Modules of our own plugins that other plugin modules may import; stacked digits are made of two other sets."""
+"""Modules of our own plugins that other plugin modules may import; stacked digits are made of two other sets, and
+the known generator holds samples of a toy."""
 TORCH_AT_IMPORT = {"engine", "evaluation", "testing"}
 TORCH_WHEN_CALLED = {"ganbench.engine.numerics", "ganbench.evaluation.outcomes", "ganbench.evaluation.success"}
 TORCH_WHEN_CALLED |= {"ganbench.evaluation.trivial_thresholds"}

@@ -15,17 +15,20 @@ from torch import Generator, Tensor
 from ganbench_plugins.metrics import (
     classified_modes,
     dirac,
+    divergences,
     fid,
     inception_score,
     kid,
     manifold,
     mmd,
     modes,
+    nearest_neighbour,
     precision_recall,
     wasserstein,
 )
 
-MODULES = (classified_modes, dirac, fid, inception_score, kid, manifold, mmd, modes, precision_recall, wasserstein)
+MODULES = (classified_modes, dirac, divergences, fid, inception_score, kid, manifold, mmd, modes, nearest_neighbour)
+MODULES += (precision_recall, wasserstein)
 METRICS: dict[str, Metric] = {offer.name: offer.build() for module in MODULES for offer in module.ganbench_metrics()}
 
 
