@@ -19,6 +19,8 @@ from ganbench.api.trials import Part
 from ganbench.engine.ensemble import PLAYERS
 from ganbench.engine.global_random import read_global_random
 from ganbench.engine.play import open_play
+from ganbench.engine.probe import ProbeStep
+from ganbench.engine.step import MemberLosses
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.evidence import ModelEvidence
 from ganbench.evaluation.measuring import check_profile
@@ -31,6 +33,7 @@ from ganbench.testing.small_game import make_program, make_space
 
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16), (6, 12))
 SAMPLES, REFERENCE, CLASSES = 28, 60, 4
+ROWS = 16  # of a batch of probes
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,18 @@ class Model:
         nets = [net or nn.Module() for net in (self.networks.generator, self.networks.critic)]
         generator, critic = ({name: p.detach() for name, p in net.named_parameters()} for net in nets)
         buffers = {player: dict(net.named_buffers()) for player, net in zip(PLAYERS, nets, strict=True)}
-        play = open_play(make_program(None), self.networks, buffers, generator, critic, torch.zeros(()))
+        program, progress = make_program(None), torch.zeros(())
+        play = open_play(program, self.networks, buffers, generator, critic, progress)
+
+        def step(number: int, real: Tensor | None, labels: Tensor | None) -> ProbeStep:
+            rng = torch.Generator().manual_seed(number)
+            inputs = {
+                "real": torch.randn(ROWS, *self.shape, generator=rng) if real is None else real,
+                "latent": {"noise": torch.randn(ROWS, self.networks.latent, generator=rng)},
+            }
+            losses = MemberLosses(program, self.networks, buffers, inputs, {}, progress, frozenset())
+            return ProbeStep(losses=losses, device=progress.device)
+
         return ModelEvidence(
             samples,
             Reference(make_source(self.shape), REFERENCE),
@@ -102,6 +116,7 @@ class Model:
             critic_parameters=critic,
             generator=lambda z, labels=None: play.generator(z),
             critic=lambda x, labels=None: play.score(x),
+            step=step,
         )
 
 

@@ -74,7 +74,7 @@ def test_held_out_data_is_the_reference_and_training_data_is_not() -> None:
 
 
 def test_the_gradients_of_three_losses_at_one_critic() -> None:
-    """|psi| s(f) for the minimax loss, |psi| s(-f) for the trick, |psi| for Wasserstein; no variance: all rows equal."""
+    """|psi| s(f) for the minimax loss, |psi| s(-f) for the trick, |psi| for Wasserstein; no variance: equal rows."""
     values = measure("generator-gradients", open_dirac({"from": "lsgan"}))
     assert values["saturating-gradient"] == pytest.approx(0.5 * sigmoid(-0.75), rel=1e-6)
     assert values["non-saturating-gradient"] == pytest.approx(0.5 * sigmoid(0.75), rel=1e-6)
@@ -168,7 +168,7 @@ def test_the_eigenvalues_of_the_dirac_gan_at_its_equilibrium(
 
 def test_products_with_vectors_find_the_eigenvalues_of_the_whole_jacobian() -> None:
     options = {"generator_width": 4, "critic_width": 4, "generator_depth": 1, "critic_depth": 1}
-    smooth = {**options, "activation": "tanh"}
+    smooth = {**options, "critic_activation": "tanh", "generator_activation": "tanh", "latent": 2}
     evidence = open_untrained({"from": "ns-gan"}, architectures={"space": "mlp", "options": smooth})
     field, point = open_field(evidence, 0)
     assert 20 < len(point) <= 64

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ganbench.report.shown import MOST_MEASUREMENTS, MOST_VALUES
-from ganbench.results import files, frames, guard
+from ganbench.results import files, guard, series
 from ganbench.results.integrity import MOST
 from ganbench.runner import rebuild
 
@@ -141,7 +141,7 @@ def test_the_bounds_that_security_names_are_those_of_the_code() -> None:
         f"takes more than {guard.SECONDS:g} seconds",
         f"at most {files.LARGEST_NETWORK >> 30} GiB, with a header of at most {rebuild.LONGEST_HEADER >> 20} MiB",
         f"at most {MOST['key']:,} trials, {MOST['method']:,} methods and {MOST['dataset']:,} datasets",
-        f"{frames.MOST_POINTS:,} steps in a signal",
+        f"{series.MOST_STEPS:,} steps in a signal and points in a profile",
         f"at most {MOST_VALUES} values of metrics and {MOST_MEASUREMENTS} measurements",
     ):
         assert part in text, part

@@ -17,7 +17,7 @@ from ganbench import Evidence, GanbenchError, Metric, Offer, hookimpl
 from torch import Tensor, nn
 from torch.func import grad
 
-PLAIN = (nn.Sequential, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Flatten, nn.Identity, nn.Linear)
+PLAIN = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Flatten, nn.Identity, nn.Linear)
 """The modules of a chain whose Lipschitz constant is at most the product of the spectral norms of its layers."""
 
 
@@ -41,7 +41,9 @@ def find_norms(evidence: Evidence, number: int) -> dict[str, Tensor]:
 def multiply_norms(evidence: Evidence) -> float:
     """Return the product of the spectral norms of a critic's linear layers; NaN if it is no plain chain of these."""
     module = evidence.networks.critic
-    layers = [each for each in module.modules() if not list(each.children())] if module is not None else []
+    empty = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
+    leaves = [each for each in module.modules() if not list(each.children())] if module is not None else []
+    layers = [each for each in leaves if not isinstance(each, empty)]
     names = {name for name, tensor in evidence.critic_parameters.items() if tensor.ndim > 1}
     linear = [each for each in layers if isinstance(each, nn.Linear)]
     if not linear or len(names) != len(linear) or not all(isinstance(each, PLAIN) for each in layers):

@@ -14,7 +14,7 @@ import torch
 from annotated_types import Ge
 from ganbench import Evidence, Metric, Offer, Parameters, Profile, hookimpl
 from torch import Tensor
-from torch.func import grad, jacrev, jvp
+from torch.func import grad, jacrev, vjp
 
 DENSE = 64
 """Up to so many parameters the whole Jacobian is computed."""
@@ -23,10 +23,7 @@ Field = Callable[[Tensor], Tensor]
 
 
 def open_field(evidence: Evidence, number: int) -> tuple[Field, Tensor]:
-    """Return v = (-grad_g L_G, -grad_d L_D) on one batch as a function of all parameters [p], and these parameters.
-
-    In float64: eigenvalues of float32 gradients are noise where they should be 0.
-    """
+    """Return v = (-grad_g L_G, -grad_d L_D) on one batch as a function of all parameters [p], and these parameters."""
     step = evidence.step(number)
     players = [evidence.generator_parameters, evidence.critic_parameters]
     shapes = [(name, tensor.shape) for player in players for name, tensor in player.items()]
@@ -56,13 +53,18 @@ def find_eigenvalues(field: Field, point: Tensor, count: int) -> Tensor:
 
 
 def find_sparse_eigenvalues(field: Field, point: Tensor, count: int) -> Tensor:
-    """Return these eigenvalues from products of the Jacobian with vectors alone (ARPACK, from a fixed first vector)."""
+    """Return these eigenvalues from products with vectors alone (ARPACK, from a fixed first vector).
+
+    The products are those of the transposed Jacobian, which has the same eigenvalues and needs no forward mode.
+    """
     import numpy as np
     from scipy.sparse.linalg import LinearOperator, eigs
 
+    _, pull = vjp(field, point)
+
     def multiply(vector: Any) -> Any:
-        tangent = torch.from_numpy(np.asarray(vector, np.float32).reshape(-1))
-        return jvp(field, (point,), (tangent,))[1].double().numpy()
+        cotangent = torch.from_numpy(np.asarray(vector, np.float32).reshape(-1))
+        return pull(cotangent)[0].double().numpy()
 
     size = len(point)
     operator = LinearOperator((size, size), matvec=multiply, dtype=np.float64)
