@@ -56,14 +56,19 @@ def export(
 
     One file each, as pandas reads it. Texts are written as they are, also those that a spreadsheet takes for formulas.
     """
+    import pandas as pd
+
     from ganbench.report.claim_tables import read_claims
+    from ganbench.report.suite_figures import list_figures
     from ganbench.results.export import count_formulas, export
     from ganbench.results.store import read
     from ganbench.statistics.claims import claims_frame
 
     frames = read(results, everything=all)
-    claims = read_claims(frames)
-    print_paths(export(frames, folder, format, {"claims": claims_frame(claims)} if claims else {}))
+    more = {"claims": claims_frame(claims)} if (claims := read_claims(frames)) else {}
+    if drawn := [data for _, data in list_figures(frames)]:
+        more["figures"] = pd.concat(drawn, ignore_index=True)
+    print_paths(export(frames, folder, format, more))
     if format == "csv" and (count := count_formulas(frames)):
         typer.echo(
             f"caution: {count} texts begin as formulas do. For a spreadsheet, use `ganbench table --format csv`.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,20 +23,27 @@ from ganbench.errors import GanbenchError
 from ganbench.escaping import replace_unprintable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ganbench.report.plots import Picture, Plot
 
 
 def figures(
     results: Results, format: FigureFormats = None, style: FigureLook = FigureStyle.screen, out: OutOfFigures = None
 ) -> None:
-    """Draw success rates and scores as PNG, SVG or PDF files.
+    """Draw success rates, scores and the suite's own figures as PNG, SVG or PDF files.
 
-    Two figures for each success rule: its rates over all thresholds, and the scores of every trial.
+    Two figures for each success rule: its rates over all thresholds, and the scores of every trial. Each [[figure]] of
+    the suite, with its data as a CSV file beside it.
     """
     from ganbench.report.figures import plan_figures
+    from ganbench.report.suite_figures import list_figures, plan_suite_figures
+    from ganbench.results.files import figures_path
 
-    plots = plan_figures(frames := read_planned(results), restore_suite(results, frames).success)
-    draw_plots(list(plots), format, style, results, out)
+    plots = [*plan_figures(frames := read_planned(results), restore_suite(results, frames).success)]
+    draw_plots([*plots, *plan_suite_figures(frames)], format, style, results, out)
+    folder = out or figures_path(results_folder(results))
+    print_paths(write_data({figure.name: data for figure, data in list_figures(frames)}, folder))
 
 
 def curves(
@@ -119,6 +126,17 @@ def samples(
         draw(list_paired(*source) + list_sheets(*source, real), results, out)
 
 
+def write_data(tables: Mapping[str, pd.DataFrame], folder: Path) -> Iterator[Path]:
+    """Write the data of figures as CSV files and yield their paths."""
+    from ganbench.report.output import file_names
+    from ganbench.results.export import write_csv
+    from ganbench.results.files import write_file
+
+    for name, data in zip(file_names(list(tables)), tables.values(), strict=True):
+        write_file(folder / f"{name}.csv", write_csv(data))
+        yield folder / f"{name}.csv"
+
+
 def draw_plots(
     plots: Sequence[Plot], formats: Sequence[str] | None, style: str, results: Path, out: Path | None
 ) -> None:
@@ -131,7 +149,9 @@ def draw_plots(
     if pictures := list_pictures(plots, formats or ("png",), LOOKS[style]):
         draw(pictures, results, out)
     elif not plots:
-        typer.echo("nothing to draw: the suite has no success rule. `ganbench curves` draws courses.", err=True)
+        typer.echo(
+            "nothing to draw: the suite has no success rule and no figure. `ganbench curves` draws courses.", err=True
+        )
 
 
 def draw(pictures: Sequence[Picture], results: Path, out: Path | None) -> None:

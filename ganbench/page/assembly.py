@@ -21,6 +21,7 @@ from ganbench.page.claim_section import claims_section
 from ganbench.page.comparison_sections import differences_section, numbers_section
 from ganbench.page.courses import courses_section
 from ganbench.page.factor_section import factors_section, sustained_section
+from ganbench.page.figure_section import figures_section
 from ganbench.page.outcome_sections import samples_section, survival_section
 from ganbench.page.packing import pack_frame, show_text
 from ganbench.page.pair_section import pairs_section
@@ -126,6 +127,7 @@ def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
         yield partial(protocol_section, source)
         return
     yield partial(claims_section, source)
+    yield partial(figures_section, source)
     yield from (partial(make, source, palette) for make in charted)
     yield from (partial(make, source) for make in plain)
 

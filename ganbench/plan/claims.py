@@ -63,6 +63,23 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
             check_units(claim, units.get(own.dataset, 0), inferred, place)
 
 
+def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
+    """Raise GanbenchError for the first figure with a value that is measured on none of its datasets."""
+    recipes = {batch.trials[0].labels["method"]: batch.trials[0].recipe for batch in batches}
+    prefixes = tuple({prefix for recipe in recipes.values() for prefix in list_prefixes(recipe)})
+    for i, figure in enumerate(suite.figure):
+        place = locations.locate(suite, "figure", i)
+        measured = [each for name in figure.datasets or metrics for each in metrics.get(name, ())]
+        profiles = {name for metric in measured for name in metric.profiles}
+        plain = {SPREAD, *SIGNALS, *(name for metric in measured for name in metric.values)}
+        for name in figure.values:
+            if name not in plain | profiles and not name.startswith(prefixes):
+                raise unknown_name("value called", name, plain | profiles, place)
+            if (name in profiles) != (figure.x == "position"):
+                is_profile = "a profile, drawn over its positions" if name in profiles else "no profile"
+                raise GanbenchError(f"{place}: {name!r} is {is_profile}, and x = {figure.x!r}. Change one of them.")
+
+
 def count_units(batches: Sequence[Batch]) -> dict[str, int]:
     """Return the number of units of each dataset: its architectures, or the seeds where it has only one."""
     found: dict[str, tuple[set[str], set[int]]] = {}

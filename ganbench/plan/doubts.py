@@ -36,7 +36,9 @@ def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
 
 
 def find_unruled(suite: Suite) -> tuple[str, ...]:
-    """Return the datasets without a success rule."""
+    """Return the datasets without a success rule; none if the suite has no rules but claims, which are its verdict."""
+    if suite.claim and not suite.success:
+        return ()
     with_rule = {rule.dataset for rule in suite.success}
     return tuple(table.title for table in suite.dataset if table.title not in with_rule)
 

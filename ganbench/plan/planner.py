@@ -18,7 +18,7 @@ from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
 from ganbench.plan.budget import resolve_budget
-from ganbench.plan.claims import refuse_undecidable
+from ganbench.plan.claims import refuse_undecidable, refuse_undrawable
 from ganbench.plan.composition import MOST_MEMBERS, choose_mode, seeds_per_batch
 from ganbench.plan.costs import UNKNOWN, CostCounter
 from ganbench.plan.doubts import find_cautions, find_doubts, find_large_members, find_unruled, find_unused_constraints
@@ -59,9 +59,10 @@ def make(
     planner = Planner(used, registry)
     directions = planner.check_success()
     batches = tuple(planner.make_batches(tell))
-    if used.claim:
+    if used.claim or used.figure:
         metrics = {table.title: planner.build_metrics(table) for table in used.dataset}
         refuse_undecidable(used, metrics, batches)
+        refuse_undrawable(used, metrics, batches)
     sources = choose_sources(used, batches, registry, planner.sources)
     refuse_unmeasurable(used, batches, registry, sources, tell_trial)
     trials = tuple(trial for batch in batches for trial in batch.trials)

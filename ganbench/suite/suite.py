@@ -15,6 +15,7 @@ from ganbench.errors import unknown_name
 from ganbench.suite.bounds import MOST_SEEDS
 from ganbench.suite.claims import ClaimTable, find_unknown_in_claims
 from ganbench.suite.fields import Name, NotEmpty, Table
+from ganbench.suite.figures import FigureTable, find_unknown_in_figures
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.success import OutcomesTable, SuccessTable
 from ganbench.suite.tables import (
@@ -51,6 +52,7 @@ class Suite(Table):
     measurement: MeasurementTable = MeasurementTable()
     success: Annotated[tuple[SuccessTable, ...], NotEmpty] = ()
     claim: Annotated[tuple[ClaimTable, ...], NotEmpty] = ()
+    figure: Annotated[tuple[FigureTable, ...], NotEmpty] = ()
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
     engine: EngineTable = EngineTable()
@@ -120,6 +122,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "measurement": MeasurementTable,
     "success": SuccessTable,
     "claim": ClaimTable,
+    "figure": FigureTable,
     "outcomes": OutcomesTable,
     "keep": KeepTable,
     "engine": EngineTable,
@@ -205,3 +208,4 @@ def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
                     "a method cannot be compared with itself. Name two methods.",
                 )
     yield from find_unknown_in_claims(suite.claim, titles, methods)
+    yield from find_unknown_in_figures(suite.figure, titles, methods)

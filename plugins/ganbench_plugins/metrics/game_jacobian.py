@@ -60,7 +60,7 @@ def find_sparse_eigenvalues(field: Field, point: Tensor, count: int) -> Tensor:
     import numpy as np
     from scipy.sparse.linalg import LinearOperator, eigs
 
-    _, pull = vjp(field, point)
+    pull = vjp(field, point)[1]
 
     def multiply(vector: Any) -> Any:
         cotangent = torch.from_numpy(np.asarray(vector, np.float32).reshape(-1))
