@@ -150,12 +150,7 @@ def draw_panel(
     for mark in figure.marks:
         axes.axhline(mark, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
     finite = data.loc[np.isfinite(data["median"].astype("float64")), "median"]
-    if "y" in figure.log and len(finite) and finite.min() > 0:
-        axes.set_yscale("log")
-    else:
-        set_scale_unless_flat(axes, finite.tolist())
-    if "x" in figure.log:
-        axes.set_xscale("log")
+    set_scale_unless_flat(axes, finite.tolist())
     if figure.x in ("datasets", "methods") and not figure.places:
         column = figure.x.removesuffix("s")
         ticks = data.drop_duplicates("x").sort_values("x")
@@ -176,7 +171,6 @@ def draw_surface(axes: Axes, data: pd.DataFrame) -> None:
     if np.isfinite(heights).all() and np.ptp(heights) > 0:
         axes.contourf(x, y, heights, levels=LEVELS, cmap="cividis")
         axes.contour(x, y, heights, levels=LEVELS, colors="white", linewidths=0.4)
-    axes.set_aspect("equal")
     axes.tick_params(labelsize=7)
 
 

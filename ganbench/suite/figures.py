@@ -35,7 +35,6 @@ class FigureTable(Table):
         default=(), description="The numbers that the datasets or methods stand for along x, in their order."
     )
     panel: Dimension = Field(default="value", description="What each panel has one of.")
-    log: tuple[Literal["x", "y"], ...] = Field(default=(), description="The logarithmic axes.")
     marks: tuple[Number, ...] = Field(default=(), description="Where horizontal lines are drawn.")
     x_label: str = Field(default="", strict=True, max_length=100, description="What stands below the horizontal axis.")
 

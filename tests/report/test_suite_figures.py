@@ -26,7 +26,6 @@ dataset = [{ name = "ring" }]
 name = "courses"
 title = "A title that is long enough to need two lines of the figure, because it says what one sees"
 values = ["fid", "is"]
-log = ["y"]
 marks = [3.0]
 
 [[figure]]
@@ -82,7 +81,6 @@ def test_lines_are_the_medians(frames: Frames) -> None:
     axes = lay_out(plot, LOOKS["screen"]).axes[0]
     line = axes.get_lines()[0]
     assert line.get_ydata().tolist() == [9.0, 4.0]  # type: ignore[union-attr]
-    assert axes.get_yscale() == "log"
 
 
 def test_a_figure_without_numbers_says_so(frames: Frames) -> None:

@@ -27,7 +27,6 @@ FIGURE = {"name": "modes", "values": ["modes"]}
         ),
         (FIGURE | {"methods": ["wgan"]}, "figure[0].methods[0] = 'wgan': no method of this suite called 'wgan'."),
         (FIGURE | {"datasets": ["rings"]}, "no [[dataset]] called 'rings'. Did you mean 'ring'?"),
-        (FIGURE | {"log": ["z"]}, "figure[0].log[0] = 'z'"),
         (FIGURE | {"x": "methods", "methods": ["ns-gan"], "at": "mean"}, "figure[0].at = 'mean': it should be"),
     ],
 )
