@@ -101,7 +101,8 @@ def _judge_pairs(frames: Frames, claim: ClaimTable, own: Quantity) -> Cells:
     for cell, a in read_quantity(frames, own).items():
         b = claim.target if other is None else other.get(cell, math.nan)
         assert b is not None
-        cells[cell] = compare(claim, float(a), float(b))  # type: ignore[index]
+        holds, difference = compare(claim, float(a), float(b))
+        cells[cell] = holds, difference if other is not None or holds is None else float(a)  # type: ignore[index]
     return cells
 
 
