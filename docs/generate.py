@@ -3,12 +3,13 @@
     python docs/generate.py            # write them again
     python docs/generate.py --check    # fail if one is stale
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `PARTS`.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `PARTS`, or `claims-SUITE`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import inspect
 import re
@@ -176,6 +177,22 @@ def evidence(reference: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
+def claim_table(suite: str) -> str:
+    """Return the claims of a suite with their verdicts, as its committed results have them."""
+    with (ROOT / f"results/{suite}/claims.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return table(("claim", "source", "verdict", "holds", "measured"), [claim_cells(row) for row in rows])
+
+
+def claim_cells(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the cells of one claim: a contradiction stands out."""
+    verdict = "**contradicted**" if row["verdict"] == "contradicted" else row["verdict"]
+    ends = f" [{float(row['median_low']):.3g}, {float(row['median_high']):.3g}]" if row["median_low"] else ""
+    measured = f"{float(row['median']):.3g}{ends}" if row["median"] else ""
+    holds = f"{row['holds']} of {row['units']}" + (f", p = {float(row['p_holm']):.2g}" if row["p_holm"] else "")
+    return cell(row["claim"]), cell(row["source"]), verdict, holds, cell(measured)
+
+
 def contract_lists() -> str:
     """Return the rules that offers must keep, a list for each kind."""
     lists = {"Offers of any kind": offer_rules.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
@@ -254,9 +271,15 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
+def make_part(name: str) -> str:
+    """Return a generated part by its name: one of `PARTS`, or `claims-SUITE`."""
+    suite = name.removeprefix("claims-")
+    return PARTS[name]() if suite == name else claim_table(suite)
+
+
 def renew(text: str) -> str:
     """Return a document with its generated parts as they should be."""
-    return MARKED.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
+    return MARKED.sub(lambda part: f"{part[1]}{make_part(part[2])}{part[3]}", text)
 
 
 def find_stale() -> dict[Path, str]:

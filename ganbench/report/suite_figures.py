@@ -33,6 +33,9 @@ PANEL = 2.1
 LEVELS = 12
 """Level sets of a surface."""
 
+FLAT = 1e-6
+"""A surface whose relief is below this share of its largest value has no level sets: float32 has no more digits."""
+
 DIMENSIONS = ("value", "dataset", "method")
 LABELS = {"step": "generator step", "position": "position", "datasets": "dataset", "methods": "method"}
 
@@ -164,13 +167,17 @@ def set_scale_unless_flat(axes: Axes, values: Sequence[float]) -> None:
 
 
 def draw_surface(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw the level sets of one surface: the median over trials of each trial's values, scaled to [0, 1]."""
+    """Draw the level sets of one surface, the median over trials at each point; a flat one has none."""
     table = data.pivot_table(index="y", columns="x", values="median")
     heights = table.to_numpy(float)
     x, y = table.columns.to_numpy(float), table.index.to_numpy(float)
-    if np.isfinite(heights).all() and np.ptp(heights) > 0:
+    if np.isfinite(heights).all() and np.ptp(heights) > FLAT * np.abs(heights).max():
         axes.contourf(x, y, heights, levels=LEVELS, cmap="cividis")
-        axes.contour(x, y, heights, levels=LEVELS, colors="white", linewidths=0.4)
+        axes.contour(x, y, heights, levels=LEVELS, colors="white", linewidths=0.4, linestyles="solid")
+    else:
+        axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        words = "flat" if np.isfinite(heights).all() else "not finite"
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=INK)
     axes.tick_params(labelsize=7)
 
 
