@@ -5,7 +5,7 @@ from __future__ import annotations
 from ganbench.page.blocks import Block, Section, Words, fold_table
 from ganbench.page.packing import show_text
 from ganbench.page.source import Source
-from ganbench.report.claim_tables import claim_tables, count_verdicts, describe_claim, read_claims, show_verdict
+from ganbench.report.claim_tables import claim_tables, count_verdicts, read_claims, show_verdict
 
 
 def claims_section(source: Source) -> Section:
@@ -13,9 +13,9 @@ def claims_section(source: Source) -> Section:
     results = read_claims(source.frames) if source.comparison is None else []
     blocks: list[Block] = []
     if results:
-        lines = [f"{show_verdict(each)}: {each.claim.text} ({describe_claim(each)})" for each in results]
+        lines = [f"{show_verdict(each)}: {each.claim.text}" for each in results]
         blocks.append(Words(paragraphs=[count_verdicts(results), *map(show_text, lines)], strong=True))
-        blocks += [fold_table(table) for table in claim_tables(source.frames)]
+        blocks += [fold_table(table, folded=False) for table in claim_tables(source.frames)]
     return Section(
         name="claims",
         title="What becomes of the claims?",

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from ganbench.results.frames import Frames
 
 MEANINGS = (
-    "holds: the units (architectures, or seeds of the only one) for which the claim holds; one whose value is not known "
-    "counts against both verdicts. share: the exact 95% interval of the share for which it would hold. measured: the "
-    "median over units, with its exact 95% interval, of the value, of its difference from the other one (with a factor "
-    "the decades between them), or of the rank correlation. reproduced, contradicted: the share is above, or below, the "
-    "claim's rate, by two exact binomial tests, at 5% for all claims together by Holm's method (docs/claims.md).",
+    "holds: the units (architectures, or seeds of the only one) for which the claim holds; where a value is not known, "
+    "the unit counts against both verdicts. share: the exact 95% interval of the share for which it would hold. "
+    "measured: the median over units, with its exact 95% interval, of the value, of its difference from the other one "
+    "(with a factor the decades between them), or of the rank correlation. reproduced, contradicted: the share is "
+    "above, or below, the claim's rate, by two exact binomial tests, at 5% for all claims together by Holm's method "
+    "(docs/claims.md).",
 )
 ALONE = "Claims without a p-value speak of these trials alone: reproduced if they hold for every one of them."
 
