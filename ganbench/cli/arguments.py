@@ -72,6 +72,9 @@ SuiteName = Annotated[
         metavar="SUITE", help="A suite's TOML file, or the name of a shipped suite.", autocompletion=complete_suites
     ),
 ]
+Scale = Annotated[
+    str, typer.Option("--scale", metavar="NAME", help="One of the suite's own scales, as in [scale.paper].")
+]
 Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")]
 ResultsOf = Annotated[
     Path | None, typer.Option("--results", metavar="DIR", help="The results folder (default: results/<suite>).")

@@ -21,6 +21,7 @@ from ganbench.cli.arguments import (
     Plugins,
     Results,
     ResultsOf,
+    Scale,
     SuiteName,
     Trackers,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 def run(
     suite: SuiteName,
     results: ResultsOf = None,
+    scale: Scale = "",
     device: Device = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=0, help="Workers; 0: train in this process.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest a batch may take.")] = None,
@@ -87,7 +89,7 @@ def run(
         yes=yes,
         watchers=tuple(watch or ()),
     )
-    asked_suite, writer = read_suite(suite), choose_writer(format or "md", plugin or ())
+    asked_suite, writer = read_suite(suite, scale), choose_writer(format or "md", plugin or ())
     folder = results_folder(asked_suite, settings)
     if fresh and not yes:
         settings = replace(settings, yes=confirm(folder))
@@ -134,6 +136,7 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
 def plan(
     suite: SuiteName,
     results: ResultsOf = None,
+    scale: Scale = "",
     plugin: Plugins = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Estimate operations, disk, and time from past records or a trial.")
@@ -148,7 +151,7 @@ def plan(
     from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
     from ganbench.runner.rules import preview_rules
 
-    asked_suite, settings = read_suite(suite), make_settings(results=results, files=plugin, device=device)
+    asked_suite, settings = read_suite(suite, scale), make_settings(results=results, files=plugin, device=device)
     try:
         with progress_bar("planning") as tell:
             plugins, whole = make_plan(asked_suite, settings, tell)
@@ -171,6 +174,8 @@ def plan(
         typer.echo(replace_unprintable(sentence), err=True)
     todo = find_remaining(whole, stored, settings)
     print_plan(asked_suite, whole, todo, folder)
+    if scales := ", ".join(asked_suite.scale):
+        typer.echo(replace_unprintable(f"other scales of this suite: {scales} (--scale NAME)"))
     if estimate:
         from ganbench.progress import estimate_cost
 

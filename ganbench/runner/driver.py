@@ -73,20 +73,21 @@ def run(
     *,
     offers: Sequence[object] = (),
     watch: Watch | None = None,
+    scale: str = "",
     **settings: Any,
 ) -> Frames:
     """Train the missing trials of a suite and return its results as frames.
 
-    `question` is a suite's path, name, or content. `offers` are plugins defined in Python (modules, objects, or
-    functions marked with `hookimpl`); with them the default is to train in this process. `watch` is called with the
-    session and every event. The other settings are those of `Settings`. Raises GanbenchError for errors that the user
-    can correct.
+    `question` is a suite's path, name, or content; `scale` is one of its scales. `offers` are plugins defined in Python
+    (modules, objects, or functions marked with `hookimpl`); with them the default is to train in this process. `watch`
+    is called with the session and every event. The other settings are those of `Settings`. Raises GanbenchError for
+    errors that the user can correct.
     """
     if "out" in settings:
         raise GanbenchError("out is now results, as in ganbench.run(suite, results='folder').")
     if offers:
         settings = {"jobs": 0, **settings}
-    for session, event in run_events(read_suite(question), Settings(offers=tuple(offers), **settings)):
+    for session, event in run_events(read_suite(question, scale), Settings(offers=tuple(offers), **settings)):
         if watch is not None and event is not None:
             watch(session, event)
     from ganbench.results.store import read
@@ -94,11 +95,13 @@ def run(
     return read(session.folder)
 
 
-def read_suite(question: str | Path | Mapping[str, Any] | Suite) -> Suite:
-    """Return the suite that a path, a name, or a mapping stands for; a `Suite` is returned as it is."""
+def read_suite(question: str | Path | Mapping[str, Any] | Suite, scale: str = "") -> Suite:
+    """Return the suite that a path, a name, or a mapping stands for, in this scale; a `Suite` is returned as it is."""
     if isinstance(question, Suite):
         return question
-    return loading.parse(question) if isinstance(question, Mapping) else loading.load(question)
+    if isinstance(question, Mapping):
+        return loading.parse(question, scale=scale)
+    return loading.load(question, scale)
 
 
 def results_folder(suite: Suite, settings: Settings) -> Path:

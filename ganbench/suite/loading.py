@@ -14,16 +14,16 @@ from pydantic import ValidationError
 from ganbench.errors import GanbenchError, unknown_name
 from ganbench.suite.bounds import MOST_BYTES, TOO_DEEP, check_table, check_text, too_large
 from ganbench.suite.suite import TABLES, Suite
-from ganbench.suite.validation import translate_error, write_complaints
+from ganbench.suite.validation import list_complaints, translate_error, write_complaints
 
 FOLDERS = (Path(__file__).parents[1] / "suites", Path(__file__).parents[2] / "suites")
 """The folders of ganbench's own suites: in an installed wheel, and in a checkout."""
 
 
-def load(suite: str | Path) -> Suite:
+def load(suite: str | Path, scale: str = "") -> Suite:
     """Return a suite by its path, or by its bare name: `suites/NAME.toml` here, or else one of ganbench's own suites.
 
-    Raise GanbenchError if it cannot be found or read, or if something in it is wrong.
+    `scale` is one of its scales. Raise GanbenchError if it cannot be found or read, or if something in it is wrong.
     """
     path = Path(suite)
     if path.suffix != ".toml" and len(path.parts) == 1 and not path.exists():
@@ -46,7 +46,7 @@ def load(suite: str | Path) -> Suite:
         raise GanbenchError(f"{path}: no such file. Give a .toml file, or the name of a suite: {names}.") from None
     except OSError as error:
         raise GanbenchError(f"{path}: cannot be read: {error.strerror}.") from None
-    return parse(text, str(path))
+    return parse(text, str(path), scale)
 
 
 def list_suites() -> dict[str, Path]:
@@ -58,10 +58,11 @@ def list_suites() -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
+def parse(suite: str | Mapping[str, Any], where: str = "suite", scale: str = "") -> Suite:
     """Return the suite that TOML text, or a table in Python, describes; `where` opens the lines of error messages.
 
-    Raise GanbenchError with a line for each mistake.
+    With `scale`, the suite of that scale, whose text is JSON. Raise GanbenchError with a line for each mistake, in each
+    scale too.
     """
     text = suite if isinstance(suite, str) else ""
     check_text(text, where)
@@ -80,8 +81,41 @@ def parse(suite: str | Mapping[str, Any], where: str = "suite") -> Suite:
     except ValidationError as error:
         raise translate_error(error, TABLES, where, text) from None
     model._text, model._where = text, where
+    scaled = {name: parse_scale(data, name, where, text) for name in model.scale}
+    if scale and scale not in scaled:
+        raise unknown_name("scale", scale, scaled, where)
+    model = scaled[scale] if scale else model
     check_storable(model)
     return model
+
+
+def parse_scale(data: Mapping[str, Any], scale: str, where: str, text: str) -> Suite:
+    """Return a suite in one of its scales: tables are merged key by key, lists are replaced.
+
+    Raise GanbenchError with a line for each mistake.
+    """
+    changes = data["scale"][scale]
+    merged = merge_tables({key: value for key, value in data.items() if key != "scale"}, changes)
+    try:
+        model = Suite.model_validate(merged)
+    except ValidationError as error:
+        complaints = [
+            each._replace(path=("scale", scale, *each.path)) if each.path[:1] and each.path[0] in changes else each
+            for each in list_complaints(error, TABLES)
+        ]
+        raise write_complaints(complaints, f"{where} (scale {scale!r})", text) from None
+    model._where, model._scale = where, scale
+    return model
+
+
+def merge_tables(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with changes: inner tables are merged in turn, anything else is replaced."""
+    both = {
+        key: merge_tables(table[key], value)
+        for key, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(table.get(key), Mapping)
+    }
+    return {**table, **changes, **both}
 
 
 def check_storable(suite: Suite) -> None:

@@ -56,8 +56,13 @@ class Suite(Table):
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
     engine: EngineTable = EngineTable()
+    scale: dict[Name, dict[str, Any]] = Field(
+        default={},
+        description="Other sizes of the suite, as tables [scale.NAME] of what changes; --scale NAME.",
+    )
     _text: str = PrivateAttr("")
     _where: str = PrivateAttr("suite")
+    _scale: str = PrivateAttr("")
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -95,8 +100,8 @@ class Suite(Table):
 
     @property
     def name(self) -> str:
-        """The name of the suite, which is also that of its results folder."""
-        return Path(self._where).stem
+        """The name of the suite, with that of its scale, which is also that of its results folder."""
+        return Path(self._where).stem + f"-{self._scale}" * bool(self._scale)
 
     @property
     def seed_list(self) -> tuple[int, ...]:

@@ -51,7 +51,12 @@ def translate_error(
 
     `tables` are the models of the suite's tables by key, with "" for the suite itself; `text` is the suite's TOML text.
     """
-    return write_complaints(list(_translate_complaints(error, tables)), where, text)
+    return write_complaints(list_complaints(error, tables), where, text)
+
+
+def list_complaints(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> list[Complaint]:
+    """Return pydantic's errors as complaints in the words of suites."""
+    return list(_translate_complaints(error, tables))
 
 
 def write_complaints(complaints: Sequence[Complaint], where: str, text: str) -> GanbenchError:

@@ -67,7 +67,7 @@ def make_frames(series: dict[tuple[str, str], Floats]) -> Frames:
         for (method, name), values in series.items()
     ]
     common = {"direction": "neutral", "measurement": "m", "samples": 10, "fresh": False, "not_scored": False}
-    signals = pd.DataFrame({"key": [], "name": [], "step": [], "value": []})
+    signals = pd.DataFrame({"key": ["none"], "name": ["none"], "step": [1], "value": [0.0]}).iloc[:0]
     return Frames(trials=trials, scores=pd.concat(rows, ignore_index=True).assign(**common), signals=signals)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from ganbench import Offer, hookimpl, registry
 from ganbench.suite import json_schema
+from ganbench.suite.suite import Suite
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from tests.suite.test_suite import TEXT as WHOLE
 from tests.support.bad_suites import SUITES, TEXT, Case
 from tests.support.meaningless_suites import WITHOUT_SENSE
 
@@ -84,3 +86,14 @@ def test_the_schema_has_the_offers_of_third_parties_with_their_options() -> None
     assert not is_valid({"name": "mine", "slop": 2.0})
     assert not is_valid({"name": "mine", "slope": "steep"})
     assert not is_valid("yours")
+
+
+def test_the_schema_of_the_model_has_every_key_and_allows_any_option() -> None:
+    schema = Suite.model_json_schema(by_alias=True)
+    assert schema["properties"].keys() == tomllib.loads(WHOLE).keys()
+    assert {"from", "add_constraints"} <= schema["$defs"]["MethodTable"]["properties"].keys()
+    assert schema["$defs"]["MethodTable"]["additionalProperties"] is False
+    name, table = schema["$defs"]["TermTable"]["anyOf"]
+    assert name == {"type": "string"}
+    assert table["additionalProperties"] is True
+    assert table["properties"].keys() == {"name", "weight", "every", "where"}

@@ -68,6 +68,11 @@ generators = "snapshots"
 [engine]
 memory = "2 GiB"
 precision = "bf16"
+[[figure]]
+name = "courses"
+values = ["loss.critic"]
+
+[scale.paper]
 """
 SMALL: dict[str, Any] = {
     "question": "Does it run?",
@@ -306,14 +311,3 @@ def test_a_table_in_python_is_checked_like_a_file(change: dict[str, Any], fragme
     with pytest.raises(GanbenchError) as error:
         parse(SMALL | change, "notebook")
     assert all(fragment in str(error.value) for fragment in fragments), str(error.value)
-
-
-def test_the_schema_of_the_model_has_every_key_and_allows_any_option() -> None:
-    schema = Suite.model_json_schema(by_alias=True)
-    assert schema["properties"].keys() == tomllib.loads(TEXT).keys()
-    assert {"from", "add_constraints"} <= schema["$defs"]["MethodTable"]["properties"].keys()
-    assert schema["$defs"]["MethodTable"]["additionalProperties"] is False
-    name, table = schema["$defs"]["TermTable"]["anyOf"]
-    assert name == {"type": "string"}
-    assert table["additionalProperties"] is True
-    assert table["properties"].keys() == {"name", "weight", "every", "where"}

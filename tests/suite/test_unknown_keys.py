@@ -37,7 +37,8 @@ def add_key(table: str, key: str) -> dict[str, Any]:
     """Return the small suite with one more key in a table."""
     claim = {"text": "so", "test": "always", "outcome": "collapsed", "method": "mine"}
     tables = {"method": [{"name": "mine", "from": "ns-gan"}], "outcomes": {}, "keep": {}, "engine": {}}
-    suite = copy.deepcopy(small(**tables, claim=[claim]))
+    figure = {"name": "modes", "values": ["modes"]}
+    suite = copy.deepcopy(small(**tables, claim=[claim], figure=[figure]))
     target = suite[table] if table else suite
     (target[0] if isinstance(target, list) else target)[key] = 1
     return suite
