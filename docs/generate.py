@@ -156,11 +156,9 @@ def reference_tables() -> str:
     """Return what the literature says and which tests hold ganbench to it, a table for each section."""
     with (ROOT / "docs/references_checked.toml").open("rb") as file:
         references = tomllib.load(file)["reference"]
-    held, missing = (
-        sum("tests" in reference for reference in references),
-        sum("open" in reference for reference in references),
-    )
-    parts = [f"{len(references)} claims: {held} with tests, {missing} with something open.\n"]
+    held, trained, missing = (sum(key in each for each in references) for key in ("tests", "suites", "open"))
+    counts = f"{held} with tests, {trained} held by a suite's claims, {missing} with something open"
+    parts = [f"{len(references)} claims: {counts}.\n"]
     for section in dict.fromkeys(reference["section"] for reference in references):
         rows = [(cell(t["claim"]), cell(t["source"]), evidence(t)) for t in references if t["section"] == section]
         parts.append(f"## {section}\n\n{table(('claim', 'source', 'held by'), rows)}")
@@ -172,6 +170,7 @@ def evidence(reference: Mapping[str, Any]) -> str:
     said = []
     for path, _, name in (test.partition("::") for test in reference.get("tests", ())):
         said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
+    said += [f"[suite {name}](literature.md#{name})" for name in reference.get("suites", ())]
     if "open" in reference:
         said.append(f"**open**: {cell(reference['open'])}")
     return "; ".join(said)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import csv
 import tomllib
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ganbench.suite.loading import load
+
 ROOT = Path(__file__).parents[2]
 REFERENCES: list[dict[str, Any]] = tomllib.loads((ROOT / "docs/references_checked.toml").read_text())["reference"]
-KEYS = {"section", "claim", "source", "tests", "open"}
+KEYS = {"section", "claim", "source", "tests", "suites", "open"}
 
 
 @cache
@@ -33,8 +36,26 @@ def test_every_claim_has_its_section_its_source_and_nothing_unknown() -> None:
 
 
 def test_every_claim_is_held_by_a_test_or_says_what_is_open() -> None:
-    bare = [reference["claim"] for reference in REFERENCES if not reference.get("tests") and not reference.get("open")]
-    assert not bare
+    held = ("tests", "suites", "open")
+    assert not [reference["claim"] for reference in REFERENCES if not any(map(reference.get, held))]
+
+
+def test_every_suite_that_holds_a_claim_has_claims_and_verdicts() -> None:
+    named = {name for reference in REFERENCES for name in reference.get("suites", [])}
+    page = (ROOT / "docs/literature.md").read_text()
+    assert named
+    for name in named:
+        assert load(ROOT / f"suites/{name}.toml").claim
+        assert f"## {name}\n" in page
+        assert f"<!-- generated: claims-{name} -->" in page
+
+
+def test_the_verdicts_of_a_page_are_of_the_claims_of_today() -> None:
+    """A claim that was reworded, added or taken out makes its suite's committed verdicts stale."""
+    for path in sorted((ROOT / "results").glob("*/claims.csv")):
+        with path.open(newline="") as file:
+            stored = [row["claim"] for row in csv.DictReader(file)]
+        assert stored == [claim.text for claim in load(ROOT / f"suites/{path.parent.name}.toml").claim], path
 
 
 def test_every_test_that_holds_a_claim_exists() -> None:
