@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def figures(
     results: Results, format: FigureFormats = None, style: FigureLook = FigureStyle.screen, out: OutOfFigures = None
 ) -> None:
-    """Draw success rates, scores and the suite's figures as PNG, SVG or PDF.
+    """Draw success rates, scores and the suite's figures as files.
 
     Two figures for each success rule: its rates over all thresholds, and the scores of every trial. Each [[figure]] of
     the suite, with its data as a CSV file beside it.
