@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ class Calibrating:
 
     `dataset` is the dataset's label in tables, `sampler` the baseline's name. `error` is set if the baselines of this
     dataset could not be scored. `caution` is a sentence about the dataset: what is allowed, but may not be meant.
+    `method` is set after the training, where a method is timed alone.
     """
 
     dataset: str
     sampler: str = ""
     error: str = ""
     caution: str = ""
+    method: str = field(default="", metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True)

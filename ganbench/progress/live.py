@@ -155,6 +155,10 @@ class LiveDisplay:
         elif event.caution:
             self.print_line(f"caution: dataset {event.dataset!r}: {event.caution}")
             return
+        elif event.method:
+            self.preparation = f"timing {event.method} alone on one thread, on {event.dataset}"
+            self.print_at_intervals(lambda: self.preparation)
+            return
         elif not self.preparation.startswith(f"calibrating {event.dataset}:"):
             self.print_line(
                 f"calibrating {event.dataset}: scoring untrained baselines, once for this dataset and its metrics"

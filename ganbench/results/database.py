@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -95,3 +96,15 @@ def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
         name = getattr(error.orig, "sqlite_errorname", "")
         remedy = REMEDIES.get(name, "Check the disk and the folder's permissions, then run again.")
         raise GanbenchError(f"{file}: {error.orig}. {remedy}") from error
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector: walking a million rows again and again takes a quarter of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -98,10 +98,15 @@ def add_rescored(connection: Connection, extractors: Sequence[Mapping[str, Any]]
     newest = connection.execute(select(RUNS.c.id, RUNS.c.facts).order_by(RUNS.c.id.desc()).limit(1)).first()
     if newest is None or not extractors:
         return
-    facts = json.loads(newest.facts)
-    known = facts.get("rescored_by", [])
-    facts["rescored_by"] = [*known, *(dict(fact) for fact in extractors if fact not in known)]
-    connection.execute(update(RUNS).where(RUNS.c.id == newest.id).values(facts=canonical_json(facts)))
+    known = json.loads(newest.facts).get("rescored_by", [])
+    add_fact(connection, "rescored_by", [*known, *(dict(fact) for fact in extractors if fact not in known)])
+
+
+def add_fact(connection: Connection, name: str, value: Any) -> None:
+    """Set one fact of the newest run."""
+    number, text = connection.execute(select(RUNS.c.id, RUNS.c.facts).order_by(RUNS.c.id.desc()).limit(1)).one()
+    facts = canonical_json({**json.loads(text), name: value})
+    connection.execute(update(RUNS).where(RUNS.c.id == number).values(facts=facts))
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ Nothing here is unpickled, and only a checked hexadecimal key becomes a file nam
 
 from __future__ import annotations
 
-import gc
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +31,7 @@ from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import incoming, integrity, recovery
 from ganbench.results.contents import Contents, read_contents
-from ganbench.results.database import connect, create_tables, execute, transaction
+from ganbench.results.database import connect, create_tables, execute, gc_paused, transaction
 from ganbench.results.details import explain_absence, read_detail
 from ganbench.results.files import (
     DATABASE,
@@ -47,7 +47,7 @@ from ganbench.results.files import (
     write_file,
 )
 from ganbench.results.frames import Frames, build_frames, read_calibration
-from ganbench.results.history import SHOWN, Run, add_rescored, read_runs
+from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
 from ganbench.results.origins import Origin, read_origins
 from ganbench.results.schema import (
     BATCHES,
@@ -183,6 +183,16 @@ class Store:
             execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
             add_rescored(connection, extractors)
 
+    def add_fact(self, name: str, value: Any) -> None:
+        """Store one more fact of the newest run."""
+        with transaction(self._engine, self.file) as connection:
+            add_fact(connection, name, value)
+
+    def seconds_spent(self) -> float:
+        """Return the seconds that all recorded trials took together, of one process each."""
+        with transaction(self._engine, self.file) as connection:
+            return sum(sum(json.loads(text).values()) for text in connection.scalars(select(RECORDS.c.seconds)))
+
     def calibrate(self, protocol: str, rows: Iterable[Calibration]) -> None:
         """Store the scores of the untrained baselines under a protocol: all or none, in place of older ones."""
         numbered = [{"protocol": protocol, "position": i, **vars(row)} for i, row in enumerate(rows)]
@@ -277,18 +287,6 @@ class Store:
         frames = replace(frames, read_contents=partial(read_trial_contents, self.folder, everything))
         integrity.refuse_odd_cells(frames, self.file)
         return frames
-
-
-@contextmanager
-def gc_paused() -> Iterator[None]:
-    """Pause the garbage collector: walking a million rows again and again takes a quarter of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def read(path: str | Path, *, everything: bool = False, signals: bool = True) -> Frames:

@@ -24,6 +24,7 @@ from ganbench.runner.environment import caution_disk, collect_facts
 from ganbench.runner.execution import make_lost_records, open_events
 from ganbench.runner.keeping import choose_keep
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
+from ganbench.runner.pace import measure_paces
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.planning import load_and_plan
 from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
@@ -168,8 +169,9 @@ def run_events(
     """Run a suite and yield every event after its records are stored.
 
     The first item has no event: the suite is planned, and nothing is done yet. Then the untrained baselines are scored
-    under every protocol that is not stored, and then the batches train. A dataset that cannot be built, or a success
-    rule that a baseline passes, raises GanbenchError before anything of the run is stored or trained.
+    under every protocol that is not stored, then the batches train, and then each method is timed alone. A dataset
+    that cannot be built, or a success rule that a baseline passes, raises GanbenchError before anything of the run is
+    stored or trained.
 
     A batch that trains in this process blocks this iterator, so its progress goes to `on_progress` instead. `timer`
     counts where the time goes. `on_planning` is called while the suite is planned, as by `plan.make`.
@@ -241,6 +243,9 @@ def train_and_store(
                 for portion in iterate_portions(event.batch):
                     forget_checkpoint(session.folder, portion.key)
             yield session, event
+    if not session.later:
+        for calibrating in timer.iterate("calibrate", measure_paces(plan.batches, plugins, store, settings)):
+            yield session, calibrating
     forget_leftovers(session.folder, plan)
 
 
