@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +13,12 @@ import pandas as pd
 from ganbench.api.metrics import metric_title
 from ganbench.page import charts
 from ganbench.page.blocks import Block, Chart, Section
+from ganbench.page.figure_section import draw_plot
 from ganbench.page.packing import choose_evenly, round_number, show_text
 from ganbench.page.palette import Palette
 from ganbench.page.source import Source
 from ganbench.page.trials import list_trials, sampling_note
+from ganbench.report.time_figures import plan_time_figures
 from ganbench.statistics.final_scores import select_measurement, split_by_measurement
 from ganbench.statistics.outcome_table import headline_metrics, split_series
 from ganbench.statistics.trajectories import trajectory_quartiles
@@ -28,6 +31,9 @@ MOST_VALUES, MOST_QUARTILES = 40_000, 8_000
 
 MOST_POINTS, FEWEST_POINTS, DIGITS = 100, 12, 4
 """Points of one course, at most and at least, and significant digits of its values."""
+
+MOST_FIGURES = 8
+"""Figures of scores over time on the page, at most: one for each dataset."""
 
 FIRST_SIGNALS = ("loss.generator", "loss.critic", "gradient.generator", "weights.generator", "weights.critic")
 
@@ -57,6 +63,9 @@ def courses_section(source: Source, palette: Palette) -> Section:
     tables = [(each, quartiles_of(source, each, points)) for each in series]
     tables = [(each, table) for each, table in tables if len(table)]
     blocks: list[Block] = [courses_chart(source, palette, tables)] if tables else []
+    if source.comparison is None:
+        plots = islice(plan_time_figures(source.shown), MOST_FIGURES)
+        blocks += [draw_plot(plot, show_text(plot.title)) for plot in plots]
     return Section(
         name="courses",
         title="Courses of the training",

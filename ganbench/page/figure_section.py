@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 
 from ganbench.page.blocks import Block, Picture, Section
 from ganbench.page.packing import show_text
@@ -11,19 +10,12 @@ from ganbench.page.source import Source
 from ganbench.report.plots import Plot
 from ganbench.report.style import SCREEN, render
 from ganbench.report.suite_figures import list_figures, plan_suite_figures
-from ganbench.report.time_figures import plan_time_figures
-
-MOST_FIGURES = 8
-"""Figures of scores over time on the page, at most: one for each dataset."""
 
 
 def figures_section(source: Source) -> Section:
     """Return the section of a suite's own figures; without blocks where it has none, or in a comparison."""
     blocks: list[Block] = []
     if source.comparison is None:
-        blocks += [
-            draw_plot(plot, show_text(plot.title)) for plot in islice(plan_time_figures(source.shown), MOST_FIGURES)
-        ]
         titles = {figure.name: figure.title or figure.name for figure, _ in list_figures(source.frames)}
         for plot in plan_suite_figures(source.frames):
             if not plot.absent:
@@ -31,8 +23,7 @@ def figures_section(source: Source) -> Section:
     return Section(
         name="figures",
         title="The figures of the suite",
-        how="Scores over time are those of each dataset's headline metric, and their seconds those of training alone. "
-        "Lines are medians over the trials, bands their quartiles; `ganbench figures` writes the data of each.",
+        how="Lines are medians over the trials, bands their quartiles; `ganbench figures` writes the data of each.",
         blocks=blocks,
     )
 
