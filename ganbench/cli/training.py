@@ -94,7 +94,6 @@ def run(
     if fresh and not yes:
         settings = replace(settings, yes=confirm(folder))
     workers = train_with_display(asked_suite, settings, timer)
-    timer.enter("tables")
     frames = read(folder)
     print_results(frames, folder, writer, summary=wants_summary(format), full=full)
     for line in timer.lines(workers) if profile else ():
@@ -110,7 +109,10 @@ def exit_with_failures(frames: Frames) -> None:
 
 
 def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> int:
-    """Train what is missing with a live display; return the number of workers (0: this process)."""
+    """Train what is missing with a live display; return the number of workers (0: this process).
+
+    The timer is in the phase of the tables then, which come next.
+    """
     from ganbench.cli.interrupts import Stopped, raise_on_signals
     from ganbench.progress.live import LiveDisplay
     from ganbench.runner.driver import count_workers, results_folder, run_events
@@ -130,6 +132,7 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
         folder = replace_unprintable(str(results_folder(suite, settings)))
         typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
         raise typer.Exit(stopped.code) from None
+    timer.enter("tables")
     return workers
 
 

@@ -167,7 +167,7 @@ def refuse_other_type(kind: str, built: Any) -> None:
 def refuse_wrong_names(metric: Metric) -> None:
     """Raise GanbenchError for a metric that measures nothing, or a value and a profile under one name."""
     if not metric.values and not metric.profiles:
-        raise GanbenchError("it declares no `values` and no `profiles`: name what it measures.")
+        raise GanbenchError("`values` is {}, and `profiles` too: give a dictionary of names, each with its direction.")
     if both := sorted(metric.values.keys() & metric.profiles.keys()):
         raise GanbenchError(f"{both[0]!r} is a value and a profile. Give them different names.")
 
