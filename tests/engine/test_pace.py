@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import count
 
@@ -26,7 +27,7 @@ def make(plugins: Registry) -> Make:
     """Return what builds the training of one seed of the small suite's `wgan-gp`, with some settings of its own."""
 
     def build(**settings: object) -> Training:
-        method = {"name": "mine", "base": "wgan-gp", **settings}
+        method = {"name": "mine", "from": "wgan-gp", **settings}
         budget = {"generator_steps": 8, "batch_size": 16, "snapshots": 2}
         changes = {"methods": ["mine"], "method": [method], "seeds": 1, "success": None, "budget": budget}
         batch = plan_small(plugins, **changes).batches[0]
@@ -36,7 +37,7 @@ def make(plugins: Registry) -> Make:
 
 
 def test_updates_follow_the_schedule_of_critic_steps(make: Make) -> None:
-    counts = count_updates(make(critic_steps=[[3, 4], [8, 2]]))
+    counts = count_updates(make(critic_steps={"steps": [[3, 4], [math.inf, 2]]}))
     assert list(counts) == [4, 8]
     players = {step: {} for step in counts}
     for step, made in counts.items():
