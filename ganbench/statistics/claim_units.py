@@ -202,6 +202,9 @@ def _list_pairs(
     tables = [_spread(frames, claim, own)]
     if claim.than is not None:
         tables.append(_spread(frames, claim, other_side(own, claim.than)))
+    if claim.runs_along == "step":  # signals are stored at steps of their own
+        snapshots = min((table.columns for table in tables), key=len)
+        tables = [table.reindex(columns=snapshots, method="ffill") for table in tables]
     columns = [column for column in tables[0].columns if column in tables[-1].columns]
     order = np.arange(len(columns), dtype=float)
     for cell in tables[0].index:

@@ -161,6 +161,18 @@ def test_two_values_correlate_along_steps_or_over_trials(tmp_path: Path) -> None
     ]
 
 
+def test_a_signal_is_paired_with_a_score_by_its_last_value_up_to_the_snapshot(tmp_path: Path) -> None:
+    steps = [1, *range(15, 301, 15)]
+    last = {45: 3.0, 90: 1.0, 150: 2.0, 195: 5.0, 240: 4.0, 300: 6.0}  # up to the snapshots at 50, 100 ... 300
+    signals = {"loss.critic": (steps, [last.get(step, 9.0) for step in steps])}
+    w1 = tuple(scores("w1", last.values()))
+    records = [record(trial(seed=seed), scores=w1, signals=signals) for seed in range(SEEDS)]
+    one = only(
+        results(tmp_path, records), claim("correlates", value="w1", than={"value": "loss.critic"}, direction="rises")
+    )
+    assert (one.verdict, one.median) == ("reproduced", 1.0)
+
+
 def test_several_seeds_of_an_architecture_are_one_unit(tmp_path: Path) -> None:
     """Six architectures of three seeds each, of which two hold: six units, each by its majority."""
     records = [
