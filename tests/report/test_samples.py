@@ -237,7 +237,8 @@ def test_the_commands_write_beside_the_results_and_report_what_is_wrong(folder: 
             return int(ended.code or 0), *capsys.readouterr()
         return 0, *capsys.readouterr()
 
-    names = ["ring-sliced-w1-success.png", "ring-sliced-w1-scores.png"]
+    over_time = [f"{name}-scores-over-time.{form}" for form in ("png", "csv") for name in ("ring", "digits")]
+    names = ["ring-sliced-w1-success.png", "ring-sliced-w1-scores.png", *over_time]
     code, out, err = ganbench("figures", folder)
     assert (code, err) == (0, "")
     assert out.splitlines() == [str(folder / "figures" / name) for name in names]
