@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ganbench.api.trials import Trial
 from ganbench.results.frames import Frames
 from ganbench.statistics.claims import ClaimResult, exact_median_interval, exact_share, judge_claims
 from ganbench.suite.claims import ClaimTable
@@ -183,6 +185,26 @@ def test_several_seeds_of_an_architecture_are_one_unit(tmp_path: Path) -> None:
     result = only(results(tmp_path, records), claim("less", value="fid", target=5))
     assert (result.holds, result.units) == (6, 6)
     assert result.p == pytest.approx(2 * 2**-6)
+
+
+def test_architectures_are_paired_by_the_factors_that_a_claim_leaves_open(tmp_path: Path) -> None:
+    """Depth 2 and 4 with width 8 have an FID of 1, with width 16 of 2."""
+    ask = {"dataset": "ring", "method": "a", "value": "fid", "where": {"width": 8}, "than": {"where": {"width": 16}}}
+    for depths, units in (((2, 4), 2), ((2,), SEEDS)):
+        made = [
+            record(spec_trial(seed, depth=depth, width=width), scores=tuple(scores("fid", [width / 8])))
+            for seed in range(SEEDS)
+            for depth in depths
+            for width in (8, 16)
+        ]
+        result = only(results(tmp_path / str(units), made), claim("less", **ask))
+        assert (result.holds, result.units, result.median) == (units, units, -1.0)
+
+
+def spec_trial(seed: int, **spec: int) -> Trial:
+    """Make a trial of method a on an architecture of its own."""
+    made = trial(seed=seed)
+    return replace(made, spec=spec, labels={**made.labels, "architecture": f"mlp-{spec}"})
 
 
 def test_the_claims_of_a_suite_are_one_family(tmp_path: Path) -> None:
