@@ -11,6 +11,7 @@ from ganbench.api.trials import Batch, Recipe, Trial
 from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.evaluation.outcomes import OUTCOMES, SPREAD
 from ganbench.results.contents import ARCHITECTURE, spread_architecture
+from ganbench.results.frames import COSTS
 from ganbench.suite import conditions, locations
 from ganbench.suite.claims import SERIES_TESTS, ClaimTable, least_p
 from ganbench.suite.suite import Suite
@@ -74,7 +75,7 @@ def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], bat
         place = locations.locate(suite, "figure", i)
         measured = [each for name in figure.datasets or metrics for each in metrics.get(name, ())]
         profiles = {name for metric in measured for name in metric.profiles}
-        plain = {SPREAD, *SIGNALS, *(name for metric in measured for name in metric.values)}
+        plain = {SPREAD, *SIGNALS, *COSTS, *(name for metric in measured for name in metric.values)}
         for name in figure.values:
             if name not in plain | profiles and not name.startswith(prefixes):
                 raise unknown_name("value called", name, plain | profiles, place)
@@ -160,12 +161,13 @@ def check_value(
     measured = metrics.get(side.dataset, ())
     scores = {SPREAD, *(name for metric in measured for name in metric.values)}
     profiles = {name for metric in measured for name in metric.profiles}
+    plain = {*scores, *profiles, *SIGNALS, *COSTS}
     recipes = (batch.trials[0].recipe for batch in batches if batch.trials[0].labels["method"] == side.method)
     prefixes = {prefix for recipe in recipes for prefix in list_prefixes(recipe)}
     for name in names if claim.outcome is None else ():
-        if name not in {*scores, *profiles, *SIGNALS} and not name.startswith(tuple(prefixes)):
+        if name not in plain and not name.startswith(tuple(prefixes)):
             kind = f"value of {side.method!r} on {side.dataset!r} called"
-            raise unknown_name(kind, name, {*scores, *profiles, *SIGNALS}, place)
+            raise unknown_name(kind, name, plain, place)
         needs = name in profiles and claim.along != "position"
         if needs and side.position is None:
             raise GanbenchError(f"{place}: {name!r} is a profile: say which place in it, as in position = 1.")
@@ -196,6 +198,8 @@ def check_snapshots(
         return
     least = LEAST_RANKS if rank else LEAST_SERIES[claim.test]
     for side in sides:
+        if side.value in COSTS:
+            raise GanbenchError(f"{place}: a trial has one {side.value!r}, and this test reads a series. Use less.")
         metric = next((each for each in metrics[side.dataset] if side.value in {*each.values, *each.profiles}), None)
         points = 1 if metric is not None and metric.final else suite.budget.snapshots
         if metric is not None and points < least:

@@ -1,4 +1,4 @@
-"""What claims and figures read of the trials: a metric's value, a signal or a profile, and its value at one place."""
+"""What claims and figures read of the trials: a metric's value, a signal, a profile or a cost, at one place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
+from ganbench.results.frames import COSTS
 from ganbench.statistics.final_scores import WORST, shared_measurement, split_by_measurement
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.statistics.units import find_units
@@ -106,6 +107,10 @@ def read_series(frames: Frames, quantity: Quantity) -> pd.DataFrame:
 
 @lru_cache(maxsize=64)
 def _read_rows(frames: Frames, name: str) -> pd.DataFrame | None:
+    if name in COSTS:
+        costs = frames.trials[["key", "generator_steps", COSTS[name]]].drop_duplicates("key")
+        renamed = costs.rename(columns={"generator_steps": "step", COSTS[name]: "value"})
+        return renamed.assign(x=np.nan, y=np.nan, direction="neutral")
     kind = find_kind(frames, name)
     if kind is None:
         return None

@@ -29,6 +29,11 @@ TWO = [{"name": "ring"}, {"name": "grid"}]
         (LESS | {"than": {"method": "ns-gan"}}, {}, ["claim[0]: both sides are equal, so it cannot be otherwise."]),
         (LESS | {"value": "mode"}, {}, ["no value of 'ns-gan' on 'ring' called 'mode'. Did you mean 'modes'?"]),
         (LESS | {"than": {"value": "loss.critics"}}, {}, ["called 'loss.critics'. Did you mean 'loss.critic'?"]),
+        (
+            {"text": "so", "test": "monotone", "value": "cost.flops", "method": "ns-gan", "direction": "rises"},
+            {},
+            ["claim[0]: a trial has one 'cost.flops', and this test reads a series. Use less."],
+        ),
         (LESS | {"position": 3}, {}, ["claim[0]: 'modes' is no profile, so it has no position. Leave that out."]),
         (LESS | {"method": None}, {}, ["claim[0]: the suite has 2 methods. Name one: method = 'ns-gan'."]),
         (LESS | {"where": {"width": 8}}, WIDTHS, ["claim[0]: no factor of architectures called 'width'."]),

@@ -201,6 +201,18 @@ def test_architectures_are_paired_by_the_factors_that_a_claim_leaves_open(tmp_pa
         assert (result.holds, result.units, result.median) == (units, units, -1.0)
 
 
+def test_costs_are_compared_too(tmp_path: Path) -> None:
+    made = [
+        record(trial(method, seed=seed), updates={"critic": updates, "generator": 100})
+        for method, updates in (("a", 100), ("b", 300))
+        for seed in range(SEEDS)
+    ]
+    ask = {"dataset": "ring", "method": "a", "value": "cost.critic-updates", "than": {"method": "b"}}
+    frames = results(tmp_path, made)
+    assert only(frames, claim("less", factor=2.9, **ask)).verdict == "reproduced"
+    assert only(frames, claim("less", factor=3.1, **ask)).verdict == "contradicted"
+
+
 def spec_trial(seed: int, **spec: int) -> Trial:
     """Make a trial of method a on an architecture of its own."""
     made = trial(seed=seed)
