@@ -83,7 +83,8 @@ def read_series(frames: Frames, quantity: Quantity) -> pd.DataFrame:
     """Return every stored number of a quantity's trials, at its position, in the order of steps and positions.
 
     Columns: those of `find_trials`, step, x and y (the position in a profile, else NaN), value, direction. Scores are
-    those of the series, not the fresh ones, by the measurement that all trials share.
+    those of the series, not the fresh ones, by the measurement that all trials share. An undefined one is the worst
+    possible value, as in the tables of scores, if the value has a better direction.
     """
     name, trials = quantity.value, find_trials(frames, quantity)
     rows = _read_rows(frames, name)
@@ -100,6 +101,7 @@ def read_series(frames: Frames, quantity: Quantity) -> pd.DataFrame:
         rows = rows[rows["measurement"] == chosen]
     if quantity.position is not None:
         rows = rows[np.isclose(rows["x"].astype("float64"), quantity.position)]
+    rows = rows.assign(value=rows["value"].astype("float64").fillna(rows["direction"].map(WORST)))
     columns = [column for column in trials.columns if column not in SERIES_COLUMNS or column == "key"]
     found = trials[columns].merge(rows[SERIES_COLUMNS], on="key", how="inner")
     return found.sort_values(["step", "x", "y"], kind="stable", ignore_index=True)
@@ -125,7 +127,7 @@ def read_quantity(frames: Frames, quantity: Quantity) -> pd.Series[float]:
     """Return a quantity of each recorded trial, indexed by its (architecture, seed).
 
     A trial that diverged, failed or timed out has the worst possible value if the value has a better direction. NaN
-    where the value was not measured, or is undefined.
+    where the value was not measured, or is undefined and has none.
     """
     trials, rows = find_trials(frames, quantity), read_series(frames, quantity)
     stored = _read_rows(frames, quantity.value)

@@ -111,6 +111,13 @@ def test_an_unknown_value_speaks_for_neither_verdict(tmp_path: Path) -> None:
     assert "4 of 10 units is unknown" in result.reason
 
 
+def test_an_undefined_score_is_the_worst_as_in_the_tables(tmp_path: Path) -> None:
+    frames = seeds_of(tmp_path, {"a": [1.0] * SEEDS, "b": [2.0] * 9 + [math.nan]})
+    result = only(frames, claim("less", method="a", value="fid", than={"method": "b"}))
+    assert (result.holds, result.unknown, result.median) == (10, 0, -1.0)
+    assert only(frames, claim("greater", method="b", value="fid", target=1.5)).holds == 10
+
+
 def test_always_and_absent_read_a_condition_against_the_claims_rate(tmp_path: Path) -> None:
     frames = seeds_of(tmp_path, {"a": [1.0] * SEEDS})
     assert only(frames, claim("always", condition="fid < 2", rate=0.6)).verdict == "reproduced"
