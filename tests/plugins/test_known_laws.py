@@ -119,36 +119,6 @@ def test_data_plus_noise_is_a_sample_of_the_data_plus_a_gaussian() -> None:
     torch.testing.assert_close(networks(law="data", dataset="ring", bank=500).generator.base.bank, known)
 
 
-def test_the_generator_may_be_made_of_the_trials_own_data() -> None:
-    space = KNOWN.build(law="data", dataset="own", bank=500)
-    source = DATASETS["circles"](radius=3.0)
-    own = space.networks(space.sample(Random(0)), Ask(shape=(2,), draw=source.draw))
-    assert generate(own).norm(dim=1) == pytest.approx(torch.full((N,), 3.0), abs=1e-5)
-    with pytest.raises(GanbenchError, match=r"'own'.*finite set.*'ring'"):
-        networks(law="data", dataset="own")
-
-
-def test_each_dataset_of_a_suite_has_a_generator_of_its_own_data(tmp_path: Path) -> None:
-    """Its samples are no farther from the data than samples of the data; circle and ring are far from each other."""
-    frames = ganbench.run(
-        {
-            "question": "Is the generator made of the data?",
-            "seeds": 1,
-            "method": [{"name": "frozen", "from": "wgan-gp", "dynamics": "critic-alone", "critic_steps": 1}],
-            "budget": {"generator_steps": 2, "batch_size": 8, "snapshots": 1},
-            "architectures": {"space": "known-generator", "options": {"law": "data", "dataset": "own"}},
-            "dataset": [{"name": "circles"}, {"name": "ring"}],
-            "measurement": {"samples": 4000, "metrics": ["sliced-w1"]},
-        },
-        results=tmp_path,
-        jobs=0,
-    )
-    assert frames.trials["error"].tolist() == ["", ""]
-    distances = frames.series.loc[frames.series["name"] == "sliced-w1", "value"]
-    assert len(distances) == 2
-    assert distances.max() < 0.05
-
-
 def test_the_reference_is_not_the_bank_and_repeats() -> None:
     source = DATASETS["circles"]()
     assert torch.equal(source.reference(50), source.reference(50))

@@ -12,8 +12,9 @@ from ganbench.engine.train import prepare
 from ganbench.evaluation.evidence import ModelEvidence, open_evidence
 from ganbench.evaluation.reference import Reference
 
+from ganbench_plugins.game_field import open_field
 from ganbench_plugins.metrics.critic_gradients import fit_slope
-from ganbench_plugins.metrics.game_jacobian import find_eigenvalues, find_sparse_eigenvalues, open_field
+from ganbench_plugins.metrics.game_jacobian import find_eigenvalues, find_sparse_eigenvalues
 from tests.support.tiny_suite import plan_small
 
 PLUGINS = registry.load()
