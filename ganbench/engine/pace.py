@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from statistics import median
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from ganbench.engine import device as devices
 from ganbench.engine.device import products_in
@@ -27,13 +27,15 @@ LEAST = 6
 """Rounds of updates, at least, in each stage."""
 
 
-def find_pace(training: Training, seconds: float, now: Callable[[], float] = perf_counter) -> dict[int, float]:
+def find_pace(training: Training, seconds: float, now: Callable[[], float] | None = None) -> dict[int, float]:
     """Return the seconds that a training takes until each of its snapshots, without their evaluation.
 
-    For about so many `seconds` its players are updated in turn, in every stage. An update of a kind takes the median
-    of those measured, and the budget says how many of each there are: so schedules of critic steps, lazy terms and
-    growing networks count as they are. The training is of no use afterwards.
+    On a CPU they are processor time of this thread, so that other programs do not count; on a GPU, wall time. For about
+    so many `seconds` its players are updated in turn, in every stage. An update of a kind takes the median of those
+    measured, and the budget says how many of each there are: so schedules of critic steps, lazy terms and growing
+    networks count as they are. The training is of no use afterwards.
     """
+    now = now or (thread_time if training.device.type == "cpu" else perf_counter)
     counts = count_updates(training)
     share = seconds / len(training.ensembles)
     durations: dict[Update, list[float]] = {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ganbench.api.metrics import Metric
-from ganbench.api.trials import Batch, Recipe
-from ganbench.errors import GanbenchError, unknown_name
+from ganbench.api.trials import Batch, Recipe, Trial
+from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.evaluation.outcomes import OUTCOMES, SPREAD
+from ganbench.results.contents import ARCHITECTURE, spread_architecture
+from ganbench.results.frames import COSTS
 from ganbench.suite import conditions, locations
 from ganbench.suite.claims import SERIES_TESTS, ClaimTable, least_p
 from ganbench.suite.suite import Suite
@@ -36,6 +39,7 @@ class Side:
     value: str
     at: str | int
     position: float | None
+    where: tuple[tuple[str, Any], ...]
 
 
 def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
@@ -46,7 +50,6 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
     few units that not even all of them could speak for the claim, or against it.
     """
     inferred = sum(claim.inference for claim in suite.claim)
-    units = count_units(batches)
     for i, claim in enumerate(suite.claim):
         place = locations.locate(suite, "claim", i)
         own = open_side(suite, claim, place)
@@ -56,11 +59,12 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
         if len(set(sides)) < len(sides):
             raise GanbenchError(f"{place}: both sides are equal, so it cannot be otherwise. Change `than`.")
         for side in sides:
+            check_architectures(side, batches, place)
             check_value(claim, side, metrics, batches, place)
         check_outcome(claim, place)
         check_snapshots(suite, claim, sides, metrics, place)
         if claim.inference and not (claim.test == "correlates" and claim.along == "trials"):
-            check_units(claim, units.get(own.dataset, 0), inferred, place)
+            check_units(claim, count_units(batches, own), inferred, place)
 
 
 def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
@@ -71,7 +75,7 @@ def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], bat
         place = locations.locate(suite, "figure", i)
         measured = [each for name in figure.datasets or metrics for each in metrics.get(name, ())]
         profiles = {name for metric in measured for name in metric.profiles}
-        plain = {SPREAD, *SIGNALS, *(name for metric in measured for name in metric.values)}
+        plain = {SPREAD, *SIGNALS, *COSTS, *(name for metric in measured for name in metric.values)}
         for name in figure.values:
             if name not in plain | profiles and not name.startswith(prefixes):
                 raise unknown_name("value called", name, plain | profiles, place)
@@ -80,14 +84,43 @@ def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], bat
                 raise GanbenchError(f"{place}: {name!r} is {is_profile}, and x = {figure.x!r}. Change one of them.")
 
 
-def count_units(batches: Sequence[Batch]) -> dict[str, int]:
-    """Return the number of units of each dataset: its architectures, or the seeds where it has only one."""
-    found: dict[str, tuple[set[str], set[int]]] = {}
-    for trial in (trial for batch in batches for trial in batch.trials):
-        architectures, seeds = found.setdefault(trial.labels["dataset"], (set(), set()))
-        architectures.add(trial.labels["architecture"])
-        seeds.add(trial.seed)
-    return {label: len(each) if len(each) > 1 else len(seeds) for label, (each, seeds) in found.items()}
+def count_units(batches: Sequence[Batch], side: Side) -> int:
+    """Return the number of units of a side's dataset: its architectures, or the seeds where there is only one."""
+    trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == side.dataset]
+    trials = [trial for trial in trials if fits(trial, side)]
+    architectures = {trial.labels["architecture"] for trial in trials}
+    return len(architectures) if len(architectures) > 1 else len({trial.seed for trial in trials})
+
+
+def list_factors(trial: Trial) -> dict[str, Any]:
+    """Return the factors of a trial's architecture by name, as the results will have them."""
+    part = trial.architecture.plain | {"spec": dict(trial.spec)}
+    return {key: value for key, value in spread_architecture(part).items() if key not in ARCHITECTURE}
+
+
+def fits(trial: Trial, side: Side) -> bool:
+    """Return whether a side of a claim is about the architecture of a trial."""
+    return not side.where or all(list_factors(trial).get(key) == value for key, value in side.where)
+
+
+def check_architectures(side: Side, batches: Sequence[Batch], place: str) -> None:
+    """Raise GanbenchError if a side is about architectures of which its dataset has none."""
+    firsts = [batch.trials[0] for batch in batches if batch.trials[0].labels["dataset"] == side.dataset]
+    if not side.where or any(fits(trial, side) for trial in firsts):
+        return
+    factors = [list_factors(trial) for trial in firsts]
+    for key, value in side.where:
+        if all(key not in each for each in factors):
+            raise unknown_name(
+                "factor of architectures called", key, {name for each in factors for name in each}, place
+            )
+        values = sorted({shorten(each[key]) for each in factors if key in each})
+        if shorten(value) not in values:
+            raise GanbenchError(
+                f"{place}: no architecture has {key} = {shorten(value)}. They have {', '.join(values)}."
+            )
+    where = ", ".join(f"{key} = {shorten(value)}" for key, value in side.where)
+    raise GanbenchError(f"{place}: no architecture has {where} together. Leave one of them out.")
 
 
 def open_side(suite: Suite, claim: ClaimTable, place: str) -> Side:
@@ -99,13 +132,16 @@ def open_side(suite: Suite, claim: ClaimTable, place: str) -> Side:
         names = suite.method_names
         raise GanbenchError(f"{place}: the suite has {len(names)} methods. Name one: method = {names[0]!r}.")
     dataset, method = claim.dataset or datasets[0], claim.method or suite.method_names[0]
-    return Side(dataset, method, claim.value or "", claim.at, claim.position)
+    where = tuple(sorted((claim.where or {}).items()))
+    return Side(dataset, method, claim.value or "", claim.at, claim.position, where)
 
 
 def list_others(claim: ClaimTable, own: Side) -> Iterator[Side]:
     """Yield the side that a claim compares with, or those that it runs along, beside its own."""
     if claim.than is not None:
         given = claim.than.model_dump(exclude_none=True)
+        if claim.than.where is not None:
+            given["where"] = tuple(sorted(claim.than.where.items()))
         yield Side(**{**vars(own), **given})
     for name in claim.order:
         other = Side(**{**vars(own), "dataset" if claim.along == "datasets" else "method": name})
@@ -125,12 +161,13 @@ def check_value(
     measured = metrics.get(side.dataset, ())
     scores = {SPREAD, *(name for metric in measured for name in metric.values)}
     profiles = {name for metric in measured for name in metric.profiles}
+    plain = {*scores, *profiles, *SIGNALS, *COSTS}
     recipes = (batch.trials[0].recipe for batch in batches if batch.trials[0].labels["method"] == side.method)
     prefixes = {prefix for recipe in recipes for prefix in list_prefixes(recipe)}
     for name in names if claim.outcome is None else ():
-        if name not in {*scores, *profiles, *SIGNALS} and not name.startswith(tuple(prefixes)):
+        if name not in plain and not name.startswith(tuple(prefixes)):
             kind = f"value of {side.method!r} on {side.dataset!r} called"
-            raise unknown_name(kind, name, {*scores, *profiles, *SIGNALS}, place)
+            raise unknown_name(kind, name, plain, place)
         needs = name in profiles and claim.along != "position"
         if needs and side.position is None:
             raise GanbenchError(f"{place}: {name!r} is a profile: say which place in it, as in position = 1.")
@@ -161,6 +198,8 @@ def check_snapshots(
         return
     least = LEAST_RANKS if rank else LEAST_SERIES[claim.test]
     for side in sides:
+        if side.value in COSTS:
+            raise GanbenchError(f"{place}: a trial has one {side.value!r}, and this test reads a series. Use less.")
         metric = next((each for each in metrics[side.dataset] if side.value in {*each.values, *each.profiles}), None)
         points = 1 if metric is not None and metric.final else suite.budget.snapshots
         if metric is not None and points < least:

@@ -146,15 +146,19 @@ def draw_panel(
         if figure.kind == "histogram":
             axes.step(x, middle, where="mid", linewidth=1.1, **style)
             continue
+        if figure.named:  # no line between names: there is nothing between them
+            bars = np.where(np.isfinite([low, high]), [middle - low, high - middle], np.nan)
+            axes.errorbar(x, middle, bars, fmt="o", markersize=4, color=style["color"])
+            continue
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.5} if len(x) < 30 else {}
         axes.plot(x, np.where(np.isfinite(middle), middle, np.nan), linewidth=1.3, **dots, **style)
         known = np.isfinite(low) & np.isfinite(high)
         axes.fill_between(x[known], low[known], high[known], color=style["color"], alpha=0.12, linewidth=0)
     for mark in figure.marks:
         axes.axhline(mark, color=INK, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
-    finite = data.loc[np.isfinite(data["median"].astype("float64")), "median"]
-    set_scale_unless_flat(axes, finite.tolist())
-    if figure.x in ("datasets", "methods") and not figure.places:
+    drawn = data[["low", "median", "high"] if figure.named else ["median"]].to_numpy(float)
+    set_scale_unless_flat(axes, drawn[np.isfinite(drawn)].tolist())
+    if figure.named:
         column = figure.x.removesuffix("s")
         ticks = data.drop_duplicates("x").sort_values("x")
         axes.set_xticks(ticks["x"].tolist(), [fit_text(name, 16) for name in ticks[column]], rotation=30, ha="right")

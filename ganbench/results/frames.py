@@ -40,6 +40,14 @@ TRIAL_COLUMNS = (
     *("generator_steps", "batch_size", "critic_updates", "generator_updates", "samples", "flops"),
     *("seconds_train", "seconds_evaluate", "mode", "members", "device"),
 )
+COSTS = {
+    "cost.flops": "flops",
+    "cost.samples": "samples",
+    "cost.critic-updates": "critic_updates",
+    "cost.generator-updates": "generator_updates",
+    "cost.seconds-train": "seconds_train",
+}
+"""The values that say what a trial cost, with the columns of the trials that have them."""
 FRAMES = (
     "Frames: .trials, .scores, .signals, .profiles, .calibration, .architectures, .methods, .rules; "
     "tables: ganbench.report.make_tables."

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ganbench.statistics.claim_series import converges, cycles, diverges, holds_rank, rank_correlation
 from ganbench.statistics.intervals import FEWEST_UNITS, Interval, quantile
 from ganbench.statistics.outcome_table import trial_outcomes
-from ganbench.statistics.quantities import Quantity, find_trials, read_quantity, read_series
+from ganbench.statistics.quantities import Quantity, find_places, find_trials, read_quantity, read_series
 from ganbench.suite import conditions
 from ganbench.suite.claims import ClaimTable, SideTable
 
@@ -49,9 +49,16 @@ class Judged:
 def judge_cells(frames: Frames, claim: ClaimTable) -> Judged:
     """Return whether a claim holds for each unit: by the majority of its seeds, and their median value."""
     dataset = claim.dataset or _only(frames.trials["dataset"])
-    places = frames.trials[frames.trials["dataset"] == dataset]
+    places = find_places(frames, dataset, claim.where)
     method = claim.method or _only(places["method"])
-    own = Quantity(dataset=dataset, method=method, value=claim.value or "", at=claim.at, position=claim.position)
+    own = Quantity(
+        dataset=dataset,
+        method=method,
+        value=claim.value or "",
+        at=claim.at,
+        position=claim.position,
+        where=claim.where,
+    )
     if claim.test == "correlates" and claim.along == "trials":
         return _judge_trials(frames, claim, own)
     several = places["architecture"].nunique() > 1
@@ -126,7 +133,7 @@ def compare(claim: ClaimTable, a: float, b: float) -> tuple[Holds, float]:
 
 def _judge_rates(frames: Frames, claim: ClaimTable, own: Quantity) -> Cells:
     """Return for each cell whether its condition is true, or its outcome occurred."""
-    trials = find_trials(frames, own.dataset, own.method)
+    trials = find_trials(frames, own)
     cells = list(zip(trials["architecture"], trials["seed"], strict=True))
     if claim.outcome is not None:
         found = _list_outcomes(frames, claim.outcome, trials["key"])
@@ -175,11 +182,9 @@ def _judge_series(frames: Frames, claim: ClaimTable, own: Quantity) -> Cells:
 
 def _list_series(frames: Frames, own: Quantity) -> Iterator[tuple[tuple[str, int], str, NDArray[np.float64]]]:
     """Yield (architecture, seed), key and the values of the series of each recorded trial; empty if there are none."""
-    rows = read_series(frames, own.dataset, own.method, own.value)
-    if own.position is not None:
-        rows = rows[np.isclose(rows["x"].astype("float64"), own.position)]
+    rows = read_series(frames, own)
     series = {str(key): group["value"].to_numpy(float) for key, group in rows.groupby("key")}
-    trials = find_trials(frames, own.dataset, own.method)
+    trials = find_trials(frames, own)
     for architecture, seed, key in zip(trials["architecture"], trials["seed"], trials["key"], strict=True):
         yield (architecture, seed), key, series.get(key, np.empty(0))
 
@@ -218,13 +223,11 @@ def _spread(frames: Frames, claim: ClaimTable, side: Quantity) -> pd.DataFrame:
         key = "dataset" if claim.along == "datasets" else "method"
         series = {name: read_quantity(frames, replace(side, **{key: name})) for name in claim.order}  # type: ignore[arg-type]
         return pd.DataFrame(series, columns=list(claim.order))
-    rows, column = read_series(frames, side.dataset, side.method, side.value), "step"
+    rows, column = read_series(frames, side), "step"
     if claim.along == "position":
         rows, column = at_step(rows, side.at), "x"
-    elif side.position is not None:
-        rows = rows[np.isclose(rows["x"].astype("float64"), side.position)]
     spread: pd.DataFrame = rows.groupby(["architecture", "seed", column])["value"].mean().unstack()
-    cells = find_trials(frames, side.dataset, side.method)[["architecture", "seed"]]
+    cells = find_trials(frames, side)[["architecture", "seed"]]
     return spread.reindex(pd.MultiIndex.from_frame(cells))
 
 

@@ -55,16 +55,17 @@ def _quartile(share: float) -> Callable[[pd.Series[float]], float]:
 
 def _list_points(frames: Frames, figure: FigureTable, dataset: str, method: str, value: str) -> Iterator[pd.DataFrame]:
     """Yield the numbers of all trials of one line: columns x, y and number."""
+    quantity = Quantity(dataset=dataset, method=method, value=value, at=figure.at)
     if figure.x in ("datasets", "methods"):
         names = figure.datasets if figure.x == "datasets" else figure.methods
         place = names.index(dataset if figure.x == "datasets" else method)
-        numbers = read_quantity(frames, Quantity(dataset=dataset, method=method, value=value, at=figure.at))
+        numbers = read_quantity(frames, quantity)
         x = figure.places[place] if figure.places else float(place)
         yield pd.DataFrame({"x": x, "y": np.nan, "number": numbers.to_numpy(float)})
         return
-    rows = read_series(frames, dataset, method, value)
+    rows = read_series(frames, quantity)
     if figure.x == "position":
         rows = at_step(rows, figure.at)
         yield rows[["x", "y"]].assign(number=rows["value"])
-    elif len(find_trials(frames, dataset, method)):
+    elif len(find_trials(frames, quantity)):
         yield pd.DataFrame({"x": rows["step"].astype("float64"), "y": np.nan, "number": rows["value"]})

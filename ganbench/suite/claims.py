@@ -31,6 +31,9 @@ When = Literal["first", "final", "best", "mean"] | Annotated[int, Field(strict=T
 Along = Literal["step", "position", "datasets", "methods", "trials"]
 """What a series runs along: generator steps, the positions of a profile, datasets or methods in `order`, or trials."""
 
+Where = Annotated[dict[Name, bool | int | float | str], Field(min_length=1)]
+"""The architectures whose factors have these values."""
+
 Direction = Literal["rises", "falls", "neither"]
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -76,6 +79,7 @@ class SideTable(Table):
     method: Name | None = Field(default=None, description="The name of a method of the suite.")
     at: When | None = Field(default=None, description='"first", "final", "best", "mean", or a generator step.')
     position: Number | None = Field(default=None, description="The position in a profile, such as the layer.")
+    where: Where | None = Field(default=None, description="The architectures, as in { critic_width = 256 }.")
 
 
 class ClaimTable(Table):
@@ -97,6 +101,9 @@ class ClaimTable(Table):
     )
     at: When = Field(default="final", description='"first", "final", "best", "mean", or a generator step.')
     position: Number | None = Field(default=None, description="The position in a profile, such as the layer.")
+    where: Where | None = Field(
+        default=None, description="The architectures that it is about, as in { critic_width = 256 }. Default: all."
+    )
     than: SideTable | None = Field(
         default=None, description='What the value is compared with, as in { method = "wgan-gp" }.'
     )
@@ -158,6 +165,11 @@ class ClaimTable(Table):
             yield Complaint(("than",), None, "write exactly one of `than` (another value) and `target` (a number).")
         if self.than is not None and not self.than.model_fields_set:
             yield Complaint(("than",), None, "it is empty, so nothing differs. Say what does.")
+        if self.than is not None and self.than.where is not None and set(self.than.where) != set(self.where or ()):
+            reason = (
+                "both sides must name the same factors, so that they are paired by all others. Add them to `where`."
+            )
+            yield Complaint(("than", "where"), dict(self.than.where), reason)
         yield from self._find_wrong_series()
 
     def _find_wrong_series(self) -> Iterator[Complaint]:

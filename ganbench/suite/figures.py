@@ -38,6 +38,11 @@ class FigureTable(Table):
     marks: tuple[Number, ...] = Field(default=(), description="Where horizontal lines are drawn.")
     x_label: str = Field(default="", strict=True, max_length=100, description="What stands below the horizontal axis.")
 
+    @property
+    def named(self) -> bool:
+        """Whether the horizontal axis has the names of datasets or methods, in no numeric order."""
+        return self.x in ("datasets", "methods") and not self.places
+
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if complaints := list(self._find_faults()):

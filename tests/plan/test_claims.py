@@ -18,6 +18,8 @@ LESS: dict[str, Any] = {
     "than": {"method": "wgan-gp"},
     "inference": False,
 }
+ONE_DEPTH = {"depths": [2], "activations": ["relu"], "normalised": [False]}
+WIDTHS = {"architectures": {"space": "random-mlp", "sample": 4, "options": ONE_DEPTH | {"widths": [8, 16]}}}
 TWO = [{"name": "ring"}, {"name": "grid"}]
 
 
@@ -27,8 +29,25 @@ TWO = [{"name": "ring"}, {"name": "grid"}]
         (LESS | {"than": {"method": "ns-gan"}}, {}, ["claim[0]: both sides are equal, so it cannot be otherwise."]),
         (LESS | {"value": "mode"}, {}, ["no value of 'ns-gan' on 'ring' called 'mode'. Did you mean 'modes'?"]),
         (LESS | {"than": {"value": "loss.critics"}}, {}, ["called 'loss.critics'. Did you mean 'loss.critic'?"]),
+        (
+            {"text": "so", "test": "monotone", "value": "cost.flops", "method": "ns-gan", "direction": "rises"},
+            {},
+            ["claim[0]: a trial has one 'cost.flops', and this test reads a series. Use less."],
+        ),
         (LESS | {"position": 3}, {}, ["claim[0]: 'modes' is no profile, so it has no position. Leave that out."]),
         (LESS | {"method": None}, {}, ["claim[0]: the suite has 2 methods. Name one: method = 'ns-gan'."]),
+        (LESS | {"where": {"width": 8}}, WIDTHS, ["claim[0]: no factor of architectures called 'width'."]),
+        (LESS | {"where": {"critic_width": 9}}, WIDTHS, ["no architecture has critic_width = 9. They have 16, 8."]),
+        (
+            LESS | {"than": {"where": {"critic_width": 8}}, "where": {"critic_width": 8}},
+            WIDTHS,
+            ["claim[0]: both sides are equal"],
+        ),
+        (
+            LESS | {"than": {"where": {"critic_width": 8}}, "where": {"critic_width": 16}, "inference": True},
+            WIDTHS,
+            ["with 2 units", "Use 6 seeds"],
+        ),
         (LESS, {"dataset": TWO}, ["claim[0]: the suite has 2 datasets. Name one: dataset = 'ring'."]),
         (
             {"text": "so", "test": "always", "outcome": "crashed", "method": "ns-gan", "inference": False},

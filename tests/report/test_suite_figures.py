@@ -48,6 +48,12 @@ values = ["surface"]
 x = "position"
 
 [[figure]]
+name = "methods"
+values = ["fid"]
+x = "methods"
+methods = ["a", "b"]
+
+[[figure]]
 name = "nothing"
 values = ["w1"]
 """
@@ -71,7 +77,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 @pytest.mark.parametrize("look", LOOKS.values(), ids=list(LOOKS))
 def test_every_text_is_whole(frames: Frames, look: object) -> None:
     plots = [plot for plot in plan_suite_figures(frames) if not plot.absent]
-    assert [plot.title for plot in plots] == ["courses", "layers", "weights", "surfaces"]
+    assert [plot.title for plot in plots] == ["courses", "layers", "weights", "surfaces", "methods"]
     for plot in plots:
         assert_uncut(lay_out(plot, look), look)  # type: ignore[arg-type]
 
@@ -93,5 +99,17 @@ def test_the_command_writes_pictures_and_their_data(frames: Frames, tmp_path: Pa
 
     tables = {figure.name: data for figure, data in list_figures(frames)}
     written = list(write_data(tables, tmp_path))
-    assert [path.stem for path in written] == ["courses", "layers", "weights", "surfaces", "nothing"]
+    assert [path.stem for path in written] == ["courses", "layers", "weights", "surfaces", "methods", "nothing"]
     assert "by-layer" in written[1].read_text()
+
+
+def test_between_two_names_there_is_no_line(frames: Frames) -> None:
+    """Final FIDs of 3, 4 and 5: a dot at 4 for each method, and bars from 3.5 to 4.5."""
+    (plot,) = (plot for plot in plan_suite_figures(frames) if plot.title == "methods")
+    (axes,) = lay_out(plot, LOOKS["screen"]).axes
+    (dots,) = axes.lines
+    assert (dots.get_linestyle(), list(dots.get_xdata()), list(dots.get_ydata())) == ("None", [0, 1], [4, 4])
+    (bars,) = axes.collections
+    np.testing.assert_allclose(bars.get_segments(), [[[0, 3.5], [0, 4.5]], [[1, 3.5], [1, 4.5]]])
+    low, high = axes.get_ylim()
+    assert low < 3.5 < 4.5 < high

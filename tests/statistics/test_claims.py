@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ganbench.api.trials import Trial
 from ganbench.results.frames import Frames
 from ganbench.statistics.claims import ClaimResult, exact_median_interval, exact_share, judge_claims
 from ganbench.suite.claims import ClaimTable
@@ -109,6 +111,13 @@ def test_an_unknown_value_speaks_for_neither_verdict(tmp_path: Path) -> None:
     assert "4 of 10 units is unknown" in result.reason
 
 
+def test_an_undefined_score_is_the_worst_as_in_the_tables(tmp_path: Path) -> None:
+    frames = seeds_of(tmp_path, {"a": [1.0] * SEEDS, "b": [2.0] * 9 + [math.nan]})
+    result = only(frames, claim("less", method="a", value="fid", than={"method": "b"}))
+    assert (result.holds, result.unknown, result.median) == (10, 0, -1.0)
+    assert only(frames, claim("greater", method="b", value="fid", target=1.5)).holds == 10
+
+
 def test_always_and_absent_read_a_condition_against_the_claims_rate(tmp_path: Path) -> None:
     frames = seeds_of(tmp_path, {"a": [1.0] * SEEDS})
     assert only(frames, claim("always", condition="fid < 2", rate=0.6)).verdict == "reproduced"
@@ -183,6 +192,38 @@ def test_several_seeds_of_an_architecture_are_one_unit(tmp_path: Path) -> None:
     result = only(results(tmp_path, records), claim("less", value="fid", target=5))
     assert (result.holds, result.units) == (6, 6)
     assert result.p == pytest.approx(2 * 2**-6)
+
+
+def test_architectures_are_paired_by_the_factors_that_a_claim_leaves_open(tmp_path: Path) -> None:
+    """Depth 2 and 4 with width 8 have an FID of 1, with width 16 of 2."""
+    ask = {"dataset": "ring", "method": "a", "value": "fid", "where": {"width": 8}, "than": {"where": {"width": 16}}}
+    for depths, units in (((2, 4), 2), ((2,), SEEDS)):
+        made = [
+            record(spec_trial(seed, depth=depth, width=width), scores=tuple(scores("fid", [width / 8])))
+            for seed in range(SEEDS)
+            for depth in depths
+            for width in (8, 16)
+        ]
+        result = only(results(tmp_path / str(units), made), claim("less", **ask))
+        assert (result.holds, result.units, result.median) == (units, units, -1.0)
+
+
+def test_costs_are_compared_too(tmp_path: Path) -> None:
+    made = [
+        record(trial(method, seed=seed), updates={"critic": updates, "generator": 100})
+        for method, updates in (("a", 100), ("b", 300))
+        for seed in range(SEEDS)
+    ]
+    ask = {"dataset": "ring", "method": "a", "value": "cost.critic-updates", "than": {"method": "b"}}
+    frames = results(tmp_path, made)
+    assert only(frames, claim("less", factor=2.9, **ask)).verdict == "reproduced"
+    assert only(frames, claim("less", factor=3.1, **ask)).verdict == "contradicted"
+
+
+def spec_trial(seed: int, **spec: int) -> Trial:
+    """Make a trial of method a on an architecture of its own."""
+    made = trial(seed=seed)
+    return replace(made, spec=spec, labels={**made.labels, "architecture": f"mlp-{spec}"})
 
 
 def test_the_claims_of_a_suite_are_one_family(tmp_path: Path) -> None:

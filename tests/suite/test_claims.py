@@ -23,6 +23,10 @@ LESS = {"text": "so", "test": "less", "value": "modes", "method": "ns-gan", "tha
         (LESS | {"target": 3.0}, ["claim[0].than: write exactly one of"]),
         (LESS | {"than": {}}, ["claim[0].than: it is empty, so nothing differs. Say what does."]),
         (LESS | {"value": None}, ["claim[0].value: missing. The test 'less' needs it."]),
+        (
+            LESS | {"where": {"depth": 2}, "than": {"where": {"width": 16}}},
+            ["claim[0].than.where", "both sides must name the same factors"],
+        ),
         (LESS | {"tolerance": 0.1}, ["claim[0].tolerance = 0.1: the test 'less' does not read it; it belongs to conv"]),
         (LESS | {"factor": 0.5}, ["claim[0].factor = 0.5: it should be greater than or equal to 1"]),
         (LESS | {"rate": 1.0}, ["claim[0].rate = 1.0: it should be less than 1"]),

@@ -65,8 +65,8 @@ def test_the_page_on_suites_lists_every_shipped_one() -> None:
     assert [name for name in EVERY if f"`{name}`" not in page] == []
 
 
-def make(name: str, plugins: Registry) -> plan.Plan:
-    return plan.make(load(SUITES / f"{name}.toml"), plugins)
+def make(name: str, plugins: Registry, scale: str = "") -> plan.Plan:
+    return plan.make(load(SUITES / f"{name}.toml", scale), plugins)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -79,6 +79,15 @@ def test_every_shipped_suite_plans_without_a_caution(name: str, plugins: Registr
         cautions = [line for line in cautions if "'weight-clipping' with momentum" not in line]
     assert made.trials
     assert not cautions
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [(name, scale) for name in EVERY for scale in load(SUITES / f"{name}.toml").scale]
+)
+def test_every_scale_of_a_shipped_suite_plans_without_a_caution(name: str, scale: str, plugins: Registry) -> None:
+    made = make(name, plugins, scale)
+    assert made.trials
+    assert not [line for line in made.warnings if "fallback" not in line and "has no success rule" not in line]
 
 
 @pytest.mark.parametrize("name", ["random_arch_cifar10", "random_arch_imagenet32"])
