@@ -121,6 +121,13 @@ class Evidence(Protocol):
         stored.
         """
 
+    def first_parameters(self, player: str) -> Parameters:
+        """Return the parameters of "generator" or "critic" before the first step, by name, on the CPU.
+
+        They are drawn again from the trial's seed. Raise GanbenchError if the metric does not need "networks", and for
+        networks that grow.
+        """
+
     @property
     def features(self) -> Tensor:
         """The features [m, d] of the samples, from the dataset's extractor."""

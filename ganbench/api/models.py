@@ -11,6 +11,7 @@ from ganbench.api.training import Conditional
 if TYPE_CHECKING:
     from random import Random
 
+    import torch
     from torch import Tensor, nn
 
 
@@ -30,6 +31,8 @@ class Ask:
     `critic_norm` is the kind of normalisation that a normalised critic uses under this method.
     `head` is the answer of the critic that the loss reads: "score", "features", "reconstruction", or a name in `heads`.
     `conditional` says which networks shall take labels: "generator", "both", or "" for none.
+    `draw(generator, n)` returns n new samples [n, *shape] of the data, for a generator that is made of them; None if
+    the dataset is a finite set.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +43,7 @@ class Ask:
     critic_norm: Literal["batch", "layer"] = "layer"
     head: str = field(default="score", metadata={"since": "0.2"})
     conditional: Conditional = field(default="", metadata={"since": "0.2"})
+    draw: Callable[[torch.Generator, int], Tensor] | None = field(default=None, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)

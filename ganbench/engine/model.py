@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
-from ganbench.engine.ensemble import Stacked
+from ganbench.engine.ensemble import Stacked, build_stages
 from ganbench.engine.labels import takes_labels
 from ganbench.engine.play import Play, open_play
 from ganbench.engine.random_streams import Member
@@ -52,6 +52,18 @@ class Model:
         """Return the samples for z [n, width]. Raise GanbenchError for conditional networks without labels [n]."""
         self._require_labels("generator", labels)
         return self._open_play(self.generator_parameters, {}, labels).generator(self._move(z)).cpu()
+
+    def draw_first_parameters(self, player: str) -> Parameters:
+        """Return the parameters of "generator" or "critic" before the first step, drawn again from the member's seed.
+
+        Raise GanbenchError for networks that grow: the last stage begins with weights of earlier ones.
+        """
+        training = self.training
+        ask = training.program.build_ask(training.source, training.critic_norm)
+        stages = build_stages(training.space, training.spec, ask, [self._member], training.device, training.dtype)
+        if len(stages) > 1:
+            raise GanbenchError("its networks grow while they train, so their weights have no common beginning.")
+        return {name: tensor[0] for name, tensor in stages[0].detached[player].items()}
 
     def draw_labels(self, count: int) -> Tensor | None:
         """Return the labels [count] of the first samples that are scored; None if the generator takes none."""

@@ -145,6 +145,7 @@ class Program:
             critic_norm=critic_norm,
             head=self.objective.head or "score",
             conditional=self.conditional,
+            draw=source.draw,
         )
 
 

@@ -89,7 +89,7 @@ def find_reach(space: Space, spec: Spec, source: Source) -> tuple[float, float] 
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            built = space.networks(spec, Ask(shape=source.shape, classes=source.classes))
+            built = space.networks(spec, Ask(shape=source.shape, classes=source.classes, draw=source.draw))
         networks = built[-1] if isinstance(built, tuple) else built
         first, second = (make_with_large_weights(networks, source.classes) for _ in range(2))
     except Exception:  # training reports what is wrong with the architecture

@@ -30,6 +30,11 @@ def refuse_step(number: int, real: Tensor | None, labels: Tensor | None) -> Prob
     raise GanbenchError('there are no networks here, only samples. A metric on losses declares needs="networks".')
 
 
+def refuse_first(player: str) -> Parameters:
+    """Raise GanbenchError: evidence without networks has no parameters."""
+    raise GanbenchError('there are no networks here, only samples. A metric on parameters declares needs="networks".')
+
+
 def refuse_call(x: Tensor, labels: Tensor | None = None) -> Tensor:
     """Raise GanbenchError: evidence without networks has no generator and no critic."""
     raise GanbenchError(
@@ -56,6 +61,7 @@ class ModelEvidence(ReferenceView):
         generator: Callable[..., Tensor] = refuse_call,
         critic: Callable[..., Tensor] = refuse_call,
         step: Callable[[int, Tensor | None, Tensor | None], Any] = refuse_step,
+        draw_first: Callable[[str], Parameters] = refuse_first,
         draw_labels: Callable[[int], Tensor | None] = lambda count: None,
         draw_codes: Callable[[int], Mapping[str, Tensor]] = lambda count: {},
     ) -> None:
@@ -65,6 +71,7 @@ class ModelEvidence(ReferenceView):
         self._parameters = {"generator_parameters": generator_parameters, "critic_parameters": critic_parameters}
         self.networks, self.generator, self.critic = networks, generator, critic
         self._draw_labels, self._draw_codes, self._step = draw_labels, draw_codes, step
+        self._draw_first = draw_first
         self._metric: Metric | None = None
         self._metric_identity = ""
 
@@ -125,6 +132,10 @@ class ModelEvidence(ReferenceView):
     def critic_parameters(self) -> Parameters:
         """The critic's parameters by name."""
         return self._show_parameters("critic_parameters")
+
+    def first_parameters(self, player: str) -> Parameters:
+        """Return the parameters of "generator" or "critic" before the first step, by name; copies for the caller."""
+        return {name: tensor.cpu().clone() for name, tensor in self._draw_first(player).items()}
 
     def _show_parameters(self, field: str) -> Parameters:
         show = self._copies.show
@@ -246,6 +257,7 @@ def open_evidence(
         generator=model.generator,
         critic=model.critic,
         step=partial(open_step, model),
+        draw_first=model.draw_first_parameters,
         draw_labels=model.draw_labels,
         draw_codes=model.draw_codes,
     )

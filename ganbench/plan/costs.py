@@ -109,7 +109,9 @@ class CostCounter:
             try:
                 space = self.registry.build("architectures", part.name, part.options)
                 with without_memory():
-                    networks = space.networks(trial.spec, Ask(shape=source.shape, classes=source.classes))
+                    networks = space.networks(
+                        trial.spec, Ask(shape=source.shape, classes=source.classes, draw=source.draw)
+                    )
                 self.looks[key] = bound_member_bytes(networks, batch_size), count_widest_convolution(networks)
             except (Exception, SystemExit):
                 self.looks[key] = math.inf, 0

@@ -39,7 +39,7 @@ def check_networks(space: Space, specs: Sequence[Spec], source: Source, place: s
     by_size = sorted(specs, key=lambda spec: math.prod(list_sizes(spec)))
     for spec in [*by_size[:1], *by_size[1:][-LARGEST_SPECS:]]:  # the smallest may be too small for the data
         try:
-            count_weights(space, spec, Ask(shape=source.shape, classes=source.classes))
+            count_weights(space, spec, Ask(shape=source.shape, classes=source.classes, draw=source.draw))
         except TooLarge as reason:
             raise GanbenchError(f"{place}: the networks are too large: {reason}. Use smaller ones.") from None
         except GanbenchError as refusal:

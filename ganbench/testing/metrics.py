@@ -117,6 +117,7 @@ class Model:
             generator=lambda z, labels=None: play.generator(z),
             critic=lambda x, labels=None: play.score(x),
             step=step,
+            draw_first=lambda player: {name: p / 2 for name, p in (generator, critic)[PLAYERS.index(player)].items()},
         )
 
 

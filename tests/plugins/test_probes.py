@@ -12,8 +12,9 @@ from ganbench.engine.train import prepare
 from ganbench.evaluation.evidence import ModelEvidence, open_evidence
 from ganbench.evaluation.reference import Reference
 
+from ganbench_plugins.game_field import open_field
 from ganbench_plugins.metrics.critic_gradients import fit_slope
-from ganbench_plugins.metrics.game_jacobian import find_eigenvalues, find_sparse_eigenvalues, open_field
+from ganbench_plugins.metrics.game_jacobian import find_eigenvalues, find_sparse_eigenvalues
 from tests.support.tiny_suite import plan_small
 
 PLUGINS = registry.load()
@@ -129,7 +130,12 @@ def test_a_linear_critic_has_one_slope_everywhere() -> None:
     for place in ("real", "fake", "between"):
         assert values[f"gradient-norm-{place}"] == pytest.approx(0.5, rel=1e-6)
     assert values["max-gradient-norm"] == pytest.approx(0.5, rel=1e-6)
+    assert values["em-per-slope"] == pytest.approx(1.5, rel=1e-6)  # W1 of the points 0 and 1.5
     assert math.isnan(values["spectral-product"])  # the critic is no chain of linear layers
+
+
+def test_a_flat_critic_has_no_distance_per_slope() -> None:
+    assert math.isnan(measure("critic-slopes", open_dirac({"from": "wgan-gp"}, psi=0.0))["em-per-slope"])
 
 
 def test_the_product_of_spectral_norms_bounds_the_largest_slope() -> None:

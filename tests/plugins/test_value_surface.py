@@ -9,10 +9,12 @@ from typing import Any
 
 import ganbench
 import pytest
+import torch
 from ganbench import GanbenchError, Profile
 from torch import Tensor
 
 from ganbench_plugins.metrics import value_surface
+from ganbench_plugins.metrics.value_surface import count_peaks
 
 
 def measure(critic: Any, shape: tuple[int, ...] = (2,), **options: Any) -> dict[str, Any]:
@@ -39,6 +41,25 @@ def test_a_radial_critic_has_the_level_sets_of_a_circle() -> None:
     assert len(surface.values) == 64**2
     for x, y, value in zip(surface.x, surface.y, surface.values, strict=True):
         assert value == pytest.approx(math.hypot(x, y), abs=1e-6)
+
+
+def test_the_envelope_of_cones_at_eight_points_has_eight_peaks_and_one_cone_has_one() -> None:
+    """The best critic of points against the points plus noise is an envelope of cones, one at each of them."""
+    angles = torch.arange(8) * math.pi / 4
+    centres = 1.4 * torch.stack([angles.cos(), angles.sin()], 1)
+    assert measure(lambda x: -torch.cdist(x, centres).amin(1))["surface-peaks"] == 8.0
+    assert measure(lambda x: -x.norm(dim=1))["surface-peaks"] == 1.0
+    assert measure(plane)["surface-peaks"] == 1.0
+    assert measure(lambda x: 0 * x[:, 0])["surface-peaks"] == 0.0
+    assert math.isnan(measure(lambda x: x[:, 0] / 0)["surface-peaks"])
+
+
+def test_a_peak_counts_from_its_share_of_the_range_on() -> None:
+    """Heights 10, 9 and 5 over passes at 8 and 0: the second rises by 1, the third by 5; a ridge of equals is one."""
+    heights = torch.tensor([[10.0, 8.0, 9.0, 0.0, 5.0, 5.0]])
+    assert [count_peaks(heights, share) for share in (0.05, 0.1, 0.4, 0.6)] == [3.0, 2.0, 2.0, 1.0]
+    corner = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    assert count_peaks(corner) == 1.0  # neighbours meet at corners, too
 
 
 def test_other_data_and_other_critics_are_refused() -> None:

@@ -24,7 +24,7 @@ PUBLIC = "ganbench"
 SHARED_MODULES = {
     f"ganbench_plugins.{name}"
     for name in (
-        *("laws", "law_densities", "law_divergences"),
+        *("laws", "law_densities", "law_divergences", "game_field"),
         "executors.process",
         "executors.tasks",
         "architectures.mlp",

@@ -34,7 +34,7 @@ BANK_SEED = 5_170_400_036
 """Seed of the bank of samples, the same for all members; other than that of any reference sample."""
 
 LawName = Literal["normal", "line", "circle", "data", "tabular"]
-Dataset = Literal["ring", "grid", "swiss-roll", "two-moons", "parallel-lines", "circles"]
+Dataset = Literal["own", "ring", "grid", "swiss-roll", "two-moons", "parallel-lines", "circles"]
 DATASETS: Mapping[str, Callable[[], Source]] = {
     "ring": ring,
     "grid": grid,
@@ -157,10 +157,20 @@ class KnownGenerator(nn.Module):
         return self.base.place(parameters["shift"].detach().tolist(), scale, self.noise)
 
 
-def make_base(
-    law: LawName, shape: tuple[int, ...], probabilities: tuple[float, ...], dataset: Dataset, bank: int
-) -> Base:
-    """Build the law before it is moved, for samples of this shape. Raise GanbenchError if its samples have another."""
+def draw_bank(ask: Ask, dataset: Dataset, count: int) -> Tensor:
+    """Return `count` samples of a dataset. Raise GanbenchError if it is the trial's own, and that one draws none."""
+    draw = ask.draw if dataset == "own" else DATASETS[dataset]().draw
+    if draw is None:
+        raise GanbenchError(
+            "architecture 'known-generator': dataset = 'own' draws samples of the trial's dataset, which is a finite "
+            f"set here. Choose a dataset that is a distribution, or one of {', '.join(map(repr, DATASETS))}."
+        )
+    return draw(Generator().manual_seed(BANK_SEED), count)
+
+
+def make_base(law: LawName, ask: Ask, probabilities: tuple[float, ...], dataset: Dataset, bank: int) -> Base:
+    """Build the law before it is moved, for the data's shape. Raise GanbenchError if its samples have another."""
+    shape = ask.shape
     width = math.prod(shape)
     base: Base
     if law == "normal":
@@ -172,9 +182,7 @@ def make_base(
     elif law == "tabular":
         base = Atoms(probabilities)
     else:
-        draw = DATASETS[dataset]().draw
-        assert draw is not None
-        base = Bank(draw(Generator().manual_seed(BANK_SEED), bank))
+        base = Bank(draw_bank(ask, dataset, bank))
     if shape != (base.width,):
         raise GanbenchError(
             f"architecture 'known-generator': law = {law!r} makes samples of shape {(base.width,)}, and the data has "
@@ -201,10 +209,11 @@ def build(
     """Build a space of one architecture: a generator that makes shift + scale * x + noise N(0, I), x of the `law`.
 
     "normal" is N(0, I) of the data's shape; "line" the points (0, u) of the plane, which have no scale; "circle" the
-    unit circle; "data" a `bank` of samples of a `dataset` with its default options; "tabular" one-hot vectors with
-    these `probabilities`. The parameters are the shift, of which the option is the first number, and the scale. They
-    are trained, unless the dynamics train the critic alone. The probabilities never are: "tabular" chooses its atoms
-    without a gradient, and its law is known only while they are at one-hot vectors.
+    unit circle; "data" a `bank` of samples of a `dataset` with its default options, or, with "own", of the trial's, if
+    that is a distribution; "tabular" one-hot vectors with these `probabilities`. The parameters are the shift, of which
+    the option is the first number, and the scale. They are trained, unless the dynamics train the critic alone. The
+    probabilities never are: "tabular" chooses its atoms without a gradient, and its law is known only while they are at
+    one-hot vectors.
     """
     parts = read_both((), critic_parts)["critic"]
     refuse_less_than_one(critic_width=critic_width)
@@ -224,9 +233,8 @@ def build(
             raise GanbenchError(
                 "architecture 'known-generator' reads no codes, and the method's inputs add some. Use 'mlp'."
             )
-        generator = KnownGenerator(
-            make_base(law, ask.shape, probabilities, dataset, bank), ask.shape, shift, scale, noise
-        )
+        base = make_base(law, ask, probabilities, dataset, bank)
+        generator = KnownGenerator(base, ask.shape, shift, scale, noise)
         critic = make_critic(spec, ask, generator.latent, "linear", initialisation, parts)
         mixed = critic_normalised and ask.critic_norm == "batch"
         rowwise = not (mixed or compares_samples(parts))

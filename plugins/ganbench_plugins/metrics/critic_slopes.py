@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
+from statistics import fmean
 from typing import Annotated
 
 import torch
@@ -22,7 +23,7 @@ PLAIN = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Flatten, nn.Identity, nn.Linear)
 
 
 def find_norms(evidence: Evidence, number: int) -> dict[str, Tensor]:
-    """Return the norms [n] of the critic's gradient at real, generated and mixed samples of one batch."""
+    """Return the norms [n] of the critic's gradient at real, generated and mixed samples, and E r - E f as `em` [1]."""
     play = evidence.step(number).play(evidence.generator_parameters, evidence.critic_parameters)
     real, fake = play.real.detach(), play.fake.detach()
     mix = torch.rand(len(real), generator=torch.Generator().manual_seed(number)).to(real)
@@ -35,7 +36,8 @@ def find_norms(evidence: Evidence, number: int) -> dict[str, Tensor]:
             raise GanbenchError("the loss of this method reads no scores of single samples. Leave the metric out.")
         return scores.sum()
 
-    return {name: grad(total)(x).flatten(1).double().norm(dim=1) for name, x in places.items()}
+    norms = {name: grad(total)(x).flatten(1).double().norm(dim=1) for name, x in places.items()}
+    return {**norms, "em": ((total(real) - total(fake)) / len(real)).detach().double().reshape(1)}
 
 
 def multiply_norms(evidence: Evidence) -> float:
@@ -52,12 +54,15 @@ def multiply_norms(evidence: Evidence) -> float:
 
 
 def measure(evidence: Evidence, batches: int) -> Mapping[str, float]:
-    """Return the means of the norms at each place, the largest of all, and the product of the spectral norms."""
+    """Return the means of the norms at each place, the largest, E r - E f by it, and the product of spectral norms."""
     drawn = [find_norms(evidence, number) for number in range(batches)]
     joined = {name: torch.cat([norms[name] for norms in drawn]) for name in ("real", "fake", "between")}
+    steepest = max(float(norms.max()) for norms in joined.values())
+    em = fmean(float(norms["em"]) for norms in drawn)
     return {
         **{f"gradient-norm-{name}": float(norms.mean()) for name, norms in joined.items()},
-        "max-gradient-norm": max(float(norms.max()) for norms in joined.values()),
+        "max-gradient-norm": steepest,
+        "em-per-slope": em / steepest if steepest > 0 else math.nan,
         "spectral-product": multiply_norms(evidence),
     }
 
@@ -65,7 +70,9 @@ def measure(evidence: Evidence, batches: int) -> Mapping[str, float]:
 def build(batches: Annotated[int, Ge(1)] = 4) -> Metric:
     """Build the norms of the critic's gradient by its input, at the samples of `batches` batches.
 
-    `max-gradient-norm` is the largest norm found, a lower bound of the Lipschitz constant. `spectral-product` is the
+    `max-gradient-norm` is the largest norm found, a lower bound of the Lipschitz constant. `em-per-slope` is E r - E f
+    of the scores divided by it: by the constant itself it would be at most W1, and W1 for the best critic; NaN for a
+    flat one. `spectral-product` is the
     product of the spectral norms of the linear layers' raw weights, an upper bound for activations with slopes of at
     most 1 (softplus has, too); NaN for a critic with other layers, and not the trained critic's under a
     reparametrisation.
@@ -75,6 +82,7 @@ def build(batches: Annotated[int, Ge(1)] = 4) -> Metric:
         "gradient-norm-fake",
         "gradient-norm-between",
         "max-gradient-norm",
+        "em-per-slope",
         "spectral-product",
     ]
     return Metric(measure=partial(measure, batches=batches), values=dict.fromkeys(names, "neutral"), needs="networks")
@@ -87,5 +95,5 @@ def ganbench_metrics() -> Iterator[Offer]:
         build,
         "The norm of the critic's gradient at real, generated and mixed samples, and two bounds of its slope.",
         reference="Gulrajani et al. 2017, arXiv:1704.00028, section 4; Gouk et al. 2018, arXiv:1804.04368, section 3",
-        formula="max_x |grad_x D(x)| <= Lip(D) <= prod_l |W_l|_2",
+        formula="max_x |grad_x D(x)| <= Lip(D) <= prod_l |W_l|_2; (E D(x) - E D(G(z))) / Lip(D) <= W1",
     )
