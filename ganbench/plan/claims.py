@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ LEAST_RANKS = 6
 """The fewest snapshots that ranks are correlated over."""
 
 
+Factors = tuple[tuple[str, Any], ...]
+"""Factors of architectures with their values, sorted."""
+
+
 @dataclass(frozen=True)
 class Side:
     """One side of a claim: what it reads, of which method on which dataset."""
@@ -39,7 +43,7 @@ class Side:
     value: str
     at: str | int
     position: float | None
-    where: tuple[tuple[str, Any], ...]
+    where: Factors
 
 
 def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
@@ -59,7 +63,7 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
         if len(set(sides)) < len(sides):
             raise GanbenchError(f"{place}: both sides are equal, so it cannot be otherwise. Change `than`.")
         for side in sides:
-            check_architectures(side, batches, place)
+            check_architectures(side.where, [side.dataset], batches, place)
             check_value(claim, side, metrics, batches, place)
         check_outcome(claim, place)
         check_snapshots(suite, claim, sides, metrics, place)
@@ -68,11 +72,12 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
 
 
 def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
-    """Raise GanbenchError for the first figure with a value that is measured on none of its datasets."""
+    """Raise GanbenchError for the first figure with a value, or architectures, that none of its datasets has."""
     recipes = {batch.trials[0].labels["method"]: batch.trials[0].recipe for batch in batches}
     prefixes = tuple({prefix for recipe in recipes.values() for prefix in list_prefixes(recipe)})
     for i, figure in enumerate(suite.figure):
         place = locations.locate(suite, "figure", i)
+        check_architectures(sort_factors(figure.where), figure.datasets or metrics.keys(), batches, place)
         measured = [each for name in figure.datasets or metrics for each in metrics.get(name, ())]
         profiles = {name for metric in measured for name in metric.profiles}
         plain = {SPREAD, *SIGNALS, *COSTS, *(name for metric in measured for name in metric.values)}
@@ -87,7 +92,7 @@ def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], bat
 def count_units(batches: Sequence[Batch], side: Side) -> int:
     """Return the number of units of a side's dataset: its architectures, or the seeds where there is only one."""
     trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == side.dataset]
-    trials = [trial for trial in trials if fits(trial, side)]
+    trials = [trial for trial in trials if fits(trial, side.where)]
     architectures = {trial.labels["architecture"] for trial in trials}
     return len(architectures) if len(architectures) > 1 else len({trial.seed for trial in trials})
 
@@ -98,18 +103,23 @@ def list_factors(trial: Trial) -> dict[str, Any]:
     return {key: value for key, value in spread_architecture(part).items() if key not in ARCHITECTURE}
 
 
-def fits(trial: Trial, side: Side) -> bool:
-    """Return whether a side of a claim is about the architecture of a trial."""
-    return not side.where or all(list_factors(trial).get(key) == value for key, value in side.where)
+def sort_factors(where: Mapping[str, Any] | None) -> Factors:
+    """Return the factors of a table `where`, none without it."""
+    return tuple(sorted((where or {}).items()))
 
 
-def check_architectures(side: Side, batches: Sequence[Batch], place: str) -> None:
-    """Raise GanbenchError if a side is about architectures of which its dataset has none."""
-    firsts = [batch.trials[0] for batch in batches if batch.trials[0].labels["dataset"] == side.dataset]
-    if not side.where or any(fits(trial, side) for trial in firsts):
+def fits(trial: Trial, where: Factors) -> bool:
+    """Return whether the architecture of a trial has these factors."""
+    return not where or all(list_factors(trial).get(key) == value for key, value in where)
+
+
+def check_architectures(where: Factors, datasets: Collection[str], batches: Sequence[Batch], place: str) -> None:
+    """Raise GanbenchError if no architecture on these datasets has these factors."""
+    firsts = [batch.trials[0] for batch in batches if batch.trials[0].labels["dataset"] in datasets]
+    if not where or any(fits(trial, where) for trial in firsts):
         return
     factors = [list_factors(trial) for trial in firsts]
-    for key, value in side.where:
+    for key, value in where:
         if all(key not in each for each in factors):
             raise unknown_name(
                 "factor of architectures called", key, {name for each in factors for name in each}, place
@@ -119,8 +129,8 @@ def check_architectures(side: Side, batches: Sequence[Batch], place: str) -> Non
             raise GanbenchError(
                 f"{place}: no architecture has {key} = {shorten(value)}. They have {', '.join(values)}."
             )
-    where = ", ".join(f"{key} = {shorten(value)}" for key, value in side.where)
-    raise GanbenchError(f"{place}: no architecture has {where} together. Leave one of them out.")
+    words = ", ".join(f"{key} = {shorten(value)}" for key, value in where)
+    raise GanbenchError(f"{place}: no architecture has {words} together. Leave one of them out.")
 
 
 def open_side(suite: Suite, claim: ClaimTable, place: str) -> Side:
@@ -132,8 +142,7 @@ def open_side(suite: Suite, claim: ClaimTable, place: str) -> Side:
         names = suite.method_names
         raise GanbenchError(f"{place}: the suite has {len(names)} methods. Name one: method = {names[0]!r}.")
     dataset, method = claim.dataset or datasets[0], claim.method or suite.method_names[0]
-    where = tuple(sorted((claim.where or {}).items()))
-    return Side(dataset, method, claim.value or "", claim.at, claim.position, where)
+    return Side(dataset, method, claim.value or "", claim.at, claim.position, sort_factors(claim.where))
 
 
 def list_others(claim: ClaimTable, own: Side) -> Iterator[Side]:
@@ -141,7 +150,7 @@ def list_others(claim: ClaimTable, own: Side) -> Iterator[Side]:
     if claim.than is not None:
         given = claim.than.model_dump(exclude_none=True)
         if claim.than.where is not None:
-            given["where"] = tuple(sorted(claim.than.where.items()))
+            given["where"] = sort_factors(claim.than.where)
         yield Side(**{**vars(own), **given})
     for name in claim.order:
         other = Side(**{**vars(own), "dataset" if claim.along == "datasets" else "method": name})

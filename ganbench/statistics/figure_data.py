@@ -55,7 +55,7 @@ def _quartile(share: float) -> Callable[[pd.Series[float]], float]:
 
 def _list_points(frames: Frames, figure: FigureTable, dataset: str, method: str, value: str) -> Iterator[pd.DataFrame]:
     """Yield the numbers of all trials of one line: columns x, y and number."""
-    quantity = Quantity(dataset=dataset, method=method, value=value, at=figure.at)
+    quantity = Quantity(dataset=dataset, method=method, value=value, at=figure.at, where=figure.where)
     if figure.x in ("datasets", "methods"):
         names = figure.datasets if figure.x == "datasets" else figure.methods
         place = names.index(dataset if figure.x == "datasets" else method)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ganbench.errors import unknown_name
-from ganbench.suite.claims import When
+from ganbench.suite.claims import When, Where
 from ganbench.suite.fields import Name, NotEmpty, Number, Table
 from ganbench.suite.validation import Complaint, Complaints
 
@@ -31,6 +31,9 @@ class FigureTable(Table):
     datasets: Annotated[tuple[Name, ...], NotEmpty] = Field(default=(), description="The datasets. Default: all.")
     methods: Annotated[tuple[Name, ...], NotEmpty] = Field(default=(), description="The methods. Default: all.")
     at: When = Field(default="final", description='The snapshot, unless x = "step".')
+    where: Where | None = Field(
+        default=None, description="The architectures, as in { critic_width = 256 }. Default: all."
+    )
     places: tuple[Number, ...] = Field(
         default=(), description="The numbers that the datasets or methods stand for along x, in their order."
     )
