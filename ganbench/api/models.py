@@ -28,7 +28,8 @@ class Ask:
     `latent` is the total width of the codes that the generator receives in addition to the noise.
     `heads` maps the name of each further answer of the critic to its width k; the answer is [n, k].
     `pack` is the number of samples in one input of the critic (PacGAN).
-    `critic_norm` is the kind of normalisation that a normalised critic uses under this method.
+    `critic_norm` is the kind of normalisation that a normalised critic uses under this method; with "none" it is built
+    like one that is not normalised.
     `head` is the answer of the critic that the loss reads: "score", "features", "reconstruction", or a name in `heads`.
     `conditional` says which networks shall take labels: "generator", "both", or "" for none.
     `draw(generator, n)` returns n new samples [n, *shape] of the data, for a generator that is made of them; None if
@@ -40,7 +41,7 @@ class Ask:
     latent: int = 0
     heads: Mapping[str, int] = field(default_factory=dict)
     pack: int = 1
-    critic_norm: Literal["batch", "layer"] = "layer"
+    critic_norm: Literal["batch", "layer", "none"] = "layer"
     head: str = field(default="score", metadata={"since": "0.2"})
     conditional: Conditional = field(default="", metadata={"since": "0.2"})
     draw: Callable[[torch.Generator, int], Tensor] | None = field(default=None, metadata={"since": "0.2"})

@@ -121,7 +121,7 @@ class Method:
     `critic_steps` is the number of critic steps per generator step: an integer, or a schedule such as
     `{"steps": [[25, 100], ["inf", 5]]}`.
     `order` says which player updates first in each generator step.
-    `critic_norm` is the kind of normalisation that a normalised critic uses.
+    `critic_norm` is the kind of normalisation that a normalised critic uses; with "none" it has none.
     `ema` is the decay per generator step of an exponential moving average of the generator's weights. The averaged
     weights are evaluated. 0 means that there is no average. For the first `ema_start` generator steps the average is
     the weights themselves. With an `ema_rampup` r above 0, the half-life of the average is at most r times the
@@ -141,7 +141,7 @@ class Method:
     generator_optimizer: Use | None = None
     critic_steps: Any = 1
     order: Literal["critic-first", "generator-first"] = "critic-first"
-    critic_norm: Literal["batch", "layer"] = "layer"
+    critic_norm: Literal["batch", "layer", "none"] = "layer"
     ema: float = 0.0
     ema_start: int = 0
     ema_rampup: float = 0.0

@@ -132,8 +132,8 @@ class MethodTable(Table):
     order: Literal["critic-first", "generator-first"] = Field(
         default="critic-first", description="Which player updates first in each generator step."
     )
-    critic_norm: Literal["batch", "layer"] = Field(
-        default="layer", description="The kind of normalisation in a normalised critic."
+    critic_norm: Literal["batch", "layer", "none"] = Field(
+        default="layer", description="The kind of normalisation in a normalised critic, or none."
     )
     ema: float = Field(
         default=0.0,

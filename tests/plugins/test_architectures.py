@@ -207,6 +207,16 @@ def test_random_specs_build_the_networks_they_describe(norm: Any) -> None:
         assert kinds.count(type(mlp.ACTIVATIONS[spec["critic_activation"]]())) == spec["critic_depth"]
 
 
+def test_a_normalised_perceptron_under_a_method_without_a_norm_is_one_without() -> None:
+    """With the same seed it has the same weights, and it scores each sample on its own."""
+    normalised = networks(Ask(shape=(2,), critic_norm="none"), seed=3, critic_normalised=True)
+    plain = networks(Ask(shape=(2,), critic_norm="batch"), seed=3)
+    assert normalised.rowwise
+    assert normalised.critic.state_dict().keys() == plain.critic.state_dict().keys()
+    for name, weight in plain.critic.state_dict().items():
+        assert torch.equal(normalised.critic.state_dict()[name], weight)
+
+
 @pytest.mark.parametrize(
     ("offer", "options"), [(MLP, {"critic_depth": 1, "critic_normalised": True}), (RANDOM, {"depths": (1, 2)})]
 )

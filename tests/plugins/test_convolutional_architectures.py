@@ -108,6 +108,30 @@ def test_a_seed_gives_the_same_weights_with_and_without_heads(offer: Any) -> Non
     assert torch.equal(first, second)
 
 
+NORMALISED: list[tuple[Any, dict[str, Any]]] = [
+    (WGAN_GP, {}),
+    (SNGAN, {"critic_normalised": True}),
+    *((SIX, {"architectures": (name,)}) for name in SIX_NAMES if name != "dcgan-unnormalised"),
+]
+
+
+@pytest.mark.parametrize(("offer", "options"), NORMALISED, ids=str)
+def test_a_normalised_critic_under_a_method_without_a_norm_has_none(offer: Any, options: Any) -> None:
+    layer, none = (
+        build_tiny(offer, Ask(shape=(1, 16, 16), critic_norm=norm), **options).critic for norm in ("layer", "none")
+    )
+    assert list_modules(layer, NORM_LAYERS)
+    assert not list_modules(none, NORM_LAYERS)
+    assert all(convolution.bias is not None for convolution in list_modules(none, CONVOLUTIONS))
+    assert none(normal(3, 1, 16, 16)).shape == (3,)
+
+
+def test_the_decoder_of_an_autoencoder_has_no_norm_either() -> None:
+    ask = Ask(shape=(1, 16, 16), head="reconstruction", critic_norm="none")
+    critic = build(RANDOM, ask, random_spec(4, normalised=True)).critic
+    assert not list_modules(critic, NORM_LAYERS)
+
+
 def test_each_of_the_six_is_what_its_name_says() -> None:
     ask = Ask(shape=(3, 64, 64))
     six = {name: build_tiny(SIX, ask, architectures=(name,)) for name in SIX_NAMES}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganbench import Source, suite
+from ganbench import GanbenchError, Source, registry, suite
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -131,6 +131,37 @@ def test_larger_digits_hold_the_same_pixels_and_the_extractor_sees_the_originals
     assert large.extractor is not None
     assert small.extractor is not None
     assert large.extractor.digest != small.extractor.digest
+
+
+@pytest.mark.parametrize("count", [1, 100, 1201])
+def test_fewer_training_images_are_the_first_ones_and_the_reference_stays(source: Source, count: int) -> None:
+    few, (train, held_out) = digits.digits(training_images=count), digits.split()
+    assert (few.size, few.classes, few.shape) == (count, 10, source.shape)
+    assert few.take is not None
+    assert few.labels is not None
+    everything = torch.arange(count)
+    assert torch.equal(few.take(everything), train.images[:count])
+    assert torch.equal(few.labels(everything), train.labels[:count])
+    assert torch.equal(few.reference(10_000), held_out.images)
+
+
+def test_the_first_hundred_training_images_are_ten_of_each_class() -> None:
+    """Of the longer beginnings tried here, no class is off its tenth by more than a seventh of it."""
+    labels = digits.split()[0].labels
+    assert labels[:100].bincount(minlength=10).tolist() == 10 * [10]
+    for count in (200, 300, 400, 800):
+        share = labels[:count].bincount(minlength=10) * 10 / count
+        assert ((share - 1).abs() < 1 / 7).all()
+
+
+@pytest.mark.parametrize("count", [0, 1202])
+def test_a_count_that_the_training_rows_do_not_have_is_refused(count: int) -> None:
+    with pytest.raises(GanbenchError, match=f"training_images.*{count}"):
+        registry.load().options("datasets", "digits", {"training_images": count})
+
+
+def test_all_training_images_are_the_default_which_no_trials_key_names() -> None:
+    assert registry.load().options("datasets", "digits", {"training_images": 1201}) == {}
 
 
 def measure_fid(source: Source, samples: Tensor) -> float:

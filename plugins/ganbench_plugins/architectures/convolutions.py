@@ -22,6 +22,7 @@ from ganbench_plugins.architectures.part_names import (
     add_minibatch_discrimination,
     add_minibatch_std,
     add_nonlinearity,
+    choose_critic_norm,
     choose_initialisation,
     compares_samples,
     count_pieces,
@@ -263,7 +264,7 @@ def make_critic(
     initialisation = choose_initialisation(parts, initialisation)
     for index, (kind, at) in enumerate(reversed(list_layers(name, depth, side))):
         kind, at = ("down", at // 2) if kind == "up" else (kind, at)
-        norm = ask.critic_norm if normalised and index else ""
+        norm = choose_critic_norm(ask, normalised) if index else ""
         outputs = count_filters(filters, side, at)
         add_block(net, kind, inputs, outputs, norm, activation, initialisation, parts)
         inputs = outputs
@@ -275,7 +276,7 @@ def make_critic(
     refuse_labels_in_autoencoder(ask)
     net.add_module("code", make_layer("linear", features, code, initialisation, gain=1.0))
     whole = replace(ask, shape=(ask.pack * ask.shape[0], side, side), latent=0)
-    norm = ask.critic_norm
+    norm = choose_critic_norm(ask, normalised)
     decoder = make_generator(
         name, whole, code, depth, filters, activation, normalised, initialisation, parts=parts, norm=norm
     )

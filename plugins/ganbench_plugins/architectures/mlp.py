@@ -34,6 +34,7 @@ from ganbench_plugins.architectures.part_names import (
     add_minibatch_std,
     add_nonlinearity,
     add_reference,
+    choose_critic_norm,
     choose_initialisation,
     compares_samples,
     count_pieces,
@@ -163,7 +164,7 @@ def make_critic(
     numbers of the last one, and the decoder is the encoder in reverse.
     """
     depth, width = spec["critic_depth"], spec["critic_width"]
-    norm, activation = ask.critic_norm if spec["critic_normalised"] else "", spec["critic_activation"]
+    norm, activation = choose_critic_norm(ask, spec["critic_normalised"]), spec["critic_activation"]
     shape = (ask.pack * ask.shape[0], *ask.shape[1:])
     widths = [math.prod(shape)] + depth * [width]
     norms = ([""] + (depth - 1) * [norm])[:depth]

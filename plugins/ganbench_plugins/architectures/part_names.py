@@ -82,6 +82,11 @@ def count_pieces(parts: Parts) -> int:
     return parts["maxout"]["pieces"] if "maxout" in parts else 1
 
 
+def choose_critic_norm(ask: Ask, normalised: bool) -> str:
+    """Return the norm of the critic's layers that have one, or "" if there is none: in this network or this method."""
+    return ask.critic_norm if normalised and ask.critic_norm != "none" else ""
+
+
 def make_norm(name: str, channels: int, norms: Mapping[str, Callable[[int], nn.Module]], parts: Parts) -> nn.Module:
     """Build a norm by its name in `norms`; virtual batch norm takes the place of batch norm."""
     if name == "batch" and "virtual-batch-norm" in parts:

@@ -33,6 +33,7 @@ from ganbench_plugins.architectures.part_names import (
     add_minibatch_std,
     add_nonlinearity,
     add_reference,
+    choose_critic_norm,
     choose_initialisation,
     make_norm,
     read_both,
@@ -124,7 +125,7 @@ def make_generator(side: int, ask: Ask, latent: int, channels: int, parts: Parts
 
 def make_critic(side: int, ask: Ask, channels: int, normalised: bool, total: bool, parts: Parts) -> Critic:
     """Build the critic, [n, pack * channels, side, side] -> score [n]; its last maps are pooled by mean or `total`."""
-    norm = ask.critic_norm if normalised else ""
+    norm = choose_critic_norm(ask, normalised)
     net, initialisation = nn.Sequential(), choose_initialisation(parts, "he")
     net.add_module("block1", make_first_block(ask.pack * ask.shape[0], channels, initialisation))
     rest: list[Resample] = [*["down"] * (count_doublings(side) - 2), "", ""]  # type: ignore[list-item]

@@ -29,6 +29,7 @@ from ganbench_plugins.architectures.convolutions import (
 )
 from ganbench_plugins.architectures.mlp import make_generator as make_perceptron
 from ganbench_plugins.architectures.mlp import refuse_less_than_one
+from ganbench_plugins.architectures.part_names import choose_critic_norm
 
 Name = Literal["dcgan-constant", "mlp-512", "dcgan-unnormalised", "dcgan-gated", "dcgan-tanh", "resnet-101"]
 SIX: tuple[Name, ...] = (
@@ -57,7 +58,8 @@ class Scale(nn.Module):
 class Bottleneck(nn.Module):
     """Three convolutions (1 x 1, resampling or 3 x 3, 1 x 1), each after ReLU; their norm times 0.3 joins the shortcut.
 
-    `resample` is "same", "up" or "down". A shortcut to other maps is one 1 x 1 convolution.
+    `norm` is its name, or "" for none. `resample` is "same", "up" or "down". A shortcut to other maps is one 1 x 1
+    convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: str, resample: str, initialisation: str) -> None:
@@ -70,9 +72,10 @@ class Bottleneck(nn.Module):
             nn.ReLU(),
             make(resample, narrow, narrow_out),
             nn.ReLU(),
-            make("point", narrow_out, outputs, bias=False),
-            NORMS[norm](outputs),
+            make("point", narrow_out, outputs, bias=not norm),
         )
+        if norm:
+            self.main.append(NORMS[norm](outputs))
         if resample == "up":
             self.shortcut = nn.Sequential(make("point", inputs, 4 * outputs, gain=1.0), nn.PixelShuffle(2))
         elif resample == "down":
@@ -124,11 +127,11 @@ def make_residual(ask: Ask, latent: int, filters: int, layers: int, initialisati
     generator.add_module("scale", Scale(0.2))
     generator.add_module("squash", nn.Tanh())
 
-    trunk = nn.Sequential()
+    trunk, norm = nn.Sequential(), choose_critic_norm(ask, normalised=True)
     trunk.add_module("input", make_layer("point", ask.pack * ask.shape[0], width(side), initialisation, gain=1.0))
     for index, (kind, at) in enumerate(reversed(blocks), start=1):
         kind, outputs = ("down", width(at // 2)) if kind == "up" else (kind, width(at))
-        trunk.add_module(f"block{index}", Bottleneck(width(at), outputs, ask.critic_norm, kind, initialisation))
+        trunk.add_module(f"block{index}", Bottleneck(width(at), outputs, norm, kind, initialisation))
     trunk.add_module("flatten", nn.Flatten())
     trunk.add_module("scale", Scale(0.2))
     return generator, Critic(trunk, width(SMALLEST) * SMALLEST**2, ask, initialisation)

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Le
 from ganbench import Extractor, Offer, Source, hookimpl
 from torch import Tensor, nn
 
@@ -62,12 +63,19 @@ def extractor(pixels: int = PIXELS, channels: int = 1) -> Extractor:
     return make_extractor(RECIPE, (lambda x: x) if plain else see, "" if plain else "mean-of-blocks")
 
 
-def digits(pixels: Literal[8, 16, 32] = 8, channels: Literal[1, 3] = 1) -> Source:
+def digits(
+    pixels: Literal[8, 16, 32] = 8,
+    channels: Literal[1, 3] = 1,
+    training_images: Annotated[int, Ge(1), Le(1201)] = 1201,
+) -> Source:
     """Return the source of scikit-learn's digits in [-1, 1]; the reference is the held-out rows.
 
     With 16 or 32 `pixels`, each of the 8x8 pixels is a block of equal ones; with 3 `channels` each has the grey value.
+    With fewer `training_images` than 1,201, the set is the first ones, whose classes are nearly balanced; the reference
+    is the same.
     """
     training, held_out = (enlarge(rows, pixels, channels) for rows in split())
+    training = Rows(training.images[:training_images], training.labels[:training_images])
     return make_set(training, held_out, CLASSES, extractor(pixels, channels))
 
 
