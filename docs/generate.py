@@ -15,6 +15,7 @@ import inspect
 import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from ganbench import Ask, cli, registry
 from ganbench.api import hooks
 from ganbench.api import offers as offer_records
 from ganbench.plan.network_layers import list_layers
+from ganbench.suite.loading import load
 from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
@@ -177,10 +179,15 @@ def evidence(reference: Mapping[str, Any]) -> str:
 
 
 def claim_table(suite: str) -> str:
-    """Return the claims of a suite with their verdicts, as its committed results have them."""
+    """Return the claims of a suite with their verdicts."""
+    rows = [claim_cells(row) for row in read_claims(suite)]
+    return table(("claim", "source", "verdict", "holds", "measured"), rows)
+
+
+def read_claims(suite: str) -> list[dict[str, str]]:
+    """Return the claims of a suite as its committed results have them."""
     with (ROOT / f"results/{suite}/claims.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return table(("claim", "source", "verdict", "holds", "measured"), [claim_cells(row) for row in rows])
+        return list(csv.DictReader(file))
 
 
 def claim_cells(row: Mapping[str, str]) -> tuple[str, ...]:
@@ -255,6 +262,16 @@ def about(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
 
 
+def verdict_table() -> str:
+    """Return a row for each section of docs/literature.md: its suite, the suite's question, and a count of verdicts."""
+    rows = []
+    for name in re.findall(r"<!-- generated: claims-(\w+) -->", (ROOT / "docs/literature.md").read_text()):
+        verdicts = Counter(row["verdict"] for row in read_claims(name))
+        counts = [str(verdicts[verdict]) for verdict in ("reproduced", "contradicted", "undecided")]
+        rows.append((f"[{name}](#{name})", load(ROOT / f"suites/{name}.toml").question, *counts))
+    return table(("suite", "question", "reproduced", "contradicted", "undecided"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "api-tables": api_tables,
     "hook-table": hook_table,
@@ -266,6 +283,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "reference-tables": reference_tables,
     "contract-lists": contract_lists,
     "command-table": command_table,
+    "verdict-table": verdict_table,
     "command-pages": command_pages,
 }
 
