@@ -180,14 +180,12 @@ def evidence(reference: Mapping[str, Any]) -> str:
 
 def claim_table(suite: str) -> str:
     """Return the claims of a suite with their verdicts."""
-    rows = [claim_cells(row) for row in read_claims(suite)]
-    return table(("claim", "source", "verdict", "holds", "measured"), rows)
+    return table(("claim", "source", "verdict", "holds", "measured"), [claim_cells(row) for row in read_claims(suite)])
 
 
 def read_claims(suite: str) -> list[dict[str, str]]:
     """Return the claims of a suite as its committed results have them."""
-    with (ROOT / f"results/{suite}/claims.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader((ROOT / f"results/{suite}/claims.csv").read_text("utf-8").splitlines()))
 
 
 def claim_cells(row: Mapping[str, str]) -> tuple[str, ...]:
@@ -264,12 +262,13 @@ def about(thing: Any) -> str:
 
 def verdict_table() -> str:
     """Return a row for each section of docs/literature.md: its suite, the suite's question, and a count of verdicts."""
-    rows = []
+    rows, verdicts = [], ("reproduced", "contradicted", "undecided")
     for name in re.findall(r"<!-- generated: claims-(\w+) -->", (ROOT / "docs/literature.md").read_text()):
-        verdicts = Counter(row["verdict"] for row in read_claims(name))
-        counts = [str(verdicts[verdict]) for verdict in ("reproduced", "contradicted", "undecided")]
-        rows.append((f"[{name}](#{name})", load(ROOT / f"suites/{name}.toml").question, *counts))
-    return table(("suite", "question", "reproduced", "contradicted", "undecided"), rows)
+        counts = Counter(row["verdict"] for row in read_claims(name))
+        rows.append(
+            (f"[{name}](#{name})", load(ROOT / f"suites/{name}.toml").question, *(str(counts[v]) for v in verdicts))
+        )
+    return table(("suite", "question", *verdicts), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
