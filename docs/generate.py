@@ -9,27 +9,26 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a k
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import inspect
 import re
 import sys
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import typer
+from claim_tables import claim_table, verdict_table
 from ganbench import Ask, cli, registry
 from ganbench.api import hooks
 from ganbench.api import offers as offer_records
 from ganbench.plan.network_layers import list_layers
-from ganbench.suite.loading import load
 from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
+from markdown_tables import cell, formula, table
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -38,22 +37,6 @@ PACKAGES = (
     *(f"ganbench.{name}" for name in ("engine", "runner", "progress")),
 )
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def cell(text: str) -> str:
-    """Return a text that a Markdown table's cell can hold: one line, no bar, no markup of its own."""
-    return re.sub(r"([|<>*_`\[\]])", r"\\\1", " ".join(text.split()))
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def formula(text: str) -> str:
-    """Return a formula for a table's cell, as code: Markdown would take its stars and underscores away."""
-    return "`{}`".format(" ".join(text.split()).replace("|", r"\|")) if text else ""
 
 
 def hook_docs() -> Iterator[tuple[str, str]]:
@@ -178,25 +161,6 @@ def evidence(reference: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def claim_table(suite: str) -> str:
-    """Return the claims of a suite with their verdicts."""
-    return table(("claim", "source", "verdict", "holds", "measured"), [claim_cells(row) for row in read_claims(suite)])
-
-
-def read_claims(suite: str) -> list[dict[str, str]]:
-    """Return the claims of a suite as its committed results have them."""
-    return list(csv.DictReader((ROOT / f"results/{suite}/claims.csv").read_text("utf-8").splitlines()))
-
-
-def claim_cells(row: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the cells of one claim: a contradiction stands out."""
-    verdict = "**contradicted**" if row["verdict"] == "contradicted" else row["verdict"]
-    ends = f" [{float(row['median_low']):.3g}, {float(row['median_high']):.3g}]" if row["median_low"] else ""
-    measured = f"{float(row['median']):.3g}{ends}" if row["median"] else ""
-    holds = f"{row['holds']} of {row['units']}" + (f", p = {float(row['p_holm']):.2g}" if row["p_holm"] else "")
-    return cell(row["claim"]), cell(row["source"]), verdict, holds, cell(measured)
-
-
 def contract_lists() -> str:
     """Return the rules that offers must keep, a list for each kind."""
     lists = {"Offers of any kind": offer_rules.RULES} | {kind: rules.rules for kind, rules in contracts.KINDS.items()}
@@ -258,17 +222,6 @@ def about(thing: Any) -> str:
     if not inspect.isfunction(thing) and not inspect.isclass(thing):
         return "(a constant or a type)"
     return (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
-
-
-def verdict_table() -> str:
-    """Return a row for each section of docs/literature.md: its suite, the suite's question, and a count of verdicts."""
-    rows, verdicts = [], ("reproduced", "contradicted", "undecided")
-    for name in re.findall(r"<!-- generated: claims-(\w+) -->", (ROOT / "docs/literature.md").read_text()):
-        counts = Counter(row["verdict"] for row in read_claims(name))
-        rows.append(
-            (f"[{name}](#{name})", load(ROOT / f"suites/{name}.toml").question, *(str(counts[v]) for v in verdicts))
-        )
-    return table(("suite", "question", *verdicts), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
