@@ -115,7 +115,9 @@ NORMALISED: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("offer", "options"), NORMALISED, ids=str)
+@pytest.mark.parametrize(
+    ("offer", "options"), NORMALISED, ids=[f"{offer.name} {options}" for offer, options in NORMALISED]
+)
 def test_a_normalised_critic_under_a_method_without_a_norm_has_none(offer: Any, options: Any) -> None:
     layer, none = (
         build_tiny(offer, Ask(shape=(1, 16, 16), critic_norm=norm), **options).critic for norm in ("layer", "none")
