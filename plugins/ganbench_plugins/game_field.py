@@ -5,7 +5,7 @@ Mescheder, Nowozin, Geiger 2017, "The Numerics of GANs", arXiv:1705.10461, secti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from ganbench import Evidence, Parameters
@@ -13,6 +13,11 @@ from torch import Tensor
 from torch.func import grad
 
 Field = Callable[[Tensor], Tensor]
+
+
+def flatten_parameters(players: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """Return the tensors of all players in their order, as one vector [p]."""
+    return torch.cat([tensor.flatten() for player in players for tensor in player.values()])
 
 
 def open_field(evidence: Evidence, number: int) -> tuple[Field, Tensor]:
@@ -30,6 +35,6 @@ def open_field(evidence: Evidence, number: int) -> tuple[Field, Tensor]:
     def field(point: Tensor) -> Tensor:
         g, d = split(point)
         slopes = (grad(step.generator, argnums=0)(g, d), grad(step.critic, argnums=1)(g, d))
-        return -torch.cat([part.flatten() for slope in slopes for part in slope.values()])
+        return -flatten_parameters(slopes)
 
-    return field, torch.cat([tensor.flatten() for player in players for tensor in player.values()])
+    return field, flatten_parameters(players)

@@ -72,10 +72,9 @@ def build(batches: Annotated[int, Ge(1)] = 4) -> Metric:
 
     `max-gradient-norm` is the largest norm found, a lower bound of the Lipschitz constant. `em-per-slope` is E r - E f
     of the scores divided by it: by the constant itself it would be at most W1, and W1 for the best critic; NaN for a
-    flat one. `spectral-product` is the
-    product of the spectral norms of the linear layers' raw weights, an upper bound for activations with slopes of at
-    most 1 (softplus has, too); NaN for a critic with other layers, and not the trained critic's under a
-    reparametrisation.
+    flat one. `spectral-product` is the product of the spectral norms of the linear layers' raw weights, an upper bound
+    for activations with slopes of at most 1 (softplus has, too); NaN for a critic with other layers, and not the
+    trained critic's under a reparametrisation.
     """
     names = [
         "gradient-norm-real",

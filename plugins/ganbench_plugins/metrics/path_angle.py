@@ -17,7 +17,7 @@ from annotated_types import Ge, Le
 from ganbench import Evidence, Metric, Offer, Profile, hookimpl
 from torch import Tensor
 
-from ganbench_plugins.game_field import Field, open_field
+from ganbench_plugins.game_field import Field, flatten_parameters, open_field
 
 
 def walk(fields: list[Field], start: Tensor, end: Tensor, places: list[float]) -> tuple[list[float], list[float]]:
@@ -38,8 +38,7 @@ def walk(fields: list[Field], start: Tensor, end: Tensor, places: list[float]) -
 def measure(evidence: Evidence, points: int, batches: int) -> Mapping[str, Any]:
     """Return the profiles of cosine and norm, and half of what the cosine falls by at the trained weights."""
     opened = [open_field(evidence, number) for number in range(batches)]
-    players = [evidence.first_parameters(player) for player in ("generator", "critic")]
-    start = torch.cat([tensor.flatten() for player in players for tensor in player.values()])
+    start = flatten_parameters([evidence.first_parameters(player) for player in ("generator", "critic")])
     beyond = points // 4
     places = [k / points for k in range(points + beyond + 1)]
     cosines, norms = walk([field for field, _ in opened], start, opened[0][1], places)
