@@ -91,10 +91,11 @@ def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], bat
 
 def count_units(batches: Sequence[Batch], side: Side) -> int:
     """Return the number of units of a side's dataset: its architectures, or the seeds where there is only one."""
-    trials = [trial for batch in batches for trial in batch.trials if trial.labels["dataset"] == side.dataset]
-    trials = [trial for trial in trials if fits(trial, side.where)]
-    architectures = {trial.labels["architecture"] for trial in trials}
-    return len(architectures) if len(architectures) > 1 else len({trial.seed for trial in trials})
+    here = [batch for batch in batches if batch.trials[0].labels["dataset"] == side.dataset]
+    here = [batch for batch in here if fits(batch.trials[0], side.where)]
+    architectures = {batch.trials[0].labels["architecture"] for batch in here}
+    seeds = {trial.seed for batch in here for trial in batch.trials}
+    return len(architectures) if len(architectures) > 1 else len(seeds)
 
 
 def list_factors(trial: Trial) -> dict[str, Any]:
