@@ -1,6 +1,6 @@
 from .architectures import sample
 from .budget import resolve_budget
-from .composition import seeds_per_batch
+from .composition import members_per_batch
 from .outlines import outline
 from .plan import Plan, Todo, find_missing
 from .planner import make
@@ -11,9 +11,9 @@ __all__ = [
     "Todo",
     "find_missing",
     "make",
+    "members_per_batch",
     "outline",
     "resolve_budget",
     "sample",
-    "seeds_per_batch",
     "select",
 ]

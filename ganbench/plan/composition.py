@@ -1,4 +1,4 @@
-"""How the seeds of a trial train together: how many of them, and in which form.
+"""How trials of one program train together: how many of them, and in which form.
 
 Both are fixed rules, the same on every machine, because the composition of a batch must not depend on the machine.
 """
@@ -11,7 +11,7 @@ from math import ceil
 from ganbench.api.trials import STACK_FROM, Mode
 
 MOST_MEMBERS = 32
-"""The largest number of seeds in a batch."""
+"""The largest number of members of a batch."""
 
 FEW_BATCHES, CUT_TO = 8, 8
 """A plan of fewer than FEW_BATCHES batches is cut into smaller ones, of at least CUT_TO seeds, so that no core is idle.
@@ -26,18 +26,18 @@ Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
 """
 
 
-def seeds_per_batch(seeds: int, groups: int, fit: int = MOST_MEMBERS) -> int:
-    """Return how many of the `seeds` train together.
+def members_per_batch(members: int, groups: int, fit: int = MOST_MEMBERS) -> int:
+    """Return how many of the `members`, all trials of one program, train together.
 
-    `groups` is the number of methods x datasets x architectures, `fit` the number of seeds that fit into the memory.
+    `groups` is the number of programs x datasets x architectures, `fit` the number of members that fit into the memory.
     """
     most = max(1, min(fit, MOST_MEMBERS))
-    parts = max(ceil(seeds / most), min(ceil(FEW_BATCHES / groups), seeds // CUT_TO))
-    return ceil(seeds / parts)
+    parts = max(ceil(members / most), min(ceil(FEW_BATCHES / groups), members // CUT_TO))
+    return ceil(members / parts)
 
 
 def choose_mode(members: int, stackable: bool, shape: Sequence[int], channels: int) -> Mode:
-    """Return the form in which seeds train.
+    """Return the form in which trials of one program train.
 
     `stackable` is whether every offer can be stacked, `shape` that of a sample, and `channels` the number of channels
     of the widest convolution, 0 without one.

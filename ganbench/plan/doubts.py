@@ -24,7 +24,7 @@ Cautions = dict[str, list[str]]
 def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
     """Return the warnings of the offers in use, each with the methods that it concerns."""
     cautions: Cautions = {}
-    for trial in (batch.trials[0] for batch in batches):
+    for trial in (trial for batch in batches for trial in batch.firsts):
         for kind, name in list_offers(trial.recipe, trial.architecture):
             offered = registry.get(kind, name)
             with blaming(f"{offered} of {offered.provider}", "`caution`"):
@@ -65,8 +65,7 @@ def find_large_members(largest: Mapping[str, float], memory: str) -> Cautions:
 def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> Cautions:
     """Return the cautions on the methods and the datasets of a plan, each with what it concerns."""
     trials = {
-        (trial.labels["method"], id(trial.recipe), trial.budget): trial
-        for trial in (batch.trials[0] for batch in batches)
+        (trial.labels["method"], id(trial.recipe), trial.budget): trial for batch in batches for trial in batch.firsts
     }
     cautions: Cautions = {}
     for trial in trials.values():

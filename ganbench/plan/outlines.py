@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.data import Source
 from ganbench.api.trials import Batch
+from ganbench.plan.batches import Composer
 from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.planner import Planner
 from ganbench.plan.refusals import check_suite
+from ganbench.plan.stages import choose_first
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -25,5 +27,7 @@ def outline(
     Nothing is scored, and no extractor is built. `tell` is called as by `plan.make`; raise as that function.
     """
     check_suite(suite)
-    planner = Planner(choose_datasets(suite, registry)[0], registry, outline=True)
-    return tuple(planner.make_batches(tell)), planner.sources
+    used, _ = choose_datasets(suite, registry)
+    planner = Planner(used, registry, outline=True, choices=choose_first(used) if used.tunes else {})
+    composer = Composer(registry, planner.counter, used.engine.memory_bytes)
+    return tuple(composer.compose(list(planner.make_cells(tell)))), planner.sources

@@ -8,6 +8,7 @@ from typing import Any
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import Batch, Trial
+from ganbench.plan.stages import Choices
 from ganbench.suite.suite import Suite
 
 
@@ -20,7 +21,8 @@ class Plan:
     without a success rule. `methods` has a line on each method: how it differs from its recipe. `remarks` are warnings
     that concern no method. `suite` is the suite with the datasets that are used, where a fallback replaces one.
     `extractors` has the extractor of each dataset with metrics on features, by its label: its `name`, its `digest`, and
-    the `values` of these metrics.
+    the `values` of these metrics. `choices` are the configurations that are reported; `undecided` is whether they are
+    still to be chosen, and then only what is tuned is planned.
     """
 
     trials: tuple[Trial, ...]
@@ -32,6 +34,8 @@ class Plan:
     remarks: tuple[str, ...] = ()
     suite: Suite | None = None
     extractors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    choices: Choices = field(default_factory=dict)
+    undecided: bool = False
 
     @property
     def warnings(self) -> list[str]:

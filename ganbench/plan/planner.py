@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,14 @@ from ganbench.api.data import Source
 from ganbench.api.metrics import Direction, Metric
 from ganbench.api.models import Space, Spec
 from ganbench.api.offers import Method, Use
-from ganbench.api.trials import Batch, Measurement, Part, Recipe, Trial, digest, list_offers
+from ganbench.api.trials import Measurement, Part, Recipe, Trial, digest
 from ganbench.errors import GanbenchError, NotInstalled, WrongOption
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
 from ganbench.plan.averages import find_long_averages
+from ganbench.plan.batches import Cell, Composer, PlannedData
 from ganbench.plan.budget import resolve_budget
 from ganbench.plan.claims import refuse_undecidable, refuse_undrawable
-from ganbench.plan.composition import MOST_MEMBERS, choose_mode, seeds_per_batch
 from ganbench.plan.costs import UNKNOWN, CostCounter
 from ganbench.plan.doubts import find_cautions, find_doubts, find_large_members, find_unruled, find_unused_constraints
 from ganbench.plan.extractors import choose_sources, describe_extractors
@@ -30,6 +30,7 @@ from ganbench.plan.network_size import check_networks
 from ganbench.plan.plan import Plan
 from ganbench.plan.recipes import Recipes
 from ganbench.plan.refusals import check_packs, check_suite, check_use, check_where
+from ganbench.plan.stages import Choices, Stage, count_architectures, list_stages
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
@@ -47,8 +48,11 @@ def make(
     registry: Registry,
     tell: Callable[[int, int], None] = lambda done, total: None,
     tell_trial: Callable[[str], None] = lambda doing: None,
+    choices: Choices | None = None,
 ) -> Plan:
-    """Return the plan of a suite: every dataset x architecture x method x seed, in batches of seeds.
+    """Return the plan of a suite: every dataset x architecture x method x seed, in batches.
+
+    Where configurations are tuned, these are planned; with the `choices` that were made, so is their report.
 
     `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
     `tell_trial` is called before a metric is tried, with words that say which one.
@@ -56,16 +60,18 @@ def make(
     """
     check_suite(suite)
     used, replaced = choose_datasets(suite, registry)
-    planner = Planner(used, registry)
+    planner = Planner(used, registry, choices=choices or {})
     directions = planner.check_success()
-    batches = tuple(planner.make_batches(tell))
+    cells = list(planner.make_cells(tell))
+    composer = Composer(registry, planner.counter, used.engine.memory_bytes)
+    batches = tuple(composer.compose(cells))
     if used.claim or used.figure:
         metrics = {table.title: planner.build_metrics(table) for table in used.dataset}
         refuse_undecidable(used, metrics, batches)
         refuse_undrawable(used, metrics, batches)
     sources = choose_sources(used, batches, registry, planner.sources)
     refuse_unmeasurable(used, batches, registry, sources, tell_trial)
-    trials = tuple(trial for batch in batches for trial in batch.trials)
+    trials = tuple(trial for cell in cells for trial in cell.trials)
     return Plan(
         trials=trials,
         batches=batches,
@@ -73,10 +79,12 @@ def make(
         cautions=find_cautions(batches, registry)
         | find_long_averages(batches)
         | find_doubts(used, batches, registry)
-        | find_large_members(planner.large_members, used.engine.memory)
-        | find_unused_constraints(planner.fitted_recipes, planner.recipes.resolve),
+        | find_large_members(composer.large_members, used.engine.memory)
+        | find_unused_constraints(planner.fitted_recipes, planner.recipes.find),
         unruled=find_unruled(used),
-        methods={label: planner.recipes.describe(label) for label in suite.method_names},
+        methods=planner.recipes.describe_all(),
+        choices=planner.choices,
+        undecided=used.tunes and not planner.choices,
         remarks=replaced,
         suite=used if used is not suite else None,
         extractors=describe_extractors(batches, registry, sources),
@@ -87,12 +95,14 @@ def make(
 class Planner:
     """Resolves the names of a suite in a registry; every error message begins with the place in the suite.
 
-    With `outline`, a dataset without its files has zeros in their place, if its shape is known.
+    With `outline`, a dataset without its files has zeros in their place, if its shape is known. `choices` are the
+    configurations that are reported; without them, only those that are tuned are planned.
     """
 
     suite: Suite
     registry: Registry
     outline: bool = False
+    choices: Choices = field(default_factory=dict)
 
     @cached_property
     def recipes(self) -> Recipes:
@@ -105,66 +115,64 @@ class Planner:
         return {}
 
     @cached_property
-    def large_members(self) -> dict[str, float]:
-        """The bytes of the largest member that does not fit into the memory, by method."""
-        return {}
+    def counter(self) -> CostCounter:
+        """The costs of the trials."""
+        return CostCounter(self.registry, self.sources)
 
     @cached_property
     def sources(self) -> dict[str, Source]:
         """The datasets, as they were built for the digest of their content, by their label in tables."""
         return {}
 
-    def make_batches(self, tell: Callable[[int, int], None]) -> Iterator[Batch]:
-        """Yield the batches in the order of the suite: datasets, architectures, methods."""
-        methods = {label: self.recipes.resolve(label) for label in self.suite.method_names}
-        architecture, specs = self.draw_architectures()
-        counter = CostCounter(self.registry, self.sources)
-        space: Space = self.registry.build("architectures", architecture.name, architecture.options)
-        groups, planned = len(self.suite.dataset) * len(specs) * len(methods), 0
-        for table in self.suite.dataset:
-            dataset = self.resolve_part("datasets", Use(table.name, options=table.options))
-            measurement, data = self.resolve_measurement(table), self.digest_data(table, dataset, space, specs)
-            for spec in specs:
-                for label, method in methods.items():
-                    recipe = self.fit_recipe(label, method, spec)
-                    check_packs(self.suite, label, recipe, self.registry)
-                    sources = list_sources(recipe, architecture, dataset, self.registry, data)
-                    title = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
-                    first = Trial(
-                        dataset=dataset,
-                        architecture=architecture,
-                        spec=spec,
-                        recipe=recipe,
-                        seed=self.suite.seed_list[0],
-                        budget=UNKNOWN,
-                        code=hash_sources(sources),
-                        labels={"method": label, "dataset": table.title, "architecture": title},
-                        sources=sources,
-                        precision=self.suite.engine.precision,
-                    )
-                    first = replace(first, budget=resolve_budget(self.suite, first, self.registry, counter))
-                    tell(planned := planned + 1, groups)
-                    trials = [replace(first, seed=seed) for seed in self.suite.seed_list]
-                    yield from self.compose_batches(trials, groups, measurement, counter)
+    @cached_property
+    def architectures(self) -> tuple[Part, list[Spec]]:
+        """The space of the architectures, and those drawn from it without replacement."""
+        table = self.suite.architectures
+        place = locations.locate(self.suite, "architectures")
+        part = self.resolve_part("architectures", Use(table.space, options=table.options))
+        space: Space = self.registry.build("architectures", part.name, part.options, where=place)
+        of_space = f"{place}: {self.registry.get('architectures', part.name)}"
+        return part, sample(space, count_architectures(self.suite), table.seed, of_space)
 
-    def compose_batches(
-        self, trials: Sequence[Trial], groups: int, measurement: Measurement, counter: CostCounter
-    ) -> Iterator[Batch]:
-        """Yield the batches of trials that differ only in their seed, by the rules of `plan.composition`."""
-        first, seeds, memory = trials[0], len(trials), self.suite.engine.memory_bytes
-        size, channels = 1.0, 0
-        if seeds > 1:
-            size, channels = counter.measure_member(first, first.budget.batch_size, memory / min(seeds, MOST_MEMBERS))
-        if size > memory:
-            label = first.labels["method"]
-            self.large_members[label] = max(size, self.large_members.get(label, 0))
-        most = seeds_per_batch(seeds, groups, int(memory / size))
-        shape = self.sources[first.labels["dataset"]].shape
-        stackable = self.is_stackable(first.recipe, first.architecture)
-        for start in range(0, seeds, most):
-            members = tuple(trials[start : start + most])
-            mode = choose_mode(len(members), stackable, shape, channels)
-            yield Batch(trials=members, mode=mode, measurement=measurement)
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the plan."""
+        return list_stages(self.suite, self.architectures[1], self.choices)
+
+    def make_cells(self, tell: Callable[[int, int], None]) -> Iterator[Cell]:
+        """Yield the trials of each dataset and architecture, in the order of the suite, stage by stage."""
+        planned = 0
+        groups = sum(stage.groups for stage in self.stages)
+        for stage in self.stages:
+            for table in stage.datasets:
+                for spec in stage.specs:
+                    trials: list[Trial] = []
+                    for label, source in stage.methods[table.title].items():
+                        first = self.make_trial(stage, table, spec, label, source)
+                        tell(planned := planned + 1, groups)
+                        trials += [replace(first, seed=seed) for seed in stage.seeds]
+                    yield Cell(trials, self.resolve_data(table.title).measurement)
+
+    def make_trial(self, stage: Stage, table: DatasetTable, spec: Spec, label: str, source: str) -> Trial:
+        """Return the trial of a stage's first seed; its method is called `label`, with the recipe of `source`."""
+        data, (architecture, _) = self.resolve_data(table.title), self.architectures
+        recipe = self.fit_recipe(source, spec)
+        check_packs(self.suite, source, recipe, self.registry)
+        sources = list_sources(recipe, architecture, data.part, self.registry, data.digest)
+        title = f"{architecture.name}-{digest([architecture.options, spec])[:8]}"
+        trial = Trial(
+            dataset=data.part,
+            architecture=architecture,
+            spec=spec,
+            recipe=recipe,
+            seed=stage.seeds[0],
+            budget=UNKNOWN,
+            code=hash_sources(sources),
+            labels={"method": label, "dataset": table.title, "architecture": title, "stage": stage.name},
+            sources=sources,
+            precision=self.suite.engine.precision,
+        )
+        return replace(trial, budget=resolve_budget(self.suite, trial, self.registry, self.counter))
 
     # from names to parts
 
@@ -181,17 +189,9 @@ class Planner:
             raise GanbenchError(f"{locations.locate_use(self.suite, kind, use, method, option)}: {error}") from error
         return Part(use.name, offered.offer.version, options, weight, use.every if term else None)
 
-    def draw_architectures(self) -> tuple[Part, list[Spec]]:
-        """Return the architecture space and the specs drawn from it, without replacement."""
-        table = self.suite.architectures
-        place = locations.locate(self.suite, "architectures")
-        part = self.resolve_part("architectures", Use(table.space, options=table.options))
-        space: Space = self.registry.build("architectures", part.name, part.options, where=place)
-        of_space = f"{place}: {self.registry.get('architectures', part.name)}"
-        return part, sample(space, table.sample, table.seed, of_space)
-
-    def fit_recipe(self, label: str, method: Method, spec: Spec) -> Recipe:
+    def fit_recipe(self, label: str, spec: Spec) -> Recipe:
         """Return a method's recipe for one architecture, without the constraints whose `where` does not fit it."""
+        method = self.recipes.find(label)
         for use in method.constraints:
             if use.where:
                 check_where(use, spec, f"{locations.locate_use(self.suite, 'constraints', use, label, 'where')}.where")
@@ -226,7 +226,21 @@ class Planner:
 
     # what belongs to a trial or to the plan
 
-    def digest_data(self, table: DatasetTable, dataset: Part, space: Space, specs: Sequence[Spec]) -> str:
+    @cached_property
+    def data(self) -> dict[str, PlannedData]:
+        """The datasets of the suite as they are resolved, by label."""
+        return {}
+
+    def resolve_data(self, title: str) -> PlannedData:
+        """Return a dataset as it is planned; it is built for the digest of its content."""
+        if title not in self.data:
+            table = next(each for each in self.suite.dataset if each.title == title)
+            part = self.resolve_part("datasets", Use(table.name, options=table.options))
+            measurement = self.resolve_measurement(table)
+            self.data[title] = PlannedData(part, measurement, self.digest_data(table, part))
+        return self.data[title]
+
+    def digest_data(self, table: DatasetTable, dataset: Part) -> str:
         """Return the digest of a dataset's content; it is built for that, as are networks for its samples.
 
         It is "unreadable", the digest of no data, where the content cannot be read: the checks before training say why.
@@ -235,6 +249,8 @@ class Planner:
 
         place = locations.locate_use(self.suite, "datasets", Use(table.name, options=table.options))
         source = self.sources[table.title] = self.build_dataset(dataset, place)
+        architecture, specs = self.architectures
+        space: Space = self.registry.build("architectures", architecture.name, architecture.options)
         check_networks(space, specs, source, locations.locate(self.suite, "architectures"))
         with explaining_exits(f"{place}: dataset {dataset.name!r}"):
             try:
@@ -256,10 +272,6 @@ class Planner:
                 raise
             source = make_blank(lacking.shape, lacking.classes)
         return source
-
-    def is_stackable(self, recipe: Recipe, architecture: Part) -> bool:
-        """Return whether every offer of a trial can train a stack of seeds."""
-        return all(self.registry.get(kind, name).offer.stackable for kind, name in list_offers(recipe, architecture))
 
     def resolve_measurement(self, table: DatasetTable) -> Measurement:
         """Return the metrics of a dataset: those of its table, else of [measurement], else of its offer.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
-from inspect import isroutine
+from inspect import Parameter, isroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ import pluggy
 
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
-from ganbench.api.schedules import parse_scalar
+from ganbench.api.schedules import parse_scalar, to_plain
 from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.exits import blaming
@@ -122,6 +122,12 @@ class Registry:
         """
         offered = self.get(kind, name, where)
         return offered.options.normalise(options, _format_place(offered, where))
+
+    def scalar_defaults(self, kind: str, name: str) -> dict[str, Any]:
+        """Return the options of an offer that are annotated Scalar, each with its default; None if it has none."""
+        options = self.get(kind, name).options
+        defaults = {option: options.parameters[option].default for option in sorted(options.scalars)}
+        return {option: None if value is Parameter.empty else to_plain(value) for option, value in defaults.items()}
 
     def build(
         self,

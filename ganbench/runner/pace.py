@@ -55,9 +55,10 @@ def choose_batches(batches: Sequence[Batch]) -> list[Batch]:
     """Return the first batch of each method on each dataset, with one seed: those of the first architecture."""
     first: dict[tuple[str, str], Batch] = {}
     for batch in batches:
-        labels = batch.trials[0].labels
-        first.setdefault((labels["dataset"], labels["method"]), batch)
-    return [batch.take(batch.trials[:1]) for batch in first.values()]
+        for trial in batch.firsts:
+            key = trial.labels["dataset"], trial.labels["method"]
+            first.setdefault(key, batch.take((trial,)))
+    return list(first.values())
 
 
 def is_timed(batches: Sequence[Batch], runs: Sequence[Run]) -> bool:

@@ -27,7 +27,7 @@ def keep_plugins(folder: Path, suite: Suite, batches: Sequence[Batch], plugins: 
     `name`, its `offers` in use (as "losses/mine"), and `sha256` of a file or `version` of a distribution.
     """
     used = {(kind, name) for batch in batches for kind, name in list_used(batch)}
-    used |= {("methods", name) for label in suite.method_names for name in (label, *list_starts(suite, label))}
+    used |= {("methods", name) for label in suite.declared_methods for name in (label, *list_starts(suite, label))}
     offers: dict[str, list[str]] = {}
     for offered in (offered for kind in plugins.kinds for offered in plugins.offers(kind)):
         if (offered.kind, offered.offer.name) in used and offered.is_foreign:

@@ -13,6 +13,8 @@ from pydantic import (
     Field,
 )
 
+from ganbench.suite.bounds import MOST_SEEDS
+
 
 def _check_name(name: str) -> str:
     if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > 100:
@@ -60,6 +62,17 @@ def _check_size(text: str) -> str:
 
 _SIZE_SCHEMA: dict[str, Any] = {"pattern": rf"^\s*[0-9.]+ ({'|'.join(UNITS)})\s*$"}
 Size = Annotated[str, Field(strict=True, json_schema_extra=_SIZE_SCHEMA), AfterValidator(_check_size)]
+
+
+def check_seeds(seeds: Any) -> Any:
+    """Return a number of seeds, or a list of seeds, as it is; raise ValueError for anything else."""
+    is_list = isinstance(seeds, list | tuple)
+    items, least, most = (seeds, 0, 2**63 - 1) if is_list else ([seeds], 1, MOST_SEEDS)
+    if not items or any(type(item) is not int or not least <= item <= most for item in items):
+        raise ValueError(
+            f"it should be a number of seeds from 1 to {MOST_SEEDS}, or a list of integers >= 0 and below 2**63"
+        )
+    return seeds
 
 
 class Table(BaseModel):

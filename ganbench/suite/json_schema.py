@@ -85,7 +85,7 @@ def make_json_schema(registry: Registry) -> Schema:
     refer_to_offers(measurement["metrics"], "metrics")
     refer_to_offers(measurement["extractor"], "extractors")
     own_keys = tables["DatasetTable"]["anyOf"][1]["properties"]
-    dataset = {key: own_keys[key] for key in ("label", "metrics", "extractor", "fallback")}
+    dataset = {key: own_keys[key] for key in ("label", "metrics", "extractor", "tuned_on", "fallback")}
     refer_to_offers(dataset["metrics"], "metrics")
     refer_to_offers(dataset["extractor"], "extractors")
     offers["extractors"]["anyOf"][0]["enum"].append(OWN)

@@ -66,6 +66,7 @@ def list_tables(suite: Suite, method: str) -> list[int]:
     """Return the indices of a method's [[method]] table and of those that it starts from, the method's own first."""
     names = [table.name for table in suite.method]
     chain: list[int] = []
+    method = suite.declared_name(method)
     while method in names and names.index(method) not in chain:
         chain.append(names.index(method))
         method = suite.method[chain[-1]].from_ or ""
@@ -74,6 +75,7 @@ def list_tables(suite: Suite, method: str) -> list[int]:
 
 def locate_method(suite: Suite, name: str) -> str:
     """Return the place of a method: in the list `methods`, or else its [[method]] table."""
+    name = suite.declared_name(name)
     if name in suite.methods:
         return locate(suite, "methods", suite.methods.index(name))
     tables = [table.name for table in suite.method]

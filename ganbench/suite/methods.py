@@ -19,6 +19,7 @@ from pydantic import (
 from ganbench.api.offers import Method, Use
 from ganbench.api.schedules import MAX_STEPS, normalise_critic_steps, normalise_plateau, normalise_scalar
 from ganbench.suite.fields import Count, Name, Table, _allow_name_and_options
+from ganbench.suite.tuning import Varied
 from ganbench.suite.validation import Complaint, Complaints
 
 AVERAGE = ("ema", "ema_start", "ema_rampup", "critic_ema")
@@ -115,6 +116,11 @@ class MethodTable(Table):
         default=None,
         alias="from",
         description="The recipe, or the [[method]] table above this one, that it starts from.",
+    )
+    vary: Varied | None = Field(
+        default=None,
+        description="What its configurations differ in. Lists form a grid, and laws are drawn from: uniform, log-uniform, "
+        'integers, choice. As in { "optimizer.lr" = [1e-4, 1e-3], "loss.a" = { uniform = [0, 1] } }.',
     )
     loss: PartTable | None = None
     constraints: tuple[TermTable, ...] | None = Field(

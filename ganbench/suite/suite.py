@@ -12,9 +12,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
 from ganbench.errors import unknown_name
-from ganbench.suite.bounds import MOST_SEEDS
 from ganbench.suite.claims import ClaimTable, find_unknown_in_claims
-from ganbench.suite.fields import Name, NotEmpty, Table
+from ganbench.suite.configurations import Configuration, find_unequal, list_configurations
+from ganbench.suite.fields import Name, NotEmpty, Table, check_seeds
 from ganbench.suite.figures import FigureTable, find_unknown_in_figures
 from ganbench.suite.methods import MethodTable
 from ganbench.suite.success import OutcomesTable, SuccessTable
@@ -26,6 +26,7 @@ from ganbench.suite.tables import (
     KeepTable,
     MeasurementTable,
 )
+from ganbench.suite.tuning import TuningTable
 from ganbench.suite.validation import Complaint, Complaints
 
 MOST_TRIALS = 100_000
@@ -50,6 +51,7 @@ class Suite(Table):
         description="Write at least one table [[dataset]] with a name."
     )
     measurement: MeasurementTable = MeasurementTable()
+    tuning: TuningTable | None = None
     success: Annotated[tuple[SuccessTable, ...], NotEmpty] = ()
     claim: Annotated[tuple[ClaimTable, ...], NotEmpty] = ()
     figure: Annotated[tuple[FigureTable, ...], NotEmpty] = ()
@@ -63,21 +65,22 @@ class Suite(Table):
     _text: str = PrivateAttr("")
     _where: str = PrivateAttr("suite")
     _scale: str = PrivateAttr("")
+    _configurations: dict[str, Configuration] = PrivateAttr(default_factory=dict)
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _check_seeds(cls, seeds: Any) -> Any:
-        is_list = isinstance(seeds, list | tuple)
-        items, least, most = (seeds, 0, 2**63 - 1) if is_list else ([seeds], 1, MOST_SEEDS)
-        if not items or any(type(item) is not int or not least <= item <= most for item in items):
-            raise ValueError(
-                f"it should be a number of seeds from 1 to {MOST_SEEDS}, or a list of integers >= 0 and below 2**63"
-            )
-        return seeds
+        return check_seeds(seeds)
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        complaints = [*_find_repeated(self), *_find_misplaced(self), *_find_unknown_in_rules(self)]
+        self._configurations = {each.label: each for each in _list_all_configurations(self)}
+        complaints = [
+            *_find_repeated(self),
+            *_find_misplaced(self),
+            *_find_unknown_in_rules(self),
+            *_find_mistuned(self),
+        ]
         if complaints:
             raise Complaints(complaints)
         return self
@@ -109,9 +112,46 @@ class Suite(Table):
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @property
-    def method_names(self) -> tuple[str, ...]:
-        """The methods in order: those in the list `methods`, then those that only have a table."""
+    def declared_methods(self) -> tuple[str, ...]:
+        """The methods in order, however many configurations each has: those in `methods`, then those with a table."""
         return tuple(dict.fromkeys([*self.methods, *(table.name for table in self.method)]))
+
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """The methods that tables compare: with tuning the declared ones, else each configuration of these."""
+        if self.tunes:
+            return self.declared_methods
+        return tuple(label for name in self.declared_methods for label in self.configurations_of(name) or [name])
+
+    @property
+    def configurations(self) -> Mapping[str, Configuration]:
+        """The configurations of all methods that vary something, by label, in order."""
+        return self._configurations
+
+    def configurations_of(self, method: str) -> list[str]:
+        """Return the labels of a method's configurations in order; none if it varies nothing."""
+        return [label for label, each in self._configurations.items() if each.method == method]
+
+    def declared_name(self, label: str) -> str:
+        """Return the declared method that a label in tables belongs to: itself, unless it is a configuration."""
+        return self._configurations[label].method if label in self._configurations else label
+
+    @property
+    def tunes(self) -> bool:
+        """Whether the best configuration of each method is chosen, and reported on fresh seeds."""
+        return self.tuning is not None and self.tuning.report_seeds is not None
+
+    @property
+    def report_seed_list(self) -> tuple[int, ...]:
+        """The seeds that chosen configurations are reported on; those of a number follow the largest tuning seed."""
+        seeds = self.tuning.report_seeds if self.tuning is not None else ()
+        first = max(self.seed_list) + 1
+        return tuple(range(first, first + seeds)) if isinstance(seeds, int) else tuple(seeds or ())
+
+    @property
+    def tuned_datasets(self) -> tuple[str, ...]:
+        """The labels of the datasets on which configurations are trained: with tuning, those without `tuned_on`."""
+        return tuple(table.title for table in self.dataset if table.tuned_on is None)
 
     def method_table(self, name: str) -> MethodTable | None:
         """Return the suite's [[method]] table of a method, or None if it is an unchanged recipe."""
@@ -124,6 +164,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "budget": BudgetTable,
     "architectures": ArchitecturesTable,
     "dataset": DatasetTable,
+    "tuning": TuningTable,
     "measurement": MeasurementTable,
     "success": SuccessTable,
     "claim": ClaimTable,
@@ -133,6 +174,16 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "engine": EngineTable,
 }
 """The models of a suite's tables, by key; "" is the suite itself."""
+
+
+def _list_all_configurations(suite: Suite) -> Iterator[Configuration]:
+    """Yield the configurations of the methods that vary something; raise Complaints if there are too few of one."""
+    for i, table in enumerate(suite.method):
+        if table.vary is not None:
+            try:
+                yield from list_configurations(table, suite.tuning)
+            except Complaints as error:
+                raise Complaints([each._replace(path=("method", i, *each.path)) for each in error.complaints]) from None
 
 
 def _find_repeated(suite: Suite) -> Iterator[Complaint]:
@@ -177,7 +228,8 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
     """Yield a complaint if there are no methods or too many trials, and for wrong `from` and `add_constraints`."""
     if not suite.method_names:
         yield Complaint(("methods",), None, 'missing. Name a recipe, as in methods = ["ns-gan"], or add a [[method]].')
-    grid = len(suite.dataset), suite.architectures.sample, len(suite.method_names), len(suite.seed_list)
+    labels = len(suite.configurations) if suite.tunes else len(suite.method_names)
+    grid = len(suite.dataset), suite.architectures.sample, labels, len(suite.seed_list)
     if prod(grid) > MOST_TRIALS:
         product = f"datasets x architectures x methods x seeds = {' x '.join(map(str, grid))} = {prod(grid)} trials"
         reason = f"{product}, but at most {MOST_TRIALS} are allowed. Ask for fewer, or split the suite."
@@ -214,3 +266,37 @@ def _find_unknown_in_rules(suite: Suite) -> Iterator[Complaint]:
                 )
     yield from find_unknown_in_claims(suite.claim, titles, methods)
     yield from find_unknown_in_figures(suite.figure, titles, methods)
+
+
+def _find_mistuned(suite: Suite) -> Iterator[Complaint]:
+    """Yield a complaint for each key of [tuning] that cannot mean anything here, and for unequal configurations."""
+    tuning, tuned = suite.tuning, set(suite.tuned_datasets)
+    counts = {name: len(suite.configurations_of(name)) or 1 for name in suite.declared_methods}
+    yield from find_unequal(counts, len(suite.configurations) > 0, tuning)
+    for i, table in enumerate(suite.dataset):
+        if table.tuned_on is not None and not suite.tunes:
+            reason = "nothing is chosen in this suite. Add [tuning] with report_seeds, or leave it out."
+            yield Complaint(("dataset", i, "tuned_on"), table.tuned_on, reason)
+        elif table.tuned_on is not None and table.tuned_on not in tuned:
+            explain = partial(unknown_name, "[[dataset]] without tuned_on called", table.tuned_on, tuned)
+            yield Complaint(("dataset", i, "tuned_on"), table.tuned_on, explain)
+    if tuning is None:
+        return
+    if not suite.configurations:
+        reason = 'no method varies anything. Add it, as in [[method]] with vary = { "optimizer.lr" = [1e-4, 1e-3] }.'
+        yield Complaint(("tuning",), None, reason)
+    if tuning.report_seeds is None:
+        for key in ("report_architectures", "report"):
+            if key in tuning.model_fields_set:
+                yield Complaint(
+                    ("tuning", key), getattr(tuning, key), "it needs report_seeds, as in report_seeds = [100, 101]."
+                )
+        return
+    if shared := sorted(set(suite.seed_list) & set(suite.report_seed_list)):
+        reason = f"the configurations are tuned on {shared} too. What is reported needs seeds that chose nothing."
+        yield Complaint(("tuning", "report_seeds"), list(suite.report_seed_list), reason)
+    ruled = {rule.dataset for rule in suite.success if rule.metric is not None}
+    for title in suite.tuned_datasets:
+        if title not in ruled:
+            reason = f"{title!r} has no rule with a metric, by which a configuration would be chosen. Add one."
+            yield Complaint(("success",), None, reason)

@@ -45,7 +45,8 @@ class DatasetTable(OfferTable):
     """A dataset; `label` distinguishes two of the same name.
 
     `metrics` replace its own and those of [measurement]; `extractor` replaces that of [measurement]. `fallback` is the
-    dataset in its place where one of its files, or a library that it needs, is missing.
+    dataset in its place where one of its files, or a library that it needs, is missing. `tuned_on` names the dataset
+    whose choice of configurations this one reports.
     """
 
     TERMS_ONLY: ClassVar[frozenset[str]] = frozenset()
@@ -56,6 +57,10 @@ class DatasetTable(OfferTable):
     )
     extractor: ExtractorTable | None = Field(
         default=None, description="The extractor for this dataset, in place of that of [measurement]."
+    )
+    tuned_on: Name | None = Field(
+        default=None,
+        description="With [tuning]: the dataset on which the configurations were chosen that are reported here.",
     )
     fallback: DatasetTable | None = Field(
         default=None, description="The dataset in its place where one of its files or libraries is missing."

@@ -29,7 +29,7 @@ from tests.support.tiny_suite import suite as small
     ],
 )
 def test_a_small_plan_is_cut_so_that_no_core_is_idle(seeds: int, groups: int, expected: int) -> None:
-    assert plan.seeds_per_batch(seeds, groups) == expected
+    assert plan.members_per_batch(seeds, groups) == expected
 
 
 def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
@@ -97,7 +97,7 @@ def test_methods_start_from_recipes_and_from_each_other(plugins):
         ],
         success=None,
     )
-    recipes = {batch.trials[0].labels["method"]: batch.trials[0].recipe for batch in grid.batches}
+    recipes = {trial.labels["method"]: trial.recipe for trial in grid.trials}
     assert recipes["wgan-gp"].constraints[0].weight == 10.0
     assert recipes["strong"].constraints[0].weight == 100.0
     assert [part.name for part in recipes["stronger"].constraints] == ["gradient-penalty", "r1"]

@@ -217,7 +217,7 @@ def test_a_wrong_option_is_located_in_the_table_that_sets_it() -> None:
     ]:
         planner = Planner(parse(text, "s.toml"), PLUGINS)
         with pytest.raises(GanbenchError) as error:
-            next(planner.make_batches(lambda done, total: None))
+            next(planner.make_cells(lambda done, total: None))
         assert str(error.value).startswith(place)
 
 
