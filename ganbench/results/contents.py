@@ -99,6 +99,17 @@ def make_contents(trials: Iterable[Sequence[Any]] = ()) -> Contents:
     return Contents(make_frame(rows, ARCHITECTURE), make_frame(recipes, ("method",)))
 
 
+def take_contents(contents: Contents, trials: pd.DataFrame) -> Contents:
+    """Return what these trials consist of, rows of `Frames.trials`."""
+    architectures, methods = contents
+    pairs = set(zip(trials["dataset"], trials["architecture"], strict=True))
+    known = [pair in pairs for pair in zip(architectures["dataset"], architectures["architecture"], strict=True)]
+    return Contents(
+        architectures[known].reset_index(drop=True).dropna(axis=1, how="all"),
+        methods[methods["method"].isin(set(trials["method"]))].reset_index(drop=True).dropna(axis=1, how="all"),
+    )
+
+
 def add_new(
     groups: dict[Any, dict[str, Row]],
     name: Any,

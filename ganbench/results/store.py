@@ -46,9 +46,10 @@ from ganbench.results.files import (
     suite_path,
     write_file,
 )
-from ganbench.results.frames import Frames, build_frames, read_calibration
+from ganbench.results.frames import Frames
 from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
 from ganbench.results.origins import Origin, read_origins
+from ganbench.results.reading import build_frames, read_calibration
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,

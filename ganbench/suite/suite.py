@@ -26,7 +26,7 @@ from ganbench.suite.tables import (
     KeepTable,
     MeasurementTable,
 )
-from ganbench.suite.tuning import TuningTable
+from ganbench.suite.tuning import MOST_CONFIGURATIONS, TuningTable
 from ganbench.suite.validation import Complaint, Complaints
 
 MOST_TRIALS = 100_000
@@ -282,6 +282,9 @@ def _find_mistuned(suite: Suite) -> Iterator[Complaint]:
             yield Complaint(("dataset", i, "tuned_on"), table.tuned_on, explain)
     if tuning is None:
         return
+    if len(suite.configurations) > MOST_CONFIGURATIONS:
+        reason = f"{len(suite.configurations)} configurations in all, but at most {MOST_CONFIGURATIONS} are allowed."
+        yield Complaint(("tuning", "configurations"), tuning.configurations, f"{reason} Ask for fewer.")
     if not suite.configurations:
         reason = 'no method varies anything. Add it, as in [[method]] with vary = { "optimizer.lr" = [1e-4, 1e-3] }.'
         yield Complaint(("tuning",), None, reason)

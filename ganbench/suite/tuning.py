@@ -15,7 +15,8 @@ from ganbench.suite.bounds import MOST_SEEDS
 from ganbench.suite.fields import Count, Table, check_seeds
 from ganbench.suite.validation import Complaint, Complaints
 
-MOST_CONFIGURATIONS = 10_000
+MOST_CONFIGURATIONS = 1_000
+"""The largest number of configurations of all methods of a suite together."""
 DIGITS = 4
 """Numbers drawn from a law are rounded to so many significant digits, so that they can be read and written."""
 
