@@ -1,6 +1,8 @@
+from .best_of import best_of_band, best_of_table, expected_best, expected_told, leave_one_seed_out
 from .bootstrap import bootstrap_median
 from .claims import ClaimResult, claims_frame, judge_claims
 from .comparisons import Comparison, compare_scores, compare_successes, compared_pairs
+from .configurations import Landscape, choose, find_edges, landscape, robustness, score_configurations
 from .cost_profiles import cost_profile, cost_ratios, profile_score
 from .costs import cost_table, success_cost_table
 from .equivalence import equivalence_interval, is_within
@@ -27,10 +29,14 @@ __all__ = [
     "ClaimResult",
     "Comparison",
     "Interval",
+    "Landscape",
     "Outperformance",
     "RankStability",
     "ReferenceScores",
+    "best_of_band",
+    "best_of_table",
     "bootstrap_median",
+    "choose",
     "claims_frame",
     "compare_scores",
     "compare_successes",
@@ -43,13 +49,18 @@ __all__ = [
     "curve_half_width",
     "effective_size",
     "equivalence_interval",
+    "expected_best",
+    "expected_told",
     "factor_odds",
     "factor_rates",
+    "find_edges",
     "holm",
     "interquartile_interval",
     "interquartile_mean",
     "is_within",
     "judge_claims",
+    "landscape",
+    "leave_one_seed_out",
     "mcnemar_exact",
     "mcnemar_pairs",
     "mcnemar_power",
@@ -65,6 +76,8 @@ __all__ = [
     "rate_table",
     "read_evidence",
     "reference_scores",
+    "robustness",
+    "score_configurations",
     "seed_share_table",
     "select_trials",
     "sensitivity_table",
