@@ -33,7 +33,11 @@ from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ganbench.plan.plan import Plan, Todo
+    from ganbench.plan.stages import Choices
+    from ganbench.registry.registry import Registry
     from ganbench.results.frames import Frames
     from ganbench.runner.settings import Settings
     from ganbench.suite.suite import Suite
@@ -151,32 +155,35 @@ def plan(
     """Print what a run would train, without training it."""
     from ganbench.results.files import database_path
     from ganbench.results.store import Store
-    from ganbench.runner.driver import find_remaining, make_plan, read_suite, results_folder
+    from ganbench.runner.driver import read_suite, results_folder
+    from ganbench.runner.remaining import find_remaining
     from ganbench.runner.rules import preview_rules
 
     asked_suite, settings = read_suite(suite, scale), make_settings(results=results, files=plugin, device=device)
     try:
         with progress_bar("planning") as tell:
-            plugins, whole = make_plan(asked_suite, settings, tell)
+            plugins, whole, sentence = plan_with_report(asked_suite, settings, tell)
     except GanbenchError as error:
         if estimate and NotInstalled.behind(error):
             print_work(count_without_files(asked_suite, settings))
         raise
     asked_suite = whole.suite or asked_suite
     folder = results_folder(asked_suite, settings)
-    for sentence in whole.warnings:
-        typer.echo(replace_unprintable(sentence), err=True)
+    for warning in whole.warnings:
+        typer.echo(replace_unprintable(warning), err=True)
     stored, frames, preview = {}, None, partial(preview_rules, asked_suite, whole.batches, plugins)
     if database_path(folder).exists():
         with Store(folder, readonly=True) as store:
             stored, frames = store.known(), store.frames(signals=False)
-            sentences = list(preview(store.calibrations))
+            previews = list(preview(store.calibrations))
     else:
-        sentences = list(preview(lambda protocol: []))
-    for sentence in sentences:
-        typer.echo(replace_unprintable(sentence), err=True)
+        previews = list(preview(lambda protocol: []))
+    for line in previews:
+        typer.echo(replace_unprintable(line), err=True)
     todo = find_remaining(whole, stored, settings)
     print_plan(asked_suite, whole, todo, folder)
+    if sentence:
+        typer.echo(replace_unprintable(sentence))
     if scales := ", ".join(asked_suite.scale):
         typer.echo(replace_unprintable(f"other scales of this suite: {scales} (--scale NAME)"))
     if estimate:
@@ -187,6 +194,33 @@ def plan(
             keep = asked_suite.keep
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep, print_work)
         typer.echo(replace_unprintable(cost.line))
+
+
+def plan_with_report(suite: Suite, settings: Settings, tell: Callable[[int, int], None]) -> tuple[Registry, Plan, str]:
+    """Return the registry and the plan of a suite, with what is reported of it, and a sentence on that.
+
+    While the configurations are still to be chosen, the first one of each method stands in for it.
+    """
+    from ganbench.plan.stages import REPORT, choose_first
+    from ganbench.results.files import database_path
+    from ganbench.results.store import Store
+    from ganbench.runner.driver import make_plan, results_folder
+    from ganbench.runner.tuning import choose_configurations
+
+    plugins, whole = make_plan(suite, settings, tell)
+    if not whole.undecided:
+        return plugins, whole, ""
+    used, folder = whole.suite or suite, results_folder(suite, settings)
+    choices: Choices = {}
+    if database_path(folder).exists():
+        with Store(folder, readonly=True) as store:
+            choices = choose_configurations(used, whole, store, keep_stale=settings.keep_stale)
+    plugins, whole = make_plan(suite, settings, tell, choices or choose_first(used))
+    count = sum(trial.labels["stage"] == REPORT for trial in whole.trials)
+    if not choices:
+        return plugins, whole, f"{count} of them report the configurations that the others will have chosen"
+    listed = ", ".join(f"{label} on {dataset}" for (dataset, _), label in choices.items())
+    return plugins, whole, f"{count} of them report the chosen configurations: {listed}"
 
 
 def count_without_files(suite: Suite, settings: Settings) -> str:

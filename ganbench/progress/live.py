@@ -104,7 +104,10 @@ class LiveDisplay:
         if session.aside is not None:
             self.print_line(f"starting from the beginning; the earlier results were moved to {session.aside}")
         batches = session.todo.batches
+        for (dataset, method), label in session.plan.choices.items():
+            self.print_line(f"chosen of {method} on {dataset}: {label}")
         with self.lock:
+            self.status = Status()
             self.forecast = Forecast(make_work_items(batches))
             self.status.trials = sum(len(batch.trials) for batch in batches)
             self.limits = outcome_thresholds(session.suite)

@@ -17,8 +17,8 @@ from ganbench.errors import GanbenchError
 from ganbench.results import guard, migrations
 from ganbench.results.database import transaction
 from ganbench.results.files import find_database
-from ganbench.results.frames import build_frames
 from ganbench.results.integrity import explaining_bad_cells, refuse_odd_cells
+from ganbench.results.reading import build_frames
 from ganbench.results.schema import BATCHES, RECORDS, RUNS, SCHEMA, SCORES, TRIALS
 
 

@@ -39,17 +39,15 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool) -> 
     suite = connection.scalar(select(RUNS.c.suite).where(RUNS.c.id == newest)) or ""
     trials = trials_frame(connection, newest, everything)
     keys = trials.drop_duplicates("id").set_index("id")["key"]
-    runs = read_runs(connection)
-    frames = Frames(
+    return Frames(
         trials=trials[list(TRIAL_COLUMNS)],
         scores=scores_frame(connection, keys, list_shortages(trials)),
         signals=signals_frame(connection, keys if signals else keys.iloc[:0]),
         profiles=profiles_frame(connection, keys if signals else keys.iloc[:0]),
         suite=suite,
         calibration=calibration_frame(connection, newest, everything),
-        runs=runs,
+        runs=read_runs(connection),
     )
-    return split_tuning(frames)
 
 
 def split_tuning(frames: Frames) -> Frames:

@@ -49,7 +49,7 @@ from ganbench.results.files import (
 from ganbench.results.frames import Frames
 from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
 from ganbench.results.origins import Origin, read_origins
-from ganbench.results.reading import build_frames, read_calibration
+from ganbench.results.reading import build_frames, read_calibration, split_tuning
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -281,13 +281,17 @@ class Store:
             raise GanbenchError(f"{self.folder}: no generator of trial {key[:12]} at step {step}, as it was stored.")
         return content
 
-    def frames(self, *, everything: bool = False, signals: bool = True) -> Frames:
-        """Return the results as pandas frames: the newest plan's trials; with `everything`, all recorded trials too."""
+    def frames(self, *, everything: bool = False, signals: bool = True, apart: bool = True) -> Frames:
+        """Return the results as pandas frames: the newest plan's trials; with `everything`, all recorded trials too.
+
+        The trials of configurations are `apart` from those that report the chosen ones (`Frames.tuning`).
+        """
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
             frames = build_frames(connection, everything=everything, signals=signals)
         frames = replace(frames, read_contents=partial(read_trial_contents, self.folder, everything))
         integrity.refuse_odd_cells(frames, self.file)
-        return frames
+        with integrity.explaining_bad_cells(self.file):
+            return split_tuning(frames) if apart else frames
 
 
 def read(path: str | Path, *, everything: bool = False, signals: bool = True) -> Frames:

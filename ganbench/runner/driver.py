@@ -14,8 +14,9 @@ from ganbench.api.records import Record, make_storable
 from ganbench.api.trials import Batch
 from ganbench.errors import GanbenchError, bound_error, shorten
 from ganbench.escaping import is_unicode
-from ganbench.plan import selection
 from ganbench.plan.plan import iterate_portions
+from ganbench.plan.stages import Choices
+from ganbench.results.choices import FACT, make_fact
 from ganbench.results.files import forget_checkpoint, worker_log
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
@@ -27,8 +28,10 @@ from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.pace import measure_paces
 from ganbench.runner.phases import PhaseTimer, available_cores
 from ganbench.runner.planning import load_and_plan
+from ganbench.runner.remaining import find_remaining, select_for_run
 from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
 from ganbench.runner.settings import Settings
+from ganbench.runner.tuning import choose_configurations, list_choices
 from ganbench.runner.used_plugins import keep_plugins, naming_plugins
 from ganbench.runner.watchers import build_watchers, follow, tell_both
 from ganbench.suite import loading
@@ -119,10 +122,12 @@ def results_folder(suite: Suite, settings: Settings) -> Path:
     return folder
 
 
-def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total: None) -> tuple[Registry, Plan]:
+def make_plan(
+    suite: Suite, settings: Settings, tell: Tell = lambda done, total: None, choices: Choices | None = None
+) -> tuple[Registry, Plan]:
     """Load the plugins and plan the suite; return the registry and the plan, with a caution on a network disk.
 
-    `tell` is called as by `plan.make`.
+    `tell` is called as by `plan.make`; `choices` are the configurations that are reported.
     """
     from ganbench.engine import device
 
@@ -130,33 +135,8 @@ def make_plan(suite: Suite, settings: Settings, tell: Tell = lambda done, total:
     folder = results_folder(suite, settings)
     remarks = caution_disk(folder)
     with naming_plugins(folder):
-        plugins, plan = load_and_plan(suite, settings, tell)
+        plugins, plan = load_and_plan(suite, settings, tell, choices)
     return plugins, replace(plan, remarks=(*remarks, *plan.remarks))
-
-
-def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], settings: Settings) -> Todo:
-    """Return what of a plan is still to be trained.
-
-    `stored` maps the key of every stored trial to its code and status. With `keep_stale`, a record of changed code
-    counts as stored.
-    """
-    from ganbench import plan
-
-    if settings.keep_stale:
-        codes = {trial.key: trial.code for trial in suite_plan.trials}
-        stored = {key: (codes.get(key, code), status) for key, (code, status) in stored.items()}
-    return plan.find_missing(suite_plan, stored, settings.retry)
-
-
-def select_for_run(remaining: Todo, plan: Plan, settings: Settings) -> tuple[Todo, int]:
-    """Return the part of the remaining work that `only` and `limit` select, and how many trials are left out."""
-    batches = selection.select(remaining.batches, plan, settings.only, settings.limit)
-    return replace(remaining, batches=batches), count_trials(remaining.batches) - count_trials(batches)
-
-
-def count_trials(batches: Sequence[Batch]) -> int:
-    """Return the number of trials in all of the batches."""
-    return sum(len(batch.trials) for batch in batches)
 
 
 def run_events(
@@ -168,10 +148,11 @@ def run_events(
 ) -> Iterator[tuple[Session, RunEvent | None]]:
     """Run a suite and yield every event after its records are stored.
 
-    The first item has no event: the suite is planned, and nothing is done yet. Then the untrained baselines are scored
-    under every protocol that is not stored, then the batches train, and then each method is timed alone. A dataset
-    that cannot be built, or a success rule that a baseline passes, raises GanbenchError before anything of the run is
-    stored or trained.
+    The first item has no event: the suite is planned, and nothing is done yet. A suite that tunes has two such items:
+    when its configurations are planned, and when, from their results, its report is. Then the untrained baselines are
+    scored under every protocol that is not stored, then the batches train, and then each method is timed alone. A
+    dataset that cannot be built, or a success rule that a baseline passes, raises GanbenchError before anything of the
+    run is stored or trained.
 
     A batch that trains in this process blocks this iterator, so its progress goes to `on_progress` instead. `timer`
     counts where the time goes. `on_planning` is called while the suite is planned, as by `plan.make`.
@@ -182,25 +163,32 @@ def run_events(
         plugins, plan = make_plan(suite, settings, on_planning)
         watchers = build_watchers(settings.watchers, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
-        remaining = find_remaining(plan, store.known(), settings)
-        forget_leftovers(folder, plan)
-        todo, later = select_for_run(remaining, plan, settings)
-        session = Session(
-            suite=plan.suite or suite,
-            settings=settings,
-            registry=plugins,
-            plan=plan,
-            todo=todo,
-            folder=folder,
-            aside=store.aside,
-            later=later,
-        )
-        yield session, None
-        with follow(watchers, session.suite, todo, folder, in_process=settings.jobs == 0) as tell:
-            progress = on_progress and tell_both(tell, on_progress)
-            for item in train_and_store(session, store, remaining, progress, timer):
-                tell(item[1])
-                yield item
+        while True:
+            with timer.phase("plan"):
+                choices = choose_configurations(plan.suite or suite, plan, store, keep_stale=settings.keep_stale)
+                if choices:
+                    plugins, plan = make_plan(suite, settings, on_planning, choices)
+            remaining = find_remaining(plan, store.known(), settings)
+            forget_leftovers(folder, plan)
+            todo, later = select_for_run(remaining, plan, settings)
+            session = Session(
+                suite=plan.suite or suite,
+                settings=settings,
+                registry=plugins,
+                plan=plan,
+                todo=todo,
+                folder=folder,
+                aside=store.aside,
+                later=later,
+            )
+            yield session, None
+            with follow(watchers, session.suite, todo, folder, in_process=settings.jobs == 0) as tell:
+                progress = on_progress and tell_both(tell, on_progress)
+                for item in train_and_store(session, store, remaining, progress, timer):
+                    tell(item[1])
+                    yield item
+            if not plan.undecided or later:
+                return
 
 
 def train_and_store(
@@ -231,6 +219,8 @@ def train_and_store(
         with timer.phase("store"):
             used = keep_plugins(session.folder, suite, plan.batches, plugins)
             more = {"plugins": used, "extractors": list_extractors(plan.extractors, baselines)}
+            if plan.choices:
+                more[FACT] = make_fact(list_choices(plan.choices), suite.method_names)
             facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, **more}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):

@@ -23,14 +23,17 @@ from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan
+    from ganbench.plan.stages import Choices
     from ganbench.registry.registry import Registry
 
 OnPlanning = Callable[[int, int], None]
 """A function that is called with how much is planned, and how much there is."""
 
 
-def load_and_plan(suite: Suite, settings: Settings, on_planning: OnPlanning) -> tuple[Registry, Plan]:
-    """Return the registry of this process, and the plan of the suite.
+def load_and_plan(
+    suite: Suite, settings: Settings, on_planning: OnPlanning, choices: Choices | None = None
+) -> tuple[Registry, Plan]:
+    """Return the registry of this process, and the plan of the suite with these choices of configurations.
 
     With `jobs=0` and with offers defined in Python all of it happens here, where a debugger sees it.
     """
@@ -38,8 +41,9 @@ def load_and_plan(suite: Suite, settings: Settings, on_planning: OnPlanning) -> 
     third_parties = list_third_parties(files)
     if settings.jobs == 0 or settings.offers or not third_parties:
         plugins = load(files, settings.offers)
-        return plugins, make_plan(suite, plugins, on_planning)
-    *_, plan = report(iterate_apart(partial(plan_apart, suite, files), third_parties, settings.timeout), on_planning)
+        return plugins, make_plan(suite, plugins, on_planning, choices=choices)
+    work = partial(plan_apart, suite, files, choices=choices)
+    *_, plan = report(iterate_apart(work, third_parties, settings.timeout), on_planning)
     return load(files), plan
 
 
@@ -67,23 +71,29 @@ def load(files: tuple[PluginFile, ...], offers: tuple[object, ...] = ()) -> Regi
 
 
 def make_plan(
-    suite: Suite, plugins: Registry, on_planning: OnPlanning, tell: Callable[[str], None] = lambda doing: None
+    suite: Suite,
+    plugins: Registry,
+    on_planning: OnPlanning,
+    tell: Callable[[str], None] = lambda doing: None,
+    choices: Choices | None = None,
 ) -> Plan:
     """Plan the suite, and restore what plugins change meanwhile."""
     from ganbench import plan
 
     with restored(plugins):
-        return plan.make(suite, plugins, on_planning, tell)
+        return plan.make(suite, plugins, on_planning, tell, choices)
 
 
-def plan_apart(suite: Suite, files: tuple[PluginFile, ...], tell: Tell) -> Iterator[Any]:
+def plan_apart(
+    suite: Suite, files: tuple[PluginFile, ...], tell: Tell, choices: Choices | None = None
+) -> Iterator[Any]:
     """Yield the plan of a suite; before it, how much is planned goes through `tell`."""
     load_shared_state()  # imports torch, which may take longer than a plugin may be silent
     tell(f"{suite.where}: loading the plugins")
     plugins = load(files)
     doing = f"{suite.where}: planning"
     tell(doing)
-    yield make_plan(suite, plugins, lambda done, total: tell(doing, (done, total)), tell)
+    yield make_plan(suite, plugins, lambda done, total: tell(doing, (done, total)), tell, choices)
 
 
 def report(items: Iterator[Any], on_planning: OnPlanning) -> Iterator[Any]:

@@ -119,8 +119,8 @@ class MethodTable(Table):
     )
     vary: Varied | None = Field(
         default=None,
-        description="What its configurations differ in. Lists form a grid, and laws are drawn from: uniform, log-uniform, "
-        'integers, choice. As in { "optimizer.lr" = [1e-4, 1e-3], "loss.a" = { uniform = [0, 1] } }.',
+        description="What its configurations differ in: lists form a grid, and laws are drawn from (uniform, "
+        'log-uniform, integers, choice). As in { "optimizer.lr" = [1e-4, 1e-3], "loss.a" = { uniform = [0, 1] } }.',
     )
     loss: PartTable | None = None
     constraints: tuple[TermTable, ...] | None = Field(
