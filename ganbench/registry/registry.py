@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
-from inspect import isroutine
+from inspect import Parameter, isroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ import pluggy
 
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
-from ganbench.api.schedules import parse_scalar
+from ganbench.api.schedules import parse_scalar, to_plain
 from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.exits import blaming
@@ -123,6 +123,12 @@ class Registry:
         offered = self.get(kind, name, where)
         return offered.options.normalise(options, _format_place(offered, where))
 
+    def scalar_defaults(self, kind: str, name: str) -> dict[str, Any]:
+        """Return the options of an offer that are annotated Scalar, each with its default; None if it has none."""
+        options = self.get(kind, name).options
+        defaults = {option: options.parameters[option].default for option in sorted(options.scalars)}
+        return {option: None if value is Parameter.empty else to_plain(value) for option, value in defaults.items()}
+
     def build(
         self,
         kind: str,
@@ -130,17 +136,20 @@ class Registry:
         options: Mapping[str, Any] = NONE,
         scalar: Callable[[Any], Any] = lambda table: parse_scalar(table)(0.0),
         where: str = "",
+        made: Mapping[str, Any] = NONE,
     ) -> Any:
         """Build the component of an offer.
 
         `scalar` turns the table of a schedule into the value that `build` receives: by default, its value at the start.
-        Raise GanbenchError, which names the offer and its provider, if the build fails.
+        `made` are values of options annotated Scalar that replace those in `options`, as `build` receives them. Raise
+        GanbenchError, which names the offer and its provider, if the build fails.
         """
         offered = self.get(kind, name, where)
         values = offered.options.parse(options, _format_place(offered, where))
-        for option in offered.options.scalars & values.keys():
+        for option in offered.options.scalars & values.keys() - made.keys():
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
+        values |= made
         with blaming(_format_place(offered, where), f"build of {offered.provider}"):
             built = offered.offer.build(**values)
             refuse_other_type(kind, built)

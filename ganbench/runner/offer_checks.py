@@ -120,7 +120,8 @@ def make_ask(trial: Trial, plugins: Registry) -> Ask:
     """Return what a trial requires of its architecture."""
     import torch
 
-    from ganbench.engine.program import ScheduledScalars, assemble
+    from ganbench.engine.program import assemble
+    from ganbench.engine.scalars import ScheduledScalars
 
     program = assemble(trial.recipe, plugins, ScheduledScalars(torch.device("cpu"), torch.float32))
     source = plugins.build("datasets", trial.dataset.name, trial.dataset.options)
