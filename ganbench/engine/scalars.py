@@ -144,14 +144,18 @@ class ScheduledScalars:
         """Return the number of all members, of which each has its own: one value for each, a number or a schedule."""
         if all(value == values[0] for value in values):
             return self(values[0])
+        self.handles.append(MemberScalar.make(self.stack(values)))
+        return self.handles[-1]
+
+    def stack(self, values: Sequence[Any]) -> Tensor:
+        """Return a tensor with one value for each member, [S], in which schedules follow the progress of the run."""
         stacked = torch.empty(len(values), device=self.device, dtype=self.dtype)
         for i, value in enumerate(values):
             if isinstance(value, Mapping):
                 self._follow(stacked[i], value)
             else:
                 stacked[i] = float(value)
-        self.handles.append(MemberScalar.make(stacked))
-        return self.handles[-1]
+        return stacked
 
     def _follow(self, scalar: Tensor, table: Mapping[str, Any]) -> None:
         schedule = schedules.parse_scalar(table)
