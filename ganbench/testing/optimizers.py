@@ -183,9 +183,10 @@ def is_proportional_to_its_rate(case: OptimizerCase) -> None:
 
 
 def collect_moves(factory: OptimizerFactory) -> list[Tensor]:
-    """Return how far an optimizer moves the weights in each of some steps, always from weights that do not depend on it.
+    """Return how far an optimizer moves the weights in each of some steps.
 
-    The weights are put elsewhere before each step, as other steps, of another size, would have.
+    The weights are put elsewhere before each step, as steps of another size would have: to the same place for each
+    optimizer.
     """
     leaves = {n: torch.ones(MEMBERS, *s, dtype=torch.float64).requires_grad_() for n, s in SHAPES.items()}
     optimizer, moves = factory(list(leaves.values())), []
