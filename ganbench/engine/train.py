@@ -83,7 +83,7 @@ class Training:
     critic_norm: str = "layer"
     recordable: bool = False
     scalars: ScheduledScalars = field(default=None)  # type: ignore[assignment]
-    programs: MemberPrograms | None = None
+    programs: MemberPrograms | Sequence[tuple[Program, ScheduledScalars]] | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
