@@ -61,6 +61,8 @@ class Offer:
     `metrics` are the metrics that score models on a dataset, unless the suite names others.
     `caution(recipe, spec)` yields the warnings of papers about this offer in this recipe and architecture. Planning
     prints them.
+    `proportional_to` is the Scalar option of an optimizer, such as "lr", to which every step is proportional, decay of
+    weights included. Members with different values of it are then stepped by one optimizer. "" means none.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Offer:
     examples: tuple[Example, ...] = ()
     metrics: tuple[str, ...] = ()
     caution: Callable[[Any, Spec], Iterable[str]] | None = None
+    proportional_to: str = field(default="", metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, init=False)

@@ -102,6 +102,18 @@ def collect_varied(recipes: Sequence[Recipe]) -> dict[str, list[Any]]:
     return {path: values for path, values in columns.items() if any(value != values[0] for value in values)}
 
 
+def restore_company(trial: Trial, seeds: Sequence[int], varied: Mapping[str, Sequence[Any]]) -> tuple[Trial, ...]:
+    """Return the trials that trained in one batch with this one, by their seeds and what `collect_varied` returned.
+
+    Their labels are those of this one. Raise KeyError or IndexError for numbers that do not belong to the batch.
+    """
+    recipes = [
+        change_numbers(trial.recipe, {path: values[i] for path, values in varied.items()}) if varied else trial.recipe
+        for i in range(len(seeds))
+    ]
+    return tuple(replace(trial, seed=seed, recipe=recipe) for seed, recipe in zip(seeds, recipes, strict=True))
+
+
 def change_numbers(recipe: Recipe, numbers: Mapping[str, Any]) -> Recipe:
     """Return a recipe with these numbers by path, as `collect_varied` has them; with None it has the default.
 

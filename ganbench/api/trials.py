@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 KEY_FORMAT = 1
@@ -195,7 +196,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Trials that differ only in their seed, trained as one program.
+    """Trials that train as one program: they differ in their seed, and in numbers that `shared_program` leaves free.
 
     With `mode="stack"` the seeds are stacked along one axis; with `mode="loop"` every step loops over the seeds.
     """
@@ -216,6 +217,11 @@ class Batch:
     def key(self) -> str:
         """The hash of the batch composition, 64 hexadecimal digits."""
         return digest([self.mode, *(trial.key for trial in self.trials)])
+
+    @property
+    def firsts(self) -> list[Trial]:
+        """The first trial of each group of trials side by side with equal recipes; one trial if they all are equal."""
+        return [next(trials) for _, trials in groupby(self.trials, key=lambda trial: trial.recipe)]
 
     def take(self, trials: Sequence[Trial]) -> Batch:
         """Return some of the trials as a batch of their own, stacked if this one is and if they are enough."""

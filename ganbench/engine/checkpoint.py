@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ganbench.engine.ensemble import Stacked
+from ganbench.engine.member_optimizers import MemberOptimizers
 from ganbench.engine.signals import stack_trace
 from ganbench.engine.snapshot import Numbers
 from ganbench.engine.train import Stage, Training
@@ -109,12 +110,17 @@ def require_tensor(tensors: Stacked, name: str, like: Tensor) -> Tensor:
     return tensor
 
 
-def save_optimizer(optimizer: Optimizer) -> tuple[Numbers, Stacked]:
+def save_optimizer(optimizer: Optimizer | MemberOptimizers) -> tuple[Numbers, Stacked]:
     """Return an optimizer's numbers, and its tensors by name, `<index of the parameter>/<name>`.
 
-    The numbers include the options of the parameter groups, because an optimizer may change them. Raise TypeError for a
-    value in the state that is not a tensor, a number or None.
+    Those of groups of members are a list, and `<number of the group>/` precedes their names. The numbers include the
+    options of the parameter groups, because an optimizer may change them. Raise TypeError for a value in the state that
+    is not a tensor, a number or None.
     """
+    if isinstance(optimizer, MemberOptimizers):
+        saved = [save_optimizer(each) for each in optimizer.optimizers]
+        named = ((f"{i}/{name}", tensor) for i, (_, group) in enumerate(saved) for name, tensor in group.items())
+        return {"members": [group for group, _ in saved]}, dict(named)
     state_dict, tensors = optimizer.state_dict(), dict[str, Tensor]()
     numbers: Numbers = {"state": {}, "tensors": []}
     for index, parameter_state in state_dict["state"].items():
@@ -136,8 +142,13 @@ def save_optimizer(optimizer: Optimizer) -> tuple[Numbers, Stacked]:
     return numbers, tensors
 
 
-def restore_optimizer(optimizer: Optimizer, numbers: Numbers, tensors: Stacked) -> None:
+def restore_optimizer(optimizer: Optimizer | MemberOptimizers, numbers: Numbers, tensors: Stacked) -> None:
     """Restore an optimizer's state; options that are tensors (scheduled scalars) stay the same tensors."""
+    if isinstance(optimizer, MemberOptimizers):
+        for i, (each, group) in enumerate(zip(optimizer.optimizers, numbers["members"], strict=True)):
+            own = {name.removeprefix(f"{i}/"): t for name, t in tensors.items() if name.startswith(f"{i}/")}
+            restore_optimizer(each, group, own)
+        return
     state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in numbers["state"].items()}
     for index, name in numbers["tensors"]:
         state.setdefault(index, {})[name] = tensors[f"{index}/{name}"]

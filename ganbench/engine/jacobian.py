@@ -18,6 +18,7 @@ from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import build_stages
 from ganbench.engine.functional import map_leaves
+from ganbench.engine.member_programs import draw_first_state
 from ganbench.engine.program import Program
 from ganbench.engine.step import MemberLosses
 from ganbench.engine.step_inputs import StepInputs
@@ -90,9 +91,9 @@ def build_first_step(run: Training, lr: float, member: int = 0) -> Descent:
         player: StepInputs(run.program, ensemble.networks, run.data, run.members, player, shape).next()
         for player in PLAYERS
     }
-    stacked = {"buffers": ensemble.buffers, "step_inputs": step_inputs, "state": run.initial_state(ensemble)}
+    stacked = {"buffers": ensemble.buffers, "step_inputs": step_inputs, "state": draw_first_state(run, ensemble)}
     fields = map_leaves(lambda tensor: tensor[member], stacked)
-    return Descent(program=run.program, networks=ensemble.networks, progress=run.progress, lr=lr, **fields)
+    return Descent(program=run.program_of(member), networks=ensemble.networks, progress=run.progress, lr=lr, **fields)
 
 
 def step_jacobian(step: Descent, g: Parameters, d: Parameters) -> Tensor:

@@ -13,6 +13,7 @@ from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import Stacked, build_stages
 from ganbench.engine.labels import takes_labels
 from ganbench.engine.play import Play, open_play
+from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Member
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import reparametrise
@@ -105,10 +106,13 @@ class Model:
             raise GanbenchError(
                 f"the critic sees {program.pack} samples as one, and was given {len(x)}: give it a multiple."
             )
-        assert self.training.scalars is not None
-        self.training.scalars.set_progress(self.progress)  # the next step of the training sets its own
         play = self._open_play({}, self._effective_critic, labels)
         return play.score(play.pack(self._move(x))).cpu()
+
+    @property
+    def program(self) -> Program:
+        """The program of this member, its schedules at the snapshot; the next step of the training sets its own."""
+        return self.training.program_of(self.snapshot.members[self.row], self.progress)
 
     @property
     def progress(self) -> float:
@@ -119,7 +123,7 @@ class Model:
     def _effective_critic(self) -> Parameters:
         """The critic's parameters after reparametrisation, from the states at the snapshot."""
         state = {plugin: self.pick(tensors) for plugin, tensors in self.snapshot.state.items()}
-        return reparametrise(self.training.program, self.critic_parameters, dict(state))
+        return reparametrise(self.program, self.critic_parameters, dict(state))
 
     def _require_labels(self, player: str, labels: Tensor | None) -> None:
         if takes_labels(self.networks, player) and labels is None:
@@ -129,7 +133,7 @@ class Model:
         buffers = {player: self.pick(tensors) for player, tensors in self.snapshot.ensemble.buffers.items()}
         progress = torch.tensor(self.progress, device=self.training.device, dtype=self.training.dtype)
         labels = None if labels is None else labels.to(self.training.device)
-        return open_play(self.training.program, self.networks, buffers, g, d, progress, labels)
+        return open_play(self.program, self.networks, buffers, g, d, progress, labels)
 
     def _move(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.training.device, self.training.dtype)

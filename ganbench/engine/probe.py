@@ -77,8 +77,6 @@ def open_step(model: Model, number: int = 0, real: Tensor | None = None, labels:
     training, snapshot = model.training, model.snapshot
     if not snapshot.critic_trained:
         raise GanbenchError("there is no critic: only generators are stored. Measure it while the trials train.")
-    assert training.scalars is not None
-    training.scalars.set_progress(model.progress)  # the next step of the training sets its own
     inputs = draw_inputs(model, number)
     if real is not None:
         inputs["real"] = real.to(training.device, training.dtype)
@@ -87,7 +85,7 @@ def open_step(model: Model, number: int = 0, real: Tensor | None = None, labels:
                 raise GanbenchError(f"dataset: it has no labels of held-out samples, which {model.networks} need.")
             inputs["labels"] = labels.to(training.device)
     buffers = {player: model.pick(tensors) for player, tensors in snapshot.ensemble.buffers.items()}
-    program = average_terms(training.program)
+    program = average_terms(model.program)
     losses = MemberLosses(
         program=program,
         networks=model.networks,

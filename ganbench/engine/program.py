@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from ganbench.api import schedules
@@ -20,36 +19,13 @@ from ganbench.api.training import (
     Dynamics,
     Input,
     Objective,
-    OptimizerFactory,
-    Term,
 )
 from ganbench.api.trials import Part, Precision, Recipe
+from ganbench.engine.scalars import ScheduledScalars
 from ganbench.errors import GanbenchError
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
-
-
-class ScheduledScalars:
-    """The scheduled numbers of a program: 0-d tensors that plugins read and that the engine sets before each step."""
-
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self.device, self.dtype = device, dtype
-        self.schedules: list[tuple[Tensor, Callable[[float], float]]] = []
-
-    def __call__(self, value: Any) -> float | Tensor:
-        """Return a plain number as a float, and a schedule as a 0-d tensor that follows the progress of the run."""
-        if not isinstance(value, Mapping):
-            return float(value)
-        schedule = schedules.parse_scalar(value)
-        scalar = torch.full((), schedule(0.0), device=self.device, dtype=self.dtype)
-        self.schedules.append((scalar, schedule))
-        return scalar
-
-    def set_progress(self, progress: float) -> None:
-        """Set every scheduled scalar to its value at this progress, in [0, 1]."""
-        for scalar, schedule in self.schedules:
-            scalar.fill_(schedule(progress))
 
 
 @dataclass(frozen=True)
@@ -149,32 +125,43 @@ class Program:
         )
 
 
+def build_part(registry: Registry, kind: str, parts: Sequence[Part], scalars: ScheduledScalars) -> Any:
+    """Build one offer for all members, which have these parts of their recipes: a number that differs is a handle."""
+    first, defaults = parts[0], registry.scalar_defaults(kind, parts[0].name) if len(parts) > 1 else {}
+    values = {name: [part.options.get(name, default) for part in parts] for name, default in defaults.items()}
+    made = {name: scalars.spread(each) for name, each in values.items() if any(value != each[0] for value in each)}
+    return registry.build(kind, first.name, first.options, scalar=scalars, made=made)
+
+
 def chain_constraints(
-    registry: Registry, kind: str, parts: tuple[Part, ...], scalars: ScheduledScalars
+    registry: Registry, kind: str, members: Sequence[tuple[Part, ...]], scalars: ScheduledScalars
 ) -> tuple[Link, ...]:
-    """Build the terms of one kind, in order; the second term of a name is called `name.2`."""
+    """Build the terms of one kind, in order, for members with these parts; the second of a name is called `name.2`."""
     links: list[Link] = []
-    for part in parts:
-        built: Term = registry.build(kind, part.name, part.options, scalar=scalars)
-        if part.every is not None:
-            built = replace(built, every=part.every)
-        earlier = sum(link.name.split(".")[0] == part.name for link in links)
-        name = f"{part.name}.{earlier + 1}" if earlier else part.name
-        links.append(Link(name, scalars(1.0 if part.weight is None else part.weight), built))
+    for parts in zip(*members, strict=True):
+        first, built = parts[0], build_part(registry, kind, parts, scalars)
+        if first.every is not None:
+            built = replace(built, every=first.every)
+        earlier = sum(link.name.split(".")[0] == first.name for link in links)
+        name = f"{first.name}.{earlier + 1}" if earlier else first.name
+        weight = scalars.spread([1.0 if part.weight is None else part.weight for part in parts])
+        links.append(Link(name, weight, built))
     return tuple(links)
 
 
-def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars) -> Program:
+def assemble(recipe: Recipe, registry: Registry, scalars: ScheduledScalars, members: Sequence[Recipe] = ()) -> Program:
     """Build every plugin that a recipe names.
 
-    Raise GanbenchError for combinations without a meaning: packing with latent codes, a term that is never called, and
+    `members` are the recipes of the members of a batch, where they differ in numbers: the first one is `recipe`. Raise
+    GanbenchError for combinations without a meaning: packing with latent codes, a term that is never called, and
     critic steps of a loss without a critic.
     """
+    recipes = members or [recipe]
     program = Program(
-        objective=registry.build("losses", recipe.loss.name, recipe.loss.options, scalar=scalars),
-        constraints=chain_constraints(registry, "constraints", recipe.constraints, scalars),
-        inputs=chain_constraints(registry, "inputs", recipe.inputs, scalars),
-        dynamics=registry.build("dynamics", recipe.dynamics.name, recipe.dynamics.options, scalar=scalars),
+        objective=build_part(registry, "losses", [each.loss for each in recipes], scalars),
+        constraints=chain_constraints(registry, "constraints", [each.constraints for each in recipes], scalars),
+        inputs=chain_constraints(registry, "inputs", [each.inputs for each in recipes], scalars),
+        dynamics=build_part(registry, "dynamics", [each.dynamics for each in recipes], scalars),
         critic_steps=schedules.parse_critic_steps(recipe.critic_steps),
         generator_first=recipe.order == "generator-first",
         ema=recipe.ema,
@@ -214,8 +201,3 @@ def _refuse_idle(link: Link, program: Program) -> None:
             f"{link.name!r} is requested but does nothing: none of its functions is set. Set one in the plugin, or "
             "remove it."
         )
-
-
-def build_optimizer_factory(registry: Registry, part: Part, scalars: ScheduledScalars) -> OptimizerFactory:
-    """Return the factory of one player's optimizer, as its offer builds it."""
-    return registry.build("optimizers", part.name, part.options, scalar=scalars)

@@ -26,6 +26,7 @@ from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedLoop, RecordedStep
+from ganbench.engine.scalars import ScheduledScalars, bind
 
 Auxiliary = dict[str, Any]
 """The second return value of a loss.
@@ -35,7 +36,11 @@ that the critic's loss read, [n], and each term as it was added, a scalar. They 
 """
 
 Persistent = tuple[Any, ...]
-"""Tensors that are updated in place and never replaced: parameters, buffers, states, progress, scheduled scalars."""
+"""Tensors that are updated in place and never replaced, the stacked ones first.
+
+Stacked are parameters, buffers, states and the numbers of which each member has its own; then progress, stage progress
+and scheduled scalars follow.
+"""
 
 GradientFunction = Callable[[Any], tuple[Stacked, Auxiliary]]
 """A function from the random numbers and data of a step to the gradients and the auxiliary values."""
@@ -127,7 +132,7 @@ def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, 
 class Game:
     """The two players of one ensemble, their optimizers, and the plugins' states of every member.
 
-    `seed_map` maps a function of one member over all members. `scalars` are the scheduled scalars. `recorded` are the
+    `seed_map` maps a function of one member over all members. `scalars` are the program's. `recorded` are the
     players whose gradients are computed by a `RecordedStep`. `is_compared(player, count)` is whether a player's replay
     after `count` updates is compared with a call.
     """
@@ -140,20 +145,22 @@ class Game:
         optimizers: Mapping[str, torch.optim.Optimizer],
         state: dict[str, dict[str, Tensor]],
         progress: Tensor,
-        scalars: Sequence[Tensor] = (),
+        scalars: ScheduledScalars | None = None,
         recorded: Collection[str] = (),
         is_compared: Callable[[str, int], bool] = lambda player, count: False,
     ) -> None:
         self.program, self.ensemble, self.seed_map = program, ensemble, seed_map
         self.optimizers, self.state, self.progress = optimizers, state, progress
+        self.handles = tuple(scalars.handles) if scalars is not None else ()
         self.persistent = (
             ensemble.detached["generator"],
             ensemble.detached["critic"],
             ensemble.buffers,
             state,
+            tuple(handle.stacked for handle in self.handles),
             progress,
             ensemble.stage_progress,
-            tuple(scalars),
+            tuple(scalars.shared) if scalars is not None else (),
         )
         self.is_compared, self.watch = is_compared, PluginWatch(list_parts(program, ensemble.networks))
         self.recorded, self.gradient_functions = recorded, dict[tuple[str, frozenset[str]], GradientFunction]()
@@ -212,7 +219,7 @@ class Game:
 
     def persistent_members(self) -> Iterator[Persistent]:
         """Yield the persistent tensors of each member, [1, ...]; they are views, and follow every update in place."""
-        stacked, shared = self.persistent[:4], self.persistent[4:]
+        stacked, shared = self.persistent[:5], self.persistent[5:]
         for i in range(self.members):
             yield *map_leaves(lambda t, i=i: t[i : i + 1], stacked), *shared
 
@@ -224,7 +231,7 @@ class Game:
         A pure function: it reads the tensors in `persistent` and changes none of them.
         """
         move = getattr(self.program.dynamics, player)
-        g, d, buffers, state, *_ = persistent
+        g, d, buffers, state, numbers, *_ = persistent
         ensemble = self.ensemble
 
         def member(g: Parameters, d: Parameters, buffers: Any, draws: Any, state: Any) -> Any:
@@ -233,16 +240,17 @@ class Game:
             )
             return move(losses, g, d) if move else getattr(losses, player)(g, d)
 
+        of_all = self.seed_map(bind(self.handles, member))
         if move is not None:
             with torch.no_grad():
-                gradients, aux = self.seed_map(member)(g, d, buffers, step_inputs, state)
+                gradients, aux = of_all(g, d, buffers, step_inputs, state, numbers)
             return gradients, map_leaves(torch.detach, aux)
         players = {"generator": g, "critic": d}
         leaves = {name: p.detach().requires_grad_() for name, p in players[player].items()}
         players[player] = leaves
         # one backward pass of the summed losses: each member's loss depends on its own parameters only
         with torch.enable_grad():
-            value, aux = self.seed_map(member)(players["generator"], players["critic"], buffers, step_inputs, state)
+            value, aux = of_all(players["generator"], players["critic"], buffers, step_inputs, state, numbers)
             total = value.sum()
             if not total.requires_grad:
                 raise explain_missing_gradient(player, self.program.loss_name)
@@ -305,5 +313,6 @@ class Game:
             project = link.part.project
             if project is not None:
                 critics = self.ensemble.detached["critic"]
-                projected = self.seed_map(lambda d, project=project: project(d, self.progress))(critics)
+                member = bind(self.handles, lambda d, project=project: project(d, self.progress))
+                projected = self.seed_map(member)(critics, self.persistent[4])
                 torch._foreach_copy_([critics[name] for name in projected], list(projected.values()))

@@ -14,19 +14,21 @@ from torch import Tensor
 
 from ganbench.api.data import Source
 from ganbench.api.models import Networks, Space
+from ganbench.api.shared_program import require_shared_program
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Batch, Budget, Mode, list_offers
-from ganbench.engine import plateau
 from ganbench.engine.averages import Averages
 from ganbench.engine.device import products_in
-from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages, cast_floating
+from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages
 from ganbench.engine.global_random import GlobalRandomGuard
-from ganbench.engine.init_parameters import choose_parameters
 from ganbench.engine.labels import require_labels
-from ganbench.engine.program import Program, ScheduledScalars, assemble, build_optimizer_factory
+from ganbench.engine.member_optimizers import build_optimizer_factory
+from ganbench.engine.member_programs import MemberPrograms, draw_first_state
+from ganbench.engine.program import Program, assemble
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.replay import is_chosen
 from ganbench.engine.sampling import Drawing
+from ganbench.engine.scalars import ScheduledScalars
 from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.step import Game
@@ -66,7 +68,8 @@ class Stage:
 class Training:
     """The training of one batch, with all its parts built; `run` trains and yields the snapshots.
 
-    `recordable` is whether steps may be recorded (engine.replay). `scalars` are the scheduled scalars of the plugins.
+    `recordable` is whether steps may be recorded (engine.replay). `scalars` are the numbers of the plugins that change.
+    `programs` are those of the members alone, where their recipes differ in numbers.
     """
 
     program: Program
@@ -79,7 +82,8 @@ class Training:
     mode: Mode = "stack"
     critic_norm: str = "layer"
     recordable: bool = False
-    scalars: ScheduledScalars | None = None
+    scalars: ScheduledScalars = field(default=None)  # type: ignore[assignment]
+    programs: MemberPrograms | Sequence[tuple[Program, ScheduledScalars]] | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
@@ -140,12 +144,10 @@ class Training:
             for player, build_optimizer in self.optimizers.items()
             if ensemble.parameters[player]
         }
-        state = previous.state if previous is not None else self.initial_state(ensemble)
-        assert self.scalars is not None
-        scalars, recorded = [scalar for scalar, _ in self.scalars.schedules], self.players_to_record()
-        seed_map = SEED_MAPS[self.mode]
+        state = previous.state if previous is not None else draw_first_state(self, ensemble)
+        seed_map, recorded = SEED_MAPS[self.mode], self.players_to_record()
         game = Game(
-            self.program, ensemble, seed_map, optimizers, state, self.progress, scalars, recorded, self.is_compared
+            self.program, ensemble, seed_map, optimizers, state, self.progress, self.scalars, recorded, self.is_compared
         )
         if previous is not None:
             game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
@@ -167,26 +169,15 @@ class Training:
         """
         return is_chosen(self.members[0], player, count) or count == self.evaluated_after.get(player)
 
-    def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
-        """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
-        states: dict[str, list[Mapping[str, Tensor]]] = {}
-        home = ensemble.stage_progress.device  # not that of the data, where an ensemble has no numbers (engine.cost)
-        for i, member in enumerate(self.members):
-            critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
-            for link in self.program.stateful:
-                rng = torch.Generator(self.device).manual_seed(member.stream_seed(f"{link.name}.init"))
-                seen = choose_parameters(link.part, critic, ensemble.networks.critic)
-                states.setdefault(link.name, []).append(link.part.init(seen, rng))
-            if self.program.objective.init is not None:
-                states.setdefault("objective", []).append(self.program.objective.init())
-        followed = plateau.initial_state(len(self.members), home, self.dtype) if self.program.plateau else {}
-        return ({plateau.NAME: followed} if followed else {}) | {
-            name: {
-                leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), self.dtype)
-                for leaf in member_states[0]
-            }
-            for name, member_states in states.items()
-        }
+    def program_of(self, member: int, progress: float | None = None) -> Program:
+        """Return the program of one member as if it trained alone, for what runs outside of the steps of all.
+
+        Its schedules are set to this progress; the next step of the training sets its own.
+        """
+        program, scalars = (self.program, self.scalars) if self.programs is None else self.programs[member]
+        if progress is not None:
+            scalars.set_progress(progress)
+        return program
 
     def _train_stage(self, stage: Stage, report: Callable[[int, int], None]) -> Iterator[Snapshot]:
         total, game, steps = self.budget.generator_steps, stage.game, stage.steps
@@ -225,7 +216,6 @@ class Training:
 
     def set_progress(self, progress: float, stage_progress: float, ensemble: Ensemble) -> None:
         """Set the progress of run and stage, in [0, 1], in all that reads it: schedules, plugins, fade-ins."""
-        assert self.scalars is not None
         self.progress.fill_(progress)
         self.scalars.set_progress(progress)
         ensemble.set_progress(stage_progress)
@@ -293,17 +283,23 @@ def prepare(
     `source` is the trials' dataset if it is built already.
     """
     trial = batch.trials[0]
-    recipe, scalars = trial.recipe, ScheduledScalars(device, dtype)
-    build = registry.build
+    scalars, build = ScheduledScalars(device, dtype), registry.build
+    recipes = [member.recipe for member in batch.trials]
+    recipe, differ = recipes[0], any(each != recipes[0] for each in recipes)
+    if differ:
+        require_shared_program(batch.trials, registry.scalar_defaults)
+    program = assemble(recipe, registry, scalars, recipes if differ else ())
+    program = replace(program, precision=trial.precision)
     stackable = all(registry.get(*offer).offer.stackable for offer in list_offers(recipe, trial.architecture))
     return Training(
-        program=replace(assemble(recipe, registry, scalars), precision=trial.precision),
+        program=program,
+        programs=MemberPrograms(recipes, registry, trial.precision, device, dtype) if differ else None,
         space=build("architectures", trial.architecture.name, trial.architecture.options, scalar=scalars),
         spec=trial.spec,
         source=source or build("datasets", trial.dataset.name, trial.dataset.options, scalar=scalars),
         optimizers={
-            "critic": build_optimizer_factory(registry, recipe.critic_optimizer, scalars),
-            "generator": build_optimizer_factory(registry, recipe.generator_optimizer, scalars),
+            "critic": build_optimizer_factory(registry, [each.critic_optimizer for each in recipes], scalars),
+            "generator": build_optimizer_factory(registry, [each.generator_optimizer for each in recipes], scalars),
         },
         members=[Member(member.shared_hash, member.seed) for member in batch.trials],
         budget=trial.budget,

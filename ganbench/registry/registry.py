@@ -136,17 +136,20 @@ class Registry:
         options: Mapping[str, Any] = NONE,
         scalar: Callable[[Any], Any] = lambda table: parse_scalar(table)(0.0),
         where: str = "",
+        made: Mapping[str, Any] = NONE,
     ) -> Any:
         """Build the component of an offer.
 
         `scalar` turns the table of a schedule into the value that `build` receives: by default, its value at the start.
-        Raise GanbenchError, which names the offer and its provider, if the build fails.
+        `made` are values of options annotated Scalar that replace those in `options`, as `build` receives them. Raise
+        GanbenchError, which names the offer and its provider, if the build fails.
         """
         offered = self.get(kind, name, where)
         values = offered.options.parse(options, _format_place(offered, where))
-        for option in offered.options.scalars & values.keys():
+        for option in offered.options.scalars & values.keys() - made.keys():
             if isinstance(values[option], Mapping):
                 values[option] = scalar(values[option])
+        values |= made
         with blaming(_format_place(offered, where), f"build of {offered.provider}"):
             built = offered.offer.build(**values)
             refuse_other_type(kind, built)

@@ -97,6 +97,7 @@ FIELDS: Mapping[type, Mapping[str, Check]] = {
         "examples": (lambda value: all(isinstance(each, Example) for each in value), "a tuple of Examples"),
         "metrics": (lambda value: isinstance(value, tuple | list) and all(map(is_name, value)), "a tuple of names"),
         "caution": OPTIONAL,
+        "proportional_to": TEXT,
     },
     Metric: {
         "measure": FUNCTION,

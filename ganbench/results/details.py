@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.shared_program import restore_company
 from ganbench.api.trials import Budget, Part, Precision, Recipe, canonical_json, digest, restore_trial
 from ganbench.errors import shorten
 from ganbench.results.integrity import BOUNDS
@@ -128,9 +129,24 @@ def check_batch(detail: Mapping[str, Any]) -> None:
         not isinstance(members, list)
         or not 0 < len(members) <= MOST_MEMBERS
         or not all(type(seed) is int and least <= seed <= most for seed in members)
-        or len(set(members)) < len(members)
+        or (not composition.get("varied") and len(set(members)) < len(members))
         or detail["seed"] not in members
     ):
         raise ValueError(f"members are {shorten(members)}, not 1 to {MOST_MEMBERS} seeds with the trial's own")
     if composition.get("mode") not in ("stack", "loop"):
         raise ValueError(f"mode is {shorten(composition.get('mode'))}, not 'stack' or 'loop'")
+    if "varied" in composition:
+        check_varied(detail, composition["varied"])
+
+
+def check_varied(detail: Mapping[str, Any], varied: Any) -> None:
+    """Raise ValueError unless these are numbers of each member, and the trial is one of the members, once."""
+    members, trial = detail["composition"]["members"], restore_trial(detail["content"], {})
+    try:
+        if any(not isinstance(values, list) or len(values) != len(members) for values in varied.values()):
+            raise ValueError("not one number for each member")
+        keys = [member.key for member in restore_company(trial, members, varied)]
+        if len(set(keys)) < len(keys) or trial.key not in keys:
+            raise ValueError("the trial is not one of its members")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"varied is {shorten(varied)}: {error}") from None

@@ -43,9 +43,12 @@ Questions = Mapping[str, Sequence[Question]]
 """The questions by the key of the batch that they are about."""
 
 
-def list_uses(batch: Batch) -> Iterator[tuple[str, Part]]:
-    """Yield the kind and the part of what a batch uses: not its dataset, and optimizers only where seeds could mix."""
-    trial, recipe = batch.trials[0], batch.trials[0].recipe
+def list_uses(batch: Batch, trial: Trial) -> Iterator[tuple[str, Part]]:
+    """Yield the kind and the part of what a trial of a batch uses.
+
+    Its dataset is left out, and optimizers are in it only where seeds could mix.
+    """
+    recipe = trial.recipe
     yield "losses", recipe.loss
     yield from (("constraints", part) for part in recipe.constraints)
     yield from (("inputs", part) for part in recipe.inputs)
@@ -64,8 +67,7 @@ def collect_questions(suite: Suite, batches: Sequence[Batch], plugins: Registry)
     asked: set[str] = set()
     questions: dict[str, list[Question]] = {}
     for batch in batches:
-        trial = batch.trials[0]
-        for kind, part in list_uses(batch):
+        for trial, (kind, part) in [(first, use) for first in batch.firsts for use in list_uses(batch, first)]:
             if not plugins.get(kind, part.name).is_foreign:
                 continue
             key = digest([kind, part.name, part.options, trial.shared_hash if kind == "architectures" else ""])
@@ -120,7 +122,8 @@ def make_ask(trial: Trial, plugins: Registry) -> Ask:
     """Return what a trial requires of its architecture."""
     import torch
 
-    from ganbench.engine.program import ScheduledScalars, assemble
+    from ganbench.engine.program import assemble
+    from ganbench.engine.scalars import ScheduledScalars
 
     program = assemble(trial.recipe, plugins, ScheduledScalars(torch.device("cpu"), torch.float32))
     source = plugins.build("datasets", trial.dataset.name, trial.dataset.options)

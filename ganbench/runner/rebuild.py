@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ganbench.api.shared_program import restore_company
 from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
 from ganbench.errors import GanbenchError, find_reason, shorten
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
@@ -32,7 +33,7 @@ LONGEST_HEADER = 2**24
 class RebuiltBatch:
     """A batch with its final snapshot; `files` maps each member's key to its generator file, empty where it has none.
 
-    A member is one trial of the batch: the trials of a batch differ only in their seeds.
+    A member is one trial of the batch.
     """
 
     batch: Batch
@@ -42,7 +43,7 @@ class RebuiltBatch:
 
 
 def restore_members(detail: dict[str, Any]) -> tuple[Trial, ...]:
-    """Return all trials of the batch that a recorded trial was trained in; they differ only in their seeds.
+    """Return all trials of the batch that a recorded trial was trained in.
 
     `detail` is `Store.detail` of the trial. Raises GanbenchError for a trial that did not complete training: its record
     has no batch composition.
@@ -55,7 +56,8 @@ def restore_members(detail: dict[str, Any]) -> tuple[Trial, ...]:
             f"trial {detail['key'][:12]} did not complete its training ({detail['status']}: {reason}). "
             f"`ganbench run SUITE --retry {detail['status']}` trains it again."
         )
-    return tuple(replace(trial, seed=seed) for seed in detail["composition"]["members"])
+    composition = detail["composition"]
+    return restore_company(trial, composition["members"], composition.get("varied", {}))
 
 
 def choose_device(detail: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench import registry
 from ganbench.api.data import Source
 from ganbench.api.records import MeasuredProfile, Record, Score, Status
+from ganbench.api.shared_program import collect_varied
 from ganbench.api.trials import Batch, Part, Trial, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
@@ -238,10 +239,12 @@ class Job:
     def make_records(self) -> list[Record]:
         """Return one record for each trial, in the batch's order."""
         members, last = len(self.batch.trials), self.last
+        varied = collect_varied([trial.recipe for trial in self.batch.trials])
         composition = {
             "members": [trial.seed for trial in self.batch.trials],
             "mode": self.batch.mode,
             **({} if (precision := self.batch.trials[0].precision) == "float32" else {"precision": precision}),
+            **({"varied": varied} if varied else {}),
             **devices.describe(self.device),
         }
         return [

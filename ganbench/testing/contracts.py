@@ -20,6 +20,7 @@ from ganbench.testing import (
     labels,
     loss_case,
     losses,
+    member_numbers,
     methods,
     metrics,
     optimizers,
@@ -46,22 +47,29 @@ class Rules(NamedTuple):
 
 
 KINDS: Mapping[str, Rules] = {
-    "losses": Rules(loss_case.cases, (*losses.RULES, *first_step.LOSS_RULES)),
+    "losses": Rules(loss_case.cases, (*losses.RULES, *first_step.LOSS_RULES, *member_numbers.LOSS_RULES)),
     "constraints": Rules(
         constraints.cases,
         (
             *constraints.RULES,
             *labels.TERM_RULES,
             *first_step.TERM_RULES,
+            *member_numbers.TERM_RULES,
             *transforms.CONSTRAINT_RULES,
             *penalties.RULES,
         ),
     ),
     "inputs": Rules(
         constraints.cases,
-        (*constraints.RULES, *labels.TERM_RULES, *first_step.TERM_RULES, *transforms.INPUT_RULES),
+        (
+            *constraints.RULES,
+            *labels.TERM_RULES,
+            *first_step.TERM_RULES,
+            *member_numbers.TERM_RULES,
+            *transforms.INPUT_RULES,
+        ),
     ),
-    "dynamics": Rules(dynamics.cases, dynamics.RULES),
+    "dynamics": Rules(dynamics.cases, (*dynamics.RULES, *member_numbers.DYNAMICS_RULES)),
     "architectures": Rules(
         architecture_case.cases,
         (*architectures.RULES, *stages.RULES, *first_step.ARCHITECTURE_RULES, *derivatives.RULES),

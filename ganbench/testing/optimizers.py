@@ -163,10 +163,47 @@ def optimizer_follows_schedules(case: OptimizerCase) -> None:
         )
 
 
+@rule(lambda case: bool(case.subject.offer.proportional_to))
+def is_proportional_to_its_rate(case: OptimizerCase) -> None:
+    """Takes steps that are proportional to the option that it declares as `proportional_to`."""
+    name = case.subject.offer.proportional_to
+    require(
+        name in case.subject.offered.options.scalars,
+        f"proportional_to = {name!r} is no option of it that is annotated Scalar. Name one, such as lr: Scalar, or "
+        'leave it "".',
+    )
+    unit, *others = (collect_moves(case.subject.build(**{name: rate})) for rate in (1.0, 0.25, 0.01))
+    for rate, moves in zip((0.25, 0.01), others, strict=True):
+        gap = largest_difference(moves, [rate * move for move in unit])
+        require(
+            gap <= TOLERANCE,
+            f"with {name} = {rate} a step is off by {gap:.2g} from {rate} times that with {name} = 1, from the same "
+            "weights along the same gradients: remove proportional_to, then each value has an optimizer of its own.",
+        )
+
+
+def collect_moves(factory: OptimizerFactory) -> list[Tensor]:
+    """Return how far an optimizer moves the weights in each of some steps.
+
+    The weights are put elsewhere before each step, as steps of another size would have: to the same place for each
+    optimizer.
+    """
+    leaves = {n: torch.ones(MEMBERS, *s, dtype=torch.float64).requires_grad_() for n, s in SHAPES.items()}
+    optimizer, moves = factory(list(leaves.values())), []
+    for step in range(2 * STEPS):
+        starts = draw_gradients(1000 + step)
+        for name, leaf in leaves.items():
+            leaf.detach().copy_(starts[name])
+        take_steps(optimizer, leaves, range(step, step + 1))
+        moves += [leaf.detach() - starts[name] for name, leaf in leaves.items()]
+    return moves
+
+
 RULES = (
     keeps_seeds_apart,
     keeps_diverged_seeds_apart,
     makes_independent_optimizers,
     continues_from_a_checkpoint,
     optimizer_follows_schedules,
+    is_proportional_to_its_rate,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from ganbench.api.trials import Budget, Mode
 from ganbench.engine.init_parameters import choose_parameters
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member
+from ganbench.engine.scalars import ScheduledScalars
 from ganbench.engine.step import MemberLosses
 from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
@@ -259,8 +260,14 @@ def train(
     seeds: tuple[int, ...] = (0, 1, 2),
     dynamics: Dynamics | None = None,
     objective: Objective = LOSS,
+    scalars: ScheduledScalars | None = None,
+    parts_alone: Sequence[Term] = (),
 ) -> dict[str, dict[str, Tensor]]:
-    """Train a few steps of gradient descent in double precision; return each player's parameters, [S, ...] by name."""
+    """Train a few steps of gradient descent in double precision; return each player's parameters, [S, ...] by name.
+
+    `scalars` are the numbers of the part of which each member has its own, and `parts_alone` the part of each alone.
+    """
+    alone = [(make_program(each, objective, dynamics), ScheduledScalars(CPU, DOUBLE)) for each in parts_alone]
     program = make_program(part, objective, dynamics)
 
     def descend(parameters: Any) -> torch.optim.Optimizer:
@@ -275,6 +282,8 @@ def train(
         members=[Member("contracts", seed) for seed in seeds],
         budget=Budget(generator_steps=STEPS, batch_size=BATCH_SIZE * program.pack, snapshots=(STEPS,)),
         mode=mode,
+        scalars=scalars or ScheduledScalars(CPU, DOUBLE),
+        programs=alone or None,
         dtype=DOUBLE,
     )
     *_, last = run.run()

@@ -9,8 +9,9 @@ import pytest
 import torch
 from ganbench import Ask, Constraint, GanbenchError, Input, Networks, Source, Space
 from ganbench.engine.model import Model
-from ganbench.engine.program import Link, Program, ScheduledScalars
+from ganbench.engine.program import Link, Program
 from ganbench.engine.restore import restore_snapshot
+from ganbench.engine.scalars import ScheduledScalars
 from ganbench.engine.snapshot import Snapshot, pack, unpack
 from torch import Tensor, nn
 

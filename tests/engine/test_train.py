@@ -6,7 +6,8 @@ import pytest
 import torch
 from ganbench import Constraint, Draw, Dynamics, GanbenchError, Objective, Offer, hookimpl, registry
 from ganbench.api.trials import Part, Recipe
-from ganbench.engine.program import Link, Program, ScheduledScalars, assemble
+from ganbench.engine.program import Link, Program, assemble
+from ganbench.engine.scalars import ScheduledScalars
 
 from tests.support.small_games import (
     GP,

@@ -22,7 +22,7 @@ def descend(losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar
 
 
 def descend_by_adam(
-    losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar, beta1: float, beta2: float, eps: float
+    losses: Losses, g: Parameters, d: Parameters, steps: int, lr: Scalar, beta1: Scalar, beta2: Scalar, eps: Scalar
 ) -> Parameters:
     """Return the critic after `steps` steps of a new Adam on this step's batch, differentiable in g and d."""
     first: dict[str, Tensor] = {name: weights.new_zeros(weights.shape) for name, weights in d.items()}
@@ -47,9 +47,9 @@ def build(
     steps: int = 5,
     lr: Scalar = 1e-4,
     inner: Literal["adam", "sgd"] = "adam",
-    beta1: float = 0.5,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
+    beta1: Scalar = 0.5,
+    beta2: Scalar = 0.999,
+    eps: Scalar = 1e-8,
 ) -> Dynamics:
     """Build the generator's gradient at the critic after `steps` inner steps (section 2.2).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ganbench import Example, Objective, Offer, hookimpl
+from ganbench import Example, Objective, Offer, Scalar, hookimpl
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -37,7 +37,7 @@ def build_minimax() -> Objective:
     return Objective(critic, saturating)
 
 
-def build_non_saturating(real_label: float = 1.0, fake_label: float = 0.0) -> Objective:
+def build_non_saturating(real_label: Scalar = 1.0, fake_label: Scalar = 0.0) -> Objective:
     """Build the game with the -log D trick; labels other than 1 and 0 smooth the critic's targets only.
 
     One-sided smoothing, `real_label=0.9` only, moves the optimal critic to D* = .9 p / (p + q).
@@ -48,7 +48,8 @@ def build_non_saturating(real_label: float = 1.0, fake_label: float = 0.0) -> Ob
         on_fake = fake_label * softplus(-fake) + (1 - fake_label) * softplus(fake)
         return on_real.mean() + on_fake.mean()
 
-    return Objective(critic if (real_label, fake_label) == (1.0, 0.0) else smoothed, non_saturating)
+    is_plain = all(not isinstance(label, Tensor) for label in (real_label, fake_label))
+    return Objective(critic if is_plain and (real_label, fake_label) == (1.0, 0.0) else smoothed, non_saturating)
 
 
 UNSURE = {"real": [0.0, 0.0], "fake": [0.0]}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ganbench import Example, Objective, Offer, hookimpl
+from ganbench import Example, Objective, Offer, Scalar, hookimpl
 from torch import Tensor
 
 
-def build(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Objective:
+def build(a: Scalar = 0.0, b: Scalar = 1.0, c: Scalar = 1.0) -> Objective:
     """Build the loss with target `a` for fake scores, `b` for real ones, and `c` for the generator (equation 2).
 
     The default is the paper's equation 9. (-1, 1, 0) satisfies b - c = 1 and b - a = 2; then the generator minimises a

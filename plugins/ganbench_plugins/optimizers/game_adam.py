@@ -150,6 +150,7 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Adam that steps twice along its direction and takes back the last one.",
         reference="Daskalakis et al. 2018, arXiv:1711.00141, algorithm 1",
         formula="w <- w - 2 lr u_t + lr u_(t-1), u = m^ / (sqrt v^ + eps)",
+        proportional_to="lr",
     )
     yield Offer(
         "extra-adam",

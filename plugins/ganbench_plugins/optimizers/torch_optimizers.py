@@ -66,6 +66,7 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Adam, with the low first momentum that GANs want.",
         reference="Kingma, Ba 2014, arXiv:1412.6980, algorithm 1; beta1 of Radford et al. 2015, arXiv:1511.06434",
         formula="w <- w - lr m^ / (sqrt v^ + eps)",
+        proportional_to="lr",
     )
     yield Offer(
         "adamw",
@@ -73,6 +74,7 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Adam with decoupled weight decay.",
         reference="Loshchilov, Hutter 2017, arXiv:1711.05101, algorithm 2",
         formula="w <- w - lr (m^ / (sqrt v^ + eps) + decay w)",
+        proportional_to="lr",
     )
     yield Offer(
         "rmsprop",
@@ -80,6 +82,7 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Gradients divided by the root of their running mean square.",
         reference="Tieleman, Hinton 2012, Coursera lecture 6.5; lr of Arjovsky et al. 2017, arXiv:1701.07875",
         formula="v <- alpha v + (1 - alpha) g^2; w <- w - lr g / (sqrt v + eps)",
+        proportional_to="lr",
     )
     yield Offer(
         "sgd",
@@ -87,4 +90,5 @@ def ganbench_optimizers() -> Iterator[Offer]:
         "Gradient descent, with or without momentum.",
         reference="Polyak 1964, doi:10.1016/0041-5553(64)90137-5",
         formula="b <- momentum b + g; w <- w - lr b",
+        proportional_to="lr",
     )
