@@ -205,14 +205,6 @@ class Batch:
     mode: Mode
     measurement: Measurement
 
-    @property
-    def firsts(self) -> tuple[Trial, ...]:
-        """The first trial of each method in the batch."""
-        first: dict[tuple[str | None, int], Trial] = {}
-        for trial in self.trials:
-            first.setdefault((trial.labels.get("method"), id(trial.recipe)), trial)
-        return tuple(first.values())
-
     @cached_property
     def key(self) -> str:
         """The hash of the batch composition, 64 hexadecimal digits."""

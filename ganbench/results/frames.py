@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -99,10 +99,11 @@ class Frames:
 
         return self.trials if self.tuning is None else pd.concat([self.tuning.trials, self.trials], ignore_index=True)
 
-    def take(self, keys: Container[str]) -> Frames:
+    def take(self, keys: Iterable[str]) -> Frames:
         """Return the results of the trials with these keys only."""
+        wanted = set(keys)
         kept = {
-            name: frame[[key in keys for key in frame["key"]]].reset_index(drop=True)
+            name: frame[frame["key"].isin(wanted)].reset_index(drop=True)
             for name in ("trials", "scores", "signals", "profiles")
             for frame in (getattr(self, name),)
         }

@@ -57,7 +57,7 @@ def collect_sweep(frames: Frames, suite: Suite, dataset: str, seeds: Collection[
     here = here[here["method"].isin(suite.configurations) & (here["status"] != "missing")]
     if rule is None or here.empty:
         return None
-    frames = frames.take(set(here["key"]))
+    frames = frames.take(here["key"])
     measurement = measurements(frames, rule)[0]
     if len(measurements(frames, rule)) > 1:
         measurement = shared_measurement(split_by_measurement(frames, headline(frames, rule), here["key"]), len(here))
