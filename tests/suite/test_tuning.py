@@ -112,6 +112,7 @@ def test_settings_that_were_drawn_are_not_drawn_again() -> None:
         ({LR: 1e-3, WEIGHT: 10}, "m lr=0.001 weight=10"),
         ({LR: 1e-3, "critic_optimizer.lr": 2e-3}, "m optimizer.lr=0.001 critic_optimizer.lr=0.002"),
         ({"optimizer": "sgd", "critic_steps": 5}, "m optimizer=sgd critic_steps=5"),
+        ({LR: 1e-5, WEIGHT: 0.1234567}, "m lr=1e-05 weight=0.1234567"),
         ({"optimizer": "x" * 100}, "m configuration 8"),
     ],
 )
