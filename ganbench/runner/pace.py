@@ -12,7 +12,7 @@ from ganbench.api.events import Calibrating
 from ganbench.api.shared_program import shared_program
 from ganbench.api.trials import Batch, digest
 from ganbench.errors import GanbenchError, describe, find_reason
-from ganbench.plan.stages import TUNING
+from ganbench.plan.stages import is_tuning
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_batch_offers
@@ -66,7 +66,7 @@ def choose_batches(batches: Sequence[Batch]) -> list[Batch]:
     """
     first: dict[tuple[str, str], Batch] = {}
     for batch in batches:
-        for trial in (each for each in batch.firsts if each.labels.get("stage") != TUNING):
+        for trial in (each for each in batch.firsts if not is_tuning(each)):
             key = trial.labels["dataset"], trial.labels["method"]
             first.setdefault(key, batch.take((trial,)))
     return list(first.values())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ganbench import plan, registry
+from ganbench import GanbenchError, plan, registry
 from ganbench.plan.plan import Plan
 from ganbench.plan.stages import REPORT, TUNING, choose_first
 from ganbench.registry.registry import Registry
@@ -144,3 +144,26 @@ def test_the_batches_of_a_plan_hold_its_trials_each_once(plugins: Registry) -> N
     for batch in made.batches:
         assert len({trial.labels["stage"] for trial in batch.trials}) == 1
         assert replace(batch, trials=batch.trials[::-1]).key != batch.key
+
+
+def test_claims_about_the_report_are_checked_before_anything_is_tuned(plugins: Registry) -> None:
+    claim = {"text": "few modes", "test": "less", "method": "wgan-gp", "value": "modes", "target": 9}
+    plan.make(make_suite(tuning={"report_seeds": 8}, claim=[claim]), plugins)
+    with pytest.raises(GanbenchError, match="2 units"):
+        plan.make(make_suite(tuning={"report_seeds": 2}, claim=[claim]), plugins)
+    with pytest.raises(GanbenchError, match="no value"):
+        plan.make(make_suite(tuning={"report_seeds": 8}, claim=[{**claim, "value": "moods"}]), plugins)
+
+
+def test_a_tuning_batch_is_the_same_before_and_after_the_choice(plugins: Registry) -> None:
+    suite = make_suite(tuning={"report_seeds": 4})
+    before, after = plan.make(suite, plugins), plan.make(suite, plugins, choices=choose_last(suite))
+    assert {batch.key for batch in before.batches} < {batch.key for batch in after.batches}
+
+
+def test_only_selects_the_configurations_of_a_method(plugins: Registry) -> None:
+    made = plan.make(make_suite(tuning={"report_seeds": 4}), plugins)
+    (batch,) = plan.select(made.batches, made, ["method=wgan-gp"], None)
+    assert {trial.labels["method"] for trial in batch.trials} == {f"wgan-gp weight={w:g}" for w in (0.1, 1, 10)}
+    (same,) = plan.select(made.batches, made, ["method=wgan-gp weight=1"], None)
+    assert same == batch
