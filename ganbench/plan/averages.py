@@ -20,7 +20,7 @@ def find_long_averages(batches: Sequence[Batch]) -> dict[str, list[str]]:
     A method's shortest run counts.
     """
     shortest: dict[str, tuple[int, AverageDecay]] = {}
-    for trial in (batch.trials[0] for batch in batches):
+    for trial in (first for batch in batches for first in batch.firsts):
         recipe, label, steps = trial.recipe, trial.labels["method"], trial.budget.generator_steps
         if recipe.ema and (label not in shortest or steps < shortest[label][0]):
             shortest[label] = steps, AverageDecay(recipe.ema, recipe.ema_start, recipe.ema_rampup)

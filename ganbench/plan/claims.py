@@ -73,7 +73,7 @@ def refuse_undecidable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], ba
 
 def refuse_undrawable(suite: Suite, metrics: Mapping[str, Sequence[Metric]], batches: Sequence[Batch]) -> None:
     """Raise GanbenchError for the first figure with a value, or architectures, that none of its datasets has."""
-    recipes = {batch.trials[0].labels["method"]: batch.trials[0].recipe for batch in batches}
+    recipes = {trial.labels["method"]: trial.recipe for batch in batches for trial in batch.firsts}
     prefixes = tuple({prefix for recipe in recipes.values() for prefix in list_prefixes(recipe)})
     for i, figure in enumerate(suite.figure):
         place = locations.locate(suite, "figure", i)
@@ -172,7 +172,8 @@ def check_value(
     scores = {SPREAD, *(name for metric in measured for name in metric.values)}
     profiles = {name for metric in measured for name in metric.profiles}
     plain = {*scores, *profiles, *SIGNALS, *COSTS}
-    recipes = (batch.trials[0].recipe for batch in batches if batch.trials[0].labels["method"] == side.method)
+    trials = (trial for batch in batches for trial in batch.firsts)
+    recipes = (trial.recipe for trial in trials if trial.labels["method"] == side.method)
     prefixes = {prefix for recipe in recipes for prefix in list_prefixes(recipe)}
     for name in names if claim.outcome is None else ():
         if name not in plain and not name.startswith(tuple(prefixes)):

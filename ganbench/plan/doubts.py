@@ -24,7 +24,7 @@ Cautions = dict[str, list[str]]
 def find_cautions(batches: Sequence[Batch], registry: Registry) -> Cautions:
     """Return the warnings of the offers in use, each with the methods that it concerns."""
     cautions: Cautions = {}
-    for trial in (batch.trials[0] for batch in batches):
+    for trial in (first for batch in batches for first in batch.firsts):
         for kind, name in list_offers(trial.recipe, trial.architecture):
             offered = registry.get(kind, name)
             with blaming(f"{offered} of {offered.provider}", "`caution`"):
@@ -66,7 +66,7 @@ def find_doubts(suite: Suite, batches: Sequence[Batch], registry: Registry) -> C
     """Return the cautions on the methods and the datasets of a plan, each with what it concerns."""
     trials = {
         (trial.labels["method"], id(trial.recipe), trial.budget): trial
-        for trial in (batch.trials[0] for batch in batches)
+        for trial in (first for batch in batches for first in batch.firsts)
     }
     cautions: Cautions = {}
     for trial in trials.values():
