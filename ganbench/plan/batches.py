@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ganbench.api.shared_program import shared_program
-from ganbench.api.trials import Batch, Measurement, Part, Trial, canonical_json, list_offers
+from ganbench.api.trials import Batch, Measurement, Part, Recipe, Trial, canonical_json, list_offers
 from ganbench.plan.composition import MOST_MEMBERS, choose_mode, members_per_batch
 from ganbench.plan.costs import CostCounter
 
@@ -51,14 +51,26 @@ class Composer:
             yield from self.cut(trials, len(groups), measurement)
 
     def group(self, trials: Sequence[Trial]) -> list[list[Trial]]:
-        """Return the trials of each program, in order."""
+        """Return the trials of each program, in order; those that one optimizer can step stand side by side."""
         programs: dict[str, list[Trial]] = {}
-        keys: dict[int, str] = {}
+        keys: dict[int, tuple[str, str]] = {}
         for trial in trials:
             if id(trial.recipe) not in keys:
-                keys[id(trial.recipe)] = canonical_json(shared_program(trial, self.registry.scalar_defaults))
-            programs.setdefault(keys[id(trial.recipe)], []).append(trial)
+                program = canonical_json(shared_program(trial, self.registry.scalar_defaults))
+                keys[id(trial.recipe)] = program, self.describe_optimizers(trial.recipe)
+            programs.setdefault(keys[id(trial.recipe)][0], []).append(trial)
+        for group in programs.values():
+            places = {name: i for i, name in enumerate(dict.fromkeys(keys[id(trial.recipe)][1] for trial in group))}
+            group.sort(key=lambda trial: places[keys[id(trial.recipe)][1]])
         return list(programs.values())
+
+    def describe_optimizers(self, recipe: Recipe) -> str:
+        """Return the options of both optimizers without those that may differ between members of one optimizer."""
+        options = []
+        for part in (recipe.critic_optimizer, recipe.generator_optimizer):
+            own = self.registry.get("optimizers", part.name).offer.proportional_to
+            options.append({name: value for name, value in part.options.items() if name != own})
+        return canonical_json(options)
 
     def cut(self, trials: Sequence[Trial], groups: int, measurement: Measurement) -> Iterator[Batch]:
         """Yield the batches of the trials of one program; `groups` is the number of such groups in the plan."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ganbench.api import schedules
 from ganbench.api.data import Source
 from ganbench.api.models import Ask
+from ganbench.api.shared_program import shared_program
 from ganbench.api.trials import Batch, Budget, Measurement, Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.plan.network_size import TooLarge, explain_memory, without_memory
@@ -120,16 +121,15 @@ class CostCounter:
     def make_key(self, trial: Trial, batch_size: int) -> str:
         """Return what the costs depend on.
 
-        It is the recipe without its optimizers and schedule, the architecture, the batch size, and the shape and the
-        classes of the dataset.
+        It is the program (`api.shared_program`) without its optimizers and schedule, the architecture, the batch size,
+        and the shape and the classes of the dataset.
         """
         source, recipe = self.sources[trial.labels["dataset"]], trial.recipe
-        parts = [recipe.loss, *recipe.constraints, None, *recipe.inputs, recipe.dynamics, trial.architecture]
-        plain = [part and part.plain for part in parts]
-        averaged = recipe.ema > 0
-        return canonical_json(
-            [plain, recipe.critic_norm, averaged, trial.spec, batch_size, source.shape, source.classes]
-        )
+        program = shared_program(trial, self.registry.scalar_defaults)["recipe"]
+        unpriced = {"critic_optimizer", "generator_optimizer", "critic_steps", "order", "plateau"}
+        priced = {name: part for name, part in program.items() if name not in unpriced and "ema" not in name}
+        averaged, space = recipe.ema > 0, trial.architecture.plain
+        return canonical_json([priced, averaged, space, trial.spec, batch_size, source.shape, source.classes])
 
     def count(self, trial: Trial, batch_size: int, function: Callable[[Training], Found]) -> Found:
         """Return the value of a function of a trial's training, without numbers if that can be.

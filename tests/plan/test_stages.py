@@ -167,3 +167,13 @@ def test_only_selects_the_configurations_of_a_method(plugins: Registry) -> None:
     assert {trial.labels["method"] for trial in batch.trials} == {f"wgan-gp weight={w:g}" for w in (0.1, 1, 10)}
     (same,) = plan.select(made.batches, made, ["method=wgan-gp weight=1"], None)
     assert same == batch
+
+
+def test_members_that_one_optimizer_steps_stand_side_by_side(plugins: Registry) -> None:
+    varied = [{"name": "ns-gan", "vary": {LR: [1e-4, 1e-3], "optimizer.beta1": [0.0, 0.5]}}]
+    made = plan.make(parse(tiny(methods=[], method=varied, seeds=2, success=None), "s.toml"), plugins)
+    (batch,) = made.batches
+    betas = [trial.recipe.critic_optimizer.options.get("beta1", 0.5) for trial in batch.trials]
+    assert betas == [0.0] * 4 + [0.5] * 4
+    rates = [trial.recipe.critic_optimizer.options.get("lr", 1e-4) for trial in made.trials]
+    assert rates == [1e-4] * 4 + [1e-3] * 4
