@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ganbench.results.history import Run
-
-FACT = "tuning"
+from ganbench.results.history import TUNING_FACT, Run
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,9 @@ def make_fact(choices: Iterable[Choice], reported: Iterable[str]) -> dict[str, A
 
 def read_fact(runs: Sequence[Run]) -> Mapping[str, Any]:
     """Return the fact `tuning` of the newest run, empty if it has none; raise TypeError if it is no mapping."""
-    fact = runs[-1].facts.get(FACT, {}) if runs else {}
+    fact = runs[-1].facts.get(TUNING_FACT, {}) if runs else {}
     if not isinstance(fact, dict):
-        raise TypeError(f"the fact {FACT!r} is not a mapping")
+        raise TypeError(f"the fact {TUNING_FACT!r} is not a mapping")
     return fact
 
 

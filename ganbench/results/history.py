@@ -22,6 +22,10 @@ SHOWN = 6
 """At most so many values of one trait are listed."""
 
 
+TUNING_FACT = "tuning"
+"""The fact of a run that reports chosen configurations (`ganbench.results.choices`)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run of a suite.
@@ -203,12 +207,16 @@ def list_values(trait: str, values: Iterable[Any]) -> str:
 
 
 def describe_extensions(runs: Sequence[Run]) -> list[str]:
-    """Return how the newest plan grew after results could be seen; nothing where it was planned at once."""
+    """Return how the newest plan grew after results could be seen; nothing where it was planned at once.
+
+    That the report of chosen configurations is planned after their tuning is no such growth.
+    """
     parts = [run for run in runs if run.first]
+    reporting = next((run for run in runs if TUNING_FACT in run.facts), None)
     sentences, before = [], 0
     for run in parts:
         earlier = run.planned - run.new
-        if before and run.stored != 0:
+        if before and run.stored != 0 and run is not reporting:
             results = f"{run.stored} of {earlier} trials" if run.stored is not None else "an unknown number of trials"
             sentences.append(
                 f"Extended after {results} had results: first planned on {parts[0].started[:10]}, {run.first} trials "
