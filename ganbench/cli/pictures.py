@@ -71,7 +71,7 @@ def curves(
     else:
         with Store(results_folder(results), readonly=True) as store:
             full_key = store.detail(key)["key"]
-        plots = [plan_trial(read_planned(results, everything=True), full_key, states)]
+        plots = [plan_trial(read_planned(results, everything=True).whole, full_key, states)]
     draw_plots(plots, format, style, results, out)
 
 
@@ -112,7 +112,8 @@ def samples(
         raise GanbenchError(
             "--over-time, --interpolate, --codes, --nearest and --real: each is another sheet. Give one of them."
         )
-    source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
+    frames = read_planned(results)
+    source = results_folder(results), frames.whole if of else frames, registry.load(files=plugin or ())
     if over_time:
         draw(list_over_time(*source, of), results, out)
     elif interpolate:

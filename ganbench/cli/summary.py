@@ -39,7 +39,7 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
     if not full:
         print_summaries(console, frames, suite.success)
     print_claims(console, frames)
-    console.print(write_text(f"{len(frames.trials)} trials, in {results}"), soft_wrap=True)
+    console.print(write_text(f"{len(frames.all_trials)} trials, in {results}"), soft_wrap=True)
     for line in list_next_steps(frames, results, full=full, rules=bool(suite.success)):
         console.print(write_text(f"  {line}", "dim"), soft_wrap=True)
 
@@ -47,7 +47,7 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
 def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -> Iterator[str]:
     """Yield what can be done next with these results, each with its command; `rules`: the suite has success rules."""
     folder = shlex.quote(str(results))
-    status = frames.trials["status"]
+    status = frames.all_trials["status"]
     failed = ",".join(name for name in UNTRAINED if (status == name).any())
     steps = {
         "train what is missing": f"run SUITE --results {folder}" if (status == "missing").any() else "",
