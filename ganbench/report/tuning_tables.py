@@ -35,8 +35,8 @@ NARROW = {
 }
 """What the column `trust` says of large k."""
 
-SINGLE = "nothing is varied"
-"""In place of settings: the method has one configuration."""
+SINGLE, UNKNOWN = "nothing is varied", "not known"
+"""In place of settings: the method has one configuration; the choice is none of the suite's."""
 
 
 def tuning_tables(frames: Frames) -> Iterator[Table]:
@@ -65,7 +65,7 @@ def choice_table(tuning: Tuning) -> Table:
             "method": method,
             "configurations": all_of_it.get("configurations", 1),
             "dead": all_of_it.get("dead_configurations"),
-            "chosen": describe_settings(tuning, best["label"]) if best else SINGLE,
+            "chosen": describe_settings(tuning, best["label"]) if best else UNKNOWN if all_of_it else SINGLE,
             "tuning_score": best.get("score"),
         }
         if tuning.held_out:
