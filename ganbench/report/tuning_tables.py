@@ -35,6 +35,9 @@ NARROW = {
 }
 """What the column `trust` says of large k."""
 
+CHOICE = "Tuning on"
+"""How the title of the table of what was chosen begins."""
+
 SINGLE, UNKNOWN = "nothing is varied", "not known"
 """In place of settings: the method has one configuration; the choice is none of the suite's."""
 
@@ -78,7 +81,7 @@ def choice_table(tuning: Tuning) -> Table:
     if tuning.held_out and frame["dataset"].nunique() == 1:
         frame = frame.drop(columns="dataset")
     return Table(
-        title=f"Tuning on {tuning.sweep.dataset}",
+        title=f"{CHOICE} {tuning.sweep.dataset}",
         frame=frame,
         notes=tuple(choice_notes(tuning)),
         headings={
