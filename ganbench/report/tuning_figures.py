@@ -143,7 +143,7 @@ def draw_best_of(tuning: Tuning, styles: Mapping[str, LineStyle], heading: str, 
     draw_lines(axes, course, lines, look, every)
     axes.set_title("")
     set_scale(axes, [1.0, float(table["k"].max())])
-    if axes.get_xscale() == "linear":
+    if axes.get_xscale() != "log":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("k, the number of configurations that are tried", fontsize=look.font)
     better = f"{sweep.rule.at} {fit_text(metric_title(metric))} ({sweep.direction} is better)"
