@@ -18,7 +18,6 @@ from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import build_stages
 from ganbench.engine.functional import map_leaves
-from ganbench.engine.member_programs import draw_first_state
 from ganbench.engine.program import Program
 from ganbench.engine.step import MemberLosses
 from ganbench.engine.step_inputs import StepInputs
@@ -91,7 +90,7 @@ def build_first_step(run: Training, lr: float, member: int = 0) -> Descent:
         player: StepInputs(run.program, ensemble.networks, run.data, run.members, player, shape).next()
         for player in PLAYERS
     }
-    stacked = {"buffers": ensemble.buffers, "step_inputs": step_inputs, "state": draw_first_state(run, ensemble)}
+    stacked = {"buffers": ensemble.buffers, "step_inputs": step_inputs, "state": run.initial_state(ensemble)}
     fields = map_leaves(lambda tensor: tensor[member], stacked)
     return Descent(program=run.program_of(member), networks=ensemble.networks, progress=run.progress, lr=lr, **fields)
 

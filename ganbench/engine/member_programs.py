@@ -14,10 +14,10 @@ from ganbench.engine import plateau
 from ganbench.engine.ensemble import Ensemble, cast_floating
 from ganbench.engine.init_parameters import choose_parameters
 from ganbench.engine.program import Program, assemble
+from ganbench.engine.random_streams import Member
 from ganbench.engine.scalars import ScheduledScalars
 
 if TYPE_CHECKING:
-    from ganbench.engine.train import Training
     from ganbench.registry.registry import Registry
 
 
@@ -49,23 +49,27 @@ class MemberPrograms:
         return self.built[first]
 
 
-def draw_first_state(training: Training, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
-    """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
+def draw_first_state(
+    programs: Sequence[Program], members: Sequence[Member], ensemble: Ensemble, device: torch.device, dtype: torch.dtype
+) -> dict[str, dict[str, Tensor]]:
+    """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name.
+
+    `programs` are those of the members alone.
+    """
     states: dict[str, list[Mapping[str, Tensor]]] = {}
     home = ensemble.stage_progress.device  # not that of the data, where an ensemble has no numbers (engine.cost)
-    for i, member in enumerate(training.members):
+    for i, (program, member) in enumerate(zip(programs, members, strict=True)):
         critic = {name: p[i] for name, p in ensemble.detached["critic"].items()}
-        program = training.program_of(i)
         for link in program.stateful:
-            rng = torch.Generator(training.device).manual_seed(member.stream_seed(f"{link.name}.init"))
+            rng = torch.Generator(device).manual_seed(member.stream_seed(f"{link.name}.init"))
             seen = choose_parameters(link.part, critic, ensemble.networks.critic)
             states.setdefault(link.name, []).append(link.part.init(seen, rng))
         if program.objective.init is not None:
             states.setdefault("objective", []).append(program.objective.init())
-    followed = plateau.initial_state(len(training.members), home, training.dtype) if training.program.plateau else {}
+    followed = plateau.initial_state(len(members), home, dtype) if programs[0].plateau else {}
     return ({plateau.NAME: followed} if followed else {}) | {
         name: {
-            leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), training.dtype)
+            leaf: cast_floating(torch.stack([state[leaf] for state in member_states]).to(home), dtype)
             for leaf in member_states[0]
         }
         for name, member_states in states.items()

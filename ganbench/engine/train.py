@@ -144,7 +144,7 @@ class Training:
             for player, build_optimizer in self.optimizers.items()
             if ensemble.parameters[player]
         }
-        state = previous.state if previous is not None else draw_first_state(self, ensemble)
+        state = previous.state if previous is not None else self.initial_state(ensemble)
         seed_map, recorded = SEED_MAPS[self.mode], self.players_to_record()
         game = Game(
             self.program, ensemble, seed_map, optimizers, state, self.progress, self.scalars, recorded, self.is_compared
@@ -168,6 +168,11 @@ class Training:
         It is once at each evaluation point, and after random counts.
         """
         return is_chosen(self.members[0], player, count) or count == self.evaluated_after.get(player)
+
+    def initial_state(self, ensemble: Ensemble) -> dict[str, dict[str, Tensor]]:
+        """Return the state of every plugin with a state before the first step, [S, ...] by plugin and name."""
+        programs = [self.program_of(i) for i in range(len(self.members))]
+        return draw_first_state(programs, self.members, ensemble, self.device, self.dtype)
 
     def program_of(self, member: int, progress: float | None = None) -> Program:
         """Return the program of one member as if it trained alone, for what runs outside of the steps of all.

@@ -1,9 +1,9 @@
 from .architectures import sample
 from .budget import resolve_budget
 from .composition import members_per_batch
+from .making import make
 from .outlines import outline
 from .plan import Plan, Todo, find_missing
-from .planner import make
 from .selection import select
 
 __all__ = [

@@ -16,20 +16,13 @@ from ganbench.api.trials import Measurement, Part, Recipe, Trial, digest
 from ganbench.errors import GanbenchError, NotInstalled, WrongOption
 from ganbench.evaluation import success
 from ganbench.plan.architectures import sample
-from ganbench.plan.averages import find_long_averages
-from ganbench.plan.batches import Cell, Composer, PlannedData
+from ganbench.plan.batches import Cell, PlannedData
 from ganbench.plan.budget import resolve_budget
-from ganbench.plan.claims import refuse_undecidable, refuse_undrawable
 from ganbench.plan.costs import UNKNOWN, CostCounter
-from ganbench.plan.doubts import find_cautions, find_doubts, find_large_members, find_unruled, find_unused_constraints
-from ganbench.plan.extractors import choose_sources, describe_extractors
-from ganbench.plan.fallbacks import choose_datasets
 from ganbench.plan.fingerprint import hash_sources, list_sources
-from ganbench.plan.needs import refuse_unmeasurable
 from ganbench.plan.network_size import check_networks
-from ganbench.plan.plan import Plan
 from ganbench.plan.recipes import Recipes
-from ganbench.plan.refusals import check_packs, check_suite, check_use, check_where
+from ganbench.plan.refusals import check_packs, check_use, check_where
 from ganbench.plan.stages import Choices, Stage, count_architectures, list_stages
 from ganbench.registry.exits import explaining_exits
 from ganbench.suite import locations
@@ -41,54 +34,6 @@ if TYPE_CHECKING:
 
 CHEAP = frozenset({"losses", "constraints", "inputs", "dynamics", "optimizers"})
 """The kinds of offers that are built while planning, so that their errors appear before anything trains."""
-
-
-def make(
-    suite: Suite,
-    registry: Registry,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-    tell_trial: Callable[[str], None] = lambda doing: None,
-    choices: Choices | None = None,
-) -> Plan:
-    """Return the plan of a suite: every dataset x architecture x method x seed, in batches.
-
-    Where configurations are tuned, these are planned; with the `choices` that were made, so is their report.
-
-    `tell` is called with how many of all datasets x architectures x methods are planned: a budget in FLOPs takes time.
-    `tell_trial` is called before a metric is tried, with words that say which one.
-    Raise GanbenchError, with the place in the suite, for unknown names and for options that an offer does not allow.
-    """
-    check_suite(suite)
-    used, replaced = choose_datasets(suite, registry)
-    planner = Planner(used, registry, choices=choices or {})
-    directions = planner.check_success()
-    cells = list(planner.make_cells(tell))
-    composer = Composer(registry, planner.counter, used.engine.memory_bytes)
-    batches = tuple(composer.compose(cells))
-    if used.claim or used.figure:
-        metrics = {table.title: planner.build_metrics(table) for table in used.dataset}
-        refuse_undecidable(used, metrics, batches)
-        refuse_undrawable(used, metrics, batches)
-    sources = choose_sources(used, batches, registry, planner.sources)
-    refuse_unmeasurable(used, batches, registry, sources, tell_trial)
-    trials = tuple(trial for cell in cells for trial in cell.trials)
-    return Plan(
-        trials=trials,
-        batches=batches,
-        directions=directions,
-        cautions=find_cautions(batches, registry)
-        | find_long_averages(batches)
-        | find_doubts(used, batches, registry)
-        | find_large_members(composer.large_members, used.engine.memory)
-        | find_unused_constraints(planner.fitted_recipes, planner.recipes.find),
-        unruled=find_unruled(used),
-        methods=planner.recipes.describe_all(),
-        choices=planner.choices,
-        undecided=used.tunes and not planner.choices,
-        remarks=replaced,
-        suite=used if used is not suite else None,
-        extractors=describe_extractors(batches, registry, sources),
-    )
 
 
 @dataclass(frozen=True)
@@ -168,7 +113,13 @@ class Planner:
             seed=stage.seeds[0],
             budget=UNKNOWN,
             code=hash_sources(sources),
-            labels={"method": label, "dataset": table.title, "architecture": title, "stage": stage.name},
+            labels={
+                "method": label,
+                "dataset": table.title,
+                "architecture": title,
+                "declared": self.suite.declared_name(label),
+                "stage": stage.name,
+            },
             sources=sources,
             precision=self.suite.engine.precision,
         )

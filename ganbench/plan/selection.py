@@ -68,6 +68,8 @@ def check_value(name: str, value: str, plan: Plan) -> str:
     values = list(dict.fromkeys(TRAITS[name](trial) for trial in plan.trials))
     if any(matches_value(name, actual, value) for actual in values):
         return value
+    if name == "method" and any(trial.labels.get("declared") == value for trial in plan.trials):
+        return value
     if name == "key":
         raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shorten(value)}.")
     raise unknown_name(name, value, values, "--only")
@@ -75,8 +77,10 @@ def check_value(name: str, value: str, plan: Plan) -> str:
 
 def matches(trial: Trial, traits: Mapping[str, set[str]]) -> bool:
     """Return whether a trial has, for every trait, one of its values."""
+    declared = {"method": trial.labels.get("declared")}
     return all(
-        any(matches_value(name, TRAITS[name](trial), value) for value in values) for name, values in traits.items()
+        any(matches_value(name, TRAITS[name](trial), value) or declared.get(name) == value for value in values)
+        for name, values in traits.items()
     )
 
 

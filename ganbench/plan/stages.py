@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganbench.api.models import Spec
+from ganbench.api.trials import Trial
 from ganbench.suite.suite import Suite
 from ganbench.suite.tables import DatasetTable
 
@@ -13,6 +14,11 @@ TUNING, REPORT = "tuning", "report"
 
 Choices = Mapping[tuple[str, str], str]
 """The label of the configuration that was chosen, by the labels of a tuned dataset and of a method."""
+
+
+def is_tuning(trial: Trial) -> bool:
+    """Return whether a trial is one that a configuration is chosen by."""
+    return trial.labels.get("stage") == TUNING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -192,9 +192,10 @@ class LiveDisplay:
         for rule in session.suite.success[:1]:
             if rule.dataset == labels["dataset"]:
                 status.rule = success.describe_rule(rule, session.plan.directions)
-                status.totals[labels["method"]] += 1
+                method = session.suite.declared_name(labels["method"])
+                status.totals[method] += 1
                 succeeded = not diverged and success.succeeds(record, rule, session.plan.directions)
-                status.successes[labels["method"]] += succeeded
+                status.successes[method] += succeeded
 
     def refresh_status(self) -> Status:
         """Return the status, updated to this moment."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ganbench.results.history import TUNING_FACT, Run
+FACT = "tuning"
+
+
+class HasFacts(Protocol):
+    """A run: its facts by name."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,15 @@ def make_fact(choices: Iterable[Choice], reported: Iterable[str]) -> dict[str, A
     return {"choices": [asdict(choice) for choice in choices], "reported": list(reported)}
 
 
-def read_fact(runs: Sequence[Run]) -> Mapping[str, Any]:
+def read_fact(runs: Sequence[HasFacts]) -> Mapping[str, Any]:
     """Return the fact `tuning` of the newest run, empty if it has none; raise TypeError if it is no mapping."""
-    fact = runs[-1].facts.get(TUNING_FACT, {}) if runs else {}
+    fact = runs[-1].facts.get(FACT, {}) if runs else {}
     if not isinstance(fact, dict):
-        raise TypeError(f"the fact {TUNING_FACT!r} is not a mapping")
+        raise TypeError(f"the fact {FACT!r} is not a mapping")
     return fact
 
 
-def read_choices(runs: Sequence[Run]) -> tuple[Choice, ...]:
+def read_choices(runs: Sequence[HasFacts]) -> tuple[Choice, ...]:
     """Return the choices of the newest run; raise TypeError for what is none."""
     choices = tuple(Choice(**each) for each in read_fact(runs).get("choices", ()))
     if any(not isinstance(text, str) for choice in choices for text in asdict(choice).values()):
@@ -39,7 +46,7 @@ def read_choices(runs: Sequence[Run]) -> tuple[Choice, ...]:
     return choices
 
 
-def read_reported(runs: Sequence[Run]) -> frozenset[str]:
+def read_reported(runs: Sequence[HasFacts]) -> frozenset[str]:
     """Return the labels of the methods that report chosen configurations; none where nothing was tuned."""
     read_choices(runs)
     return frozenset(read_fact(runs).get("reported", ()))

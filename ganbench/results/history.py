@@ -14,16 +14,13 @@ from sqlalchemy import Connection, func, select, update
 
 from ganbench.api.trials import canonical_json
 from ganbench.errors import GanbenchError
+from ganbench.results.choices import read_fact
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")
 
 SHOWN = 6
 """At most so many values of one trait are listed."""
-
-
-TUNING_FACT = "tuning"
-"""The fact of a run that reports chosen configurations (`ganbench.results.choices`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,14 +206,14 @@ def list_values(trait: str, values: Iterable[Any]) -> str:
 def describe_extensions(runs: Sequence[Run]) -> list[str]:
     """Return how the newest plan grew after results could be seen; nothing where it was planned at once.
 
-    That the report of chosen configurations is planned after their tuning is no such growth.
+    The report of configurations that were chosen is no extension: its size was fixed by the suite before.
     """
     parts = [run for run in runs if run.first]
-    reporting = next((run for run in runs if TUNING_FACT in run.facts), None)
     sentences, before = [], 0
-    for run in parts:
+    for run, last in zip(parts, (None, *parts), strict=False):
         earlier = run.planned - run.new
-        if before and run.stored != 0 and run is not reporting:
+        is_report = last is not None and last.suite == run.suite and read_fact([run]) and not read_fact([last])
+        if before and run.stored != 0 and not is_report:
             results = f"{run.stored} of {earlier} trials" if run.stored is not None else "an unknown number of trials"
             sentences.append(
                 f"Extended after {results} had results: first planned on {parts[0].started[:10]}, {run.first} trials "

@@ -16,9 +16,8 @@ from ganbench.errors import GanbenchError, bound_error, shorten
 from ganbench.escaping import is_unicode
 from ganbench.plan.plan import iterate_portions
 from ganbench.plan.stages import Choices
-from ganbench.results.choices import make_fact
+from ganbench.results.choices import FACT, make_fact
 from ganbench.results.files import forget_checkpoint, worker_log
-from ganbench.results.history import TUNING_FACT
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
 from ganbench.runner.checkpoints import forget_checkpoints, forget_leftovers
@@ -221,7 +220,7 @@ def train_and_store(
             used = keep_plugins(session.folder, suite, plan.batches, plugins)
             more = {"plugins": used, "extractors": list_extractors(plan.extractors, baselines)}
             if plan.choices:
-                more[TUNING_FACT] = make_fact(list_choices(plan.choices), suite.method_names)
+                more[FACT] = make_fact(list_choices(plan.choices), suite.method_names)
             facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, **more}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):

@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.events import Calibrating
+from ganbench.api.shared_program import shared_program
 from ganbench.api.trials import Batch, digest
 from ganbench.errors import GanbenchError, describe, find_reason
+from ganbench.plan.stages import is_tuning
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_batch_offers
@@ -45,17 +47,26 @@ class Timed:
     device: Mapping[str, Any]
 
 
-def hash_training(batch: Batch, *, data: bool = True) -> str:
-    """Return the hash of what a batch trains and of its code, without its seeds; or without its data and code."""
-    trial, left_out = batch.trials[0], {"seed"} if data else {"seed", "dataset"}
-    return digest([{name: part for name, part in trial.content.items() if name not in left_out}, trial.code * data])
+def hash_training(batch: Batch) -> str:
+    """Return the hash of what a batch of one method trains and of its code, without its seeds."""
+    trial = batch.trials[0]
+    return digest([{name: part for name, part in trial.content.items() if name != "seed"}, trial.code])
+
+
+def hash_program(batch: Batch, plugins: Registry) -> str:
+    """Return the hash of the program of a batch, without its data: what takes as long on data of one shape."""
+    program = shared_program(batch.trials[0], plugins.scalar_defaults)
+    return digest({name: part for name, part in program.items() if name != "dataset"})
 
 
 def choose_batches(batches: Sequence[Batch]) -> list[Batch]:
-    """Return the first batch of each method on each dataset, with one seed: those of the first architecture."""
+    """Return the first trial of each method on each dataset, a batch of its own: those of the first architecture.
+
+    The trials that configurations are tuned on are left out: figures are about those that are reported.
+    """
     first: dict[tuple[str, str], Batch] = {}
     for batch in batches:
-        for trial in batch.firsts:
+        for trial in (each for each in batch.firsts if not is_tuning(each)):
             key = trial.labels["dataset"], trial.labels["method"]
             first.setdefault(key, batch.take((trial,)))
     return list(first.values())
@@ -81,7 +92,7 @@ def measure_paces(
         return
     workers = min(available_cores() if settings.jobs is None else settings.jobs, len(batches))
     seconds = SHARE * store.seconds_spent() / max(1, workers)
-    if seconds < LEAST_SECONDS * len({hash_training(batch, data=False) for batch in chosen}):
+    if seconds < LEAST_SECONDS * len({hash_program(batch, plugins) for batch in chosen}):
         return
     work = partial(time_batches, chosen, seconds=seconds, device=settings.device)
     offers = [offered for batch in chosen for offered in list_batch_offers(batch, plugins)]
@@ -158,7 +169,7 @@ def time_batches(
 
 
 def group_by_shape(batches: Sequence[Batch], plugins: Registry) -> list[tuple[list[Batch], Source]]:
-    """Return the batches that train the same on data of one shape, each group with the dataset of its first batch."""
+    """Return the batches that train as long on data of one shape, each group with the dataset of its first batch."""
     sources: dict[str, Source] = {}
     groups: dict[tuple[str, tuple[int, ...]], tuple[list[Batch], Source]] = {}
     for batch in batches:
@@ -166,7 +177,7 @@ def group_by_shape(batches: Sequence[Batch], plugins: Registry) -> list[tuple[li
         if label not in sources:
             sources[label] = plugins.build("datasets", part.name, part.options)
         source = sources[label]
-        groups.setdefault((hash_training(batch, data=False), tuple(source.shape)), ([], source))[0].append(batch)
+        groups.setdefault((hash_program(batch, plugins), tuple(source.shape)), ([], source))[0].append(batch)
     return list(groups.values())
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ganbench import plan as plans
-from ganbench.plan.stages import TUNING, Choices
+from ganbench.plan.stages import Choices, is_tuning
 from ganbench.results.choices import Choice
 from ganbench.statistics.configurations import choose, score_configurations
 from ganbench.statistics.tuned_trials import collect_sweep
@@ -28,7 +28,7 @@ def choose_configurations(suite: Suite, plan: Plan, store: Store, *, keep_stale:
     """
     if not plan.undecided:
         return {}
-    tuned = {trial.key: trial for trial in plan.trials if trial.labels.get("stage") == TUNING}
+    tuned = {trial.key: trial for trial in plan.trials if is_tuning(trial)}
     known = {key: record for key, record in store.known().items() if key in tuned}
     if keep_stale:
         known = {key: (tuned[key].code, status) for key, (_, status) in known.items()}

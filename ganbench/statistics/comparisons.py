@@ -13,6 +13,7 @@ import pandas as pd
 from ganbench.statistics.equivalence import equivalence_interval
 from ganbench.statistics.final_scores import directed_measurements, measurements, rule_scores, successes
 from ganbench.statistics.intervals import NO_INTERVAL, Interval
+from ganbench.statistics.outcome_table import stored_suite
 from ganbench.statistics.paired_tests import holm
 from ganbench.statistics.success_rates import median_differences, pair_trials, paired_p, success_table
 from ganbench.suite.success import At, SuccessRule
@@ -78,10 +79,12 @@ def compared_pairs(frames: Frames, rule: SuccessRule) -> list[tuple[str, str]]:
     """Return the pairs of methods that a rule compares, of those that are planned on its dataset.
 
     A rule that declares none compares the dataset's first method, in the order of the plan, with every other; with
-    none, if there are more than `MOST_METHODS`.
+    none, if there are more than `MOST_METHODS`, or if they are configurations of a sweep, of which none comes first.
     """
     methods = list_methods(frames, rule)
-    every = [(methods[0], other) for other in methods[1:]] if len(methods) <= MOST_METHODS else []
+    suite = stored_suite(frames)
+    swept = suite is not None and not suite.configurations.keys().isdisjoint(methods)
+    every = [(methods[0], other) for other in methods[1:]] if len(methods) <= MOST_METHODS and not swept else []
     declared = rule.compare or every
     return [pair for pair in declared if set(pair) <= set(methods)]
 

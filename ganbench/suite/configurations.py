@@ -81,7 +81,9 @@ def write_label(method: str, settings: Mapping[str, Any], number: int) -> str:
 
 
 def write_plain(value: Any) -> str:
-    """Return a value as a suite writes it, a text without quotes."""
+    """Return a value as a suite writes it, a text without quotes, and a number as short as it can be."""
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
     return value if isinstance(value, str) else write_value(value)
 
 

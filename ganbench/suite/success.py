@@ -72,7 +72,8 @@ class SuccessTable(Table):
     )
     compare: tuple[tuple[Name, Name], ...] = Field(
         default=(),
-        description='Pairs of methods to compare, as in [["a", "b"]]. Default: the first method with every other.',
+        description='Pairs of methods to compare, as in [["a", "b"]]. Default: the first method with every other, '
+        "and no configurations of a sweep.",
     )
     smallest_effect: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         default=None, description="The smallest difference of success rates that matters to you, such as 0.1."

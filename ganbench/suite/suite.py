@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -74,8 +74,10 @@ class Suite(Table):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        self._configurations = {each.label: each for each in _list_all_configurations(self)}
-        complaints = [
+        configurations = list(_list_all_configurations(self))
+        self._configurations = {each.label: each for each in configurations}
+        complaints = [*_find_repeated_labels(self, [each.label for each in configurations])]
+        complaints += [
             *_find_repeated(self),
             *_find_misplaced(self),
             *_find_unknown_in_rules(self),
@@ -213,6 +215,15 @@ def _find_repeated(suite: Suite) -> Iterator[Complaint]:
                 shown = value[0] if isinstance(value, tuple) else value
                 yield Complaint(path, shown, reasons.get(key, "it appears twice; leave one out."))
             seen.add(frozen)
+
+
+def _find_repeated_labels(suite: Suite, labels: Sequence[str]) -> Iterator[Complaint]:
+    """Yield a complaint for each configuration whose label another one has, or a method that varies nothing."""
+    seen = set(suite.declared_methods)
+    for label in labels:
+        if label in seen:
+            yield Complaint(("method",), label, "it appears twice, as configuration and as method. Rename the method.")
+        seen.add(label)
 
 
 def _freeze(value: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -32,12 +33,15 @@ def mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
-def train(method: str, seed: int, steps: int, width: int, rows: int) -> nn.Module:
-    """Train one trial and give its generator."""
+def train(
+    method: str, seed: int, steps: int, width: int, rows: int, lr: float | None = None, weight: float = 10.0
+) -> nn.Module:
+    """Train one trial and give its generator; `lr` is the paper's by default, `weight` that of the penalty."""
     torch.manual_seed(seed)
     generator, critic = mlp(LATENT, 2, width), mlp(2, 1, width)
     penalised = method == "wgan-gp"
-    lr, betas = (1e-4, (0.0, 0.9)) if penalised else (2e-4, (0.5, 0.999))
+    rate, betas = (1e-4, (0.0, 0.9)) if penalised else (2e-4, (0.5, 0.999))
+    lr = rate if lr is None else lr
     generator_optimizer = torch.optim.Adam(generator.parameters(), lr=lr, betas=betas)
     critic_optimizer = torch.optim.Adam(critic.parameters(), lr=lr, betas=betas)
     cross_entropy, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones(rows, 1), torch.zeros(rows, 1)
@@ -50,7 +54,7 @@ def train(method: str, seed: int, steps: int, width: int, rows: int) -> nn.Modul
                 mix = torch.rand(rows, 1)
                 between = (mix * real + (1 - mix) * fake).requires_grad_()
                 (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-                loss = critic(fake).mean() - critic(real).mean() + 10 * (slope.norm(dim=1) - 1).square().mean()
+                loss = critic(fake).mean() - critic(real).mean() + weight * (slope.norm(dim=1) - 1).square().mean()
             else:
                 loss = cross_entropy(critic(real), ones) + cross_entropy(critic(fake), zeros)
             critic_optimizer.zero_grad()
@@ -71,7 +75,8 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--rates", nargs="+", type=float, default=[None])
+    parser.add_argument("--weights", nargs="+", type=float, default=[10.0])
     asked = parser.parse_args()
-    for method in asked.methods:
-        for seed in asked.seeds:
-            train(method, seed, asked.steps, asked.width, asked.rows)
+    for method, lr, weight, seed in product(asked.methods, asked.rates, asked.weights, asked.seeds):
+        train(method, seed, asked.steps, asked.width, asked.rows, lr, weight)

@@ -63,10 +63,14 @@ def test_a_suite_of_a_second_is_not_timed(tmp_path: Path) -> None:
 
 
 def test_a_hash_of_a_training_leaves_out_its_seed_alone(tmp_path: Path) -> None:
-    _, plan = make_plan(read_suite(suite()), Settings(results=tmp_path))
+    plugins, plan = make_plan(read_suite(suite()), Settings(results=tmp_path))
     batch = plan.batches[0]
     trial = batch.trials[0]
     reseeded = replace(batch, trials=(replace(trial, seed=99),))
     recoded = replace(batch, trials=(replace(trial, code="other"),))
     assert pace.hash_training(reseeded) == pace.hash_training(batch) != pace.hash_training(recoded)
-    assert pace.hash_training(recoded, data=False) == pace.hash_training(batch, data=False)
+    assert pace.hash_program(recoded, plugins) == pace.hash_program(batch, plugins)
+    faster = replace(trial.recipe, critic_optimizer=replace(trial.recipe.critic_optimizer, options={"lr": 1.0}))
+    tuned = replace(batch, trials=(replace(trial, recipe=faster),))
+    assert pace.hash_training(tuned) != pace.hash_training(batch)
+    assert pace.hash_program(tuned, plugins) == pace.hash_program(batch, plugins)

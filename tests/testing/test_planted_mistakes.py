@@ -17,6 +17,7 @@ from tests.support.planted_energy_mistakes import ENERGY_MISTAKES
 from tests.support.planted_game_mistakes import GAME_MISTAKES
 from tests.support.planted_loss_mistakes import OTHER_LOSS_MISTAKES
 from tests.support.planted_mistakes import CONSTRAINTS, INPUTS, LOSSES, Planted
+from tests.support.planted_number_mistakes import NUMBER_MISTAKES
 from tests.support.planted_part_mistakes import PART_MISTAKES
 from tests.support.planted_sequence_mistakes import SEQUENCES
 from tests.support.planted_stage_mistakes import STAGE_MISTAKES
@@ -31,6 +32,7 @@ MISTAKES = (
     *CONSTRAINTS,
     *INPUTS,
     *LOSSES,
+    *NUMBER_MISTAKES,
     *PART_MISTAKES,
     *SEQUENCES,
     *STAGE_MISTAKES,

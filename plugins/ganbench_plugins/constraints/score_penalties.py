@@ -32,7 +32,7 @@ def build_lecam(decay: Scalar = 0.99, sides: Literal["two", "one"] = "two") -> C
         return {name: torch.zeros(()) for name in ("real", "fake", "steps")}
 
     def term(play: Play, state: State) -> tuple[Tensor, State]:
-        keep = torch.where(state["steps"] == 0, 0.0, decay)
+        keep = decay * state["steps"]  # which is 0 before the first batch, and then 1
         real, fake = (
             keep * state[side] + (1 - keep) * scores.detach().mean()
             for side, scores in (("real", play.scores_real), ("fake", play.scores_fake))
