@@ -116,7 +116,7 @@ def parallel_spec(axes: Sequence[str], axis: str, higher: bool) -> dict[str, Any
     line = alt.Chart(alt.NamedData("lines")).mark_line(strokeWidth=1.6, opacity=0.85)
     bold = alt.Chart(alt.NamedData("chosen")).mark_line(strokeWidth=4.5)
     dead = alt.Chart(alt.NamedData("dead")).mark_line(strokeWidth=1.4, strokeDash=[3, 3], color=FAINT)
-    ends = alt.Chart(alt.NamedData("ends")).mark_text(align="left", dx=5, fontSize=11, color=INK)
+    ends = alt.Chart(alt.NamedData("ends")).mark_text(align="left", dx=5, dy=-8, fontSize=11, color=INK)
     layers = [
         dead.encode(x=x, y=y, detail="configuration:N", tooltip=WHO),
         *(each.encode(x=x, y=y, detail="configuration:N", color=colour, tooltip=shown) for each in (line, bold)),
