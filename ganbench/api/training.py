@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     Scalar = float | Tensor
 else:
-    Scalar = Annotated[float, "scalar"]  # an option of this type may be a schedule; `build` then receives a 0-d tensor
+    # an option of this type may be a schedule, or differ between trials that train together: then `build` receives a
+    # 0-d tensor
+    Scalar = Annotated[float, "scalar"]
 
 State = Mapping[str, "Tensor"]
 """The state of a plugin from step to step: tensors by name.

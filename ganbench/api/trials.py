@@ -212,8 +212,9 @@ class Batch:
 
     @property
     def firsts(self) -> list[Trial]:
-        """The first trial of each group of trials side by side with equal recipes; one trial if they all are equal."""
-        return [next(trials) for _, trials in groupby(self.trials, key=lambda trial: trial.recipe)]
+        """The first trial of each method, and of each recipe, among trials side by side."""
+        groups = groupby(self.trials, key=lambda trial: (trial.labels.get("method"), trial.recipe))
+        return [next(trials) for _, trials in groups]
 
     def take(self, trials: Sequence[Trial]) -> Batch:
         """Return some of the trials as a batch of their own, stacked if this one is and if they are enough."""

@@ -12,12 +12,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ganbench.api.shared_program import is_scalar
 from ganbench.api.training import OptimizerFactory
 from ganbench.api.trials import Part
 from ganbench.engine.scalars import ScheduledScalars
@@ -74,16 +75,14 @@ def build_optimizer_factory(registry: Registry, parts: Sequence[Part], scalars: 
     Where they are equal, it is as its offer builds it.
     """
     name, rates = parts[0].name, None
-    made: dict[str, Any] = {}
-    option = registry.get("optimizers", name).offer.proportional_to
-    if option and any(part != parts[0] for part in parts):
-        default = registry.scalar_defaults("optimizers", name)[option]
-        values = [part.options.get(option, default) for part in parts]
-        if any(value != values[0] for value in values):
-            rates, made = scalars.stack(values), {option: 1.0}
-            parts = [replace(part, options={k: v for k, v in part.options.items() if k != option}) for part in parts]
+    option: str = registry.get("optimizers", name).offer.proportional_to
+    defaults = registry.scalar_defaults("optimizers", name)
+    values = [part.options.get(option, defaults.get(option)) for part in parts] if option in defaults else []
+    if any(value != values[0] for value in values) and all(map(is_scalar, values)):
+        rates = scalars.stack(values)
+        parts = [replace(part, options={**part.options, option: 1.0}) for part in parts]
     runs = [(part, len(list(run))) for part, run in groupby(parts)]
-    groups = [(registry.build("optimizers", name, part.options, scalar=scalars, made=made), n) for part, n in runs]
+    groups = [(registry.build("optimizers", name, part.options, scalar=scalars), size) for part, size in runs]
     if len(groups) == 1 and rates is None:
         return groups[0][0]
     return partial(MemberOptimizers, groups, rates)  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -159,12 +160,12 @@ def count_work(
     counter, flops, uncounted = CostCounter(plugins, sources), dict[str, float](), set[str]()
     for done, batch in enumerate(batches):
         show_progress(done, len(batches))
-        trial = batch.trials[0]
-        method = trial.labels["method"]
-        try:
-            flops[method] = flops.get(method, 0.0) + len(batch.trials) * counter.count_trial(trial)
-        except GanbenchError:
-            uncounted.add(method)
+        counts = Counter(trial.labels["method"] for trial in batch.trials)
+        for method, trials in counts.items():
+            try:
+                flops[method] = flops.get(method, 0.0) + trials * counter.count_trial(batch.trials[0])
+            except GanbenchError:
+                uncounted.add(method)
     return {method: count for method, count in flops.items() if method not in uncounted}
 
 

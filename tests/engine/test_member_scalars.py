@@ -290,3 +290,27 @@ def test_a_first_state_may_depend_on_the_numbers_of_its_member_and_a_number_may_
     assert training.stage is not None
     assert training.stage.game.state["objective"]["level"].tolist() == [1.0, 2.5]
     assert PLUGINS.scalar_defaults("losses", "least-squares") == {"a": 0.0, "b": 1.0, "c": 1.0}
+
+
+class Halved:
+    """A constraint that computes with its option while it is built."""
+
+    @hookimpl
+    def ganbench_constraints(self):
+        def build(scale: Scalar = 0.1) -> Constraint:
+            half = scale / 2
+            return Constraint(critic=lambda play: half * play.scores_real.square().mean())
+
+        yield Offer("halved", build, "A term.")
+
+
+def test_a_plugin_that_computes_while_it_is_built_is_named() -> None:
+    plugins = registry.load(plugins=[Halved])
+    batch = make_batch({"from": "ns-gan", "constraints": [{"name": "r1"}]}, [{}, {}], steps=2)
+    part = replace(batch.trials[0].recipe.constraints[0], name="halved")
+    trials = [
+        replace(trial, recipe=replace(trial.recipe, constraints=(replace(part, options=options),)))
+        for trial, options in zip(batch.trials, ({}, {"scale": 0.3}), strict=True)
+    ]
+    with pytest.raises(GanbenchError, match=r"constraint 'halved': it computes with .* different numbers there"):
+        train.prepare(replace(batch, trials=tuple(trials)), plugins, torch.device("cpu"))

@@ -35,8 +35,13 @@ class DisplayUnderTest:
         self.now, self.output = 0.0, StringIO()
         console = Console(file=self.output, force_terminal=terminal, width=160, color_system=None, legacy_windows=False)
         self.display = LiveDisplay(console, time=lambda: self.now, memory=lambda: 3 * GIB)
-        suite: Any = SimpleNamespace(success=[rule or Success()], outcomes=OutcomesTable())
+        suite: Any = SimpleNamespace(
+            success=[rule or Success()],
+            outcomes=OutcomesTable(),
+            declared_name=lambda label: label.partition(" lr=")[0],
+        )
         plan = SimpleNamespace(
+            choices={},
             trials=[t for batch in batches for t in batch.trials],
             directions={"fid": "lower"},
             warnings=[],
@@ -229,3 +234,26 @@ def test_a_short_planning_says_nothing() -> None:
     shown.now = 1.9
     shown.display.on_planning(1, 2)
     assert shown.text == before
+
+
+def test_configurations_count_for_their_method() -> None:
+    show = DisplayUnderTest(work := [batch("a lr=1"), batch("a lr=2"), batch("b")])
+    for each, fid in zip(work, ([50, 1], [50, 60], [50, 2]), strict=True):
+        show.send(10, finished(each, fid))
+    assert show.display.refresh_status().describe_successes() == "success (FID < 10) so far: a 2/4, b 2/2"
+
+
+def test_the_report_of_chosen_configurations_begins_a_new_count() -> None:
+    show = DisplayUnderTest(work := [batch("a lr=1"), batch("a lr=2")])
+    for each in work:
+        show.send(10, finished(each, [50, 1]))
+    report = batch("a", seeds=3)
+    show.session.plan.choices = {("ring", "a"): "a lr=2"}
+    show.session.plan.trials += report.trials
+    show.session.todo = SimpleNamespace(batches=[report], stale=())
+    show.display.on_plan(show.session)
+    assert show.text.splitlines()[-2:] == [
+        "chosen of a on ring: a lr=2",
+        "3 trials to train, 4 already stored in results/x",
+    ]
+    assert show.display.refresh_status().describe_progress().startswith("0/3 trials")
