@@ -92,7 +92,10 @@ def trials(
     format: FormatOrSummary = None,
     plugin: Plugins = None,
 ) -> None:
-    """List the trials: key, architecture, outcomes, scores, error; those on which configurations were tuned, too."""
+    """List the trials: key, architecture, outcomes, scores, error.
+
+    Those on which configurations were tuned are among them.
+    """
     from ganbench.report import choose_writer, make_trials_table
 
     writer = choose_writer(format or "md", plugin or ())
