@@ -56,6 +56,8 @@ def export(
 
     One file each, as pandas reads it. Texts are written as they are, also those that a spreadsheet takes for formulas.
     """
+    from dataclasses import asdict
+
     import pandas as pd
 
     from ganbench.report.claim_tables import read_claims
@@ -66,10 +68,12 @@ def export(
 
     frames = read(results, everything=all)
     more = {"claims": claims_frame(claims)} if (claims := read_claims(frames)) else {}
+    if frames.choices:
+        more["choices"] = pd.DataFrame(map(asdict, frames.choices))
     if drawn := [data for _, data in list_figures(frames)]:
         more["figures"] = pd.concat(drawn, ignore_index=True)
-    print_paths(export(frames, folder, format, more))
-    if format == "csv" and (count := count_formulas(frames)):
+    print_paths(export(frames.whole, folder, format, more))
+    if format == "csv" and (count := count_formulas(frames.whole)):
         typer.echo(
             f"caution: {count} texts begin as formulas do. For a spreadsheet, use `ganbench table --format csv`.",
             err=True,

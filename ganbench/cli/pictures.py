@@ -34,18 +34,21 @@ def figures(
     """Draw success rates, scores and the suite's figures as files.
 
     Two figures for each success rule: its rates over all thresholds, and the scores of every trial. For each dataset,
-    scores over steps and seconds. Each [[figure]] of the suite. The data of the last two are CSV files beside them.
+    scores over steps and seconds; where methods vary options, the expected best and the landscape of each. Each
+    [[figure]] of the suite. The data of the last three are CSV files beside them.
     """
     from ganbench.report.figures import plan_figures
     from ganbench.report.suite_figures import list_figures, plan_suite_figures
     from ganbench.report.time_figures import list_time_data, plan_time_figures
+    from ganbench.report.tuning_figures import list_tuning_data, plan_tuning_figures
     from ganbench.results.files import figures_path
 
     plots = [*plan_figures(frames := read_planned(results), restore_suite(results, frames).success)]
-    draw_plots([*plots, *plan_time_figures(frames), *plan_suite_figures(frames)], format, style, results, out)
+    plots += [*plan_time_figures(frames), *plan_tuning_figures(frames), *plan_suite_figures(frames)]
+    draw_plots(plots, format, style, results, out)
     folder = out or figures_path(results_folder(results))
     declared = {figure.name: data for figure, data in list_figures(frames)}
-    print_paths(write_data({**list_time_data(frames), **declared}, folder))
+    print_paths(write_data({**list_time_data(frames), **list_tuning_data(frames), **declared}, folder))
 
 
 def curves(
@@ -71,7 +74,7 @@ def curves(
     else:
         with Store(results_folder(results), readonly=True) as store:
             full_key = store.detail(key)["key"]
-        plots = [plan_trial(read_planned(results, everything=True), full_key, states)]
+        plots = [plan_trial(read_planned(results, everything=True).whole, full_key, states)]
     draw_plots(plots, format, style, results, out)
 
 
@@ -112,7 +115,8 @@ def samples(
         raise GanbenchError(
             "--over-time, --interpolate, --codes, --nearest and --real: each is another sheet. Give one of them."
         )
-    source = results_folder(results), read_planned(results), registry.load(files=plugin or ())
+    frames = read_planned(results)
+    source = results_folder(results), frames.whole if of else frames, registry.load(files=plugin or ())
     if over_time:
         draw(list_over_time(*source, of), results, out)
     elif interpolate:

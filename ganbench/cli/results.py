@@ -92,11 +92,14 @@ def trials(
     format: FormatOrSummary = None,
     plugin: Plugins = None,
 ) -> None:
-    """List the trials: key, architecture, outcomes, scores, error."""
+    """List the trials: key, architecture, outcomes, scores, error.
+
+    Those on which configurations were tuned are among them.
+    """
     from ganbench.report import choose_writer, make_trials_table
 
     writer = choose_writer(format or "md", plugin or ())
-    frames = read_planned(results, everything=all)
+    frames = read_planned(results, everything=all).whole
     shown = make_trials_table(frames, str(results), only or (), diverged=diverged, failed=failed, sort=sort)
     if wants_summary(format):
         from ganbench.report.terminal import print_table

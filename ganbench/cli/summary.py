@@ -23,14 +23,14 @@ def wants_summary(format: str | None) -> bool:
 
 
 def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = False) -> None:
-    """Print the verdict, the summary tables, where the results lie and what to do next.
+    """Print the verdict, the summary tables, what was tuned, where the results lie and what to do next.
 
     With `full`, every table comes first, as Markdown, and the verdict speaks of every comparison.
     """
     from rich.console import Console
 
     from ganbench.report import make_tables, render
-    from ganbench.report.terminal import print_claims, print_summaries, print_verdicts, write_text
+    from ganbench.report.terminal import print_claims, print_summaries, print_tuning, print_verdicts, write_text
 
     console = Console()
     if full:
@@ -38,8 +38,10 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
     print_verdicts(console, frames, suite.success, suite.question, full=full)
     if not full:
         print_summaries(console, frames, suite.success)
+    print_tuning(console, frames)
     print_claims(console, frames)
-    console.print(write_text(f"{len(frames.trials)} trials, in {results}"), soft_wrap=True)
+    tuned = f", {len(frames.tuning.trials)} of them for tuning" if frames.tuning is not None else ""
+    console.print(write_text(f"{len(frames.all_trials)} trials{tuned}, in {results}"), soft_wrap=True)
     for line in list_next_steps(frames, results, full=full, rules=bool(suite.success)):
         console.print(write_text(f"  {line}", "dim"), soft_wrap=True)
 
@@ -47,7 +49,7 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
 def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -> Iterator[str]:
     """Yield what can be done next with these results, each with its command; `rules`: the suite has success rules."""
     folder = shlex.quote(str(results))
-    status = frames.trials["status"]
+    status = frames.all_trials["status"]
     failed = ",".join(name for name in UNTRAINED if (status == name).any())
     steps = {
         "train what is missing": f"run SUITE --results {folder}" if (status == "missing").any() else "",

@@ -107,7 +107,7 @@ def run(
 
 def exit_with_failures(frames: Frames) -> None:
     """Print how many trials failed and exit with 1, if any did."""
-    if bad := int(frames.trials["status"].isin(UNTRAINED).sum()):
+    if bad := int(frames.all_trials["status"].isin(UNTRAINED).sum()):
         typer.echo(f"{bad} trials failed; --retry failed,timed-out trains them again.", err=True)
         raise typer.Exit(1)
 
@@ -174,7 +174,7 @@ def plan(
     stored, frames, preview = {}, None, partial(preview_rules, asked_suite, whole.batches, plugins)
     if database_path(folder).exists():
         with Store(folder, readonly=True) as store:
-            stored, frames = store.known(), store.frames(signals=False)
+            stored, frames = store.known(), store.frames(signals=False, apart=False)
             previews = list(preview(store.calibrations))
     else:
         previews = list(preview(lambda protocol: []))

@@ -38,6 +38,7 @@ from ganbench.page.suite_sections import (
     sensitivity_section,
 )
 from ganbench.page.trials import list_trials
+from ganbench.page.tuning_section import tuning_section
 from ganbench.report.comparison import Comparison
 from ganbench.report.trial_tables import samples_command
 
@@ -109,8 +110,8 @@ def drop_repeated(sections: Sequence[Section]) -> Iterator[Section]:
 def list_makers(source: Source) -> Iterator[Callable[[], Section]]:
     """Yield what makes each section of a suite, in the order of the page."""
     palette = Palette(source.methods)
-    charted = [curve_section, scores_section, survival_section, sustained_section, courses_section, pairs_section]
-    charted.append(factors_section)
+    charted = [curve_section, scores_section, tuning_section, survival_section, sustained_section, courses_section]
+    charted += [pairs_section, factors_section]
     plain: list[Callable[[Source], Section]] = [
         seeds_section,
         costs_section,

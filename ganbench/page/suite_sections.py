@@ -13,6 +13,7 @@ from ganbench.page.blocks import Block, PageTable, Section, TrialList, Words, fo
 from ganbench.page.packing import show_text
 from ganbench.page.source import Source, show_folder
 from ganbench.page.trials import describe_architectures, describe_outcomes, number_trials
+from ganbench.page.tuning_section import tuning_words
 from ganbench.report.extractors import describe_all_features
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
@@ -39,6 +40,8 @@ def question_section(source: Source) -> Section:
     trials = source.frames.trials
     counts = [plural(trials[name].nunique(), name) for name in ("dataset", "method", "architecture", "seed")]
     size = f"{plural(trials['key'].nunique(), 'trial')}: {', '.join(counts)}."
+    if tuned := source.frames.tuning:
+        size += f" Their methods were tuned on {plural(tuned.trials['key'].nunique(), 'other trial')}."
     compared = source.comparison
     verdicts = compared.verdicts if compared else make_verdicts(source.frames, source.rules)
     shown: list[Block] = [
@@ -95,7 +98,11 @@ def failures_section(source: Source) -> Section:
         title="Failed and diverged trials",
         how="Each row is a trial that did not end well, why, and the command that trains it again. Type it where the "
         "results folder lies; read a plugin file before you load it.",
-        blocks=[listed if len(bad) else nothing, fold_table(outcome_counts_table(source.shown))],
+        blocks=[
+            listed if len(bad) else nothing,
+            *tuning_words(source),
+            fold_table(outcome_counts_table(source.shown)),
+        ],
     )
 
 

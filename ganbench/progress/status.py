@@ -26,7 +26,8 @@ class Status:
     `share` is the share of the work that is done. `seconds_passed` and `seconds_left` are None where they are not
     known; `memory` is in bytes, of all processes of the run. `successes` and `totals` count trials by method under the
     first success rule, which is `rule`, over the time that `period` names. `shortfalls` counts trials by outcome.
-    `running` are batches by their labels, with the share done (None: not known).
+    `running` are batches by their labels, with the share done (None: not known). `undecided`: the trials that report
+    chosen configurations are not planned yet.
     """
 
     trials: int = 0
@@ -41,6 +42,7 @@ class Status:
     totals: Counter[str] = field(default_factory=Counter)
     shortfalls: Counter[str] = field(default_factory=Counter)
     running: Sequence[tuple[str, float | None]] = ()
+    undecided: bool = False
 
     def describe_progress(self) -> str:
         """Return the trials done, the time passed and left, and the memory in use, as far as they are known."""

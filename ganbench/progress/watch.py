@@ -68,14 +68,22 @@ def describe_status(status: Status) -> list[str]:
         return ["no run is planned in this folder yet"]
     idle = "" if status.seconds_passed is not None else "no process is training this run now"
     state = "complete" if is_complete(status) else idle
+    later = "these are tuned on; the chosen configurations are trained after them" if status.undecided else ""
     running = [f"  {label}" for label in status.describe_running()]
-    lines = [status.describe_progress(), *running, status.describe_successes(), status.describe_shortfalls(), state]
+    lines = [
+        status.describe_progress(),
+        *running,
+        status.describe_successes(),
+        status.describe_shortfalls(),
+        later,
+        state,
+    ]
     return [line for line in lines if line]
 
 
 def is_complete(status: Status) -> bool:
-    """Return whether every planned trial is done; False if none is planned."""
-    return status.done >= status.trials > 0
+    """Return whether every planned trial is done; False if none is planned, or some are still to be planned."""
+    return not status.undecided and status.done >= status.trials > 0
 
 
 def read_status(folder: Path) -> Status:
@@ -90,16 +98,19 @@ def read_status(folder: Path) -> Status:
     stored_suite = suite.restore(frames.suite)
     holder = find_holder(folder)
     running = [] if holder is None else running_labels(holder, folder)
-    trials = frames.trials
+    trials = frames.all_trials
     done = (trials["status"] != "missing") & ~trials["stale"]
-    status = Status(trials=len(trials), done=int(done.sum()), share=float(done.mean()) if len(trials) else 1.0)
-    counts = count_outcomes(frames)
+    undecided = stored_suite.tunes and not frames.choices
+    status = Status(
+        undecided=undecided, trials=len(trials), done=int(done.sum()), share=float(done.mean()) if len(trials) else 1.0
+    )
+    counts = count_outcomes(frames.whole)
     status.shortfalls = Counter({name: int(counts[name.replace("-", "_")].sum()) for name in SHORTFALLS})
     count_successes(status, frames, stored_suite)
     if holder is not None:
         status.seconds_passed, status.memory = time() - holder.create_time(), process_memory(holder.pid)
         status.running = [(label, None) for label in running]
-        status.seconds_left = forecast_seconds(frames, max(1, len(running)))
+        status.seconds_left = forecast_seconds(frames.whole, max(1, len(running)))
     return status
 
 

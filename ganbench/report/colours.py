@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from ganbench.report.style import COLOURS, DASHES
@@ -25,16 +26,28 @@ def order_methods(frames: Frames) -> list[str]:
     return list(dict.fromkeys([*declared, *frames.trials["method"]]))
 
 
+def swept_styles(frames: Frames) -> dict[str, LineStyle]:
+    """Return the colour and line of each declared method, however many configurations stand for it in other figures."""
+    suite = stored_suite(frames)
+    return list_styles(suite.declared_methods if suite is not None else ())
+
+
 def method_colours(frames: Frames) -> dict[str, str]:
     """Return the colour of each method as #rrggbb, by its place in the suite; from the eighth on colours repeat."""
-    return {method: COLOURS[place % len(COLOURS)] for place, method in enumerate(order_methods(frames))}
+    return {method: style["color"] for method, style in method_styles(frames).items()}
 
 
 def method_styles(frames: Frames) -> dict[str, LineStyle]:
     """Return the colour and line of each method; the line tells methods of the same colour apart."""
-    colours = method_colours(frames)
-    dashes = (DASHES[place // len(COLOURS) % len(DASHES)] for place in range(len(colours)))
+    return list_styles(order_methods(frames))
+
+
+def list_styles(methods: Sequence[str]) -> dict[str, LineStyle]:
+    """Return the colour and line of each of these methods, by its place among them."""
     return {
-        method: {"color": colour, "linestyle": dash}
-        for (method, colour), dash in zip(colours.items(), dashes, strict=True)
+        method: {
+            "color": COLOURS[place % len(COLOURS)],
+            "linestyle": DASHES[place // len(COLOURS) % len(DASHES)],
+        }
+        for place, method in enumerate(methods)
     }

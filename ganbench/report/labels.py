@@ -112,18 +112,18 @@ def place_flags(flags: Sequence[Annotation], side: int, look: Look) -> None:
         flag.xyann = (0, 2 + 1.3 * look.small * line)
 
 
-def set_scale(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "x") -> None:
+def set_scale(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "x", wide: float = WIDE) -> None:
     """Set an axis for these values, with plain numbers on it.
 
-    It is logarithmic if they are positive and far apart, and logarithmic on both sides of a linear middle if not all
-    are positive and some are huge.
+    It is logarithmic if they are positive and their ends differ by more than the factor `wide`, and logarithmic on both
+    sides of a linear middle if not all are positive and some are huge.
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = float(min(finite)), float(max(finite))
     axis = axes.xaxis if which == "x" else axes.yaxis
-    if low > 0 and high / low > WIDE:
+    if low > 0 and high / low > wide:
         margin = (high / low) ** 0.03
         axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
         room = (0.6 if which == "x" else 0.9) * axis.get_tick_space()  # the layout comes later and leaves less

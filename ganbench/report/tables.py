@@ -21,6 +21,7 @@ from ganbench.report.paired_tables import (
 from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
+from ganbench.report.tuning_tables import tuning_tables
 from ganbench.results.history import describe_extensions, describe_merge, list_plugins
 from ganbench.statistics.comparisons import NO_PAIRS
 from ganbench.statistics.costs import cost_table
@@ -43,18 +44,22 @@ EXPLAINED = {
 
 
 def make_tables(frames: Frames, success_rules: Sequence[SuccessRule] = ()) -> list[Table]:
-    """Return every table of a suite: claims, outcomes, successes, scores and their differences, costs, failures."""
+    """Return every table of a suite: claims, outcomes, successes, tuning, scores and differences, costs, failures.
+
+    All compare the trials of the report where configurations were chosen; failures are of all trials.
+    """
     frames, hidden = limit_values(frames, success_rules)
     return [
         *claim_tables(frames),
         outcome_counts_table(frames, hidden),
         *success_tables(frames, success_rules),
+        *tuning_tables(frames),
         *score_tables(frames),
         *(paired_score_tables(frames, success_rules) if success_rules else tested_score_tables(frames, NO_PAIRS)),
         *seed_share_tables(frames),
         costs_table(frames),
         *success_cost_tables(frames, success_rules),
-        *failure_tables(frames),
+        *failure_tables(frames.whole),
     ]
 
 

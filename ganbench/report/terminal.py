@@ -20,6 +20,7 @@ from rich.text import Text
 from ganbench.escaping import escape_unprintable
 from ganbench.report.claim_tables import count_verdicts, describe_claim, read_claims, show_verdict
 from ganbench.report.summary_tables import Column, Summary, make_summaries
+from ganbench.report.tuning_words import summarize_tuning
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.results.history import describe_extensions
 from ganbench.suite.success import SuccessRule
@@ -74,6 +75,12 @@ def shorten_verdicts(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
             crowded = any(other.title.endswith(f" on {each.title}") for other in hidden)
             more = ("Each comparison in words: --full.",) if each.pair is None and crowded else ()
             yield replace(each, sentences=(*each.sentences, *more))
+
+
+def print_tuning(console: Console, frames: Frames) -> None:
+    """Print what was chosen of each method that varies options, if any does: its settings, and its scores."""
+    for heading, lines in summarize_tuning(frames):
+        console.print(write_text(heading, "cyan"), *(indent(write_text(line)) for line in lines), "", sep="\n")
 
 
 def print_claims(console: Console, frames: Frames) -> None:

@@ -17,6 +17,7 @@ from ganbench.report.pair_verdict import describe_floor, judge_pair
 from ganbench.report.readings import describe_reading, describe_units, find_direction, list_readings
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import absence_notes, trivial_notes
+from ganbench.report.tuning_words import describe_tuning
 from ganbench.report.words import MOST_NAMED, join_words, plural, shorten_list, show_number, show_percent
 from ganbench.statistics.comparisons import (
     NO_PAIRS,
@@ -161,9 +162,10 @@ def judge_context(
     methods: tuple[str, ...],
     counts: Mapping[tuple[str, str], Mapping[Any, Any]],
 ) -> Iterator[str]:
-    """Yield how methods stand to the baselines, how many trials were lost, and whether the rule is too easy."""
+    """Yield how methods stand to the baselines, what was lost, how they were chosen, and if the rule is too easy."""
     yield from judge_medians(frames, rule, measurement, methods)
     yield from describe_losses(rule.dataset, methods, counts)
+    yield from describe_tuning(frames, rule.dataset)
     yield from absence_notes(frames, rule)
     yield from trivial_notes(frames, rule)
 

@@ -110,6 +110,17 @@ def take_contents(contents: Contents, trials: pd.DataFrame) -> Contents:
     )
 
 
+def unite_contents(parts: Iterable[Contents]) -> Contents:
+    """Return what the trials of several parts consist of; what several have is as in the first."""
+    import pandas as pd
+
+    architectures, methods = zip(*parts, strict=True)
+    return Contents(
+        pd.concat(architectures).drop_duplicates(["dataset", "architecture"], ignore_index=True),
+        pd.concat(methods).drop_duplicates("method", ignore_index=True),
+    )
+
+
 def add_new(
     groups: dict[Any, dict[str, Row]],
     name: Any,

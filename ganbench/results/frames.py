@@ -11,7 +11,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED
 from ganbench.escaping import html_table
 from ganbench.results.choices import Choice, read_choices
-from ganbench.results.contents import Contents, make_contents, make_rules, take_contents
+from ganbench.results.contents import Contents, make_contents, make_rules, take_contents, unite_contents
 from ganbench.results.history import Run
 from ganbench.results.series import empty_profiles
 
@@ -34,6 +34,8 @@ COSTS = {
     "cost.seconds-train": "seconds_train",
 }
 """The values that say what a trial cost, with the columns of the trials that have them."""
+PER_TRIAL = ("trials", "scores", "signals", "profiles")
+"""The frames whose rows belong to a trial, by its key."""
 FRAMES = (
     "Frames: .trials, .scores, .signals, .profiles, .calibration, .architectures, .methods, .rules; "
     "tables: ganbench.report.make_tables."
@@ -94,17 +96,34 @@ class Frames:
 
     @property
     def all_trials(self) -> pd.DataFrame:
-        """The rows of `trials`, and those of the trials on which configurations were tuned."""
+        """The rows of `trials`, after those of the trials on which configurations were tuned."""
+        return self.whole.trials
+
+    @cached_property
+    def whole(self) -> Frames:
+        """These results with the trials of `tuning` among the others, before them, as listings and exports show all.
+
+        Itself where nothing was tuned.
+        """
         import pandas as pd
 
-        return self.trials if self.tuning is None else pd.concat([self.tuning.trials, self.trials], ignore_index=True)
+        if self.tuning is None:
+            return self
+        reported, joined = set(self.trials["key"]), {}
+        for name in PER_TRIAL:
+            rows = getattr(self.tuning, name)
+            joined[name] = pd.concat([rows[~rows["key"].isin(reported)], getattr(self, name)], ignore_index=True)
+        parts = (self.tuning, self)
+        return replace(
+            self, **joined, tuning=None, read_contents=lambda: unite_contents(each.contents for each in parts)
+        )
 
     def take(self, keys: Iterable[str]) -> Frames:
         """Return the results of the trials with these keys only."""
         wanted = set(keys)
         kept = {
             name: frame[frame["key"].isin(wanted)].reset_index(drop=True)
-            for name in ("trials", "scores", "signals", "profiles")
+            for name in PER_TRIAL
             for frame in (getattr(self, name),)
         }
         return replace(self, **kept, tuning=None, read_contents=lambda: take_contents(self.contents, kept["trials"]))

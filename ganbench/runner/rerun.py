@@ -89,7 +89,7 @@ def rerun_trial(
         detail = store.detail(key)
         full_key = str(detail["key"])
         runs, (generator, fault) = store.history(), read_generator(store, full_key)
-        frames = store.frames(everything=True, signals=False)
+        frames = store.frames(everything=True, signals=False, apart=False)
     members = restore_members(detail)
     trial = next(member for member in members if member.key == full_key)
     rows = frames.scores[frames.scores["key"] == full_key]

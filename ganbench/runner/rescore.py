@@ -88,7 +88,7 @@ def rescore_trials(
     find_database(folder)
     result = RescoreResult()
     with Store(folder) as store:
-        frames = store.frames(everything=True, signals=False)
+        frames = store.frames(everything=True, signals=False, apart=False)
         counts = frames.scores.groupby("key")["samples"].max()
         trials: pd.DataFrame = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
         for key in trials["key"]:

@@ -122,6 +122,21 @@ def median_interval(values: ArrayLike, units: ArrayLike, level: float = 0.95) ->
     return Interval(float(ordered[low]), float(ordered[high]))
 
 
+def mean_interval(values: ArrayLike, units: ArrayLike, level: float = 0.95) -> Interval:
+    """Return Student's interval of a mean over units of the mean within each: exact where those are normal.
+
+    `values` [n] are scores; `units` [n] names the unit of each; `level` is the confidence. NaN for fewer than two
+    units, and if a value is not finite. Student, Biometrika 6 (1908).
+    """
+    from scipy.special import stdtrit
+
+    means = pd.Series(np.asarray(values, float)).groupby(np.asarray(units)).mean().to_numpy()
+    if len(means) < 2 or not np.isfinite(np.asarray(values, float)).all():
+        return NO_INTERVAL
+    half = stdtrit(len(means) - 1, (1 + level) / 2) * means.std(ddof=1) / np.sqrt(len(means))
+    return Interval(float(means.mean() - half), float(means.mean() + half))
+
+
 def curve_half_width(values: ArrayLike, units: ArrayLike, level: float = 0.95) -> float:
     """Return the half-width of a band around the whole curve of success rates, over all thresholds at once.
 

@@ -31,11 +31,13 @@ class Sweep:
     """The trials of all configurations on one dataset, and the rule whose metric scores them.
 
     `trials` has the columns of `score_configurations`: dataset, swept, configuration, architecture, seed, score and
-    reached, and a column for each of `options`; and `label`, that of the configuration.
+    reached, and a column for each of `options`; and `label`, that of the configuration. `measurement` is how the metric
+    was measured.
     """
 
     dataset: str
     rule: SuccessTable
+    measurement: str | None
     direction: Direction
     options: tuple[str, ...]
     trials: pd.DataFrame
@@ -58,9 +60,7 @@ def collect_sweep(frames: Frames, suite: Suite, dataset: str, seeds: Collection[
     if rule is None or here.empty:
         return None
     frames = frames.take(here["key"])
-    measurement = measurements(frames, rule)[0]
-    if len(measurements(frames, rule)) > 1:
-        measurement = shared_measurement(split_by_measurement(frames, headline(frames, rule), here["key"]), len(here))
+    measurement = find_measurement(frames, rule)
     scores = rule_scores(frames, rule, measurement)
     direction: Direction = next((each for each in scores["direction"] if each != "neutral"), "neutral")
     known = [suite.configurations[label] for label in scores["method"]]
@@ -77,7 +77,20 @@ def collect_sweep(frames: Frames, suite: Suite, dataset: str, seeds: Collection[
     order = {name: place for place, name in enumerate(suite.declared_methods)}
     trials = trials.assign(place=trials["swept"].map(order)).sort_values(["place", "configuration"], kind="stable")
     trials = trials.drop(columns="place").reset_index(drop=True)
-    return Sweep(dataset=dataset, rule=rule, direction=direction, options=options, trials=trials)
+    return Sweep(
+        dataset=dataset, rule=rule, measurement=measurement, direction=direction, options=options, trials=trials
+    )
+
+
+def find_measurement(frames: Frames, rule: SuccessTable) -> str | None:
+    """Return the measurement of a rule's metric that all trials of `frames` have; None without one.
+
+    All these trials are recorded, and on the dataset of the rule.
+    """
+    ways, keys = measurements(frames, rule), frames.trials["key"]
+    if len(ways) == 1:
+        return ways[0]
+    return shared_measurement(split_by_measurement(frames, headline(frames, rule), keys), len(keys))
 
 
 def as_cell(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
+    mean_interval,
     median_interval,
     paired_difference,
     quantile,
@@ -16,7 +17,7 @@ from ganbench.statistics.intervals import (
 from ganbench.statistics.paired_tests import holm, mcnemar_exact, sign_flip_exact
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, sem, t
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
@@ -172,3 +173,16 @@ def test_copies_of_values_within_a_unit_hardly_narrow_the_band() -> None:
     assert curve_half_width(values, units) == curve_half_width(np.arange(19), np.arange(19))
     assert math.isnan(curve_half_width([1, NAN], [0, 1]))
     assert math.isnan(curve_half_width([], []))
+
+
+def test_the_interval_of_a_mean_is_students_over_units() -> None:
+    """With two units it is the mean and 12.706 / 2 times their distance: t with one degree of freedom."""
+    low, high = mean_interval([1, 3, 6, 6], ["a", "a", "b", "b"])
+    assert (low, high) == pytest.approx((4 - 12.7062047 * 2, 4 + 12.7062047 * 2), rel=1e-8)
+    sample = [3.1, 4.7, 5.0, 2.2, 8.9]
+    assert mean_interval(sample, range(5)) == pytest.approx(t.interval(0.95, 4, np.mean(sample), sem(sample)))
+
+
+@pytest.mark.parametrize("values", [[], [2.0], [1.0, INF], [1.0, NAN]])
+def test_a_mean_of_one_unit_or_with_an_infinite_value_has_no_interval(values: list[float]) -> None:
+    assert all(math.isnan(end) for end in mean_interval(values, range(len(values))))
