@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.benchmarks.plain_loop import __file__ as LOOP
 
 RATES, WEIGHTS, SEEDS = [1e-4, 3e-4, 1e-3, 3e-3], [0.1, 1.0, 10.0, 100.0], 2
-STEPS, ROUNDS = 1000, 3
+STEPS, ROUNDS = 600, 1
 SUITE = f"""
 question = "How long does it take?"
 seeds = {SEEDS}
