@@ -109,7 +109,8 @@ class Trial:
 
     `spec` is one architecture drawn from the space `architecture`.
     `key` is the hash of what is trained, `code` the fingerprint: the hash of the code and data that it is trained with.
-    `labels` are the names in tables: `method`, `dataset` and `architecture`. They are part of neither hash.
+    `labels` are the names in tables: `method`, `dataset` and `architecture`; `declared` is the method that a
+    configuration belongs to, `stage` that of the plan. They are part of neither hash.
     `sources` are the parts of the fingerprint by name: the hash of each offer's code, and of the data.
     `precision` is that of the networks' matrix products and convolutions.
     """
@@ -142,6 +143,11 @@ class Trial:
     def key(self) -> str:
         """The hash of the content, 64 hexadecimal digits."""
         return digest(self.content)
+
+    @property
+    def declared_method(self) -> str:
+        """The method of the suite that the trial belongs to: the one that varies, if it trains a configuration."""
+        return self.labels.get("declared") or self.labels.get("method", "")
 
     @cached_property
     def shared_hash(self) -> str:

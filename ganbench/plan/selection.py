@@ -68,7 +68,7 @@ def check_value(name: str, value: str, plan: Plan) -> str:
     values = list(dict.fromkeys(TRAITS[name](trial) for trial in plan.trials))
     if any(matches_value(name, actual, value) for actual in values):
         return value
-    if name == "method" and any(trial.labels.get("declared") == value for trial in plan.trials):
+    if name == "method" and any(trial.declared_method == value for trial in plan.trials):
         return value
     if name == "key":
         raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shorten(value)}.")
@@ -77,7 +77,7 @@ def check_value(name: str, value: str, plan: Plan) -> str:
 
 def matches(trial: Trial, traits: Mapping[str, set[str]]) -> bool:
     """Return whether a trial has, for every trait, one of its values."""
-    declared = {"method": trial.labels.get("declared")}
+    declared = {"method": trial.declared_method}
     return all(
         any(matches_value(name, TRAITS[name](trial), value) or declared.get(name) == value for value in values)
         for name, values in traits.items()

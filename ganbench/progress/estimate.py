@@ -16,6 +16,7 @@ from ganbench.errors import GanbenchError
 from ganbench.progress.eta import Forecast, Observation, WorkItem, make_work_item, make_work_items
 from ganbench.progress.status import format_bytes, format_flops, format_seconds
 from ganbench.results.files import list_networks
+from ganbench.statistics.outcome_table import stored_suite
 from ganbench.suite.tables import KeepTable
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def count_work(
     counter, flops, uncounted = CostCounter(plugins, sources), dict[str, float](), set[str]()
     for done, batch in enumerate(batches):
         show_progress(done, len(batches))
-        counts = Counter(trial.labels["method"] for trial in batch.trials)
+        counts = Counter(trial.declared_method for trial in batch.trials)
         for method, trials in counts.items():
             try:
                 flops[method] = flops.get(method, 0.0) + trials * counter.count_trial(batch.trials[0])
@@ -181,11 +182,13 @@ def read_past_costs(frames: Frames | None, folder: Path, device: str) -> tuple[l
     trained = frames.trials["status"].isin(TRAINED) & ~frames.trials["stale"]
     trials = frames.trials[trained & (frames.trials["device"] == device)]
     columns = ("dataset", "method", "seconds_train", "seconds_evaluate", "critic_updates", "generator_updates")
+    suite = stored_suite(frames)
     observations: list[Observation] = []
     for dataset, method, train, evaluate, critic, generator in zip(*(trials[name] for name in columns), strict=True):
         seconds, updates = float(train) + float(evaluate), float(critic) + float(generator)
         if seconds > 0 and updates > 0:
-            observations.append(Observation(WorkItem(dataset, method, updates), 1.0, seconds))
+            declared = suite.declared_name(method) if suite is not None else method
+            observations.append(Observation(WorkItem(dataset, declared, updates), 1.0, seconds))
     return observations, [file.stat().st_size for file in list_networks(folder)]
 
 

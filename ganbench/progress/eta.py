@@ -47,7 +47,7 @@ def make_work_item(batch: Batch) -> WorkItem:
     steps = trial.budget.generator_steps
     critic_steps = schedules.parse_critic_steps(trial.recipe.critic_steps)(steps // 2)
     size = steps * (critic_steps + 1.0) * len(batch.trials)
-    return WorkItem(trial.labels["dataset"], trial.labels["method"], size, numeric_traits(trial.spec))
+    return WorkItem(trial.labels["dataset"], trial.declared_method, size, numeric_traits(trial.spec))
 
 
 def numeric_traits(spec: Spec) -> dict[str, float]:
