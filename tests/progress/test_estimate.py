@@ -184,6 +184,17 @@ def test_the_paper_s_own_experiment_is_tens_of_exaflop() -> None:
     assert 31e18 / 2 < flops * 200 / 25 < 31e18 * 2
 
 
+def test_the_work_of_configurations_is_that_of_their_method() -> None:
+    """Six configurations with numbers of their own cost as much as six seeds of the recipe."""
+    plugins = registry.load()
+    varied = {"name": "ns-gan", "vary": {"optimizer.lr": [1e-4, 1e-3, 1e-2], "optimizer.beta1": [0.0, 0.5]}}
+    swept = plan.make(parse(small(methods=[], method=[varied], seeds=1, success=None)), plugins)
+    plain = plan.make(parse(small(methods=["ns-gan"], seeds=6, success=None)), plugins)
+    (work, same) = (estimates.count_work(made.batches, plugins) for made in (swept, plain))
+    assert work == same
+    assert list(work) == ["ns-gan"]
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
     [
