@@ -235,7 +235,7 @@ class Batch:
     @property
     def label(self) -> str:
         """The batch in words, for readers: method, dataset, architecture and seeds."""
-        labels, seeds = self.trials[0].labels, list(dict.fromkeys(trial.seed for trial in self.trials))
+        labels, seeds = self.trials[0].labels, sorted({trial.seed for trial in self.trials})
         span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}..{seeds[-1]}"
         others = len({trial.labels.get("method") for trial in self.trials}) - 1
         method = f"{labels.get('method')} and {others} more" if others else labels.get("method")
