@@ -214,7 +214,7 @@ def plan_with_report(suite: Suite, settings: Settings, tell: Callable[[int, int]
     choices: Choices = {}
     if database_path(folder).exists():
         with Store(folder, readonly=True) as store:
-            choices = choose_configurations(used, whole, store, keep_stale=settings.keep_stale)
+            choices = choose_configurations(used, whole, store, settings)
     plugins, whole = make_plan(suite, settings, tell, choices or choose_first(used))
     count = sum(trial.labels["stage"] == REPORT for trial in whole.trials)
     if not choices:

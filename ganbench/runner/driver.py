@@ -163,10 +163,10 @@ def run_events(
         plugins, plan = make_plan(suite, settings, on_planning)
         watchers = build_watchers(settings.watchers, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
+        choices = choose_configurations(plan.suite or suite, plan, store, settings)
         while True:
-            with timer.phase("plan"):
-                choices = choose_configurations(plan.suite or suite, plan, store, keep_stale=settings.keep_stale)
-                if choices:
+            if choices:
+                with timer.phase("plan"):
                     plugins, plan = make_plan(suite, settings, on_planning, choices)
             remaining = find_remaining(plan, store.known(), settings)
             forget_leftovers(folder, plan)
@@ -187,7 +187,9 @@ def run_events(
                 for item in train_and_store(session, store, remaining, progress, timer):
                     tell(item[1])
                     yield item
-            if not plan.undecided or later:
+            settings = replace(settings, retry=())  # what failed again was trained again
+            choices = choose_configurations(plan.suite or suite, plan, store, settings)
+            if later or not choices:
                 return
 
 

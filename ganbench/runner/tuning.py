@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ganbench import plan as plans
 from ganbench.plan.stages import Choices, is_tuning
 from ganbench.results.choices import Choice
+from ganbench.runner.settings import Settings
 from ganbench.statistics.configurations import choose, score_configurations
 from ganbench.statistics.tuned_trials import collect_sweep
 from ganbench.suite.suite import Suite
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
     from ganbench.results.store import Store
 
 
-def choose_configurations(suite: Suite, plan: Plan, store: Store, *, keep_stale: bool = False) -> Choices:
+def choose_configurations(suite: Suite, plan: Plan, store: Store, settings: Settings) -> Choices:
     """Return the label of the best configuration of each method, by the labels of dataset and method.
 
     It is read from the trials that `plan` tunes on, by their keys, whatever else is stored. Empty where one of them has
-    no record yet, and where nothing is to be chosen. With `keep_stale`, a record of changed code counts.
+    no record yet or is to be trained again, and where nothing is to be chosen. With `keep_stale`, a record of changed
+    code counts.
     """
     if not plan.undecided:
         return {}
     tuned = {trial.key: trial for trial in plan.trials if is_tuning(trial)}
     known = {key: record for key, record in store.known().items() if key in tuned}
-    if keep_stale:
+    if settings.keep_stale:
         known = {key: (tuned[key].code, status) for key, (_, status) in known.items()}
-    rest = plans.find_missing(plan, known).batches
+    rest = plans.find_missing(plan, known, settings.retry).batches
     if not tuned or any(trial.key in tuned for batch in rest for trial in batch.trials):
         return {}
     frames = name_trials(store.frames(everything=True, apart=False).take(tuned), tuned)

@@ -142,6 +142,16 @@ def test_where_all_configurations_diverge_the_first_of_them_is_reported(tmp_path
     assert set(frames.tuning.trials["status"]) == {"diverged"}
 
 
+def test_what_failed_is_trained_again_before_the_choice(tmp_path: Path) -> None:
+    best = run(tmp_path, TUNED).choices[0].configuration
+    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
+        connection.execute("UPDATE records SET status = 'failed' WHERE method = ?", (best,))
+    connection.close()
+    second = run(tmp_path, TUNED).choices[0].configuration
+    assert second != best
+    assert run(tmp_path, TUNED, retry=("failed",)).choices[0].configuration == best
+
+
 def test_more_configurations_keep_the_trials_of_the_fewer(tmp_path: Path) -> None:
     def draw(count: int) -> dict[str, Any]:
         method = {**TUNED["method"][0], "vary": {"optimizer.lr": {"log-uniform": [1e-4, 1e-1]}}}
