@@ -70,8 +70,10 @@ def plugins() -> registry.Registry:
 
 @cache
 def batches() -> dict[str, Batch]:
-    """Return the suite's batches by method."""
-    return {batch.trials[0].labels["method"]: batch for batch in plan.make(suite.load(SUITE), plugins()).batches}
+    """Return the suite's trials by method, each as a batch of its own."""
+    made = plan.make(suite.load(SUITE), plugins()).batches
+    by_method = {trial.labels["method"]: batch.take((trial,)) for batch in made for trial in batch.firsts}
+    return {name: by_method[name] for name in suite.load(SUITE).method_names}
 
 
 def prepare_training(

@@ -117,8 +117,10 @@ def list_spots(part: Any) -> Iterator[Spot]:
 
 def shrink(suite: dict[str, Any]) -> dict[str, Any]:
     """Return one of our suites, small enough to be planned often."""
-    suite["architectures"]["sample"] = 1
+    suite.setdefault("architectures", {})["sample"] = 1
     suite["seeds"] = 1
+    if "configurations" in suite.get("tuning", {}):
+        suite["tuning"]["configurations"] = 2
     suite["method"] = suite.get("method", [])[:3]
     return {key: value for key, value in suite.items() if value != []}
 
@@ -211,7 +213,8 @@ def read_and_plan(read: Any, plugins: Registry) -> None:
     """Read a suite and plan it, unless it is large; accept a GanbenchError."""
     try:
         suite = read()
-        trials = suite.architectures.sample * len(suite.method_names) * len(suite.seed_list) * len(suite.dataset)
+        labels = max(len(suite.method_names), len(suite.configurations))
+        trials = suite.architectures.sample * labels * len(suite.seed_list) * len(suite.dataset)
         sizes = (value for table in suite.dataset for value in table.options.values() if isinstance(value, int))
         if trials <= 300 and max(sizes, default=0) <= 10**5:  # a dataset makes as many modes as it is asked for
             plan.make(suite, plugins)
