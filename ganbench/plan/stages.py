@@ -79,9 +79,12 @@ def list_stages(suite: Suite, specs: Sequence[Spec], choices: Choices) -> tuple[
 
 
 def list_reported(suite: Suite, table: DatasetTable, choices: Choices) -> dict[str, str]:
-    """Return what is reported on a dataset: each method in its chosen configuration, and the others if all are."""
+    """Return what is reported on a dataset: each method in its chosen configuration, and the others if all are.
+
+    Where nothing was tuned, the others would say nothing of the choice.
+    """
     chosen = {name: choices.get((table.tuned_on or table.title, name), name) for name in suite.declared_methods}
-    everything = suite.tuning is not None and suite.tuning.report == "all"
+    everything = suite.tuning is not None and suite.tuning.report == "all" and table.tuned_on is None
     others = {label: label for label in suite.configurations if everything and label not in chosen.values()}
     return chosen | others
 

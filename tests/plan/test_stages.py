@@ -100,12 +100,15 @@ def test_all_configurations_may_be_reported(plugins: Registry) -> None:
 def test_what_is_tuned_on_one_dataset_is_reported_on_others(plugins: Registry) -> None:
     rule = {"dataset": "ring", "metric": "modes", "thresholds": [7], "allow_trivial": True}
     suite = make_suite(
-        tuning={"report_seeds": 1}, dataset=[{"name": "ring"}, {"name": "grid", "tuned_on": "ring"}], success=[rule]
+        tuning={"report_seeds": 1, "report": "all"},
+        dataset=[{"name": "ring"}, {"name": "grid", "tuned_on": "ring"}],
+        success=[rule],
     )
     made = plan.make(suite, plugins, choices=choose_last(suite))
     datasets = {(trial.labels["stage"], trial.labels["dataset"]) for trial in made.trials}
     assert datasets == {(TUNING, "ring"), (REPORT, "ring"), (REPORT, "grid")}
     recipes = {trial.labels["method"]: trial.recipe for trial in made.trials if trial.labels["dataset"] == "grid"}
+    assert set(recipes) == {"ns-gan", "wgan-gp"}
     assert recipes["wgan-gp"].constraints[0].weight == 10.0
     assert recipes["ns-gan"].critic_optimizer.options["lr"] == 1e-2
 
