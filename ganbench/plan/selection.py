@@ -11,14 +11,14 @@ from ganbench.errors import GanbenchError, shorten, unknown_name
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan
 
-TRAITS: Mapping[str, Callable[[Trial], str]] = {
-    "method": lambda trial: trial.labels["method"],
-    "dataset": lambda trial: trial.labels["dataset"],
-    "architecture": lambda trial: trial.labels["architecture"],
-    "seed": lambda trial: str(trial.seed),
-    "key": lambda trial: trial.key,
+TRAITS: Mapping[str, Callable[[Trial], tuple[str, ...]]] = {
+    "method": lambda trial: (trial.labels["method"], trial.declared_method),
+    "dataset": lambda trial: (trial.labels["dataset"],),
+    "architecture": lambda trial: (trial.labels["architecture"],),
+    "seed": lambda trial: (str(trial.seed),),
+    "key": lambda trial: (trial.key,),
 }
-"""The traits of a trial that `--only` can name."""
+"""The traits of a trial that `--only` can name, each with the values that the trial goes by."""
 
 
 def check(only: Sequence[str], limit: int | None) -> None:
@@ -65,10 +65,8 @@ def select(batches: Sequence[Batch], plan: Plan, only: Sequence[str], limit: int
 
 def check_value(name: str, value: str, plan: Plan) -> str:
     """Return a value of a trait; raise GanbenchError, with the values of the plan's trials, if none of them has it."""
-    values = list(dict.fromkeys(TRAITS[name](trial) for trial in plan.trials))
+    values = list(dict.fromkeys(own for trial in plan.trials for own in TRAITS[name](trial)))
     if any(matches_value(name, actual, value) for actual in values):
-        return value
-    if name == "method" and any(trial.declared_method == value for trial in plan.trials):
         return value
     if name == "key":
         raise GanbenchError(f"--only: no trial of this plan has a key that begins with {shorten(value)}.")
@@ -77,9 +75,8 @@ def check_value(name: str, value: str, plan: Plan) -> str:
 
 def matches(trial: Trial, traits: Mapping[str, set[str]]) -> bool:
     """Return whether a trial has, for every trait, one of its values."""
-    declared = {"method": trial.declared_method}
     return all(
-        any(matches_value(name, TRAITS[name](trial), value) or declared.get(name) == value for value in values)
+        any(matches_value(name, own, value) for own in TRAITS[name](trial) for value in values)
         for name, values in traits.items()
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ganbench import plan as plans
-from ganbench.plan.stages import Choices, is_tuning
+from ganbench.plan.stages import Choices
 from ganbench.results.choices import Choice
+from ganbench.runner.remaining import find_remaining
 from ganbench.runner.settings import Settings
 from ganbench.statistics.configurations import choose, score_configurations
 from ganbench.statistics.tuned_trials import collect_sweep
@@ -24,19 +24,15 @@ if TYPE_CHECKING:
 def choose_configurations(suite: Suite, plan: Plan, store: Store, settings: Settings) -> Choices:
     """Return the label of the best configuration of each method, by the labels of dataset and method.
 
-    It is read from the trials that `plan` tunes on, by their keys, whatever else is stored. Empty where one of them has
-    no record yet or is to be trained again, and where nothing is to be chosen. With `keep_stale`, a record of changed
-    code counts.
+    It is read from the trials of the undecided `plan`, by their keys, whatever else is stored. Empty where one of them
+    has no record yet or is to be trained again, and where nothing is to be chosen. With `keep_stale`, a record of
+    changed code counts.
     """
     if not plan.undecided:
         return {}
-    tuned = {trial.key: trial for trial in plan.trials if is_tuning(trial)}
-    known = {key: record for key, record in store.known().items() if key in tuned}
-    if settings.keep_stale:
-        known = {key: (tuned[key].code, status) for key, (_, status) in known.items()}
-    rest = plans.find_missing(plan, known, settings.retry).batches
-    if not tuned or any(trial.key in tuned for batch in rest for trial in batch.trials):
+    if find_remaining(plan, store.known(), settings).batches:
         return {}
+    tuned = {trial.key: trial for trial in plan.trials}
     frames = name_trials(store.frames(everything=True, apart=False).take(tuned), tuned)
     chosen: dict[tuple[str, str], str] = {}
     for dataset in suite.tuned_datasets:
