@@ -44,8 +44,10 @@ def locate_use(suite: Suite, kind: str, use: Use, method: str = "", option: str 
     """Return the place where a suite uses an offer; with `option`, of the table that sets it.
 
     A method's offer is looked for in the method's table, then in those that it starts from. If only a recipe uses the
-    offer, the place is that of the `method`.
+    offer, the place is that of the `method`. An option that a configuration varies is where it is varied.
     """
+    if varied := find_varied(suite, kind, method, option):
+        return varied
     paths = [
         (option in {*table.options, *table.model_fields_set}, path)
         for path, each, table in list_uses(suite, list_tables(suite, method))
@@ -53,6 +55,15 @@ def locate_use(suite: Suite, kind: str, use: Use, method: str = "", option: str 
     ]
     path = next((path for has_option, path in paths if has_option), paths[0][1] if paths else None)
     return locate(suite, *path, option=option) if path else locate_method(suite, method)
+
+
+def find_varied(suite: Suite, kind: str, label: str, option: str) -> str:
+    """Return the place where a configuration's method varies this option of an offer of this kind; "" if nowhere."""
+    settings = suite.configurations[label].settings if option and label in suite.configurations else {}
+    for path in settings:
+        if KINDS.get(path.partition(".")[0]) == kind and path.rpartition(".")[2] == option:
+            return locate(suite, "method", list_tables(suite, label)[0], "vary", path)
+    return ""
 
 
 def is_part(table: PartTable, use: Use, *, whole: bool) -> bool:

@@ -164,6 +164,13 @@ def test_a_tuning_batch_is_the_same_before_and_after_the_choice(plugins: Registr
     assert {batch.key for batch in before.batches} < {batch.key for batch in after.batches}
 
 
+def test_a_wrong_option_is_located_where_it_is_varied(plugins: Registry) -> None:
+    varied = [{"name": "ns-gan", "vary": {"optimizer.beta9": [0.1, 0.2]}}]
+    place = r"s\.toml: method\[0\]\.vary\.optimizer\.beta9: optimizer 'adam': no option 'beta9'"
+    with pytest.raises(GanbenchError, match=place):
+        plan.make(parse(tiny(methods=[], method=varied, success=None), "s.toml"), plugins)
+
+
 def test_only_selects_the_configurations_of_a_method(plugins: Registry) -> None:
     made = plan.make(make_suite(tuning={"report_seeds": 4}), plugins)
     (batch,) = plan.select(made.batches, made, ["method=wgan-gp"], None)
