@@ -30,7 +30,27 @@ REPEATS = 8
 """How often a recording is replayed to find out whether the kernels of a device repeat their own values."""
 
 
-def record(function: Function, persistent: Any, inputs: Any) -> Callable[[Any], Any]:
+class Recording:
+    """A recorded function: `module` has its operations as a graph, `output_tree` the structure of its value.
+
+    It replays with the current values of the tensors that were persistent, or of others in their place.
+    """
+
+    def __init__(self, module: fx.GraphModule, persistent: Any, output_tree: Any) -> None:
+        self.module, self.persistent, self.output_tree = module, persistent, output_tree
+        self.operations = compile_straight_line(module)
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the value of the function for these inputs."""
+        return self.run(self.persistent, inputs)
+
+    def run(self, persistent: Any, inputs: Any) -> Any:
+        """Return the value of the function for these inputs and persistent tensors."""
+        with torch.no_grad():
+            return refill(self.output_tree, self.operations(*iterate_leaves(persistent), *iterate_leaves(inputs)))
+
+
+def record(function: Function, persistent: Any, inputs: Any) -> Recording:
     """Record `function(persistent, inputs)`, and return it as a function of `inputs` that replays the recording.
 
     A replay takes inputs of the same shapes, and reads the current values of the tensors in `persistent`. Every tensor
@@ -38,7 +58,6 @@ def record(function: Function, persistent: Any, inputs: Any) -> Callable[[Any], 
     closure: all other tensors are treated as constants. Raise what the recording raises, for instance where Python code
     reads a tensor's value.
     """
-    fixed = tuple(iterate_leaves(persistent))
     output_tree: list[Any] = []
 
     def flat_function(*tensors: Tensor) -> list[Tensor]:
@@ -46,14 +65,9 @@ def record(function: Function, persistent: Any, inputs: Any) -> Callable[[Any], 
         output_tree[:] = [output]
         return list(iterate_leaves(output))
 
-    recorded = make_fx(flat_function)(*fixed, *iterate_leaves(inputs))
-    run_operations = compile_straight_line(recorded)
-
-    def replay(new_inputs: Any) -> Any:
-        with torch.no_grad():
-            return refill(output_tree[0], run_operations(*fixed, *iterate_leaves(new_inputs)))
-
-    return replay
+    module = make_fx(flat_function)(*iterate_leaves(persistent), *iterate_leaves(inputs))
+    simplify(module.graph)
+    return Recording(module, tuple(iterate_leaves(persistent)), output_tree[0])
 
 
 class RecordedStep:
@@ -67,7 +81,7 @@ class RecordedStep:
     def __init__(self, function: Function, persistent: Any, is_compared: Callable[[], bool] = lambda: False) -> None:
         self.function, self.persistent, self.is_compared = function, persistent, is_compared
         self.calls, self.recorded = 0, None  # type: int, bool | None
-        self.replay: Callable[[Any], Any]
+        self.replay: Recording
 
     def __call__(self, inputs: Any) -> Any:
         """Return the value of the function, by a replay once it is recorded.
@@ -155,7 +169,6 @@ class RecordedLoop:
 
 def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
     """Return a recorded graph as a Python function: a line for each operation, each tensor freed after its last use."""
-    simplify(recorded.graph)
     names: dict[fx.Node, str] = {}
     namespace: dict[str, Any] = {}
     inputs: list[str] = []

@@ -20,6 +20,7 @@ from ganbench.api.training import Parameters, State
 from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
+from ganbench.engine.kernel_step import KernelStep, Members, suits_kernels
 from ganbench.engine.loss_errors import explain_missing_gradient, refuse_unpaired, require_number
 from ganbench.engine.plateau import Plateau
 from ganbench.engine.play import Play
@@ -172,6 +173,7 @@ class Game:
             player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
         }
         self.plateau = Plateau(program.plateau, state, ensemble) if program.plateau else None
+        self.uses_kernels = suits_kernels(ensemble)
         self.parts: dict[str, Tensor] = {}
         self.total_updates = torch.zeros((), dtype=torch.long, device=any_leaf.device)
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
@@ -181,6 +183,9 @@ class Game:
         """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
         due = self.due(self.updates[player])
         if (player, due) in self.flops_per_update:
+            gradients, aux = self._get_gradient_function(player, due)(step_inputs)
+        elif player in self.recorded and self.uses_kernels:  # from the first update on, so also when it is continued
+            self.flops_per_update[player, due] = self.count(player, due, step_inputs).flops
             gradients, aux = self._get_gradient_function(player, due)(step_inputs)
         else:
             with FlopCounter() as counter:
@@ -193,9 +198,13 @@ class Game:
 
     def count(self, player: str, due: frozenset[str], step_inputs: Any) -> Count:
         """Return the FLOPs and memory of one member's update, as if it trained alone; nothing of the game changes."""
+        return count_member(partial(self.alone().differentiate, player, due), self.persistent, step_inputs)
+
+    def alone(self) -> Game:
+        """Return this game as one whose functions take one member at a time."""
         alone = copy(self)
         alone.seed_map = loop_over_seeds
-        return count_member(partial(alone.differentiate, player, due), self.persistent, step_inputs)
+        return alone
 
     def due(self, count: int) -> frozenset[str]:
         """Return the names of the terms that count in a player's update after `count` earlier updates."""
@@ -211,6 +220,10 @@ class Game:
                 gradient_function = RecordedLoop(function, self.persistent_members(), is_compared)
             else:
                 gradient_function = RecordedStep(function, self.persistent, is_compared)
+            if player in self.recorded and self.uses_kernels:
+                alone = partial(self.alone().differentiate, player, due)
+                members = Members(self.persistent[:5], self.persistent[5:], self.members)
+                gradient_function = KernelStep(alone, members, gradient_function, is_compared)
             self.gradient_functions[player, due] = gradient_function
         return self.gradient_functions[player, due]
 

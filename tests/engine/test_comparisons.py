@@ -14,7 +14,7 @@ import ganbench
 import pytest
 import torch
 from ganbench import GanbenchError, Objective, Offer, hookimpl
-from ganbench.engine import checkpoint, replay
+from ganbench.engine import checkpoint, kernels, replay
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedStep, have_same_finite_members
 from ganbench.engine.train import RECORD_FROM, Training
@@ -22,6 +22,12 @@ from torch import Tensor
 
 from tests.support import tiny_suite
 from tests.support.small_games import NS, Spy, make_training, mlp, ring
+
+
+@pytest.fixture(autouse=True)
+def only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our kernels round otherwise; tests/engine/test_kernels.py has them."""
+    monkeypatch.setenv(kernels.VARIABLE, "torch")
 
 
 def hidden_change(at: int) -> Callable[[Tensor, Tensor], Tensor]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from ganbench import plan, registry, suite
 from ganbench.api.trials import Mode
-from ganbench.engine import replay, step
+from ganbench.engine import kernels, replay, step
 from ganbench.engine.replay import RecordedLoop, RecordedStep, record
 from ganbench.engine.replay_simplify import simplify
 from ganbench.engine.snapshot import Snapshot
@@ -37,6 +37,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "extragradient": {"from": "gan", "dynamics": {"name": "extragradient"}},
 }
 STEPS = RECORD_FROM
+
+
+@pytest.fixture(autouse=True)
+def only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our kernels round otherwise; tests/engine/test_kernels.py has them."""
+    monkeypatch.setenv(kernels.VARIABLE, "torch")
 
 
 @pytest.fixture(scope="module")
