@@ -103,7 +103,7 @@ def find_gemm(name: str) -> int:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")  # as for torch: a worker has one core
-    capsule: Any = cython_blas.__pyx_capi__[name]
+    capsule = dict[str, Any](cython_blas.__pyx_capi__)[name]
     python = ctypes.pythonapi
     python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     python.PyCapsule_GetPointer.restype = ctypes.c_void_p

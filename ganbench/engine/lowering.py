@@ -100,9 +100,9 @@ class Lowering:
         self.steps.append(Step(code, size, list(zip(arrays, offsets, strides, strict=True)), numbers))
         return out
 
-    def unary(self, code: str, value: Value, *numbers: float) -> Value:
-        """Add an operation on each element of one value, with at most one number."""
-        return self.emit(code, self.new(value.shape), value, numbers=(*map(float, numbers), 0.0, 0.0)[:2])
+    def unary(self, code: str, value: Value, number: float = 0.0) -> Value:
+        """Add an operation on each element of one value, with a number if it needs one."""
+        return self.emit(code, self.new(value.shape), value, numbers=(float(number), 0.0))
 
     def binary(self, code: str, left: Any, right: Any, number: float = 1.0) -> Value:
         """Add an operation on the elements of two values; a number stands for a value of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,8 +52,9 @@ def stacked_product(lowering: Lowering, left: Value, right: Value) -> Value:
         raise NotLowered(f"a product of {count} stacked matrices")
     out = lowering.new([count, rows, columns])
     for i in range(count):
-        product = lowering.multiply(*(lowering.see(each, lambda view, i=i: view[i]) for each in (left, right)))
-        lowering.emit("COPY", lowering.see(out, lambda view, i=i: view[i]), product)
+        take = partial(torch.select, dim=0, index=i)
+        product = lowering.multiply(lowering.see(left, take), lowering.see(right, take))
+        lowering.emit("COPY", lowering.see(out, take), product)
     return out
 
 
@@ -147,7 +149,8 @@ def concatenate(lowering: Lowering, values: Sequence[Value], dim: int = 0) -> Va
     out, begin = lowering.new(shape), 0
     for value in values:
         length = value.shape[dim]
-        lowering.emit("COPY", lowering.see(out, lambda view, b=begin, n=length: view.narrow(dim, b, n)), value)
+        place = partial(torch.narrow, dim=dim, start=begin, length=length)
+        lowering.emit("COPY", lowering.see(out, place), value)
         begin += length
     return out
 

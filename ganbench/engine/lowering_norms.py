@@ -190,8 +190,8 @@ def group_norm_backward(
     """Return the gradients of the value, the weight and the bias."""
     weighed = scale_and_shift(lowering, gradient, weight, None, 1)
     mean, scale = (lowering.see(each, lambda view: view.view(samples, groups, 1)) for each in (mean, scale))
-    grouped = [group(lowering, each, samples, groups) for each in (weighed, value)]
-    of_value, normal = normalise_back(lowering, *grouped, mean, scale, [2])
+    weighed, grouped = (group(lowering, each, samples, groups) for each in (weighed, value))
+    of_value, normal = normalise_back(lowering, weighed, grouped, mean, scale, [2])
     of_value, normal = (lowering.see(each, lambda view: view.view(value.shape)) for each in (of_value, normal))
     over = channels_first(value)
     products = lowering.binary("MULTIPLY", gradient, normal)
