@@ -24,7 +24,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -68,6 +68,11 @@ class Case:
             "dataset": [self.dataset],
         }
 
+    def shorten(self, divisor: int) -> Case:
+        """Return the case with budgets of a part of the updates or steps."""
+        budget = {name: number // (1 if name == "batch_size" else divisor) for name, number in self.budget.items()}
+        return replace(self, budget=budget)
+
     def list_specs(self, plugins: registry.Registry) -> list[dict[str, Any]]:
         """Return what the plain loop makes its networks of, one for each architecture of the plan."""
         batches = plan.make(suite.parse(self.write_suite(1, [METHODS[0]])), plugins).batches
@@ -94,7 +99,7 @@ CASES = {
     "3x512": Case(architectures=perceptrons(512), budget={"updates": 300, "batch_size": 256}),
     "dcgan": Case(
         architectures={"space": "dcgan", "options": {"filters": 16}},
-        budget={"updates": 1200},
+        budget={"updates": 900},
         dataset={"name": "digits", "pixels": 16},
     ),
     "short": Case(architectures=perceptrons(64), budget={"generator_steps": 200}, seeds=(16,), rounds=2, apart=True),
@@ -210,6 +215,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, help="instead of those of the rows")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--rounds", type=int, help="instead of those of the rows")
+    parser.add_argument("--shorten", type=int, default=1, metavar="N", help="divide all budgets by N, to try it out")
     parser.add_argument("--json", type=Path, help="a file for all measurements and the table")
     asked = parser.parse_args()
     if unknown := set(asked.rows) - CASES.keys():
@@ -222,7 +228,7 @@ def main() -> None:
     write(f"\n{HEAD}")
     plugins, measured, table = registry.load(), [], []
     for name in asked.rows or CASES:
-        measured += (found := list(measure(name, CASES[name], asked, plugins)))
+        measured += (found := list(measure(name, CASES[name].shorten(asked.shorten), asked, plugins)))
         for seeds in dict.fromkeys(each["seeds"] for each in found):
             table.append(summarise([each for each in found if each["seeds"] == seeds]))
             write(format_row(table[-1]) + "\n")

@@ -24,8 +24,8 @@ from ganbench.runner.phases import available_cores
 
 LOOP = Path(__file__).with_name("plain_loop.py")
 LIBRARIES = ("OMP", "MKL", "OPENBLAS")
-LOOK_EVERY = 0.25
-"""Seconds between two looks at the memory of all processes."""
+LOOKS = 0.01
+"""The part of the time in which this process looks at the memory of the others: that is work for the system."""
 
 CORES = available_cores()
 
@@ -77,7 +77,7 @@ def run_together(commands: Sequence[Sequence[Any]], threads: int | None) -> tupl
 def wait_for_all(processes: Iterable[subprocess.Popen[bytes]]) -> tuple[float, float]:
     """Wait until all have ended; give their seconds of processor time, and the bytes of all of them at the peak."""
     running = {process.pid: process for process in processes}
-    processor, memory, looked = 0.0, 0.0, time.perf_counter()
+    processor = memory = next_look = 0.0
     while running:
         for pid, process in list(running.items()):
             ended, status, usage = os.wait4(pid, os.WNOHANG)
@@ -85,9 +85,10 @@ def wait_for_all(processes: Iterable[subprocess.Popen[bytes]]) -> tuple[float, f
                 process.returncode = os.waitstatus_to_exitcode(status)
                 processor += usage.ru_utime + usage.ru_stime
                 del running[pid]
-        if time.perf_counter() - looked > LOOK_EVERY:
-            memory, looked = max(memory, sum(map(count_bytes, running))), time.perf_counter()
-        time.sleep(0.01)
+        if (began := time.perf_counter()) > next_look:
+            memory = max(memory, sum(map(count_bytes, running)))
+            next_look = time.perf_counter() + (time.perf_counter() - began) / LOOKS
+        time.sleep(0.02)
     return processor, memory
 
 
