@@ -24,21 +24,22 @@ FIRST = 20
 """Generator steps that no answer counts: they count operations, record, and compare."""
 
 
-def make_batch(
-    plugins: registry.Registry, method: str, seeds: int, width: int, rows: int, steps: int = 10_000
-) -> Batch:
-    """Return the batch of all seeds of a method on the ring, with `mlp` of this width and the method's own settings."""
+def make_batch(plugins: registry.Registry, method: str, seeds: int, width: int, rows: int, form: str = "") -> Batch:
+    """Return the batch of all seeds of a method on the ring, with `mlp` of this width and the method's own settings.
+
+    `form` is "stack" or "loop"; "" is what a plan chooses.
+    """
     table: dict[str, Any] = {
         "question": "What does a step take?",
         "seeds": seeds,
         "methods": [method],
-        "budget": {"generator_steps": steps, "batch_size": rows, "snapshots": 1},
+        "budget": {"generator_steps": 10_000, "batch_size": rows, "snapshots": 1},
         "architectures": {"space": "mlp", "options": {"generator_width": width, "critic_width": width}},
         "dataset": [{"name": "ring"}],
     }
     batches = plan.make(suite.parse(table), plugins).batches
     trials = tuple(trial for batch in batches for trial in batch.trials)  # a plan of so few shares them out to workers
-    return replace(batches[0], trials=trials, mode="stack" if seeds > 1 else "loop")
+    return replace(batches[0], trials=trials, mode=form or batches[0].mode)
 
 
 class Meter:
@@ -70,10 +71,11 @@ def main() -> None:
     parser.add_argument("method")
     for name, number in {"seeds": 16, "width": 64, "rows": 64, "steps": 100}.items():
         parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--form", choices=["stack", "loop"], default="")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     plugins = registry.load()
-    batch = make_batch(plugins, asked.method, asked.seeds, asked.width, asked.rows)
+    batch = make_batch(plugins, asked.method, asked.seeds, asked.width, asked.rows, asked.form)
     for _ in prepare(batch, plugins, torch.device("cpu")).run(Meter(asked.steps)):
         pass
 
