@@ -162,6 +162,8 @@ def main() -> None:
     plain = {f"{player}_{name}": value for player in ("generator", "critic") for name, value in half.items()}
     specs = asked.specs or [plain | {"latent": 16, "output": "linear"}]
     draw, shape = (open_digits(asked.pixels), (1, asked.pixels, asked.pixels)) if asked.pixels else (ring, (2,))
+    # the first step of a process imports much of torch: that is no part of a trial, however many there are
+    train(asked.methods[0], make_networks(specs[0], asked.methods[0], shape), draw, 1, asked.rows)
     for spec, method, lr, weight, seed in product(specs, asked.methods, asked.rates, asked.weights, asked.seeds):
         wall, processor = time.perf_counter(), time.process_time()
         torch.manual_seed(seed)
