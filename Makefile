@@ -1,14 +1,16 @@
 # The life of a change. `make` alone lists it; PYTHON=... chooses the interpreter.
 PYTHON ?= python
 
-help:   ; @sed -n 's/^\([a-z]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
+help:   ; @sed -n 's/^\([a-z-]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
 test:   ; $(PYTHON) -m pytest  # run every test
 lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # check style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
-bench:  ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure speed here
+bench:  ; $(PYTHON) -m tests.benchmarks.bench_speed --json build/speed.json  # compare training with loops by hand (25 minutes)
+bench-parts: ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure plans, tables, pages and sweeps
+bench-jax: ; $(PYTHON) -m tests.benchmarks.bench_jax  # compare a training step with JAX's
 chaos:  ; $(PYTHON) tests/chaos.py --kills 200  # kill runs at random, and compare their results
 oldest: ; .ci/oldest  # run every test with the oldest versions of the dependencies
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
-.PHONY: help test lint types docs bench chaos oldest ci
+.PHONY: help test lint types docs bench bench-parts bench-jax chaos oldest ci
