@@ -15,9 +15,9 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, get_start_method, parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -47,8 +47,9 @@ def iterate_apart(
     `files`.
     """
     with TemporaryDirectory(prefix="ganbench-") as folder:
-        trace, (reader, writer) = Path(folder, "traceback"), get_context("spawn").Pipe(duplex=False)
-        process = SpawnProcess(target=serve, args=(writer, work, str(trace)))
+        trace, context = Path(folder, "traceback"), choose_context()
+        reader, writer = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(target=serve, args=(writer, work, str(trace)))
         with hidden_main(), blocked_sigint():
             process.start()
         writer.close()
@@ -60,11 +61,16 @@ def iterate_apart(
             reader.close()
 
 
+def choose_context() -> Any:
+    """Return how processes start: as copies of the template (`runner.template`) if there is one, else anew."""
+    return get_context("forkserver" if get_start_method(allow_none=True) == "forkserver" else "spawn")
+
+
 class Reports(Iterator[Any]):
     """What the work in a process yields."""
 
     def __init__(
-        self, process: SpawnProcess, reader: Connection, trace: Path, files: Collection[str], silence: float
+        self, process: BaseProcess, reader: Connection, trace: Path, files: Collection[str], silence: float
     ) -> None:
         self.process, self.reader, self.trace = process, reader, trace
         self.files, self.silence = files, silence

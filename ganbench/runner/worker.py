@@ -50,12 +50,10 @@ Report = Callable[[int, int], None]
 def load_plugins(files: tuple[PluginFile, ...]) -> Registry:
     """Return the registry with these plugin files, loaded once per process.
 
-    The code of all offers is hashed at once, while their files are what is in memory.
+    Their files are read at once, for the hashes of their code, while they are what is in memory.
     """
     plugins = registry.load(files=files)
-    for kind in plugins.kinds:
-        for offered in plugins.offers(kind):
-            plugins.code(kind, offered.offer.name)
+    plugins.keep_texts()
     gc.collect()
     gc.freeze()  # libraries and plugins live as long as the worker: walking them costs a batch some 5% of its time
     return plugins
