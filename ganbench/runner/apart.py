@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from ganbench.errors import GanbenchError, NotInstalled, UnknownOffer, describe
 from ganbench.runner.tracebacks import find_place
@@ -133,7 +133,7 @@ class Reports(Iterator[Any]):
 def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str) -> None:
     """Do the work in this process and report what it yields, or the message of its error."""
     with open(trace, "w", buffering=1) as file:
-        prepare_traces(file)
+        leave = prepare_traces(file)
         threading.Thread(target=exit_with_parent, daemon=True).start()
 
         process = os.getpid()
@@ -159,10 +159,14 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
             file.writelines(reversed(frames))  # the innermost first, as faulthandler writes them
             report = "raised", (describe(error), "".join(frames[-ERROR_LINES:]))
         send(report)
+        os._exit = leave  # type: ignore[assignment]  # the file of the traces is closed now
 
 
-def prepare_traces(file: TextIO) -> None:
-    """Let this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`."""
+def prepare_traces(file: TextIO) -> Callable[[int], NoReturn]:
+    """Let this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`.
+
+    Return `os._exit` as it was.
+    """
     leave = os._exit
 
     def exit_with_trace(code: int) -> None:
@@ -172,6 +176,7 @@ def prepare_traces(file: TextIO) -> None:
     faulthandler.enable(file)
     faulthandler.register(signal.SIGUSR1, file)
     os._exit = exit_with_trace  # type: ignore[assignment]
+    return leave
 
 
 def exit_with_parent() -> None:

@@ -106,7 +106,7 @@ def copy_process(start: Start, path: bytes, arguments: Sequence[str], files: Seq
 
     Any other command, such as that of the tracker of shared resources, is started as usual.
     """
-    command = arguments[-1]
+    command, leave = arguments[-1], os._exit  # which a plugin may replace in a copy
     if "forkserver" not in command:
         return start(path, arguments, files)
     if process := os.fork():
@@ -119,7 +119,7 @@ def copy_process(start: Start, path: bytes, arguments: Sequence[str], files: Seq
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # nothing unwritten
         exec(command, {})
     finally:
-        os._exit(0)
+        leave(0)
 
 
 def close_files(kept: Sequence[int]) -> None:
