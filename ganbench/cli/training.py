@@ -91,6 +91,7 @@ def run(
         fresh=fresh,
         yes=yes,
         watchers=tuple(watch or ()),
+        profile=profile,
     )
     asked_suite = load(suite, scale)
     prepare_workers(asked_suite, settings)  # first, as what follows imports libraries that start threads
