@@ -17,6 +17,8 @@ from ganbench.runner import template
 from ganbench.runner.settings import Settings
 from ganbench.runner.template import wants_template
 
+from tests.cli.test_commands import SUITE
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies processes safely")
 
 SCRIPT = """
@@ -108,6 +110,21 @@ def test_a_process_with_a_second_thread_makes_no_template_and_its_workers_start_
         before=thread,
     )
     assert (made, has_torch) == (False, False)
+
+
+def test_the_command_makes_a_template_before_any_library_starts_a_thread(tmp_path: Path) -> None:
+    """Pandas may start threads, by pyarrow; then no copy is possible, and each worker would import torch again."""
+    (tmp_path / "tiny.toml").write_text(SUITE)
+    script = (
+        "import sys; from ganbench.cli.program import run_program; from ganbench.runner import template; "
+        "make = template.make_template; "
+        "template.make_template = lambda: print('a template was made:', make(), file=sys.stderr); "
+        "sys.argv = ['ganbench', 'run', 'tiny.toml', '--jobs', '1']; run_program()"
+    )
+    words = [sys.executable, "-c", script]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 0, ended.stderr
+    assert "a template was made: True" in ended.stderr
 
 
 @pytest.mark.parametrize(
