@@ -6,6 +6,8 @@ import atexit
 import os
 import sys
 
+from ganbench.cli import workers
+
 
 def run_program() -> None:
     """Run the command line in a process that ends with it.
@@ -13,6 +15,7 @@ def run_program() -> None:
     Freeing all memory that torch holds takes more than a second, and nothing needs that memory any more. So the
     process exits without it, after every other exit function has run (the one registered first is called last).
     """
+    workers.own_process()
     open_standard_files()
     codes: list[int] = []
     atexit.register(lambda: leave(codes[0]) if codes else None)

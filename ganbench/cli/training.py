@@ -28,12 +28,13 @@ from ganbench.cli.arguments import (
 from ganbench.cli.printing import progress_bar
 from ganbench.cli.results import print_results
 from ganbench.cli.summary import wants_summary
+from ganbench.cli.workers import prepare_workers
 from ganbench.errors import GanbenchError, NotInstalled
 from ganbench.escaping import replace_unprintable
 from ganbench.runner.phases import PhaseTimer, available_cores, process_age
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ganbench.plan.plan import Plan, Todo
     from ganbench.plan.stages import Choices
@@ -73,9 +74,7 @@ def run(
 
     On a terminal: the verdict in words, the few tables that one reads, and what to do next.
     """
-    from ganbench.report import choose_writer
-    from ganbench.results.store import read
-    from ganbench.runner.driver import read_suite, results_folder
+    from ganbench.suite.loading import load
 
     timer = PhaseTimer(process_age())
     settings = make_settings(
@@ -92,17 +91,31 @@ def run(
         fresh=fresh,
         yes=yes,
         watchers=tuple(watch or ()),
+        profile=profile,
     )
-    asked_suite, writer = read_suite(suite, scale), choose_writer(format or "md", plugin or ())
-    folder = results_folder(asked_suite, settings)
-    if fresh and not yes:
-        settings = replace(settings, yes=confirm(folder))
-    workers = train_with_display(asked_suite, settings, timer)
-    frames = read(folder)
-    print_results(frames, folder, writer, summary=wants_summary(format), full=full)
-    for line in timer.lines(workers) if profile else ():
+    asked_suite = load(suite, scale)
+    prepare_workers(asked_suite, settings)  # first, as what follows imports libraries that start threads
+    frames, lines = run_and_print(asked_suite, settings, format, plugin or (), full, timer)
+    for line in lines if profile else ():
         typer.echo(line, err=True)
     exit_with_failures(frames)
+
+
+def run_and_print(
+    suite: Suite, settings: Settings, format: str | None, files: Sequence[Path], full: bool, timer: PhaseTimer
+) -> tuple[Frames, list[str]]:
+    """Run a suite and print its tables; return its results, and the lines that say where the time went."""
+    from ganbench.report import choose_writer
+    from ganbench.results.store import read
+    from ganbench.runner.driver import results_folder
+
+    folder, writer = results_folder(suite, settings), choose_writer(format or "md", files)
+    if settings.fresh and not settings.yes:
+        settings = replace(settings, yes=confirm(folder))
+    workers = train_with_display(suite, settings, timer)
+    frames = read(folder)
+    print_results(frames, folder, writer, summary=wants_summary(format), full=full)
+    return frames, timer.lines(workers)
 
 
 def exit_with_failures(frames: Frames) -> None:
@@ -127,8 +140,6 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
         # what a watcher prints in its thread must not come between the tables
         printing = redirect_stdout(sys.stderr) if settings.watchers else nullcontext()
         with raise_on_signals(), printing, LiveDisplay() as display:
-            counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")
-            display.print_line(f"planning {suite.where}{counting} ...")
             for session, event in run_events(suite, settings, display.on_progress, timer, display.on_planning):
                 workers = count_workers(session)
                 display.on_plan(session) if event is None else display.on_event(session, event)

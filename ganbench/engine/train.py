@@ -112,9 +112,8 @@ class Training:
         """Train to the end of the budget and yield a snapshot at each evaluation point.
 
         Once all members are dead (`Game.is_dead`), nothing more is trained, but the remaining snapshots follow. Then
-        `stopped_at` is the generator step after which that was found. A growing network stops in its last stage only.
-        `report(step, steps)` is called after each generator step. A restored training (`engine.checkpoint`) continues
-        from the step at which it was saved.
+        `stopped_at` is the generator step after which that was found; a growing network stops in its last stage only.
+        `report(step, steps)` is called after each generator step. A restored training continues where it was saved.
         """
         stage = self.stage or self.begin_stage(0)
         yield from self._train_stage(stage, report)
@@ -196,7 +195,7 @@ class Training:
                 with guard, products_in(self.program.precision, self.device):
                     self.train_step(t, game, stage.inputs)
                 if (t + 1) % interval == 0 or t == 0:
-                    self.trace.append((t + 1, collect_signals(game)))
+                    self.note_signals(t + 1, game)
                 if (t + 1) % STOP_INTERVAL == 0 and t + 1 < steps.stop == total and game.is_dead():
                     self.stopped_at = t + 1
             stage.done = t + 1
@@ -204,6 +203,10 @@ class Training:
             if t + 1 in self.budget.snapshots:
                 game.note_infinite_weights()
                 yield self.take_snapshot(t + 1, game)
+
+    def note_signals(self, step: int, game: Game) -> None:
+        """Add the signals after this generator step to the trace."""
+        self.trace.append((step, collect_signals(game)))
 
     def open_inputs(self, networks: Networks, stage: int) -> dict[str, StepInputs]:
         """Return the inputs of each player's steps in a stage, from the beginning of their streams."""

@@ -12,19 +12,19 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from ganbench.registry.local_modules import OUTSIDE, collect_files, read_source
+from ganbench.registry.local_modules import NO_TEXTS, OUTSIDE, Texts, collect_files, read_source
 from ganbench.registry.source_text import describe_bytecode, find_source_file, normalise_source, unwrap_definition
 from ganbench.registry.value_hash import describe_values
 
 
-def hash_code(roots: Iterable[Callable[..., Any]], *, in_memory: bool = False) -> str:
+def hash_code(roots: Iterable[Callable[..., Any]], *, in_memory: bool = False, read: Texts = NO_TEXTS) -> str:
     """Return the SHA-256 of the code behind functions, 64 hexadecimal digits.
 
     The code of a function is its file and all local modules that the file imports, directly or through other modules
     (`registry.local_modules`). Their names and places do not count. Where a module in memory is not what its file says
     today, what is in memory counts too. A function defined in a script or a notebook, and with `in_memory` every
-    function, is hashed with all values that it refers to (`registry.value_hash`). Raise GanbenchError for a value that
-    cannot be hashed.
+    function, is hashed with all values that it refers to (`registry.value_hash`). `read` are the texts of files that
+    were read before, by their paths. Raise GanbenchError for a value that cannot be hashed.
     """
     files: dict[Path, str] = {}
     texts: set[str] = set()
@@ -34,11 +34,11 @@ def hash_code(roots: Iterable[Callable[..., Any]], *, in_memory: bool = False) -
         if module.partition(".")[0] in OUTSIDE:
             continue
         if file is not None and module != "__main__":
-            collect_files(file, module, files)
+            collect_files(file, module, files, read)
         if file is None or module == "__main__" or in_memory:
             texts.add(describe_values(root, files))
     for file, module in files.items():
-        text = read_source(file, module)
+        text = read_source(file, module, read)
         texts |= {normalise_source(text), *list_differences(text, file, module)}
     digests = {hashlib.sha256(text.encode()).hexdigest() for text in texts}
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()

@@ -11,10 +11,12 @@ import ast
 import sys
 import sysconfig
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.util import decode_source, find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 OUTSIDE = frozenset({"ganbench", "torch", *sys.stdlib_module_names})
 """Packages whose code is never hashed. Their own numbers represent it: ENGINE_NUMERICS, or a version in the facts."""
@@ -24,11 +26,16 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
+Texts = Mapping[str, str]
+"""The text of files, by their paths."""
 
-def collect_files(file: Path, module: str, files: dict[Path, str]) -> None:
+NO_TEXTS: Texts = MappingProxyType({})
+
+
+def collect_files(file: Path, module: str, files: dict[Path, str], texts: Texts = NO_TEXTS) -> None:
     """Add to `files` a plugin's file and the local modules that it imports, each with the name of its module.
 
-    Raise SyntaxError or OSError for a file that cannot be read.
+    `texts` are files that are not read again. Raise SyntaxError or OSError for a file that cannot be read.
     """
     top, todo = module.partition(".")[0], [(file, module)]
     while todo:
@@ -36,19 +43,34 @@ def collect_files(file: Path, module: str, files: dict[Path, str]) -> None:
         if file in files:
             continue
         files[file] = module
-        for name in _find_imported_modules(read_source(file, module), module, file.name == "__init__.py"):
+        for name in _find_imported_modules(read_source(file, module, texts), module, file.name == "__init__.py"):
             imported = find_module_file(name)
             if imported is not None and (name.partition(".")[0] == top or is_local(imported)):
                 todo.append((imported, name))
 
 
-def read_source(file: Path, module: str) -> str:
-    """Return the text of a module: for a plugin file as it was imported, for any other module as its file is now."""
+def read_source(file: Path, module: str, texts: Texts = NO_TEXTS) -> str:
+    """Return the text of a module: for a plugin file as it was imported, else that of `texts`, else the file's now."""
     content = getattr(getattr(sys.modules.get(module), "__loader__", None), "content", None)
     if isinstance(content, bytes):
         return decode_source(content)
+    if str(file) in texts:
+        return texts[str(file)]
     with tokenize.open(file) as stream:
         return stream.read()
+
+
+def read_imported(packages: Collection[str]) -> dict[str, str]:
+    """Return the texts, by their paths, of the modules in memory that belong to these packages or may be edited."""
+    texts: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        file, top = getattr(module, "__file__", None), name.partition(".")[0]
+        if not isinstance(file, str) or not file.endswith(".py") or top in OUTSIDE:
+            continue
+        if top in packages or is_local(Path(file)):
+            with suppress(OSError, SyntaxError):  # its hash says what is wrong with it
+                texts[file] = read_source(Path(file), name)
+    return texts
 
 
 @lru_cache(maxsize=4096)

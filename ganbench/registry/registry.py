@@ -21,6 +21,7 @@ from ganbench.api.schedules import parse_scalar, to_plain
 from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.exits import blaming
+from ganbench.registry.local_modules import read_imported
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
 from ganbench.registry.source_text import find_source_file
@@ -91,6 +92,7 @@ class Registry:
         self.hooks = hooks
         self.files = files
         self._codes: dict[tuple[str, str], str] = {}
+        self._texts: Mapping[str, str] = NONE
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -155,6 +157,11 @@ class Registry:
             refuse_other_type(kind, built)
         return built
 
+    def keep_texts(self) -> None:
+        """Read the files of all plugins now, for the hashes of their code: later they may not be what is in memory."""
+        hooks = (offered.hook for kind in self.kinds for offered in self.offers(kind))
+        self._texts = read_imported({hook.__module__.partition(".")[0] for hook in hooks})
+
     def code(self, kind: str, name: str) -> str:
         """Return the SHA-256 of the code behind an offer, as `ganbench.registry.code_hash` defines it.
 
@@ -164,7 +171,8 @@ class Registry:
         offered = self.get(kind, name)
         if (kind, name) not in self._codes:
             try:
-                code = code_hash.hash_code((offered.hook, offered.offer.build), in_memory=offered.in_memory)
+                roots = (offered.hook, offered.offer.build)
+                code = code_hash.hash_code(roots, in_memory=offered.in_memory, read=self._texts)
             except GanbenchError as error:
                 raise GanbenchError(f"{offered} of {offered.provider}: {error}") from error
             except (SyntaxError, tokenize.TokenError, OSError) as error:

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -23,6 +23,7 @@ HAS_DOCSTRING = 0x4000000
 SKIPPED = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER})
 
 
+@lru_cache(maxsize=1024)
 def normalise_source(source: str) -> str:
     """Return source without the parts that do not count: one row per logical line, indented by one tab per block.
 

@@ -15,13 +15,13 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, get_start_method, parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from ganbench.errors import GanbenchError, NotInstalled, UnknownOffer, describe
 from ganbench.runner.tracebacks import find_place
@@ -47,8 +47,9 @@ def iterate_apart(
     `files`.
     """
     with TemporaryDirectory(prefix="ganbench-") as folder:
-        trace, (reader, writer) = Path(folder, "traceback"), get_context("spawn").Pipe(duplex=False)
-        process = SpawnProcess(target=serve, args=(writer, work, str(trace)))
+        trace, context = Path(folder, "traceback"), choose_context()
+        reader, writer = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(target=serve, args=(writer, work, str(trace)))
         with hidden_main(), blocked_sigint():
             process.start()
         writer.close()
@@ -60,11 +61,16 @@ def iterate_apart(
             reader.close()
 
 
+def choose_context() -> Any:
+    """Return how processes start: as copies of the template (`runner.template`) if there is one, else anew."""
+    return get_context("forkserver" if get_start_method(allow_none=True) == "forkserver" else "spawn")
+
+
 class Reports(Iterator[Any]):
     """What the work in a process yields."""
 
     def __init__(
-        self, process: SpawnProcess, reader: Connection, trace: Path, files: Collection[str], silence: float
+        self, process: BaseProcess, reader: Connection, trace: Path, files: Collection[str], silence: float
     ) -> None:
         self.process, self.reader, self.trace = process, reader, trace
         self.files, self.silence = files, silence
@@ -127,7 +133,7 @@ class Reports(Iterator[Any]):
 def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str) -> None:
     """Do the work in this process and report what it yields, or the message of its error."""
     with open(trace, "w", buffering=1) as file:
-        prepare_traces(file)
+        leave = prepare_traces(file)
         threading.Thread(target=exit_with_parent, daemon=True).start()
 
         process = os.getpid()
@@ -153,10 +159,14 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
             file.writelines(reversed(frames))  # the innermost first, as faulthandler writes them
             report = "raised", (describe(error), "".join(frames[-ERROR_LINES:]))
         send(report)
+        os._exit = leave  # type: ignore[assignment]  # the file of the traces is closed now
 
 
-def prepare_traces(file: TextIO) -> None:
-    """Let this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`."""
+def prepare_traces(file: TextIO) -> Callable[[int], NoReturn]:
+    """Let this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`.
+
+    Return `os._exit` as it was.
+    """
     leave = os._exit
 
     def exit_with_trace(code: int) -> None:
@@ -166,6 +176,7 @@ def prepare_traces(file: TextIO) -> None:
     faulthandler.enable(file)
     faulthandler.register(signal.SIGUSR1, file)
     os._exit = exit_with_trace  # type: ignore[assignment]
+    return leave
 
 
 def exit_with_parent() -> None:

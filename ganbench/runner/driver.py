@@ -275,6 +275,7 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
         folder=str(session.folder),
         every=settings.checkpoint,
         keep=choose_keep(session.suite, session.folder),
+        profile=settings.profile,
     )
     name, options = choose_executor(session)
     reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work

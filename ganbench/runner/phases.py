@@ -22,7 +22,8 @@ class PhaseTimer:
     """Counts the seconds of a run, one phase at a time.
 
     `seconds` are by phase. `busy` are the seconds that records report as work on batches, in this process or in
-    workers. The timer begins in the phase "start", `age` seconds ago.
+    workers; `parts` are the seconds of their parts, where these were timed. The timer begins in the phase "start",
+    `age` seconds ago.
     """
 
     def __init__(self, age: float = 0.0, now: Callable[[], float] = monotonic) -> None:
@@ -31,6 +32,7 @@ class PhaseTimer:
         self.current = "start"
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.busy: defaultdict[str, float] = defaultdict(float)
+        self.parts: defaultdict[str, float] = defaultdict(float)
 
     def enter(self, phase: str) -> str:
         """Begin a phase and return the name of the phase that ends."""
@@ -60,10 +62,12 @@ class PhaseTimer:
             yield item
 
     def add_work(self, records: Iterable[Record]) -> None:
-        """Add the seconds that records report to `busy`."""
+        """Add the seconds that records report to `busy`, and those of their fact `profile` to `parts`."""
         for record in records:
             for phase, seconds in record.seconds.items():
                 self.busy[phase] += seconds
+            for part, seconds in record.facts.get("profile", {}).items():
+                self.parts[part] += seconds
 
     def lines(self, workers: int) -> list[str]:
         """Return the lines that `--profile` prints, up to now.
@@ -85,7 +89,17 @@ class PhaseTimer:
             lines.append(
                 f"  per worker (mean of {workers}): {train:.2f} s training, {evaluate:.2f} s evaluating{share}"
             )
-        return lines
+        return [*lines, *self.part_lines()]
+
+    def part_lines(self) -> list[str]:
+        """Return the line with the share of each part in the work on batches, if they were timed; most time first."""
+        parts = dict(self.parts)
+        train, evaluation = parts.pop("all of train", 0.0), parts.pop("all of evaluate", 0.0)
+        if not (total := train + evaluation):
+            return []
+        parts |= {"evaluation": evaluation, "rest": train - sum(parts.values())}
+        shares = sorted(parts.items(), key=lambda item: -item[1])
+        return [f"  in work on batches: {', '.join(f'{name} {seconds / total:.1%}' for name, seconds in shares)}"]
 
 
 def process_age() -> float:

@@ -27,7 +27,7 @@ class Settings:
     one; with `yes` it also renames a sound one. `checkpoint` is the shortest time between two checkpoints
     of a batch, in seconds of work (0: one at every generator step; inf: never). `only` (such as "method=wgan-gp") and
     `limit` (a number of trials) restrict what is trained now, never the plan. `watchers` name the watchers that follow
-    the run, such as "tensorboard"; "NAME.KEY=VALUE" gives one an option.
+    the run, such as "tensorboard"; "NAME.KEY=VALUE" gives one an option. `profile` times the parts of training.
     """
 
     results: str | Path | None = None
@@ -44,6 +44,7 @@ class Settings:
     limit: int | None = None
     checkpoint: float = CHECKPOINT_SECONDS
     watchers: tuple[str, ...] = ()
+    profile: bool = False
 
     def __post_init__(self) -> None:
         """Raise GanbenchError for a value that makes no sense."""

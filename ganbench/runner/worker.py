@@ -18,6 +18,7 @@ from ganbench.api.trials import Batch, Part, Trial, canonical_json
 from ganbench.engine import checkpoint
 from ganbench.engine import device as devices
 from ganbench.engine.data_digest import digest_data
+from ganbench.engine.part_clock import PartClock
 from ganbench.engine.shared_state import SharedState
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import Training, prepare
@@ -50,12 +51,10 @@ Report = Callable[[int, int], None]
 def load_plugins(files: tuple[PluginFile, ...]) -> Registry:
     """Return the registry with these plugin files, loaded once per process.
 
-    The code of all offers is hashed at once, while their files are what is in memory.
+    Their files are read at once, for the hashes of their code, while they are what is in memory.
     """
     plugins = registry.load(files=files)
-    for kind in plugins.kinds:
-        for offered in plugins.offers(kind):
-            plugins.code(kind, offered.offer.name)
+    plugins.keep_texts()
     gc.collect()
     gc.freeze()  # libraries and plugins live as long as the worker: walking them costs a batch some 5% of its time
     return plugins
@@ -71,6 +70,7 @@ def run_batch(
     folder: str | None = None,
     every: float = checkpoints.CHECKPOINT_SECONDS,
     keep: Keep = KEEP_FINAL,
+    profile: bool = False,
 ) -> list[Record]:
     """Train and score a batch; return one record for each trial, also where training fails.
 
@@ -80,12 +80,12 @@ def run_batch(
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
     share fails; its records have the changes as the fact `process_changes`. `keep` says which generators the records
-    have.
+    have. With `profile` they have the seconds of the parts of training as the fact `profile`.
     """
     configured = devices.configure(device)
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
-    job = Job(batch, plugins, configured, folder, every, keep)
+    job = Job(batch, plugins, configured, folder, every, keep, profile)
     try:
         with isolated(state, list_batch_offers(batch, plugins)):
             job.run(report)
@@ -103,7 +103,14 @@ def run_batch(
     gc.collect()
     devices.free_cached_memory()
     train_half = partial(
-        run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every, keep=keep
+        run_batch,
+        report=report,
+        device=device,
+        plugins=plugins,
+        folder=folder,
+        every=every,
+        keep=keep,
+        profile=profile,
     )
     return [record for half in batch.halves() for record in train_half(half)]
 
@@ -126,8 +133,10 @@ class Job:
         folder: str | None = None,
         every: float = checkpoints.CHECKPOINT_SECONDS,
         keep: Keep = KEEP_FINAL,
+        profile: bool = False,
     ) -> None:
         self.batch, self.plugins, self.device = batch, plugins, device
+        self.clock = PartClock(partial(devices.synchronize, device)) if profile else None
         self.checkpoint = Checkpoint(folder, batch, devices.describe(device), every)
         self.scores: list[list[Score]] = [[] for _ in batch.trials]
         self.profiles: list[list[MeasuredProfile]] = [[] for _ in batch.trials]
@@ -141,6 +150,8 @@ class Job:
         """Train to the end and score every snapshot; training and scoring are timed separately."""
         self.began = perf_counter()
         training, scorer = self.start_or_resume()
+        if self.clock is not None:
+            self.clock.follow(training)
         self.profiles = scorer.profiles
         save = partial(self.save_state, training, scorer)
 
@@ -173,6 +184,8 @@ class Job:
         """Count the time since the last call as that of a phase."""
         now = perf_counter()
         self.seconds[phase] += now - self.began
+        if self.clock is not None:
+            self.clock.seconds[f"all of {phase}"] += now - self.began
         self.began = now
 
     def note_shortages(self, scorer: BestSnapshots) -> None:
@@ -259,11 +272,17 @@ class Job:
                 seconds={name: seconds / members for name, seconds in self.seconds.items()},
                 updates=last.updates if last else {},
                 composition=composition,
-                facts=self.facts,
+                facts=self.facts | self.describe_profile(),
                 **({} if self.error else self.kept.describe(i)),
             )
             for i, trial in enumerate(self.batch.trials)
         ]
+
+    def describe_profile(self) -> dict[str, Any]:
+        """Return the fact of the parts of training that were timed: the seconds in this process by trial, if asked."""
+        if self.clock is None:
+            return {}
+        return {"profile": {part: seconds / len(self.batch.trials) for part, seconds in self.clock.seconds.items()}}
 
     def _status(self, member: int) -> Status:
         if self.error:

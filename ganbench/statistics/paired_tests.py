@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import numpy as np
+
+COUNTED_COINS = 500
+"""Up to so many coins whole numbers are counted, since importing `scipy.stats` takes half a second."""
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -13,11 +17,11 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     `only_a` and `only_b` are the numbers of pairs in which only A, or only B, succeeds (Q. McNemar, Psychometrika 12,
     1947). NaN if no pair is discordant: the test is then undefined.
     """
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    if only_a + only_b == 0:
-        return np.nan
-    return float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
+    if only_a == only_b:
+        return 1.0 if only_a else np.nan
+    return float(2 * bdtr(min(only_a, only_b), only_a + only_b, 0.5))  # symmetric: both tails are equal
 
 
 def sign_flip_exact(differences: Sequence[int]) -> float:
@@ -28,8 +32,6 @@ def sign_flip_exact(differences: Sequence[int]) -> float:
     the sum is the convolution over all signs. With differences of -1, 0 and 1 it is McNemar's exact test. NaN if all
     are 0.
     """
-    from scipy.stats import binom
-
     sizes = np.abs(np.asarray(differences, dtype=np.int64))
     sizes = sizes[sizes > 0]
     if not len(sizes):
@@ -37,10 +39,19 @@ def sign_flip_exact(differences: Sequence[int]) -> float:
     probabilities = np.ones(1)  # of each sum from -total to total
     for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
         part = np.zeros(2 * size * count + 1)
-        part[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        part[:: 2 * size] = toss_coins(int(count))
         probabilities = np.convolve(probabilities, part)
     sums = np.arange(-sizes.sum(), sizes.sum() + 1)
     return min(1.0, float(probabilities[np.abs(sums) >= abs(int(np.sum(differences)))].sum()))
+
+
+def toss_coins(count: int) -> Sequence[float]:
+    """Return the probability of 0, 1, ... `count` heads among so many fair coins."""
+    if count <= COUNTED_COINS:
+        return [comb(count, heads) / 2**count for heads in range(count + 1)]
+    from scipy.stats import binom
+
+    return list(binom.pmf(np.arange(count + 1), count, 0.5))
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -100,14 +100,24 @@ def test_a_change_of_the_engines_numerics_makes_every_record_stale(
     assert methods() == []
 
 
+def test_a_registry_that_kept_the_texts_does_not_see_a_later_edit(acme: Path) -> None:
+    """A worker hashes an offer when it first trains with it; the code in its memory is that of its start."""
+    before, kept, other = registry.load(), registry.load(), registry.load()
+    kept.keep_texts()
+    code = before.code("losses", "mine")
+    rewrite(acme / "numbers.py", "FACTOR = 2.0\n")
+    assert kept.code("losses", "mine") == code
+    assert other.code("losses", "mine") != code
+
+
 def test_an_edit_of_the_core_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """Code hashes read the files of the plugins, and no file of the core, even if a plugin imports it."""
     hashed: set[Path] = set()
     read_source = code_hash.read_source
 
-    def spy(file: Path, module: str) -> str:
+    def spy(file: Path, module: str, *texts: Any) -> str:
         hashed.add(file)
-        return read_source(file, module)
+        return read_source(file, module, *texts)
 
     monkeypatch.setattr(code_hash, "read_source", spy)
     plugins = registry.load()

@@ -72,6 +72,18 @@ def test_work_in_this_process_has_phases_of_its_own_and_work_of_workers_has_a_li
     ]
 
 
+def test_the_parts_of_work_are_shares_of_training_and_evaluation_together() -> None:
+    parts = {"draws": 0.5, "gradients": 4.0, "optimizer": 2.0, "signals": 0.25, "all of train": 8.0}
+    timer = PhaseTimer()
+    for i in range(3):
+        fact = {"profile": {**parts, "all of evaluate": 2.0}} if i else {}
+        timer.add_work([record(trial(seed=i), facts=fact)])
+    assert timer.part_lines() == [
+        "  in work on batches: gradients 40.0%, optimizer 20.0%, evaluation 20.0%, rest 12.5%, draws 5.0%, signals 2.5%"
+    ]
+    assert PhaseTimer().part_lines() == []
+
+
 def test_process_age_is_the_time_since_the_process_began() -> None:
     began = monotonic()
     words = [
@@ -103,3 +115,6 @@ def test_the_phases_of_a_run_sum_to_its_wall_time_within_three_percent(tmp_path:
     assert total == pytest.approx(wall, rel=0.03)
     assert {"start", "plan", "calibrate", "wait", "store", "tables"} <= phases.keys()
     assert "per worker (mean of 1):" in output
+    (shares,) = (row[4:] for row in rows if row[:2] == ["in", "work"])
+    assert {"draws", "gradients", "optimizer", "signals", "evaluation", "rest"} == set(shares[::2])
+    assert sum(float(share.strip("%,")) for share in shares[1::2]) == pytest.approx(100, abs=0.5)

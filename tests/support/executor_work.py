@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -149,3 +150,32 @@ def be_killed_above(most: int, batch: Batch, report: Report) -> list[Record]:
     if len(batch.trials) > most:
         kill_this_process()
     return [Record(trial=trial, composition={"members": len(batch.trials)}) for trial in batch.trials]
+
+
+def describe_start(batch: Batch, report: Report) -> list[Record]:
+    """Return how this process began: what it has imported, its parent, its open files and how it takes SIGTERM."""
+    from multiprocessing import parent_process
+
+    driver = parent_process()
+    return make_records(
+        batch,
+        process=os.getpid(),
+        parent=os.getppid(),
+        driver=driver and driver.pid,
+        has_torch="torch" in sys.modules,
+        threads=os.environ.get("OMP_NUM_THREADS"),
+        files=[os.path.realpath(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")],
+        ends_by_sigterm=signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+    )
+
+
+def kill_if_bad(batch: Batch, report: Report) -> list[Record]:
+    """Kill this process for the batch named bad."""
+    return act_if_bad(kill_this_process, batch, report)
+
+
+def sleep_for_ever(batch: Batch, report: Report) -> list[Record]:
+    """Tell a file named by the batch's name who works here, and wait."""
+    Path(name_of(batch)).write_text(f"{os.getpid()} {os.getppid()}")
+    time.sleep(600)
+    return make_records(batch)

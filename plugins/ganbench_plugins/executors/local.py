@@ -1,4 +1,4 @@
-"""Batches in worker processes of this machine: spawned, with one thread each; no worker outlives its driver.
+"""Batches in worker processes of this machine, with one thread each; no worker outlives its driver.
 
 Every worker has a pipe of its own, so what happens to one worker touches no other: it is replaced, and the rest go on.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
 
@@ -31,7 +32,7 @@ from ganbench import (
     hookimpl,
 )
 
-from ganbench_plugins.executors.process import Word, Worker, log_path, read_end, serve, shorten_log
+from ganbench_plugins.executors.process import Word, log_path, read_end, shorten_log, start_worker
 from ganbench_plugins.executors.tasks import Task, Work
 
 POLL_INTERVAL = 0.1
@@ -53,7 +54,7 @@ QUOTED_BYTES = 2000
 class Job:
     """A worker, the driver's end of its pipe, and the task that it was sent."""
 
-    worker: Worker
+    worker: BaseProcess
     pipe: Connection
     ready: bool = False
     task: Task | None = None
@@ -165,9 +166,8 @@ class WorkerPool:
         """Start the workers that are missing, unless too many ended before they began a task."""
         while len(self.jobs) < self.size and self.fruitless < STARTS * self.size:
             pipe, other_end = connection.Pipe()
-            worker = Worker(target=serve, args=(other_end, self.log, self.pickled_work))
             try:
-                worker.start()
+                worker = start_worker(other_end, self.log, self.pickled_work)
             except OSError as error:
                 self.fruitless, self.last_words = self.fruitless + 1, f"{type(error).__name__}: {error}"
                 pipe.close()

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from multiprocessing import connection, parent_process, spawn
+from multiprocessing import connection, get_context, get_start_method, parent_process, spawn
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,21 @@ class Word(IntEnum):
     ENDED = 4  # what `do_task` returns
 
 
-class Worker(SpawnProcess):
-    """A process that starts with one thread per numerical library, ignores Ctrl-C, and never imports the user's script.
+_starting = threading.Lock()
 
-    So a script needs no `if __name__ == "__main__"`. What the worker is given must be importable from other modules.
+
+def start_worker(*arguments: Any) -> BaseProcess:
+    """Start a process that serves with these arguments, with one thread per numerical library; it ignores Ctrl-C.
+
+    It never imports the user's script, so a script needs no `if __name__ == "__main__"`: what the worker is given must
+    be importable from other modules. It starts anew, or as a copy of the fork server where the program has chosen that
+    start method. Libraries read their environment only once, when they are imported.
     """
-
-    starting = threading.Lock()
-
-    def start(self) -> None:
-        """Start with the environment it needs, because libraries read it only once, when they are imported."""
-        with self.starting, limit_threads(), block_sigint(), hide_main_module():
-            super().start()
+    context: Any = get_context("forkserver" if get_start_method(allow_none=True) == "forkserver" else "spawn")
+    worker: BaseProcess = context.Process(target=serve, args=arguments)
+    with _starting, limit_threads(), block_sigint(), hide_main_module():
+        worker.start()
+    return worker
 
 
 @contextmanager
