@@ -11,8 +11,9 @@ from time import perf_counter, thread_time
 
 from ganbench.engine import device as devices
 from ganbench.engine.device import products_in
+from ganbench.engine.stages import Stage
 from ganbench.engine.step import Game
-from ganbench.engine.train import Stage, Training
+from ganbench.engine.train import Training
 
 Update = tuple[int, tuple[tuple[str, frozenset[str]], ...]]
 """A kind of update: its stage, and each player that is updated, with the terms of its loss that then count.
@@ -70,8 +71,7 @@ def count_updates(training: Training) -> dict[int, Counter[Update]]:
 
     for number in range(len(training.ensembles)):
         for t in training.stage_steps(number):
-            rounds = [program.dynamics.players] if program.dynamics.together else [(p,) for p in program.list_steps(t)]
-            for players in rounds:
+            for players in program.list_rounds(t):
                 made[number, tuple((player, due(updates[player] % periods)) for player in players)] += 1
                 for player in players:
                     updates[player] += 1

@@ -29,7 +29,7 @@ def collect_signals(game: Game) -> dict[str, Tensor]:
 
     So the critic's estimate of a Wasserstein distance is `scores.real` less `scores.fake`, without any penalty.
     """
-    signals = {f"loss.{player}": value for player, value in game.losses.items()}
+    signals = {f"loss.{player}": value.clone() for player, value in game.losses.items()}
     signals |= {name: value.reshape(len(value), -1).mean(1) for name, value in game.parts.items()}
     players = game.ensemble.parameters
     for player, parameters in players.items():
