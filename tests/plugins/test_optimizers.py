@@ -95,18 +95,17 @@ def test_a_factory_makes_a_new_optimizer_for_each_player(name: str) -> None:
     assert first.param_groups[0]["params"][0] is not second.param_groups[0]["params"][0]
 
 
-@every_optimizer
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop"])  # the kernel of SGD has no fake one
 def test_optimizers_on_a_gpu_can_be_captured_and_those_on_a_cpu_are_as_ever(name: str) -> None:
     """A fake GPU has no numbers, so a step that took one out of a tensor would raise."""
-    on_cpu = OFFERS[name].build(lr=0.1)([torch.zeros(3).requires_grad_()])
-    assert not on_cpu.param_groups[0].get("capturable", False)
+    assert not OFFERS[name].build(lr=0.1)([torch.zeros(3).requires_grad_()]).param_groups[0]["capturable"]
     with FakeTensorMode():
         leaf = torch.zeros(3, device="cuda", requires_grad=True)
         optimizer = OFFERS[name].build(lr=0.1)([leaf])
-        if not optimizer.param_groups[0].get("fused"):  # those have no fake kernel that reads a tensor
+        if name == "rmsprop":  # the fused kernels have no fake one that reads a tensor
             optimizer.param_groups[0]["lr"] = torch.empty((), device="cuda")
         leaf.grad = torch.ones_like(leaf)
         optimizer.step()
         state = [value for value in optimizer.state[leaf].values() if isinstance(value, Tensor)]
-    assert optimizer.param_groups[0].get("capturable", True)
-    assert {value.device.type for value in state} <= {"cuda"}
+    assert optimizer.param_groups[0]["capturable"]
+    assert {value.device.type for value in state} == {"cuda"}
