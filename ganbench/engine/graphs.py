@@ -7,6 +7,7 @@ What a graph cannot do, an update does as before: then it is called, and the rec
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -105,6 +106,17 @@ class UpdateGraphs:
         self.reasons: dict[str, str] = {}
         self.captured: set[str] = set()
 
+    def continue_from(self, previous: UpdateGraphs) -> None:
+        """Add what is known of the stage before."""
+        self.reasons |= previous.reasons
+        self.captured |= previous.captured
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record says: whether the updates were captured, and by player why some were not."""
+        few = {} if self.captured else dict.fromkeys(self.game.optimizers, "too few updates")
+        reasons = few | self.reasons
+        return {"captured": not reasons, **({"not_captured": reasons} if reasons else {})}
+
     def update(self, dues: Dues, step_inputs: Mapping[str, Any], shares: Shares) -> None:
         """Do an update of the game: by its graph if there is one, or else by calls."""
         inputs = self.hold(tuple(player for player, _ in dues), step_inputs)
@@ -156,7 +168,7 @@ class UpdateGraph:
             function = self.game.gradient_functions.get((player, due))
             recorded = function and getattr(function, "recorded", False)
             if function is not None and recorded is False:
-                self.refuse("its gradients are not recorded, but called at each step")
+                self.refuse("its gradients are not recorded, but called at each step", logging.INFO)
             if not recorded:
                 return False
         return True
@@ -202,11 +214,13 @@ class UpdateGraph:
         else:
             self.refuse("a CUDA graph of its update gives other numbers than the update itself")
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str, level: int = logging.WARNING) -> None:
         """Call this update from now on; the reason is that of its players."""
         self.refused = True
         for player, _ in self.dues:
-            self.graphs.reasons.setdefault(player, reason)
+            if self.graphs.reasons.setdefault(player, reason) is reason:
+                text = "updates of the %s are not captured as CUDA graphs, and so take longer: %s"
+                logging.getLogger("ganbench").log(level, text, player, reason)
 
     def play(self, replay: Callable[[], None]) -> None:
         """Do the update by its graph; compare it with calls where the game says so.

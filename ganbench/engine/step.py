@@ -91,6 +91,13 @@ class Game:
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
         self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
 
+    def continue_from(self, previous: Game) -> None:
+        """Count on from the game of the stage before."""
+        self.updates, self.total_updates, self.parts = previous.updates, previous.total_updates, previous.parts
+        self.diverged_at, self.flops = previous.diverged_at, previous.flops
+        if self.graphs is not None and previous.graphs is not None:
+            self.graphs.continue_from(previous.graphs)
+
     def gradients(self, player: str, step_inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
         return self._differentiate(player, step_inputs)[0]

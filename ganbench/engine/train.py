@@ -134,22 +134,10 @@ class Training:
         state = previous.state if previous is not None else self.initial_state(ensemble)
         seed_map, recorded = SEED_MAPS[self.mode], self.players_to_record()
         self.averages: Averages = Averages(self.program, ensemble, self.averages if previous is not None else None)
-        game = Game(
-            self.program,
-            ensemble,
-            seed_map,
-            optimizers,
-            state,
-            self.progress,
-            self.scalars,
-            recorded,
-            self.is_compared,
-            self.averages,
-            self.backend,
-        )
+        more = self.is_compared, self.averages, self.backend
+        game = Game(self.program, ensemble, seed_map, optimizers, state, self.progress, self.scalars, recorded, *more)
         if previous is not None:
-            game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
-            game.diverged_at, game.flops = previous.diverged_at, previous.flops
+            game.continue_from(previous)
         return game
 
     def players_to_record(self) -> frozenset[str]:
@@ -252,6 +240,13 @@ class Training:
             updates={**game.updates, "flops": game.flops},
             state=game.state,
         )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records say of this training: where it stopped early, and on a GPU whether updates were captured."""
+        graphs = self.stage.game.graphs if self.stage is not None else None
+        stopped = {} if self.stopped_at is None else {"stopped_at": self.stopped_at}
+        return {**stopped, **(graphs.facts() if graphs is not None else {})}
 
     @property
     def drawing(self) -> Drawing:

@@ -155,8 +155,7 @@ class Job:
             for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
                 member_scores += scores
             self.last = snapshot
-            if training.stopped_at is not None:
-                self.facts["stopped_at"] = training.stopped_at
+            self.facts |= training.facts
             self.count_seconds("evaluate")
             if not snapshot.final:
                 self.kept.add_earlier(snapshot)

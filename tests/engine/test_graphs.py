@@ -117,6 +117,7 @@ def require_captured(training: Training, players: Iterable[str] = ("critic", "ge
     assert graphs is not None
     assert graphs.reasons == {}
     assert graphs.captured == set(players)
+    assert training.facts == {"captured": True}
     if isinstance(training.backend, RecordedGraphs):
         assert training.backend.replays > 2 * training.backend.captures
 
@@ -207,6 +208,7 @@ def require_refused(called: Training, refused: Training, player: str, reason: st
     graphs = refused.stage.game.graphs
     assert graphs is not None
     assert reason in graphs.reasons[player]
+    assert refused.facts == {"captured": False, "not_captured": graphs.reasons}
     require_equal(refused, called)
 
 
@@ -262,6 +264,9 @@ def test_short_trainings_are_not_captured() -> None:
     training = open_training(batch_of("ns-gan", 1, "loop"), True)
     training.recordable = False
     finish(training)
-    assert training.stage is not None
-    assert training.stage.game.graphs is not None
-    assert "its gradients are not recorded" in training.stage.game.graphs.reasons["critic"]
+    reason = "its gradients are not recorded, but called at each step"
+    assert training.facts == {"captured": False, "not_captured": {"critic": reason, "generator": reason}}
+    short = open_training(batch_of("ns-gan", 1, "loop"), True)
+    short.budget = replace(short.budget, generator_steps=5, snapshots=(5,))
+    assert finish(short).facts["not_captured"] == {"critic": "too few updates", "generator": "too few updates"}
+    assert finish(open_training(batch_of("ns-gan", 1, "loop"), False)).facts == {}
