@@ -67,6 +67,7 @@ def run_batch(
     *,
     files: tuple[PluginFile, ...] = (),
     device: str = "auto",
+    memory_share: float = 1.0,
     plugins: Registry | None = None,
     folder: str | None = None,
     every: float = checkpoints.CHECKPOINT_SECONDS,
@@ -80,9 +81,9 @@ def run_batch(
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
     share fails; its records have the changes as the fact `process_changes`. `keep` says which generators the records
-    have.
+    have, `memory_share` what the process may take of a GPU's memory.
     """
-    configured = devices.configure(device)
+    configured = devices.configure(device, memory_share)
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
     job = Job(batch, plugins, configured, folder, every, keep)
@@ -103,7 +104,14 @@ def run_batch(
     gc.collect()
     devices.free_cached_memory()
     train_half = partial(
-        run_batch, report=report, device=device, plugins=plugins, folder=folder, every=every, keep=keep
+        run_batch,
+        report=report,
+        device=device,
+        memory_share=memory_share,
+        plugins=plugins,
+        folder=folder,
+        every=every,
+        keep=keep,
     )
     return [record for half in batch.halves() for record in train_half(half)]
 
