@@ -11,20 +11,17 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ganbench.engine.averages import Shares
-from ganbench.engine.ensemble import Stacked
+from ganbench.engine.averages import Averages, Shares
+from ganbench.engine.ensemble import Ensemble, Stacked
 from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.optimizer_state import save_optimizer
 from ganbench.engine.replay import REPEATS, have_same_values
 from ganbench.errors import GanbenchError
-
-if TYPE_CHECKING:
-    from ganbench.engine.step import Game
 
 Dues = tuple[tuple[str, frozenset[str]], ...]
 """What an update does: its players, each with the names of the terms that count in its loss."""
@@ -93,13 +90,37 @@ class Results:
         return list(iterate_leaves((self.losses, self.parts, self.gradients)))
 
 
+class CapturedGame(Protocol):
+    """What a game has (`engine.step.Game`) that graphs read and call; without `compares` it makes no comparison."""
+
+    gradient_functions: dict[tuple[str, frozenset[str]], Callable[[Any], Any]]
+    is_compared: Callable[[str, int], bool]
+    compares: bool
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    updates: dict[str, int]
+    ensemble: Ensemble
+    state: dict[str, dict[str, Tensor]]
+    averages: Averages | None
+    total_updates: Tensor
+    diverged_at: Tensor
+
+    def update(self, dues: Dues, step_inputs: Mapping[str, Any], shares: Shares) -> Results:
+        """Do everything that changes a tensor in a step, and return what is to be read after it."""
+
+    def publish(self, results: Results) -> None:
+        """Let the losses and their parts be those of an update."""
+
+    def set_gradients(self, player: str, gradients: Stacked) -> None:
+        """Give the player's parameters these gradients."""
+
+
 class UpdateGraphs:
     """The graphs of one game's updates: one for each set of players, due terms and shares of the averages.
 
     `reasons` says, by player, why some of its updates cannot be graphs; `captured` are the players of which some are.
     """
 
-    def __init__(self, game: Game, backend: GraphBackend) -> None:
+    def __init__(self, game: CapturedGame, backend: GraphBackend) -> None:
         self.game, self.backend = game, backend
         self.held_inputs: dict[tuple[str, ...], Any] = {}
         self.kinds: dict[tuple[Dues, Shares], UpdateGraph] = {}

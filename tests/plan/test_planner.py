@@ -32,25 +32,6 @@ def test_a_small_plan_is_cut_so_that_no_core_is_idle(seeds: int, groups: int, ex
     assert plan.members_per_batch(seeds, groups) == expected
 
 
-@pytest.mark.parametrize(
-    ("seeds", "fit", "together", "expected"),
-    [(256, 1000, 256, 256), (256, 100, 256, 86), (300, 1000, 256, 150), (33, 1000, 33, 33), (64, 64, 16, 8)],
-)
-def test_a_suite_that_trains_more_seeds_together_is_cut_for_memory_only(
-    seeds: int, fit: int, together: int, expected: int
-) -> None:
-    assert plan.members_per_batch(seeds, 1, fit, together) == expected
-
-
-def test_how_many_seeds_train_together_is_in_no_key(plugins):
-    few, many = (
-        plan_small(plugins, seeds=40, methods=["ns-gan"], success=None, engine=e) for e in ({}, {"together": 64})
-    )
-    assert [len(batch.trials) for batch in few.batches] == [8] * 5
-    assert [len(batch.trials) for batch in many.batches] == [40]
-    assert [trial.key for trial in few.trials] == [trial.key for trial in many.trials]
-
-
 def test_every_cell_of_the_grid_is_a_trial_and_seeds_are_batched(plugins):
     grid = plan_small(plugins, architectures={"space": "random-mlp", "sample": 4, "seed": 7})
     assert len(grid.trials) == 4 * 2 * 3
