@@ -11,6 +11,7 @@ from time import perf_counter, thread_time
 
 from ganbench.engine import device as devices
 from ganbench.engine.device import products_in
+from ganbench.engine.graphs import WARM_UPS
 from ganbench.engine.stages import Stage
 from ganbench.engine.step import Game
 from ganbench.engine.train import Training
@@ -22,10 +23,10 @@ Without a player it is the rest of a generator step: schedules and averages.
 """
 
 FIRST = 3
-"""Updates of a kind that do not count where there are more: they count operations, record, and compare."""
+"""Updates of a kind that do not count where there are more: they count operations, record, and compare.
 
-LEAST = 6
-"""Rounds of updates, at least, in each stage."""
+On a GPU those do not count either that prepare and make a CUDA graph.
+"""
 
 
 def find_pace(training: Training, seconds: float, now: Callable[[], float] | None = None) -> dict[int, float]:
@@ -44,8 +45,14 @@ def find_pace(training: Training, seconds: float, now: Callable[[], float] | Non
         kinds = [kind for kind in counts[training.budget.generator_steps] if kind[0] == number]
         for kind, duration in time_updates(training, training.begin_stage(number), kinds, share, now):
             durations.setdefault(kind, []).append(duration)
-    costs = {kind: median(several[FIRST:] or [min(several)]) for kind, several in durations.items()}
+    first = count_first(training)
+    costs = {kind: median(several[first:] or [min(several)]) for kind, several in durations.items()}
     return {step: sum(count * find_cost(costs, kind) for kind, count in made.items()) for step, made in counts.items()}
+
+
+def count_first(training: Training) -> int:
+    """Return how many updates of each kind do not count."""
+    return FIRST + (WARM_UPS + 1 if training.backend is not None else 0)
 
 
 def find_cost(costs: Mapping[Update, float], kind: Update) -> float:
@@ -90,7 +97,7 @@ def time_updates(
     """
     program, game, rounds, began = training.program, stage.game, 0, now()
     groups = list(dict.fromkeys(tuple(player for player, _ in parts) for _, parts in kinds if parts))
-    while groups and (rounds < LEAST or now() - began < seconds):
+    while groups and (rounds < 2 * count_first(training) or now() - began < seconds):
         with products_in(program.precision, training.device):
             for players in groups:
                 kind = stage.number, tuple((player, game.due(game.updates[player])) for player in players)

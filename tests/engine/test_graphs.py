@@ -12,6 +12,7 @@ from ganbench import GanbenchError, plan, registry, suite
 from ganbench.api.trials import Batch, Mode
 from ganbench.engine import replay, train
 from ganbench.engine.checkpoint import restore_state, save_state
+from ganbench.engine.graphs import CudaGraphs
 from ganbench.engine.train import Training, prepare
 
 from tests.support import device as test_device
@@ -85,8 +86,8 @@ def open_training(batch: Batch, captured: bool) -> Training:
 
 def choose_backend(training: Training, captured: bool) -> Training:
     """Let a training capture its updates, as a list of operations on a CPU; or let it call them."""
-    if not captured or training.backend is None:
-        training.backend = RecordedGraphs() if captured else None
+    backend = CudaGraphs(training.device) if training.device.type == "cuda" else RecordedGraphs()
+    training.backend = backend if captured else None
     training.recordable = True
     return training
 
