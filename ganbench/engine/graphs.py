@@ -67,12 +67,16 @@ class CudaGraphs:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Capture the work; raise what CUDA or the work raises, for instance where Python waits for a value."""
         graph = torch.cuda.CUDAGraph()
-        # a capture that fails leaves its stream the current one: the outer block brings the usual one back
-        with (
-            torch.cuda.stream(torch.cuda.current_stream(self.device)),
-            torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
-        ):
-            work()
+        try:
+            # a capture that fails leaves its stream the current one: the outer block brings the usual one back
+            with (
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
+                torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
+            ):
+                work()
+        except BaseException:
+            self.__dict__.pop("pool")  # it may be left in the middle of a capture
+            raise
         replay: Callable[[], None] = graph.replay
         return replay
 

@@ -84,6 +84,9 @@ def run_batch(
     have, `memory_share` what the process may take of a GPU's memory.
     """
     configured = devices.configure(device, memory_share)
+    if configured.type == "cuda":
+        gc.collect()  # what is left of the batch before, its graphs too, holds memory of the GPU
+        devices.free_cached_memory()
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
     job = Job(batch, plugins, configured, folder, every, keep)

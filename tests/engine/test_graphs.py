@@ -14,6 +14,7 @@ from ganbench.engine import replay, train
 from ganbench.engine.checkpoint import restore_state, save_state
 from ganbench.engine.graphs import CudaGraphs
 from ganbench.engine.train import Training, prepare
+from ganbench.runner import worker
 
 from tests.support import device as test_device
 from tests.support.growing_networks import grow
@@ -202,6 +203,19 @@ def test_trainings_in_turns_end_in_the_bits_of_each_alone(captured: bool) -> Non
         training.last = expected.last  # type: ignore[attr-defined]
         stage.game.note_infinite_weights()
         require_equal(training, expected)
+
+
+def test_a_record_says_whether_its_updates_were_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare_captured(*arguments: Any) -> Training:
+        return choose_backend(prepare(*arguments), captured=True)
+
+    monkeypatch.setattr(worker, "prepare", prepare_captured)
+    for optimizer, facts in (("adam", {"captured": True}), ("extra-adam", {"captured": False})):
+        batch = batch_of("ns-gan", 2, "stack", optimizer={"name": optimizer})
+        for record in worker.run_batch(batch, lambda step, steps: None, device=test_device.DEVICE, plugins=PLUGINS):
+            assert record.error == ""
+            assert record.facts.items() >= facts.items()
+            assert ("not_captured" in record.facts) is not facts["captured"]
 
 
 def require_refused(called: Training, refused: Training, player: str, reason: str) -> None:
