@@ -75,7 +75,7 @@ class CudaGraphs:
             ):
                 work()
         except BaseException:
-            self.__dict__.pop("pool")  # it may be left in the middle of a capture
+            self.__dict__.pop("pool", None)  # it may be left in the middle of a capture
             raise
         replay: Callable[[], None] = graph.replay
         return replay

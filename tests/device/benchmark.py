@@ -62,6 +62,7 @@ methods = ["wgan-gp"]
 budget = {{ generator_steps = {steps}, batch_size = 64, snapshots = 2 }}
 architectures = {{ space = "random-mlp", sample = 6, seed = 1 }}
 measurement = {{ samples = 2000 }}
+engine = {{ together = 64 }}
 [[dataset]]
 name = "ring"
 """

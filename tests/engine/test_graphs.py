@@ -23,7 +23,7 @@ from tests.support.recorded_graphs import RecordedGraphs
 from tests.support.small_games import make_training, mlp, ns_gan, ring
 
 PLUGINS = registry.load()
-STEPS = 40
+STEPS = 30
 METHODS: dict[str, dict[str, Any]] = {
     "ns-gan": {},
     "wgan": {"critic_steps": 2},
