@@ -94,6 +94,7 @@ class Record:
     `composition` describes the batch that the trial was trained in; `facts` describe the run and its machine. Its
     `stopped_at` is the generator step after which nothing was trained because all members of the batch were NaN;
     `not_scored` says, by generator step, for which scores memory ran out: they are NaN, whatever the model is.
+    On a GPU `captured` is whether all updates became CUDA graphs, and `not_captured` by player why some did not.
     `generator` is the final generator as safetensors bytes: `generator.*`, `buffer.*`, and `average.*` if the weights
     were averaged. `snapshots` are the generators of earlier evaluation points in the same form, by generator step;
     empty unless the suite keeps them.

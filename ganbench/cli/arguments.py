@@ -84,7 +84,8 @@ Plugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", 
 Device = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Where to train: auto, cpu, cuda, or cuda:1 and so on. auto takes CUDA where there is one."
+        metavar="NAME",
+        help="Where to train: auto, cpu, cuda, cuda:1, or several as cuda:0,1. auto takes CUDA where there is one.",
     ),
 ]
 Only = Annotated[

@@ -31,7 +31,8 @@ from ganbench.cli.summary import wants_summary
 from ganbench.cli.workers import prepare_workers
 from ganbench.errors import GanbenchError, NotInstalled
 from ganbench.escaping import replace_unprintable
-from ganbench.runner.phases import PhaseTimer, available_cores, process_age
+from ganbench.runner.phases import PhaseTimer, process_age
+from ganbench.runner.places import count_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -201,7 +202,7 @@ def plan(
         from ganbench.progress import estimate_cost
 
         with progress_bar("estimating") as tell:
-            workers = available_cores() if jobs is None else jobs
+            workers = count_jobs(jobs, device)
             keep = asked_suite.keep
             cost = estimate_cost(todo.batches, frames, folder, plugins, workers, tell, device, keep, print_work)
         typer.echo(replace_unprintable(cost.line))

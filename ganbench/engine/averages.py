@@ -10,6 +10,9 @@ from torch import Tensor
 from ganbench.engine.ensemble import Ensemble, Stacked
 from ganbench.engine.program import Program
 
+Shares = tuple[tuple[str, float], ...]
+"""The players whose averages follow the weights, each with the share of the way that its average goes."""
+
 
 class Averages:
     """The averages of the players' weights in one stage, [S, ...] by name, and lookahead's slow weights.
@@ -45,10 +48,23 @@ class Averages:
             period, share = self.program.dynamics.lookahead
             if (t + 1) % period == 0:
                 self._look_ahead(share)
-        for player, decay in self.program.average_decays.items():
+        self.follow(self.find_shares(t))
+
+    def find_shares(self, t: int) -> Shares:
+        """Return the shares of the way that the averages go after generator step number `t`."""
+        averages, decays = {"generator": self.generator, "critic": self.critic}, self.program.average_decays
+        return tuple((player, 1 - decay(t)) for player, decay in decays.items() if averages[player])
+
+    def is_steady(self, t: int) -> bool:
+        """Return whether the averages go the same shares in the next step as in step `t`, and nothing looks ahead."""
+        return not self.slow and self.find_shares(t) == self.find_shares(t + 1)
+
+    def follow(self, shares: Shares) -> None:
+        """Move the averages these shares of the way to the weights."""
+        for player, share in shares:
             average = self.generator if player == "generator" else self.critic
-            if average:
-                follow(average, self.ensemble.detached[player], 1 - decay(t))
+            assert average is not None
+            follow(average, self.ensemble.detached[player], share)
 
     def _look_ahead(self, share: float) -> None:
         """Move the slow weights of both players towards the weights, and set the weights to them."""

@@ -18,8 +18,8 @@ from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import build_stages
 from ganbench.engine.functional import map_leaves
+from ganbench.engine.member_losses import MemberLosses
 from ganbench.engine.program import Program
-from ganbench.engine.step import MemberLosses
 from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
 

@@ -12,11 +12,11 @@ from ganbench.api.models import Networks
 from ganbench.api.training import Parameters
 from ganbench.engine.ensemble import Stacked, build_stages
 from ganbench.engine.labels import takes_labels
+from ganbench.engine.member_losses import reparametrise
 from ganbench.engine.play import Play, open_play
 from ganbench.engine.program import Program
 from ganbench.engine.random_streams import Member
 from ganbench.engine.snapshot import Snapshot
-from ganbench.engine.step import reparametrise
 from ganbench.engine.step_inputs import draw_evaluation_labels, draw_evaluation_parts
 from ganbench.engine.train import Training
 from ganbench.errors import GanbenchError

@@ -11,8 +11,10 @@ from time import perf_counter, thread_time
 
 from ganbench.engine import device as devices
 from ganbench.engine.device import products_in
+from ganbench.engine.graphs import WARM_UPS
+from ganbench.engine.stages import Stage
 from ganbench.engine.step import Game
-from ganbench.engine.train import Stage, Training
+from ganbench.engine.train import Training
 
 Update = tuple[int, tuple[tuple[str, frozenset[str]], ...]]
 """A kind of update: its stage, and each player that is updated, with the terms of its loss that then count.
@@ -21,10 +23,10 @@ Without a player it is the rest of a generator step: schedules and averages.
 """
 
 FIRST = 3
-"""Updates of a kind that do not count where there are more: they count operations, record, and compare."""
+"""Updates of a kind that do not count where there are more: they count operations, record, and compare.
 
-LEAST = 6
-"""Rounds of updates, at least, in each stage."""
+On a GPU those do not count either that prepare and make a CUDA graph.
+"""
 
 
 def find_pace(training: Training, seconds: float, now: Callable[[], float] | None = None) -> dict[int, float]:
@@ -43,8 +45,14 @@ def find_pace(training: Training, seconds: float, now: Callable[[], float] | Non
         kinds = [kind for kind in counts[training.budget.generator_steps] if kind[0] == number]
         for kind, duration in time_updates(training, training.begin_stage(number), kinds, share, now):
             durations.setdefault(kind, []).append(duration)
-    costs = {kind: median(several[FIRST:] or [min(several)]) for kind, several in durations.items()}
+    first = count_first(training)
+    costs = {kind: median(several[first:] or [min(several)]) for kind, several in durations.items()}
     return {step: sum(count * find_cost(costs, kind) for kind, count in made.items()) for step, made in counts.items()}
+
+
+def count_first(training: Training) -> int:
+    """Return how many updates of each kind do not count."""
+    return FIRST + (WARM_UPS + 1 if training.backend is not None else 0)
 
 
 def find_cost(costs: Mapping[Update, float], kind: Update) -> float:
@@ -70,8 +78,7 @@ def count_updates(training: Training) -> dict[int, Counter[Update]]:
 
     for number in range(len(training.ensembles)):
         for t in training.stage_steps(number):
-            rounds = [program.dynamics.players] if program.dynamics.together else [(p,) for p in program.list_steps(t)]
-            for players in rounds:
+            for players in program.list_rounds(t):
                 made[number, tuple((player, due(updates[player] % periods)) for player in players)] += 1
                 for player in players:
                     updates[player] += 1
@@ -90,7 +97,7 @@ def time_updates(
     """
     program, game, rounds, began = training.program, stage.game, 0, now()
     groups = list(dict.fromkeys(tuple(player for player, _ in parts) for _, parts in kinds if parts))
-    while groups and (rounds < LEAST or now() - began < seconds):
+    while groups and (rounds < 2 * count_first(training) or now() - began < seconds):
         with products_in(program.precision, training.device):
             for players in groups:
                 kind = stage.number, tuple((player, game.due(game.updates[player])) for player in players)

@@ -68,9 +68,9 @@ class Plateau:
         smooth.copy_(torch.where(smooth.isnan(), value, torch.lerp(smooth, value, share)))
         better = smooth < state["best"]
         state["best"].copy_(torch.where(better, smooth, state["best"]))
-        wait = torch.where(better, 0.0, state["wait"] + 1)
+        wait = (state["wait"] + 1).masked_fill(better, 0.0)
         reduced = wait >= settings["patience"]
         least = state["factor"].clamp(max=settings["least"])
         lower = torch.maximum(state["factor"] * settings["factor"], least)
         state["factor"].copy_(torch.where(reduced, lower, state["factor"]))
-        state["wait"].copy_(torch.where(reduced, 0.0, wait))
+        state["wait"].copy_(wait.masked_fill(reduced, 0.0))

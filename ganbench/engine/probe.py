@@ -13,10 +13,10 @@ from torch import Tensor
 from ganbench.api.training import Parameters
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.labels import uses_labels
+from ganbench.engine.member_losses import MemberLosses, reparametrise
 from ganbench.engine.model import Model
 from ganbench.engine.play import Play
 from ganbench.engine.program import Link, Program
-from ganbench.engine.step import MemberLosses, reparametrise
 from ganbench.engine.step_inputs import StepInputs
 from ganbench.errors import GanbenchError
 

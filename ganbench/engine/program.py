@@ -92,6 +92,10 @@ class Program:
         steps = ["generator", *critics] if self.generator_first else [*critics, "generator"]
         return [player for player in steps if player in self.dynamics.players]
 
+    def list_rounds(self, t: int) -> list[tuple[str, ...]]:
+        """Return the updates of generator step `t` in order, each as the players that it updates at one point."""
+        return [self.dynamics.players] if self.dynamics.together else [(player,) for player in self.list_steps(t)]
+
     @property
     def reads_labels(self) -> bool:
         """Whether a term reads labels."""

@@ -8,33 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganbench.api.models import Networks
-from ganbench.api.training import Parameters, State
+from ganbench.api.training import Parameters
+from ganbench.engine.averages import Averages, Shares
 from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
+from ganbench.engine.graphs import Dues, GraphBackend, Results, UpdateGraphs
 from ganbench.engine.kernel_step import KernelStep, Members, suits_kernels
-from ganbench.engine.loss_errors import explain_missing_gradient, refuse_unpaired, require_number
+from ganbench.engine.loss_errors import explain_missing_gradient
+from ganbench.engine.member_losses import Auxiliary, MemberLosses
 from ganbench.engine.plateau import Plateau
-from ganbench.engine.play import Play
 from ganbench.engine.plugin_state import PluginWatch, list_parts
 from ganbench.engine.program import Program
 from ganbench.engine.replay import RecordedLoop, RecordedStep
 from ganbench.engine.scalars import ScheduledScalars, bind
-
-Auxiliary = dict[str, Any]
-"""The second return value of a loss.
-
-`state` is the new state of every stateful plugin by name, `loss` the value, and `parts` what it was made of: the scores
-that the critic's loss read, [n], and each term as it was added, a scalar. They are computed for the loss anyway.
-"""
 
 Persistent = tuple[Any, ...]
 """Tensors that are updated in place and never replaced, the stacked ones first.
@@ -47,95 +40,12 @@ GradientFunction = Callable[[Any], tuple[Stacked, Auxiliary]]
 """A function from the random numbers and data of a step to the gradients and the auxiliary values."""
 
 
-@dataclass(frozen=True)
-class MemberLosses:
-    """`ganbench.Losses` of one member on one batch: pure functions of both players' parameters."""
-
-    program: Program
-    networks: Networks
-    buffers: Mapping[str, Parameters]
-    step_inputs: Mapping[str, Any]
-    state: Mapping[str, State]
-    progress: Tensor
-    due: frozenset[str]
-    stage_progress: Tensor | None = None
-
-    def critic(self, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
-        """Return the critic's loss, a scalar, and the auxiliary values."""
-        return self._loss("critic", g, d)
-
-    def generator(self, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
-        """Return the generator's loss, a scalar, and the auxiliary values."""
-        return self._loss("generator", g, d)
-
-    def _loss(self, player: str, g: Parameters, d: Parameters) -> tuple[Tensor, Auxiliary]:
-        state, objective = dict(self.state), self.program.objective
-        d = reparametrise(self.program, d, state)
-        needs_both = player == "critic" or objective.paired
-        play = Play(
-            self.program,
-            self.networks,
-            self.buffers,
-            g,
-            d,
-            self.step_inputs,
-            self.progress,
-            joint=needs_both,
-            stage_progress=self.stage_progress,
-        )
-        scores = (play.scores_real if needs_both else None, play.scores_fake)
-        try:
-            value = _call_with_state("objective", objective.init, getattr(objective, player), scores, state)
-        except (TypeError, AttributeError) as error:
-            if scores[0] is None:
-                refuse_unpaired(error, __file__)
-            raise
-        require_number(value, self.program.loss_name, player)
-        parts = name_scores(*scores) if player == "critic" else {}
-        for link in self.program.terms:
-            term = getattr(link.part, player)
-            if term is not None and link.name in self.due:
-                play.draws = self.step_inputs["draws"].get(link.name, {})
-                extra = _call_with_state(link.name, link.part.init, term, (play,), state)
-                require_number(extra, repr(link.name), player)
-                added = link.weight * link.part.every * extra
-                value = value + added
-                if player == "critic" or link.part.critic is None:
-                    parts[f"term.{link.name}"] = added if isinstance(added, Tensor) else torch.full_like(value, added)
-        return value, {"state": state, "loss": value, "parts": parts}
-
-
-def name_scores(real: Any, fake: Any) -> dict[str, Tensor]:
-    """Return by name what a loss reads, if it is one number for each sample, [n]; features have no mean of meaning."""
-    seen = {"scores.real": real, "scores.fake": fake}
-    return {name: scores for name, scores in seen.items() if isinstance(scores, Tensor) and scores.dim() == 1}
-
-
-def reparametrise(program: Program, d: Parameters, state: dict[str, State]) -> Parameters:
-    """Return the parameters with which one member's critic is called; store the constraints' new states in `state`."""
-    for link in program.constraints:
-        if link.part.reparametrise is not None:
-            d = _call_with_state(link.name, link.part.init, link.part.reparametrise, (d,), state)
-    return d
-
-
-def _call_with_state(name: str, init: Any, function: Any, arguments: tuple[Any, ...], state: dict[str, State]) -> Any:
-    """Call a plugin's function and store the state that it returns.
-
-    A plugin with an `init` receives its state as the last argument and returns it last; one without has no state.
-    """
-    if init is None:
-        return function(*arguments)
-    value, state[name] = function(*arguments, state[name])
-    return value
-
-
 class Game:
     """The two players of one ensemble, their optimizers, and the plugins' states of every member.
 
     `seed_map` maps a function of one member over all members. `scalars` are the program's. `recorded` are the
     players whose gradients are computed by a `RecordedStep`. `is_compared(player, count)` is whether a player's replay
-    after `count` updates is compared with a call.
+    after `count` updates is compared with a call. With `backend` whole updates become graphs, the averages in them.
     """
 
     def __init__(
@@ -149,6 +59,8 @@ class Game:
         scalars: ScheduledScalars | None = None,
         recorded: Collection[str] = (),
         is_compared: Callable[[str, int], bool] = lambda player, count: False,
+        averages: Averages | None = None,
+        backend: GraphBackend | None = None,
     ) -> None:
         self.program, self.ensemble, self.seed_map = program, ensemble, seed_map
         self.optimizers, self.state, self.progress = optimizers, state, progress
@@ -172,6 +84,8 @@ class Game:
         self.losses = {
             player: torch.full((self.members,), torch.nan, device=any_leaf.device) for player in self.updates
         }
+        self.averages, self.compares = averages, True
+        self.graphs = UpdateGraphs(self, backend) if backend is not None else None
         self.plateau = Plateau(program.plateau, state, ensemble) if program.plateau else None
         self.uses_kernels = suits_kernels(ensemble)
         self.parts: dict[str, Tensor] = {}
@@ -179,8 +93,19 @@ class Game:
         # the number of the update whose loss was the first that is not finite; -1 as long as all are finite
         self.diverged_at = torch.full((self.members,), -1, dtype=torch.long, device=any_leaf.device)
 
+    def continue_from(self, previous: Game) -> None:
+        """Count on from the game of the stage before."""
+        self.updates, self.total_updates, self.parts = previous.updates, previous.total_updates, previous.parts
+        self.diverged_at, self.flops = previous.diverged_at, previous.flops
+        if self.graphs is not None and previous.graphs is not None:
+            self.graphs.continue_from(previous.graphs)
+
     def gradients(self, player: str, step_inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
+        return self._differentiate(player, step_inputs)[0]
+
+    def _differentiate(self, player: str, step_inputs: Mapping[str, Any]) -> tuple[Stacked, Auxiliary]:
+        """Return what `gradients` returns, and the auxiliary values."""
         due = self.due(self.updates[player])
         if (player, due) in self.flops_per_update:
             gradients, aux = self._get_gradient_function(player, due)(step_inputs)
@@ -192,9 +117,8 @@ class Game:
                 gradients, aux = self.differentiate(player, due, self.persistent, step_inputs)
             alone = self.members == 1 and self.seed_map is loop_over_seeds  # then the update itself is what to count
             self.flops_per_update[player, due] = counter.total if alone else self.count(player, due, step_inputs).flops
-        self.flops += self.flops_per_update[player, due]
-        self._store_state(player, aux)
-        return gradients
+        self._store_state(aux)
+        return gradients, aux
 
     def count(self, player: str, due: frozenset[str], step_inputs: Any) -> Count:
         """Return the FLOPs and memory of one member's update, as if it trained alone; nothing of the game changes."""
@@ -228,7 +152,7 @@ class Game:
         return self.gradient_functions[player, due]
 
     def _is_compared(self, player: str) -> bool:
-        return self.is_compared(player, self.updates[player])
+        return self.compares and self.is_compared(player, self.updates[player])
 
     def persistent_members(self) -> Iterator[Persistent]:
         """Yield the persistent tensors of each member, [1, ...]; they are views, and follow every update in place."""
@@ -270,22 +194,21 @@ class Game:
             grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, grads, strict=True)), map_leaves(torch.detach, aux)
 
-    def _store_state(self, player: str, aux: Auxiliary) -> None:
+    def _store_state(self, aux: Auxiliary) -> None:
         for name, plugin_state in aux["state"].items():
             for leaf, value in plugin_state.items():
                 self.state[name][leaf].copy_(value)
-        self.losses[player] = aux["loss"]
-        self.parts |= aux.get("parts", {})
         self.total_updates += 1
-        self.diverged_at = torch.where(
-            (self.diverged_at < 0) & ~aux["loss"].isfinite(), self.total_updates, self.diverged_at
-        )
+        self._note_divergence(aux["loss"].isfinite())
 
     def note_infinite_weights(self) -> None:
         """Count each member as diverged, from now on, whose generator has a parameter that is not finite."""
         generators = self.ensemble.detached["generator"].values()
-        finite = torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators]).all(0)
-        self.diverged_at = torch.where((self.diverged_at < 0) & ~finite, self.total_updates, self.diverged_at)
+        self._note_divergence(torch.stack([p.reshape(len(p), -1).isfinite().all(1) for p in generators]).all(0))
+
+    def _note_divergence(self, finite: Tensor) -> None:
+        newly = (self.diverged_at < 0) & ~finite
+        torch.where(newly, self.total_updates, self.diverged_at, out=self.diverged_at)
 
     def is_dead(self) -> bool:
         """Return whether every member has diverged and has a NaN among the parameters of each player.
@@ -299,25 +222,53 @@ class Game:
         has_nan = [torch.stack([p.reshape(len(p), -1).isnan().any(1) for p in player]).any(0) for player in players]
         return bool(torch.stack(has_nan).all())
 
-    def step(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
+    def step(self, players: Sequence[str], step_inputs: Mapping[str, Any], shares: Shares = ()) -> None:
         """Compute the gradients of these players at the same point on the same batch, then update each player.
 
-        Raise GanbenchError if a plugin keeps a state in Python, as far as `plugin_state` can find it.
+        Then each average in `shares` goes this share of the way to its weights. Raise GanbenchError if a plugin keeps a
+        state in Python, as far as `plugin_state` can find it.
         """
-        with self.watch.step(tuple((player, self.due(self.updates[player])) for player in players)):
-            self._update(players, step_inputs)
+        dues = tuple((player, self.due(self.updates[player])) for player in players)
+        with self.watch.step(dues):
+            if self.graphs is None:
+                self.publish(self.update(dues, step_inputs, shares))
+            else:
+                self.graphs.update(dues, step_inputs, shares)
+        for player, due in dues:
+            self.flops += self.flops_per_update[player, due]
+            self.updates[player] += 1
 
-    def _update(self, players: Sequence[str], step_inputs: Mapping[str, Any]) -> None:
-        gradients = {player: self.gradients(player, step_inputs) for player in players}
-        for player, player_gradients in gradients.items():
-            for name, leaf in self.ensemble.parameters[player].items():
-                # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
-                leaf.grad = player_gradients[name].contiguous()
+    def update(self, dues: Dues, step_inputs: Mapping[str, Any], shares: Shares = ()) -> Results:
+        """Do everything that changes a tensor in a step of these players, and return what is to be read after it."""
+        results = Results()
+        for player, _ in dues:
+            results.gradients[player], aux = self._differentiate(player, step_inputs)
+            results.losses[player] = aux["loss"]
+            results.parts |= aux.get("parts", {})
+        for player, gradients in list(results.gradients.items()):
+            # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
+            results.gradients[player] = {
+                name: gradients[name].contiguous() for name in self.ensemble.parameters[player]
+            }
+            self.set_gradients(player, results.gradients[player])
             with self.plateau.scaled(player) if self.plateau else nullcontext():
                 self.optimizers[player].step()
-            self.updates[player] += 1
-        if "critic" in players:
+        if "critic" in results.gradients:
             self.project()
+        if shares:
+            assert self.averages is not None
+            self.averages.follow(shares)
+        return results
+
+    def publish(self, results: Results) -> None:
+        """Let the losses and their parts be those of an update."""
+        self.losses |= results.losses
+        self.parts |= results.parts
+
+    def set_gradients(self, player: str, gradients: Stacked) -> None:
+        """Give the player's parameters these gradients, which the optimizer reads."""
+        for name, leaf in self.ensemble.parameters[player].items():
+            leaf.grad = gradients[name]
 
     @torch.no_grad()
     def project(self) -> None:

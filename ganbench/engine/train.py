@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +20,7 @@ from ganbench.engine.averages import Averages
 from ganbench.engine.device import products_in
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages
 from ganbench.engine.global_random import GlobalRandomGuard
+from ganbench.engine.graphs import CudaGraphs, GraphBackend
 from ganbench.engine.labels import require_labels
 from ganbench.engine.member_optimizers import build_optimizer_factory
 from ganbench.engine.member_programs import MemberPrograms, draw_first_state
@@ -31,6 +31,7 @@ from ganbench.engine.sampling import Drawing
 from ganbench.engine.scalars import ScheduledScalars
 from ganbench.engine.signals import collect_signals, stack_trace
 from ganbench.engine.snapshot import Snapshot
+from ganbench.engine.stages import Stage, split_steps
 from ganbench.engine.step import Game
 from ganbench.engine.step_inputs import StepInputs
 
@@ -51,25 +52,12 @@ STOP_INTERVAL = 64
 
 
 @dataclass(kw_only=True)
-class Stage:
-    """The current state of a stage: its generator steps, its players, and the inputs of each player's steps.
-
-    `done` counts the generator steps of the whole run that are done.
-    """
-
-    number: int
-    steps: range
-    done: int
-    game: Game
-    inputs: Mapping[str, StepInputs]
-
-
-@dataclass(kw_only=True)
 class Training:
     """The training of one batch, with all its parts built; `run` trains and yields the snapshots.
 
     `recordable` is whether steps may be recorded (engine.replay). `scalars` are the numbers of the plugins that change.
-    `programs` are those of the members alone, where their recipes differ in numbers.
+    `programs` are those of the members alone, where their recipes differ in numbers. With a `backend` whole updates are
+    captured as graphs (engine.graphs).
     """
 
     program: Program
@@ -84,6 +72,7 @@ class Training:
     recordable: bool = False
     scalars: ScheduledScalars = field(default=None)  # type: ignore[assignment]
     programs: MemberPrograms | Sequence[tuple[Program, ScheduledScalars]] | None = None
+    backend: GraphBackend | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
@@ -132,9 +121,7 @@ class Training:
 
     def stage_steps(self, number: int) -> range:
         """Return the generator steps of a stage, by its share of the budget."""
-        total, shares = self.budget.generator_steps, [ensemble.networks.share for ensemble in self.ensembles]
-        ends = [*(round(total * share / sum(shares)) for share in accumulate(shares[:-1])), total]
-        return range(ends[number - 1] if number else 0, ends[number])
+        return split_steps(self.budget.generator_steps, [each.networks.share for each in self.ensembles])[number]
 
     def open_game(self, ensemble: Ensemble, previous: Game | None) -> Game:
         """Return the game of a stage: new optimizers (as in ProGAN's code), states and averages of the previous one."""
@@ -145,13 +132,11 @@ class Training:
         }
         state = previous.state if previous is not None else self.initial_state(ensemble)
         seed_map, recorded = SEED_MAPS[self.mode], self.players_to_record()
-        game = Game(
-            self.program, ensemble, seed_map, optimizers, state, self.progress, self.scalars, recorded, self.is_compared
-        )
-        if previous is not None:
-            game.updates, game.total_updates, game.parts = previous.updates, previous.total_updates, previous.parts
-            game.diverged_at, game.flops = previous.diverged_at, previous.flops
         self.averages: Averages = Averages(self.program, ensemble, self.averages if previous is not None else None)
+        more = self.is_compared, self.averages, self.backend
+        game = Game(self.program, ensemble, seed_map, optimizers, state, self.progress, self.scalars, recorded, *more)
+        if previous is not None:
+            game.continue_from(previous)
         return game
 
     def players_to_record(self) -> frozenset[str]:
@@ -230,12 +215,14 @@ class Training:
 
     def train_step(self, t: int, game: Game, inputs: Mapping[str, StepInputs]) -> None:
         """Do generator step number `t` with its critic steps; then averages and a plateau follow."""
-        if self.program.dynamics.together:
-            game.step(self.program.dynamics.players, inputs["critic"].next())
-        else:
-            for player in self.program.list_steps(t):
-                game.step((player,), inputs[player].next())
-        self.averages.update(t)
+        rounds = self.program.list_rounds(t)
+        # averages that change in the same way at each step are part of the last update, and so of its graph
+        shares = self.averages.find_shares(t) if rounds and self.averages.is_steady(t) else None
+        for i, players in enumerate(rounds, 1):
+            step_inputs = inputs[players[0] if len(players) == 1 else "critic"].next()
+            game.step(players, step_inputs, shares or () if i == len(rounds) else ())
+        if shares is None:
+            self.averages.update(t)
         if game.plateau is not None:
             game.plateau.follow()
 
@@ -256,6 +243,13 @@ class Training:
             updates={**game.updates, "flops": game.flops},
             state=game.state,
         )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records say of this training: where it stopped early, and on a GPU whether updates were captured."""
+        graphs = self.stage.game.graphs if self.stage is not None else None
+        stopped = {} if self.stopped_at is None else {"stopped_at": self.stopped_at}
+        return {**stopped, **(graphs.facts() if graphs is not None else {})}
 
     @property
     def drawing(self) -> Drawing:
@@ -315,6 +309,7 @@ def prepare(
         critic_norm=recipe.critic_norm,
         recordable=stackable,
         scalars=scalars,
+        backend=CudaGraphs(device) if device.type == "cuda" else None,
         device=device,
         dtype=dtype,
     )

@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Composer:
-    """Puts trials into batches that fit into `memory` bytes, by the rules of `plan.composition`.
+    """Puts trials into batches of at most `together` that fit into `memory` bytes, by the rules of `plan.composition`.
 
     `large_members` collects the bytes of the largest member that does not fit into the memory, by method.
     """
@@ -42,6 +42,7 @@ class Composer:
     registry: Registry
     counter: CostCounter
     memory: int
+    together: int = MOST_MEMBERS
     large_members: dict[str, float] = field(default_factory=dict)
 
     def compose(self, cells: Sequence[Cell]) -> Iterator[Batch]:
@@ -77,12 +78,12 @@ class Composer:
         first, members = trials[0], len(trials)
         size, channels = 1.0, 0
         if members > 1:
-            enough = self.memory / min(members, MOST_MEMBERS)
+            enough = self.memory / min(members, self.together)
             size, channels = self.counter.measure_member(first, first.budget.batch_size, enough)
         if size > self.memory:
             label = first.labels["method"]
             self.large_members[label] = max(size, self.large_members.get(label, 0))
-        most = members_per_batch(members, groups, int(self.memory / size))
+        most = members_per_batch(members, groups, int(self.memory / size), self.together)
         shape = self.counter.sources[first.labels["dataset"]].shape
         stackable = self.is_stackable(first)
         for start in range(0, members, most):

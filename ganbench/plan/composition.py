@@ -11,7 +11,7 @@ from math import ceil
 from ganbench.api.trials import STACK_FROM, Mode
 
 MOST_MEMBERS = 32
-"""The largest number of members of a batch."""
+"""The largest number of members of a batch, unless the suite says `[engine] together`."""
 
 FEW_BATCHES, CUT_TO = 8, 8
 """A plan of fewer than FEW_BATCHES batches is cut into smaller ones, of at least CUT_TO seeds, so that no core is idle.
@@ -26,13 +26,15 @@ Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
 """
 
 
-def members_per_batch(members: int, groups: int, fit: int = MOST_MEMBERS) -> int:
+def members_per_batch(members: int, groups: int, fit: int = MOST_MEMBERS, most: int = MOST_MEMBERS) -> int:
     """Return how many of the `members`, all trials of one program, train together.
 
-    `groups` is the number of programs x datasets x architectures, `fit` the number of members that fit into the memory.
+    `groups` is the number of programs x datasets x architectures, `fit` the number of members that fit into the memory,
+    `most` that of the suite. Above MOST_MEMBERS nothing is cut for the sake of idle cores: it is meant for a GPU.
     """
-    most = max(1, min(fit, MOST_MEMBERS))
-    parts = max(ceil(members / most), min(ceil(FEW_BATCHES / groups), members // CUT_TO))
+    parts = ceil(members / max(1, min(fit, most)))
+    if most <= MOST_MEMBERS:
+        parts = max(parts, min(ceil(FEW_BATCHES / groups), members // CUT_TO))
     return ceil(members / parts)
 
 

@@ -44,7 +44,7 @@ def make(
     planner = Planner(used, registry, choices=choose_first(used) if undecided else choices or {})
     directions = planner.check_success()
     cells = list(planner.make_cells(tell))
-    composer = Composer(registry, planner.counter, used.engine.memory_bytes)
+    composer = Composer(registry, planner.counter, used.engine.memory_bytes, used.engine.together)
     batches = tuple(composer.compose(cells))
     if used.claim or used.figure:
         metrics = {table.title: planner.build_metrics(table) for table in used.dataset}

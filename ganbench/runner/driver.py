@@ -26,7 +26,8 @@ from ganbench.runner.execution import make_lost_records, open_events
 from ganbench.runner.keeping import choose_keep
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.pace import measure_paces
-from ganbench.runner.phases import PhaseTimer, available_cores
+from ganbench.runner.phases import PhaseTimer
+from ganbench.runner.places import count_jobs, list_places, refuse_devices_here
 from ganbench.runner.planning import load_and_plan
 from ganbench.runner.remaining import find_remaining, select_for_run
 from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
@@ -132,6 +133,7 @@ def make_plan(
     from ganbench.engine import device
 
     device.choose(settings.device)
+    refuse_devices_here(settings.jobs, settings.device)
     folder = results_folder(suite, settings)
     remarks = caution_disk(folder)
     with naming_plugins(folder):
@@ -287,16 +289,19 @@ def choose_executor(session: Session) -> tuple[str, dict[str, Any]]:
     """Return the name of the executor for the session's settings, and its options."""
     if session.settings.jobs == 0:
         return DEFAULTS["executor here"], {}
-    options: dict[str, Any] = {"log": str(worker_log(session.folder)), "jobs": count_workers(session)}
-    if session.settings.timeout is not None:
-        options["timeout"] = session.settings.timeout
+    settings = session.settings
+    workers = count_workers(session)
+    options: dict[str, Any] = {"log": str(worker_log(session.folder)), "jobs": workers}
+    if places := list_places(settings.device, workers):
+        options["places"] = places
+    if settings.timeout is not None:
+        options["timeout"] = settings.timeout
     return DEFAULTS["executor"], options
 
 
 def count_workers(session: Session) -> int:
-    """Return how many workers a run starts: `jobs`, by default one per core, and never more than there are batches."""
-    jobs = available_cores() if session.settings.jobs is None else session.settings.jobs
-    return min(jobs, len(session.todo.batches))
+    """Return how many workers a run starts: never more than there are batches."""
+    return min(count_jobs(session.settings.jobs, session.settings.device), len(session.todo.batches))
 
 
 def run_with_progress(

@@ -16,7 +16,7 @@ from ganbench.plan.stages import is_tuning
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_batch_offers
-from ganbench.runner.phases import available_cores
+from ganbench.runner.places import count_jobs
 from ganbench.runner.settings import Settings
 from ganbench.statistics.paces import read_paces
 
@@ -90,7 +90,7 @@ def measure_paces(
     chosen = choose_batches(batches)
     if not chosen or is_timed(chosen, store.history()):
         return
-    workers = min(available_cores() if settings.jobs is None else settings.jobs, len(batches))
+    workers = min(count_jobs(settings.jobs, settings.device), len(batches))
     seconds = SHARE * store.seconds_spent() / max(1, workers)
     if seconds < LEAST_SECONDS * len({hash_program(batch, plugins) for batch in chosen}):
         return

@@ -19,8 +19,9 @@ MOST_JOBS = 1024
 class Settings:
     """The settings of a run. Raises GanbenchError for a value that makes no sense.
 
-    `results` is the results folder (default: results/<suite>). `device` is "auto", "cpu" or "cuda". `jobs` is the
-    number of workers: 0 trains in this process, None starts one per core. `timeout` is the longest time of a batch, in
+    `results` is the results folder (default: results/<suite>). `device` is "auto", "cpu", "cuda", "cuda:1", or
+    several GPUs as "cuda:0,1". `jobs` is the number of workers: 0 trains in this process, None starts one per core, or
+    on GPUs two for each. `timeout` is the longest time of a batch, in
     seconds, and the longest time without progress of third parties' plugins before training.
     `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new

@@ -66,6 +66,7 @@ def run_batch(
     *,
     files: tuple[PluginFile, ...] = (),
     device: str = "auto",
+    memory_share: float = 1.0,
     plugins: Registry | None = None,
     folder: str | None = None,
     every: float = checkpoints.CHECKPOINT_SECONDS,
@@ -80,9 +81,13 @@ def run_batch(
     writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
     share fails; its records have the changes as the fact `process_changes`. `keep` says which generators the records
-    have. With `profile` they have the seconds of the parts of training as the fact `profile`.
+    have, `memory_share` what the process may take of a GPU's memory. With `profile` they have the seconds of the parts
+    of training as the fact `profile`.
     """
-    configured = devices.configure(device)
+    configured = devices.configure(device, memory_share)
+    if configured.type == "cuda":
+        gc.collect()  # what is left of the batch before, its graphs too, holds memory of the GPU
+        devices.free_cached_memory()
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
     job = Job(batch, plugins, configured, folder, every, keep, profile)
@@ -106,6 +111,7 @@ def run_batch(
         run_batch,
         report=report,
         device=device,
+        memory_share=memory_share,
         plugins=plugins,
         folder=folder,
         every=every,
@@ -166,8 +172,7 @@ class Job:
             for member_scores, scores in zip(self.scores, scorer.score_snapshot(snapshot), strict=True):
                 member_scores += scores
             self.last = snapshot
-            if training.stopped_at is not None:
-                self.facts["stopped_at"] = training.stopped_at
+            self.facts |= training.facts
             self.count_seconds("evaluate")
             if not snapshot.final:
                 self.kept.add_earlier(snapshot)

@@ -154,10 +154,16 @@ class KeepTable(Table):
 
 
 class EngineTable(Table):
-    """How trials train; `memory` is no part of a trial's key, `precision` is, unless it is "float32"."""
+    """How trials train; of a trial's key only `precision` is a part, unless it is "float32"."""
 
     memory: Size = Field(
         default="4 GiB", description='What the seeds that train together may take, as in "8 GiB"; less means fewer.'
+    )
+    together: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="The most seeds that train together. On a GPU more than 32 take hardly longer, such as 256.",
     )
     precision: Precision = Field(
         default="float32",

@@ -18,9 +18,9 @@ from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.trials import Part
 from ganbench.engine.ensemble import PLAYERS
 from ganbench.engine.global_random import read_global_random
+from ganbench.engine.member_losses import MemberLosses
 from ganbench.engine.play import open_play
 from ganbench.engine.probe import ProbeStep
-from ganbench.engine.step import MemberLosses
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.evidence import ModelEvidence
 from ganbench.evaluation.measuring import check_profile

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ganbench.api.training import Objective, OptimizerFactory
-from ganbench.engine.checkpoint import restore_optimizer, save_optimizer
+from ganbench.engine.optimizer_state import restore_optimizer, save_optimizer
 from ganbench.testing.offers import find_schedulable_options
 from ganbench.testing.purity import equal_bits, largest_difference
 from ganbench.testing.rule import TOLERANCE, ContractError, Subject, always, require, rule

@@ -17,10 +17,10 @@ from ganbench.api.models import Ask, Networks, Space
 from ganbench.api.training import Constraint, Dynamics, Objective, Parameters, Term
 from ganbench.api.trials import Budget, Mode
 from ganbench.engine.init_parameters import choose_parameters
+from ganbench.engine.member_losses import MemberLosses
 from ganbench.engine.program import Link, Program
 from ganbench.engine.random_streams import Data, Member
 from ganbench.engine.scalars import ScheduledScalars
-from ganbench.engine.step import MemberLosses
 from ganbench.engine.step_inputs import StepInputs
 from ganbench.engine.train import Training
 

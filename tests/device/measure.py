@@ -1,6 +1,5 @@
-"""Measure the engine on one GPU, beside one thread of the CPU: the tables of docs/gpu.md.
+"""Measure the engine on one GPU, beside one thread of the CPU: the tables of docs/gpu.md, in some ten minutes.
 
-    tests/device/run                  # the tests on the GPU, and these tables
     python -m tests.device.measure [TITLE ...]
 
 Times are medians of several rounds, each of which waits for the device.
@@ -13,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from statistics import median
+from typing import Any
 
 import torch
 from ganbench import plan, registry, suite
@@ -39,7 +39,7 @@ ROUNDS, LEAST, MOST = 5, 0.2, 3.0
 """Rounds of each measurement, the least seconds of a round, and the seconds after which no further round begins."""
 
 REPEATED_STEPS = 40
-"""Generator steps of a training that is repeated. Steps are recorded in the first, and replayed from the third on."""
+"""Generator steps of a training that is repeated. Steps are replayed from the third on, and captured from the sixth."""
 
 SUITES = (("smoke", "cpu", 1), ("smoke", "cuda", 1), ("toy", "cuda", 4))
 """Shipped suites that are run whole, where, and the workers that share the device."""
@@ -49,20 +49,27 @@ PATIENCE = 600
 
 
 def make_batch(
-    method: str, seeds: int, space: str, dataset: str, rows: int, form: Mode = "stack", precision: Precision = "float32"
+    method: str,
+    seeds: int,
+    space: str,
+    dataset: str,
+    rows: int,
+    form: Mode = "stack",
+    precision: Precision = "float32",
+    options: Mapping[str, Any] | None = None,
 ) -> Batch:
-    """Return one batch of all seeds of a method."""
+    """Return one batch of all seeds of a method, whose networks are those of a space with these options."""
     table = {
         "question": "How fast is it?",
         "seeds": seeds,
         "methods": [method],
         "budget": {"generator_steps": 5000, "batch_size": rows, "snapshots": 1},
-        "architectures": {"space": space},
+        "architectures": {"space": space, "options": options or {}},
         "dataset": [{"name": dataset}],
-        "engine": {"memory": "60 GiB", "precision": precision},
+        "engine": {"memory": "60 GiB", "precision": precision, "together": max(33, seeds)},
     }
-    batches = plan.make(suite.parse(table), registry.load()).batches
-    return replace(batches[0], trials=tuple(trial for batch in batches for trial in batch.trials), mode=form)
+    (batch,) = plan.make(suite.parse(table), registry.load()).batches
+    return replace(batch, mode=form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +100,7 @@ def time_steps(training: Training) -> Speed:
         devices.synchronize(training.device)
         return (time.perf_counter() - began) / count
 
-    train(5)  # builds kernels, and records the steps
+    train(10)  # builds kernels, records the steps, and captures them
     count, rounds = max(1, round(LEAST / train(2))), list[float]()
     while len(rounds) < ROUNDS and sum(rounds) * count < MOST:
         rounds.append(train(count))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from ganbench.engine import train
-from ganbench.engine.checkpoint import restore_optimizer, save_optimizer
 from ganbench.engine.member_optimizers import MemberOptimizers
+from ganbench.engine.optimizer_state import restore_optimizer, save_optimizer
 
 from tests.support.member_games import (
     make_batch,

@@ -78,6 +78,23 @@ def test_memory_is_no_part_of_a_key(plugins: registry.Registry) -> None:
     assert [trial.key for batch in small for trial in batch.trials] == [trial.key for trial in large[0].trials]
 
 
+@pytest.mark.parametrize(
+    ("seeds", "fit", "together", "expected"),
+    [(256, 1000, 256, 256), (256, 100, 256, 86), (300, 1000, 256, 150), (33, 1000, 33, 33), (64, 64, 16, 8)],
+)
+def test_a_suite_that_trains_more_seeds_together_is_cut_for_memory_only(
+    seeds: int, fit: int, together: int, expected: int
+) -> None:
+    assert plan.members_per_batch(seeds, 1, fit, together) == expected
+
+
+def test_how_many_seeds_train_together_is_no_part_of_a_key(plugins: registry.Registry) -> None:
+    few, many = (make_batches(plugins, seeds=40, engine={"together": most}) for most in (32, 40))
+    assert [len(batch.trials) for batch in few] == [8] * 5
+    assert [len(batch.trials) for batch in many] == [40]
+    assert [trial.key for batch in few for trial in batch.trials] == [trial.key for trial in many[0].trials]
+
+
 @pytest.mark.parametrize("width", [64, 512])
 def test_multilayer_perceptrons_keep_their_batches(plugins: registry.Registry, width: int) -> None:
     """The batches of 32 that were planned before memory was counted, up to 3 x 512 and batches of about 256."""

@@ -288,3 +288,27 @@ def test_a_driver_that_never_closes_the_events_stops_its_workers_when_it_exits(t
 def test_an_impossible_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(GanbenchError, match=rf"executor 'local': {next(iter(options))} = "):
         local.build(**options)
+
+
+PLACES = [{"device": "cuda:0"}, {"device": "cuda:1"}, {"device": "cuda:0"}]
+
+
+def test_each_worker_gives_its_work_the_place_of_the_worker() -> None:
+    events = list(local.build(jobs=3, places=PLACES)(works.tell_device, [make_batch(name) for name in "abcd"]))
+    assert outcomes(events) == dict.fromkeys("abcd", "finished")
+    records = [record for event in events if isinstance(event, Finished) for record in event.records]
+    devices: dict[int, set[str]] = {}
+    for record in records:
+        devices.setdefault(record.facts["process"], set()).add(record.facts["device"])
+    assert all(len(found) == 1 for found in devices.values()), "a worker stays where it is"
+    with pytest.raises(GanbenchError, match="3 places for jobs = 2: give one for each worker"):
+        local.build(jobs=2, places=PLACES)
+
+
+def test_a_worker_takes_the_place_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    log = str(tmp_path / "{process}.log")
+    with local.WorkerPool(3, None, log, works.report_three_steps, True, PLACES) as pool:
+        assert [job.place for job in pool.jobs] == [0, 1, 2]
+        pool.remove(pool.jobs[1])
+        pool.start_workers()
+        assert [job.place for job in pool.jobs] == [0, 2, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
 from ganbench_plugins.optimizers import torch_optimizers
 
@@ -92,3 +93,19 @@ def test_a_factory_makes_a_new_optimizer_for_each_player(name: str) -> None:
     first, second = (factory([torch.zeros(2, requires_grad=True)]) for _ in range(2))
     assert first is not second
     assert first.param_groups[0]["params"][0] is not second.param_groups[0]["params"][0]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop"])  # the kernel of SGD has no fake one
+def test_optimizers_on_a_gpu_can_be_captured_and_those_on_a_cpu_are_as_ever(name: str) -> None:
+    """A fake GPU has no numbers, so a step that took one out of a tensor would raise."""
+    assert not OFFERS[name].build(lr=0.1)([torch.zeros(3).requires_grad_()]).param_groups[0]["capturable"]
+    with FakeTensorMode():
+        leaf = torch.zeros(3, device="cuda", requires_grad=True)
+        optimizer = OFFERS[name].build(lr=0.1)([leaf])
+        if name == "rmsprop":  # the fused kernels have no fake one that reads a tensor
+            optimizer.param_groups[0]["lr"] = torch.empty((), device="cuda")
+        leaf.grad = torch.ones_like(leaf)
+        optimizer.step()
+        state = [value for value in optimizer.state[leaf].values() if isinstance(value, Tensor)]
+    assert optimizer.param_groups[0]["capturable"]
+    assert {value.device.type for value in state} == {"cuda"}

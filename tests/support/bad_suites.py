@@ -66,6 +66,7 @@ NAMES = [
     case("methods = [", "metods = [", "s.toml:3: metods = [", "Did you mean 'methods'?"),
     case('"mine"]', '"mine", "ns-gna"]', "s.toml:3: methods[3]: no method", "mean 'ns-gan'?", schema=False),
     case("modes = 8", "mode = 8", "s.toml:22: dataset[0]: dataset 'ring': no option 'mode' (given 8)", "'modes'?"),
+    case("seeds = 2", "seeds = 2\nengine.together = 0", "engine.together = 0: it should be greater than or equal to 1"),
     case("batch_size", "batchsize", "s.toml:7: budget.batchsize = 16", "Did you mean 'batch_size'?"),
     case(
         'name = "ring"',

@@ -46,6 +46,12 @@ def report_three_steps(batch: Batch, report: Report) -> list[Record]:
     return make_records(batch, process=os.getpid())
 
 
+def tell_device(batch: Batch, report: Report, *, device: str) -> list[Record]:
+    """Return a record with the device that the worker was given, after a moment in which the others begin."""
+    time.sleep(0.2)
+    return make_records(batch, process=os.getpid(), device=device)
+
+
 def raise_if_bad(batch: Batch, report: Report) -> list[Record]:
     """Raise ValueError for the batch named bad."""
     if name_of(batch) == "bad":

@@ -10,7 +10,7 @@ import pickle
 import signal
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from ganbench import (
     Batch,
@@ -63,6 +64,8 @@ class Job:
     last_words: str = ""
     deaf: bool = False
     """Whether the pipe is closed at the other end."""
+    place: int = 0
+    """The number of the worker's place among those of the executor."""
 
     def stop(self) -> None:
         """Kill the worker if it still runs, and wait until it has ended."""
@@ -81,7 +84,11 @@ class Job:
 
 
 def build(
-    jobs: int = 1, timeout: float | None = None, log: str = "", halves: bool = True
+    jobs: int = 1,
+    timeout: float | None = None,
+    log: str = "",
+    halves: bool = True,
+    places: Sequence[Mapping[str, Any]] = (),
 ) -> Callable[[Work, Iterable[Batch]], Events]:
     """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
@@ -90,10 +97,13 @@ def build(
     worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. If the system
     killed both, as it does when memory runs out, the halves of the batch are given to workers in the same way; not so
     without `halves`, for work that does not return a record for each trial. A worker that dies while it waits is
-    replaced. Raises GanbenchError for options out of range, and the events raise RunFailed if no worker can be started.
+    replaced. `places` are for each worker the arguments by name that it adds to those of the work, such as a device.
+    Raises GanbenchError for options out of range, and the events raise RunFailed if no worker can be started.
     """
     if jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
+    if places and len(places) != jobs:
+        raise GanbenchError(f"executor 'local': {len(places)} places for jobs = {jobs}: give one for each worker.")
     if timeout is not None and timeout <= 0:
         raise GanbenchError(f"executor 'local': timeout = {timeout:g}: give seconds above 0, or leave it out.")
 
@@ -101,7 +111,7 @@ def build(
         with ExitStack() as stack:
             file = Path(log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log")
             file.parent.mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work, halves))
+            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work, halves, places))
             return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run
@@ -134,7 +144,16 @@ class WorkerPool:
     why the last of them ended.
     """
 
-    def __init__(self, jobs: int, timeout: float | None, log: str, work: Work, halves: bool) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        timeout: float | None,
+        log: str,
+        work: Work,
+        halves: bool,
+        places: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.places = places or [{}] * jobs
         self.size, self.timeout, self.log, self.work, self.halves = jobs, timeout, log, work, halves
         try:
             self.pickled_work = pickle.dumps(work)
@@ -166,15 +185,16 @@ class WorkerPool:
         """Start the workers that are missing, unless too many ended before they began a task."""
         while len(self.jobs) < self.size and self.fruitless < STARTS * self.size:
             pipe, other_end = connection.Pipe()
+            place = min(set(range(self.size)) - {job.place for job in self.jobs})
             try:
-                worker = start_worker(other_end, self.log, self.pickled_work)
+                worker = start_worker(other_end, self.log, self.pickled_work, self.places[place])
             except OSError as error:
                 self.fruitless, self.last_words = self.fruitless + 1, f"{type(error).__name__}: {error}"
                 pipe.close()
                 return
             finally:
                 other_end.close()
-            self.jobs.append(Job(worker, pipe))
+            self.jobs.append(Job(worker, pipe, place=place))
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
         """Yield the events of all batches until every batch has ended; raise RunFailed if no worker can be started."""

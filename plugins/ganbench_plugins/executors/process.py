@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from multiprocessing import connection, get_context, get_start_method, parent_process, spawn
@@ -97,9 +97,10 @@ def hide_main_module() -> Iterator[None]:
         spawn.get_preparation_data = whole
 
 
-def serve(driver: Connection, log: str, work: bytes) -> None:
+def serve(driver: Connection, log: str, work: bytes, place: Mapping[str, Any]) -> None:
     """Do the tasks that the driver sends, one after another, until it closes the pipe; import `work` before the first.
 
+    `place` are arguments by name that this worker gives its work, such as the device that it trains on.
     The worker first says READY or UNABLE, then of each task BEGUN, PROGRESS and ENDED.
     """
     try:
@@ -115,7 +116,7 @@ def serve(driver: Connection, log: str, work: bytes) -> None:
         while True:
             task = driver.recv_bytes()
             driver.send((Word.BEGUN,))
-            result = do_task(driver, task)
+            result = do_task(driver, task, place)
             if os.getpid() != process:  # a plugin forked: its copy of this worker would report everything twice
                 os._exit(1)
             driver.send((Word.ENDED, result))
@@ -140,7 +141,7 @@ def exit_with_driver() -> None:
         os._exit(1)
 
 
-def do_task(driver: Connection, task: bytes) -> bytes:
+def do_task(driver: Connection, task: bytes, place: Mapping[str, Any]) -> bytes:
     """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none."""
     last_report = -REPORT_INTERVAL
 
@@ -153,7 +154,7 @@ def do_task(driver: Connection, task: bytes) -> bytes:
     try:
         work, batch = pickle.loads(task)
         write_log(f"\n== {batch.label}\n")
-        return pickle.dumps(tuple(work(batch, report)))
+        return pickle.dumps(tuple(work(batch, report, **place)))
     except BaseException:
         write_log(text := traceback.format_exc(limit=-8))
         return pickle.dumps(text)

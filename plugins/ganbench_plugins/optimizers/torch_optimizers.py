@@ -1,14 +1,15 @@
 """torch's elementwise optimizers, which treat the stacked parameters of many seeds like one large parameter.
 
 A learning rate may be a 0-d tensor that the engine fills between steps; every kernel chosen here reads it at each step.
-Under CUDA graphs Adam, AdamW and RMSprop also need `capturable=True`. It warns when nothing is captured, so it is set
-only by the code that captures.
+On a GPU, where whole updates are captured as CUDA graphs, Adam, AdamW and RMSprop are made `capturable`: their count of
+steps is on the GPU then. On a CPU they must not be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
+from typing import Any
 
 from ganbench import GanbenchError, Offer, Scalar, hookimpl
 from torch import Tensor
@@ -27,10 +28,20 @@ def check(lr: Scalar, eps: float = 1e-8, **shares: float) -> None:
             raise GanbenchError(f"{name} = {value}: give a number from 0 to below 1.")
 
 
+def make_factory(kind: type[Optimizer], **options: Any) -> Factory:
+    """Return a factory of these optimizers, which a CUDA graph can capture if their parameters are on a GPU."""
+
+    def build(parameters: Iterable[Tensor]) -> Optimizer:
+        leaves = list(parameters)
+        return kind(leaves, capturable=any(leaf.is_cuda for leaf in leaves), **options)  # type: ignore[call-arg]
+
+    return build
+
+
 def adam(lr: Scalar = 1e-4, beta1: float = 0.5, beta2: float = 0.999, eps: float = 1e-8) -> Factory:
     """Return a factory of Adam as one fused kernel, 2.5 times as fast as one kernel per operation on a CPU."""
     check(lr, eps, beta1=beta1, beta2=beta2)
-    return lambda parameters: Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+    return make_factory(Adam, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
 def adamw(
@@ -41,15 +52,13 @@ def adamw(
     The decay does not depend on the gradients.
     """
     check(lr, eps, beta1=beta1, beta2=beta2)
-    return lambda parameters: AdamW(
-        parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=True
-    )
+    return make_factory(AdamW, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=True)
 
 
 def rmsprop(lr: Scalar = 5e-5, alpha: float = 0.99, eps: float = 1e-8) -> Factory:
     """Return a factory of RMSprop with torch's smoothing (TensorFlow's alpha is .9); it has no fused kernel."""
     check(lr, eps, alpha=alpha)
-    return lambda parameters: RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, foreach=True)
+    return make_factory(RMSprop, lr=lr, alpha=alpha, eps=eps, foreach=True)
 
 
 def sgd(lr: Scalar = 1e-2, momentum: float = 0.0) -> Factory:

@@ -1,0 +1,216 @@
+"""How fast a GPU trains, beside a plain loop on the same GPU, in less than three minutes: a table, and JSON.
+
+    python -m tests.device.benchmark [FOLDER]      # writes FOLDER/benchmark.json
+
+A case that fails is a row that says so, and the next one follows. The exit status is 0 if every target is met.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from ganbench import registry
+from ganbench.engine import device as devices
+from ganbench.engine.train import Training, prepare
+
+from tests.device.measure import GPU, make_batch, show, time_steps
+from tests.device.plain_loop import time_plain_loop
+
+
+@dataclass(frozen=True)
+class Case:
+    """Networks and data of a comparison, and how many times as many trials an hour as the plain loop are wanted."""
+
+    title: str
+    method: str
+    seeds: int
+    rows: int
+    target: float
+    space: str = "mlp"
+    dataset: str = "ring"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = (
+    Case("3 x 64", "wgan-gp", 256, 64, 100.0, options={"generator_width": 64, "critic_width": 64}),
+    Case("3 x 512", "wgan-gp", 64, 256, 30.0, options={"generator_width": 512, "critic_width": 512}),
+    Case("dcgan 32 x 32", "ns-gan", 8, 64, 3.0, space="dcgan", dataset="shapes"),
+    Case("dcgan 32 x 32", "wgan-gp", 8, 64, 3.0, space="dcgan", dataset="shapes"),
+)
+PLAIN_SECONDS = 4.0
+"""The seconds for which a plain loop is timed."""
+
+UNWAITED = 6
+"""Generator steps in which torch raises if anything waits for the GPU."""
+
+SUITE = """
+question = "How busy is the GPU?"
+seeds = 32
+methods = ["wgan-gp"]
+budget = {{ generator_steps = {steps}, batch_size = 64, snapshots = 2 }}
+architectures = {{ space = "random-mlp", sample = 6, seed = 1 }}
+measurement = {{ samples = 2000 }}
+engine = {{ together = 64 }}
+[[dataset]]
+name = "ring"
+"""
+BUSY_TARGET, BUSY_STEPS, PATIENCE, PERIOD_MS = 0.9, 2000, 70, 100
+"""The share of time in which a kernel should run, the generator steps of a trial, the longest run in seconds, and the
+time between two readings in milliseconds."""
+
+WORKERS = (1, 2, 4)
+"""The numbers of workers on one GPU that are compared: the fastest should be `runner.places.WORKERS_PER_GPU`."""
+
+
+def compare(case: Case) -> dict[str, Any]:
+    """Return how long a step takes in ganbench and in a plain loop, and whether it is captured and never waits."""
+    batch = make_batch(case.method, case.seeds, case.space, case.dataset, case.rows, options=case.options)
+    plugins = registry.load()
+    training = prepare(batch, plugins, GPU)
+    torch.cuda.reset_peak_memory_stats()
+    speed = time_steps(training)
+    plain = time_plain_loop(training, case.method, case.rows, PLAIN_SECONDS)
+    ratio = plain * case.seeds / speed.ms
+    return {
+        "plain_ms": plain,
+        "ms": speed.ms,
+        "ratio": ratio,
+        "met": ratio >= case.target,
+        "busy": speed.busy_ms / speed.ms,
+        "kernels": speed.kernels,
+        "peak_mb": torch.cuda.max_memory_allocated() / 2**20,
+        "waits": find_wait(training),
+        **training.facts,
+    }
+
+
+def find_wait(training: Training) -> str:
+    """Return what waits for the GPU in some steps; "" if nothing does."""
+    stage = training.stage
+    assert stage is not None
+    training.is_compared = lambda player, count: False  # type: ignore[method-assign]
+    stage.game.is_compared = training.is_compared
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(UNWAITED):
+            training.set_progress(0.5, 0.5, stage.game.ensemble)
+            training.train_step(stage.done, stage.game, stage.inputs)
+            stage.done += 1
+    except RuntimeError as error:
+        return str(error).partition("\n")[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return ""
+
+
+def watch_gpu(workers: int) -> dict[str, Any]:
+    """Return how long a suite of random architectures takes on so many workers, and how busy the GPU is meanwhile."""
+    smi = shutil.which("nvidia-smi")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "busy.toml")
+        path.write_text(SUITE.format(steps=BUSY_STEPS))
+        order = ["run", str(path), "--device", "cuda:0", "--jobs", str(workers), "--results", f"{folder}/results"]
+        readings = []
+        with tempfile.TemporaryFile("w+") as output:
+            query = [smi or "", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+            reader = subprocess.Popen([*query, f"--loop-ms={PERIOD_MS}"], stdout=output) if smi else None
+            began = time.perf_counter()
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-m", "ganbench", *order], capture_output=True, text=True, timeout=PATIENCE
+                )
+            finally:
+                seconds = time.perf_counter() - began
+                if reader is not None:
+                    reader.terminate()
+                    reader.wait()
+            output.seek(0)
+            readings = [float(line) / 100 for line in output.read().split() if line.isdecimal()]
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-1000:])
+    busy = mean(trained) if (trained := between_first_and_last(readings)) else float("nan")
+    return {"seconds": seconds, "busy": busy, "met": busy >= BUSY_TARGET, "readings": len(trained)}
+
+
+def between_first_and_last(readings: list[float]) -> list[float]:
+    """Return the readings from the first to the last at which a kernel ran: a run begins and ends on the CPU."""
+    working = [i for i, share in enumerate(readings) if share > 0]
+    return readings[working[0] : working[-1] + 1] if working else []
+
+
+def measure() -> Iterator[dict[str, Any]]:
+    """Yield the results, one after another."""
+    for case in CASES:
+        yield try_to(lambda case=case: compare(case)) | {
+            "case": case.title,
+            "method": case.method,
+            "seeds": case.seeds,
+            "target": case.target,
+        }
+    for workers in WORKERS:
+        yield try_to(lambda workers=workers: watch_gpu(workers)) | {
+            "case": "random architectures",
+            "method": "wgan-gp",
+            "workers": workers,
+            "target": BUSY_TARGET,
+        }
+
+
+def try_to(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the work returns, or why it failed."""
+    try:
+        return work()
+    except Exception as error:
+        return {"failed": f"{type(error).__name__}: {error}"[:1000], "met": False}
+    finally:
+        devices.free_cached_memory()
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Return a result as a row of the table."""
+    if "failed" in row:
+        return f"| {row['case']} | {row['method']} | FAILED: {row['failed'].partition(chr(10))[0]} |"
+    if "workers" in row:
+        share = f"{100 * row['busy']:.0f}% busy, wanted {100 * row['target']:.0f}%"
+        return f"| {row['case']} | {row['method']} | {row['workers']} workers | {row['seconds']:.0f} s | | {share} | |"
+    speed = f"{row['seeds']} seeds | {row['ms']:.2f} ms | {row['plain_ms']:.2f} ms | {row['ratio']:.1f}x, wanted"
+    captured = "captured" if row["captured"] else f"not captured: {row['not_captured']}"
+    state = f"{captured}; {100 * row['busy']:.0f}% busy{'; waits: ' + row['waits'] if row['waits'] else ''}"
+    return f"| {row['case']} | {row['method']} | {speed} {row['target']:.0f}x | {state} |"
+
+
+def main(folder: str = "") -> int:
+    """Print the table, write the results after each row, and return the exit status."""
+    devices.configure("cuda")
+    card = {
+        "card": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "date": str(datetime.now(UTC).date()),
+    }
+    show(f"{card['card']}, torch {card['torch']}, CUDA {card['cuda']}, {card['date']}\n")
+    show("| networks | method | trains | a step | plain loop, one seed | trials an hour / plain loop | graphs |")
+    show("|---|---|---|---|---|---|---|")
+    results: list[dict[str, Any]] = []
+    for row in measure():
+        results.append(row)
+        show(describe(row))
+        if folder:
+            Path(folder, "benchmark.json").write_text(json.dumps({**card, "results": results}, indent=1))
+    return 0 if all(row["met"] for row in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))
