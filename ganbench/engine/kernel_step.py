@@ -146,6 +146,11 @@ class KernelStep:
         return False
 
 
+def is_lowered(function: Any) -> bool:
+    """Return whether our kernels compute this function of inputs."""
+    return isinstance(function, KernelStep) and function.lowered is not False
+
+
 def are_close(found: Any, expected: Any) -> bool:
     """Return whether all tensors of two trees are equal up to rounding; a tree's members must be finite."""
     pairs = list(zip(iterate_leaves(found), iterate_leaves(expected), strict=True))

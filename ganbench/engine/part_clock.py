@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganbench.engine.train import Stage, Training
+    from ganbench.engine.stages import Stage
+    from ganbench.engine.train import Training
 
 PARTS = ("draws", "gradients", "optimizer", "signals")
 """The parts of a training that are timed: random numbers and data; gradients; the rest of a step; what is traced.
@@ -47,7 +48,7 @@ class PartClock:
         """Time the parts of a stage's steps."""
         for inputs in stage.inputs.values():
             self._replace(inputs, "next", self.timed("draws", inputs.next))
-        self._replace(stage.game, "gradients", self.timed("gradients", stage.game.gradients))
+        self._replace(stage.game, "compute_gradients", self.timed("gradients", stage.game.compute_gradients))
         self._replace(stage.game, "step", self.timed("optimizer", stage.game.step))
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -102,9 +102,9 @@ class Game:
 
     def gradients(self, player: str, step_inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
-        return self._differentiate(player, step_inputs)[0]
+        return self.compute_gradients(player, step_inputs)[0]
 
-    def _differentiate(self, player: str, step_inputs: Mapping[str, Any]) -> tuple[Stacked, Auxiliary]:
+    def compute_gradients(self, player: str, step_inputs: Mapping[str, Any]) -> tuple[Stacked, Auxiliary]:
         """Return what `gradients` returns, and the auxiliary values."""
         due = self.due(self.updates[player])
         if (player, due) in self.flops_per_update:
@@ -242,7 +242,7 @@ class Game:
         """Do everything that changes a tensor in a step of these players, and return what is to be read after it."""
         results = Results()
         for player, _ in dues:
-            results.gradients[player], aux = self._differentiate(player, step_inputs)
+            results.gradients[player], aux = self.compute_gradients(player, step_inputs)
             results.losses[player] = aux["loss"]
             results.parts |= aux.get("parts", {})
         for player, gradients in list(results.gradients.items()):

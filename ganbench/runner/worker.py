@@ -90,17 +90,14 @@ def run_batch(
         devices.free_cached_memory()
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
-    job = Job(batch, plugins, configured, folder, every, keep, profile)
+    job, out_of_memory = Job(batch, plugins, configured, folder, every, keep, profile), False
     try:
         with isolated(state, list_batch_offers(batch, plugins)):
             job.run(report)
     except ProcessChanged as error:
         job.discard(error)
-        out_of_memory = False
     except Exception as error:
         job.error, out_of_memory = describe_error(error), is_out_of_memory(error)
-    else:
-        out_of_memory = False
     if not out_of_memory or len(batch.trials) == 1:
         return job.make_records()
     logging.getLogger("ganbench").warning("%s: out of memory; it is trained again in two halves", batch.label)
