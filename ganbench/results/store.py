@@ -18,7 +18,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -49,7 +48,7 @@ from ganbench.results.files import (
 from ganbench.results.frames import Frames
 from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
 from ganbench.results.origins import Origin, read_origins
-from ganbench.results.reading import build_frames, read_calibration, split_tuning
+from ganbench.results.reading import build_frames, open_folder, read_calibration, split_tuning
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -287,8 +286,8 @@ class Store:
         The trials of configurations are `apart` from those that report the chosen ones (`Frames.tuning`).
         """
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
-            frames = build_frames(connection, everything=everything, signals=signals)
-        frames = replace(frames, read_contents=partial(read_trial_contents, self.folder, everything))
+            frames = build_frames(connection, everything=everything, signals=signals, folder=self.folder)
+        frames = frames.change(read_contents=partial(read_trial_contents, self.folder, everything))
         integrity.refuse_odd_cells(frames, self.file)
         with integrity.explaining_bad_cells(self.file):
             return split_tuning(frames) if apart else frames
@@ -308,8 +307,8 @@ def read(path: str | Path, *, everything: bool = False, signals: bool = True) ->
 
 def read_trial_contents(folder: Path, everything: bool) -> Contents:
     """Return what the trials of a results folder consist of, without writing a byte."""
-    with Store(folder, readonly=True) as store:
-        return store.contents(everything=everything)
+    with open_folder(folder) as connection:
+        return read_contents(connection, everything=everything)
 
 
 def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:
