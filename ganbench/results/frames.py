@@ -235,6 +235,14 @@ class Frames:
         groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
         return groups
 
+    @cached_property
+    def ways(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """The rows of `measured` by name, then by measurement."""
+        found: dict[str, dict[str, pd.DataFrame]] = {}
+        for (name, measurement), rows in self.measured.items():
+            found.setdefault(name, {})[measurement] = rows
+        return found
+
     def _repr_html_(self) -> str:
         """Return a plain HTML table for a notebook: the outcomes of each method's trials."""
         statuses = (*TRAINED, *UNTRAINED, "missing")

@@ -16,12 +16,10 @@ from sqlalchemy import Connection, func, select, update
 from ganbench.api.trials import canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results.choices import read_fact
+from ganbench.results.database import iterate_rows
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")
-
-PORTION = 100_000
-"""Planned trials that are in memory at once."""
 
 SHOWN = 6
 """At most so many values of one trait are listed."""
@@ -183,7 +181,7 @@ def group_by_run(connection: Connection, statement: Any) -> dict[int, Traits]:
     """Return the traits of trials by run; the run stands first in each row."""
     found: dict[int, tuple[dict[Any, None], ...]] = {}
     counts: Counter[int] = Counter()
-    for rows in connection.execution_options(yield_per=PORTION).execute(statement).partitions():
+    for rows in iterate_rows(connection, statement):
         numbers, *columns = zip(*rows, strict=True)
         counts.update(numbers)
         for number in dict.fromkeys(numbers):

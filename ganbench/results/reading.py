@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from ganbench.api.records import Calibration
 from ganbench.results.choices import read_reported
-from ganbench.results.database import connect, gc_paused, transaction
+from ganbench.results.database import connect, gc_paused, iterate_rows, transaction
 from ganbench.results.files import database_path
 from ganbench.results.frames import CALIBRATED, LABELS, TRIAL_COLUMNS, Frames
 from ganbench.results.history import read_runs
@@ -158,7 +158,9 @@ def list_shortages(trials: pd.DataFrame) -> set[tuple[str, int]]:
 
 def parse_cells(cells: pd.Series[Any]) -> list[dict[str, Any]]:
     """Return the JSON of each cell, every distinct text parsed once; an empty mapping for a cell without text."""
-    known = {cell: json.loads(cell) for cell in cells.unique() if isinstance(cell, str)}
+    texts = [cell for cell in cells.unique() if isinstance(cell, str)]
+    parsed = json.loads(f"[{','.join(texts)}]")  # in one call, four times as fast
+    known = dict(zip(texts, parsed if len(parsed) == len(texts) else map(json.loads, texts), strict=True))
     return [known.get(cell, {}) for cell in cells.to_numpy()]
 
 
@@ -206,7 +208,7 @@ def read_query(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
     """Return the answer to a query as a frame."""
     import pandas as pd
 
-    result = connection.execute(statement)
-    names = list(result.keys())
-    columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
+    names = [column.name for column in statement.selected_columns]
+    rows = [row for portion in iterate_rows(connection, statement) for row in portion]
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pd.DataFrame(dict(zip(names, columns, strict=True)))  # ten times faster than from rows

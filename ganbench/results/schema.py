@@ -184,7 +184,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "generator_steps": trial.budget.generator_steps,
         "batch_size": trial.budget.batch_size,
-        "content": canonical_json(trial.content),
+        "content": trial.content_text,
     }
 
 

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
+from ganbench.results.database import iterate_rows
 from ganbench.results.schema import SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-PORTION = 100_000
-"""Scores that are in memory as Python objects at once: a few dozen megabytes."""
 
-Texts = dict[tuple[str, ...], int]
-"""The distinct names, directions and measurements of scores, numbered: three texts for each number."""
+class Texts(dict[tuple[str, ...], int]):
+    """The distinct names, directions and measurements of scores, each with a number: the next one when it is new."""
+
+    def __missing__(self, key: tuple[str, ...]) -> int:
+        number = self[key] = len(self)
+        return number
 
 
 def scores_frame(connection: Connection, keys: pd.Series[str], shortages: Container[tuple[str, int]]) -> pd.DataFrame:
@@ -25,7 +28,7 @@ def scores_frame(connection: Connection, keys: pd.Series[str], shortages: Contai
     import numpy as np
     import pandas as pd
 
-    texts: Texts = {}
+    texts = Texts()
     portions = list(iterate_portions(connection, keys, texts))
     columns: list[NDArray[Any]] = [np.concatenate(parts) for parts in zip(*portions, strict=True)]
     places, step, value, samples, fresh, codes = columns
@@ -61,9 +64,9 @@ def iterate_portions(connection: Connection, keys: pd.Series[str], texts: Texts)
     yield tuple(np.zeros(0, kind) for kind in (np.intp, np.int64, np.float64, np.int64, np.bool_, np.intp))
     columns = SCORES.c["trial", "step", "value", "samples", "fresh", "name", "direction", "measurement"]
     wanted = select(*columns).order_by(SCORES.c.trial, SCORES.c.step)
-    for rows in connection.execution_options(yield_per=PORTION).execute(wanted).partitions():
+    for rows in iterate_rows(connection, wanted):
         trial, step, value, samples, fresh, *named = zip(*rows, strict=True)
         places = keys.index.get_indexer(pd.Index(trial))
-        codes = [texts.setdefault(each, len(texts)) for each in zip(*named, strict=True)]
+        codes = list(map(texts.__getitem__, zip(*named, strict=True)))
         numbers = np.array(step), np.array(value, float), np.array(samples), np.array(fresh, bool), np.array(codes)
         yield tuple(column[places >= 0] for column in (places, *numbers))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from sqlalchemy import Connection, or_, select
 
 from ganbench.api.metrics import MOST_POINTS
+from ganbench.results.database import iterate_rows
 from ganbench.results.schema import PROFILES, SIGNALS
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class StoredSeries:
         chosen = or_(columns.name.in_(names), *(columns.name.op("GLOB")(f"{prefix}*") for prefix in prefixes))
         wanted = select(columns.trial, columns.name, columns.steps, columns["values"]).where(chosen)
         with self.opening() as connection:
-            for rows in connection.execution_options(yield_per=BLOCK).execute(wanted).partitions():
+            for rows in iterate_rows(connection, wanted, BLOCK):
                 yield from make_blocks(rows, self.keys)
 
 
@@ -119,8 +120,8 @@ def signals_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    known = keys.to_dict()
-    rows = connection.execute(select(SIGNALS).order_by(SIGNALS.c.trial)).all() if known else []
+    rows = connection.execute(select(SIGNALS).order_by(SIGNALS.c.trial)).all() if len(keys) else []
+    known = keys.to_dict() if rows else {}
     found = [(known[trial], name, steps, values) for trial, name, steps, values in rows if trial in known]
     counts = [len(steps) // 8 for _, _, steps, _ in found]
     if max(counts, default=0) > MOST_STEPS:
@@ -149,8 +150,8 @@ def profiles_frame(connection: Connection, keys: pd.Series[str]) -> pd.DataFrame
     import numpy as np
     import pandas as pd
 
-    known = keys.to_dict()
-    rows = connection.execute(select(PROFILES).order_by(PROFILES.c.trial, PROFILES.c.step)).all() if known else []
+    rows = connection.execute(select(PROFILES).order_by(PROFILES.c.trial, PROFILES.c.step)).all() if len(keys) else []
+    known = keys.to_dict() if rows else {}
     rows = [row for row in rows if row.trial in known]
     if not rows:
         return empty_profiles()
