@@ -37,7 +37,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 """The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`)."""
 
-MOST: Mapping[str, int] = MappingProxyType({"key": 100_000, "dataset": 1000, "method": 1000})
+MOST: Mapping[str, int] = MappingProxyType({"trial": 1_000_000, "dataset": 1000, "method": 1000})
 """The largest numbers of planned trials, datasets and methods: those of a suite (`suite.suite`, `suite.bounds`)."""
 
 KEY = re.compile("[0-9a-f]{64}")
@@ -55,14 +55,17 @@ def refuse_odd_cells(frames: Frames, file: Path) -> None:
         if name not in frames.unread:
             refuse_odd_rows(getattr(frames, name), name, file)
     planned = frames.trials[frames.trials["planned"]]
-    for column, most in MOST.items():
-        count = len(planned) if column == "key" else planned[column].nunique()
-        if count > most:
-            what = "trial" if column == "key" else column
-            raise GanbenchError(f"{file}: its newest plan has {count} {what}s, more than {most}. {NOT_OURS}")
+    for column in ("dataset", "method"):
+        refuse_many(planned[column].nunique(), column, file)
     for key in frames.trials["key"].unique():
         if not KEY.fullmatch(key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
+
+
+def refuse_many(count: int, what: str, file: Path) -> None:
+    """Raise GanbenchError if a plan has more trials, datasets or methods (`what`) than any suite."""
+    if count > MOST[what]:
+        raise GanbenchError(f"{file}: its newest plan has {count} {what}s, more than {MOST[what]}. {NOT_OURS}")
 
 
 def refuse_odd_rows(frame: pd.DataFrame, name: str, file: Path) -> None:

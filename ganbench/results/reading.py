@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from ganbench.api.records import Calibration
 from ganbench.results.choices import read_reported
@@ -18,7 +18,7 @@ from ganbench.results.database import connect, gc_paused, iterate_rows, transact
 from ganbench.results.files import database_path
 from ganbench.results.frames import CALIBRATED, LABELS, TRIAL_COLUMNS, Frames
 from ganbench.results.history import read_runs
-from ganbench.results.integrity import explaining_bad_cells, refuse_odd_rows
+from ganbench.results.integrity import explaining_bad_cells, refuse_many, refuse_odd_rows
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -55,24 +55,27 @@ def open_folder(folder: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
-def build_frames(connection: Connection, *, everything: bool, signals: bool, folder: Path | None = None) -> Frames:
+def build_frames(
+    connection: Connection, file: Path, *, everything: bool, signals: bool, at_once: bool = False
+) -> Frames:
     """Return the frames of the newest plan; with `everything`, of all other recorded trials as well.
 
-    Where there are many `signals`, they are read from the `folder` when they are asked for; without one, at once.
+    Where there are many `signals`, they are read from the database `file` when they are asked for, or `at_once`.
     """
     newest = connection.scalar(select(func.max(RUNS.c.id)))
+    refuse_many(count_rows(connection, PLAN, PLAN.c.run == newest), "trial", file)
     suite = connection.scalar(select(RUNS.c.suite).where(RUNS.c.id == newest)) or ""
     trials = trials_frame(connection, newest, everything)
     keys = trials.drop_duplicates("id").set_index("id")["key"]
     asked = keys if signals else keys.iloc[:0]
-    at_once = folder is None or not signals or count_series(connection) <= MOST_AT_ONCE
+    few = not signals or count_rows(connection, SIGNALS) + count_rows(connection, PROFILES) <= MOST_AT_ONCE
 
     def read_series(build: Build, name: str) -> pd.DataFrame | StoredSeries:
-        if at_once:
+        if few or at_once:
             return build(connection, asked)
-        assert folder is not None
-        check = partial(refuse_odd_rows, name=name, file=database_path(folder))
-        return StoredSeries(partial(open_folder, folder), asked, build, check)
+        return StoredSeries(
+            partial(open_folder, file.parent), asked, build, partial(refuse_odd_rows, name=name, file=file)
+        )
 
     return Frames(
         trials=trials[list(TRIAL_COLUMNS)],
@@ -85,9 +88,9 @@ def build_frames(connection: Connection, *, everything: bool, signals: bool, fol
     )
 
 
-def count_series(connection: Connection) -> int:
-    """Return how many signals and profiles a results database holds."""
-    return sum(connection.scalar(select(func.count()).select_from(table)) or 0 for table in (SIGNALS, PROFILES))
+def count_rows(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> int:
+    """Return how many rows of a table fulfil the conditions."""
+    return connection.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
 
 
 def split_tuning(frames: Frames) -> Frames:

@@ -105,8 +105,10 @@ def make_blocks(rows: Sequence[Sequence[Any]], keys: pd.Series[str]) -> Iterator
             raise ValueError(f"a signal of {size // 8} steps with other values, or of more than {MOST_STEPS}")
         places = keys.index.get_indexer(pd.Index([row[0] for row in several]))
         known = [row for row, place in zip(several, places, strict=True) if place >= 0]
+        if not known:
+            continue
         texts = {text: i for i, text in enumerate(dict.fromkeys(row[2] for row in known))}
-        steps = np.frombuffer(b"".join(texts), "<i8").reshape(len(texts), -1)
+        steps = np.frombuffer(b"".join(texts), "<i8").reshape(len(texts), size // 8)
         if steps.size and not 0 <= steps.min() <= steps.max() <= MOST_STEP:
             raise ValueError(f"a signal with a step that is not within 0 and {MOST_STEP}")
         values = np.frombuffer(b"".join(row[3] for row in known), "<f8").reshape(len(known), size // 8)
