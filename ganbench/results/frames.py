@@ -34,6 +34,8 @@ COSTS = {
     "cost.seconds-train": "seconds_train",
 }
 """The values that say what a trial cost, with the columns of the trials that have them."""
+MEASURED = ("step", "value", "direction", "samples", "fresh", "not_scored")
+"""The columns of scores that differ between those of one name and measurement, except for the key."""
 PER_TRIAL = ("trials", "scores", "signals", "profiles")
 """The frames whose rows belong to a trial, by its key."""
 FRAMES = (
@@ -230,9 +232,13 @@ class Frames:
 
     @cached_property
     def measured(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The scores by name and measurement, each with the `number` of its trial (-1: not among them)."""
-        scores = self.scores.assign(number=self.numbers(self.scores["key"]))
-        groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
+        """The scores by name and measurement: `MEASURED`, and the `number` of each trial (-1: not among them).
+
+        Texts that all rows share are left out: of millions of rows, they are most of the memory.
+        """
+        scores = self.scores[list(MEASURED)].assign(number=self.numbers(self.scores["key"]))
+        by = [self.scores["name"], self.scores["measurement"]]
+        groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(by, sort=False)))
         return groups
 
     @cached_property

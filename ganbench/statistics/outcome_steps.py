@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.extensions import ExtensionArray
 
 from ganbench.evaluation import outcome_blocks
 from ganbench.evaluation.outcome_blocks import Steps, Values
@@ -30,14 +29,16 @@ LOSS, WEIGHTS, GRADIENT = "loss.", "weights.", "gradient.generator"
 
 
 class OutcomeSteps:
-    """The outcomes of recorded trials [n]; `trials` has a row for each, with distinct keys.
+    """The outcomes of recorded trials [n]: a row of `trials` for each; `numbers` [n] are theirs (`Frames.numbers`).
 
-    Of several series (both losses, both players' weights) the earliest step counts. An outcome is NaN until a series
-    that it needs was added, and inf if it never began.
+    There are `count` numbers. Of several series (both losses, both players' weights) the earliest step counts. An
+    outcome is NaN until a series that it needs was added, and inf if it never began.
     """
 
-    def __init__(self, trials: pd.DataFrame, limits: Thresholds) -> None:
+    def __init__(self, trials: pd.DataFrame, numbers: NDArray[np.intp], count: int, limits: Thresholds) -> None:
         self.limits = limits
+        self.places = np.full(count + 1, -1)  # the last place is for -1, the number of no trial
+        self.places[numbers] = np.arange(len(trials))
         self.index = pd.Index(trials["key"].to_numpy())
         self.budgets = trials["generator_steps"].to_numpy()
         self.steps = {name: np.full(len(trials), np.nan) for name in OUTCOMES}
@@ -47,19 +48,15 @@ class OutcomeSteps:
         began = np.maximum(1.0, np.ceil(diverged_at / ratio.where(np.isfinite(ratio), 1.0).to_numpy(float)))
         self.steps["non-finite"] = np.where(diverged_at < 0, np.inf, began)
 
-    def locate(self, keys: ExtensionArray) -> NDArray[np.intp]:
-        """Return the places of trials, -1 for those that are not among the recorded ones."""
-        return self.index.get_indexer(pd.Index(keys))
-
     def note(self, outcome: str, places: NDArray[np.intp], began: Values) -> None:
         """Note when an outcome began in series of the trials at these places, each of which occurs once."""
         known = places >= 0
         held = self.steps[outcome]
         held[places[known]] = np.fmin(held[places[known]], began[known])
 
-    def add_signal(self, name: str, keys: ExtensionArray, steps: Steps, values: Values) -> None:
-        """Add a block of one signal; `keys` [n] are those of its trials."""
-        places, limits = self.locate(keys), self.limits
+    def add_signal(self, name: str, numbers: NDArray[np.intp], steps: Steps, values: Values) -> None:
+        """Add a block of one signal; `numbers` [n] are those of its trials."""
+        places, limits = self.places[numbers], self.limits
         if name.startswith(LOSS):
             self.note("exploded", places, outcome_blocks.find_explosions(steps, values, limits.exploded, LEAST_LOSS))
             self.note("oscillating", places, self.find_oscillations(steps, values))
@@ -75,15 +72,15 @@ class OutcomeSteps:
         """Return when each of these series began to oscillate."""
         return outcome_blocks.find_oscillations(steps, values, self.limits.oscillating, self.limits.periods)
 
-    def add_spread(self, keys: ExtensionArray, steps: Steps, values: Values) -> None:
+    def add_spread(self, numbers: NDArray[np.intp], steps: Steps, values: Values) -> None:
         """Add a block of spreads; where none is finite, nothing is known."""
         known = np.isfinite(values).any(axis=1)
         began = outcome_blocks.steps_from_which(steps, values < self.limits.collapsed)
-        self.note("collapsed", np.where(known, self.locate(keys), -1), began)
+        self.note("collapsed", np.where(known, self.places[numbers], -1), began)
 
-    def add_metric(self, direction: Direction, keys: ExtensionArray, steps: Steps, values: Values) -> None:
+    def add_metric(self, direction: Direction, numbers: NDArray[np.intp], steps: Steps, values: Values) -> None:
         """Add a block of headline metrics with this better direction."""
-        places, factor = self.locate(keys), self.limits.degraded
+        places, factor = self.places[numbers], self.limits.degraded
         self.note("degraded", places, outcome_blocks.find_degradations(steps, values, SIGNS[direction], factor))
         self.note("oscillating", places, self.find_oscillations(steps, values))
 

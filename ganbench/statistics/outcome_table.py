@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.extensions import ExtensionArray
 
 from ganbench.evaluation.outcome_blocks import Steps, Values
 from ganbench.evaluation.outcomes import DEFAULT, RECONSTRUCTION, SIGNS, SPREAD, Series, Thresholds, spread_measurement
@@ -37,15 +36,16 @@ def trial_outcomes(frames: Frames) -> pd.DataFrame:
     """
     suite = stored_suite(frames)
     trials = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")
-    found = OutcomeSteps(trials, outcome_thresholds(suite))
-    for block in iterate_signals(frames):
-        found.add_signal(*block)
-    for (keys,), steps, values in group_blocks(select_spread(measured_series(frames)), ["key"]):
-        found.add_spread(keys, steps, values)
+    count = len(frames.keys)
+    found = OutcomeSteps(trials, frames.numbers(trials["key"]), count, outcome_thresholds(suite))
+    for name, numbers, steps, values in iterate_signals(frames):
+        found.add_signal(name, numbers, steps, values)
+    for (numbers,), steps, values in group_blocks(select_spread(frames), ["number"]):
+        found.add_spread(numbers, steps, values)
     rows = select_headlines(frames, headline_metrics(suite))
     for direction in SIGNS:
-        for (keys,), steps, values in group_blocks(rows[rows["direction"] == direction], ["key"]):
-            found.add_metric(direction, keys, steps, values)
+        for (numbers,), steps, values in group_blocks(rows[rows["direction"] == direction], ["number"]):
+            found.add_metric(direction, numbers, steps, values)
     outcomes = found.finish()
     outcomes["diverged"] = np.isfinite(outcomes["non-finite"]) | np.isfinite(outcomes["exploded"])
     return outcomes
@@ -77,33 +77,34 @@ def headline_metric(frames: Frames, dataset: str) -> str:
     return headline_metrics(stored_suite(frames)).get(dataset) or min(scores["name"].unique(), default="")
 
 
-def iterate_signals(frames: Frames) -> Iterator[tuple[str, ExtensionArray, Steps, Values]]:
-    """Yield the signals that outcomes are read from, in blocks: name, keys [n], steps [n, t] and values [n, t].
+def iterate_signals(frames: Frames) -> Iterator[tuple[str, NDArray[np.intp], Steps, Values]]:
+    """Yield the signals that outcomes are read from, in blocks: name, numbers [n], steps [n, t] and values [n, t].
 
     Those that are not read yet are streamed from the results folder, and stay unread.
     """
     names, prefixes = (GRADIENT, *RECONSTRUCTION), (LOSS, WEIGHTS)
     if frames.unread_signals is not None:
-        yield from frames.unread_signals.iterate_signals(names, prefixes)
+        for name, keys, steps, values in frames.unread_signals.iterate_signals(names, prefixes):
+            yield name, frames.numbers(pd.Series(keys)), steps, values
         return
     own = frames.signals["name"]
     rows = frames.signals[own.str.startswith(prefixes) | own.isin(names)]
-    for name, signal in rows.groupby("name", sort=False):
-        for (keys,), steps, values in group_blocks(signal, ["key"]):
-            yield str(name), keys, steps, values
+    for signal, several in rows.groupby("name", sort=False):
+        for (keys,), steps, values in group_blocks(several, ["key"]):
+            yield str(signal), frames.numbers(pd.Series(keys)), steps, values
 
 
-def measured_series(frames: Frames) -> pd.DataFrame:
-    """Return the scores along every trial's training, without those for which memory ran out."""
-    return frames.series[~frames.series["not_scored"]]
+def select_series(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return those of some measured scores that were taken along a trial's training, with enough memory."""
+    return rows[~(rows["fresh"] | rows["not_scored"]) & (rows["number"] >= 0)]
 
 
-def select_spread(scores: pd.DataFrame) -> pd.DataFrame:
+def select_spread(frames: Frames) -> pd.DataFrame:
     """Return the scores of the spread, without those of a third-party metric that has the same name."""
-    rows = scores[scores["name"] == SPREAD]
-    counts = map(int, rows["samples"].unique())
+    groups = {way: select_series(rows) for way, rows in frames.ways.get(SPREAD, {}).items()}
+    counts = {int(count) for rows in groups.values() for count in rows["samples"].unique()}
     ours = {spread_measurement(count, standing=standing) for count in counts for standing in (False, True)}
-    return rows[rows["measurement"].isin(ours)]
+    return join_in_order([rows for way, rows in groups.items() if way in ours])
 
 
 def select_headlines(frames: Frames, headlines: Mapping[str, str]) -> pd.DataFrame:
@@ -113,16 +114,32 @@ def select_headlines(frames: Frames, headlines: Mapping[str, str]) -> pd.DataFra
     that has a better direction. Of several measurements, the first of a trial counts. Early stages of networks that
     grow are no part of it.
     """
-    dataset = frames.trials.drop_duplicates("key").set_index("key")["dataset"]
-    rows = measured_series(frames)
-    rows = rows[rows["direction"] != "neutral"]
-    row_dataset = rows["key"].map(dataset)
-    first_names: dict[Any, Any] = rows.groupby(row_dataset)["name"].min().to_dict()
-    rows = rows[rows["name"] == row_dataset.map({**first_names, **headlines})]
-    for name, measurement in find_early_measurements(frames):
-        rows = rows[(rows["name"] != name) | (rows["measurement"] != measurement)]
-    ways = rows.groupby(["measurement", "direction"], sort=False).ngroup()
-    return rows[ways == ways.groupby(rows["key"], sort=False).transform("first")]
+    codes, datasets = pd.factorize(frames.trials.drop_duplicates("key")["dataset"])
+    early, groups = find_early_measurements(frames), []
+    first_names: dict[str, str] = {}
+    for (name, measurement), rows in frames.measured.items():
+        directed = select_series(rows[rows["direction"] != "neutral"])
+        for dataset in datasets[np.unique(codes[directed["number"]])]:
+            first_names[dataset] = min(name, first_names.get(dataset, name))
+        if (name, measurement) not in early:
+            groups.append((name, measurement, directed))
+    wanted = np.array([{**first_names, **headlines}.get(dataset) for dataset in datasets], object)
+    kept = [
+        rows[wanted[codes[rows["number"]]] == name].assign(measurement=measurement)
+        for name, measurement, rows in groups
+    ]
+    found = join_in_order([rows for rows in kept if len(rows)])
+    if not len(found):
+        return found
+    ways = found.groupby(["measurement", "direction"], sort=False).ngroup()
+    return found[ways == ways.groupby(found["number"], sort=False).transform("first")]
+
+
+def join_in_order(groups: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return rows of measured scores as one frame, in the order of the scores."""
+    if not groups:
+        return pd.DataFrame({"number": [], "step": [], "value": [], "direction": []})
+    return groups[0] if len(groups) == 1 else pd.concat(groups).sort_index(kind="stable")
 
 
 def group_blocks(rows: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], Steps, Values]]:

@@ -38,8 +38,8 @@ def test_tables_have_the_scores_of_full_size_alone(tmp_path: Path) -> None:
     table = trial_scores(frames, "ring", "fid").set_index(["method", "seed"])["final"]
     assert table.to_dict() == {("grown", 0): 8, ("grown", 1): 7, ("full", 0): 6, ("full", 1): 5}
     assert set(summary_table(frames)["measurement"]) == {LARGE}
-    series = select_headlines(frames, {}).groupby("key")["value"].apply(list)
-    assert set(series.index) == set(frames.trials["key"])
+    series = select_headlines(frames, {}).groupby("number")["value"].apply(list)
+    assert set(frames.keys[series.index]) == set(frames.trials["key"])
     assert sorted(series) == [[7], [8], [9, 5], [9, 6]]
 
 
