@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,6 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from ganbench.errors import GanbenchError
 from ganbench.results import guard, migrations
 from ganbench.results.schema import META, METADATA, SCHEMA
-
-PORTION = 50_000
-"""Rows that are in memory as Python objects at once: a few dozen megabytes."""
 
 DAMAGED = (
     "The file is damaged: move it away and run the suite again, or restore a copy. "
@@ -85,13 +82,6 @@ def execute(connection: Connection, statement: Any, rows: list[dict[str, Any]]) 
         connection.execute(statement, rows)
 
 
-def iterate_rows(connection: Connection, statement: Any, portion: int = PORTION) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a query as sqlite3 has them, in lists of a `portion`: SQLAlchemy's rows take as long again."""
-    cursor = connection.execute(statement).cursor
-    while cursor is not None and (rows := cursor.fetchmany(portion)):
-        yield rows
-
-
 @contextmanager
 def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
     """Run what is inside in one transaction; raise GanbenchError with the way out for a fault of the database."""
@@ -102,7 +92,7 @@ def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
                 raise GanbenchError(f"{file}: {MOVED}")
     except IntegrityError:
         raise  # two scores of one name, for example: a bug of ganbench, nothing to mend on the disk
-    except (DatabaseError, sqlite3.DatabaseError) as error:  # the latter from `iterate_rows`
+    except (DatabaseError, sqlite3.DatabaseError) as error:  # the latter from `rows.iterate_rows`
         fault = error.orig if isinstance(error, DatabaseError) else error
         remedy = REMEDIES.get(
             getattr(fault, "sqlite_errorname", ""), "Check the disk and the folder's permissions, then run again."

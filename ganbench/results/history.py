@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, update
 from ganbench.api.trials import canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results.choices import read_fact
-from ganbench.results.database import iterate_rows
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")

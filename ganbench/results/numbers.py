@@ -8,7 +8,8 @@ from itertools import groupby, islice
 from sqlalchemy import Connection, insert, select
 
 from ganbench.api.trials import Trial
-from ganbench.results.database import execute, iterate_rows
+from ganbench.results.database import execute
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import SCORES, TRIALS, trial_row
 
 AT_ONCE = 500

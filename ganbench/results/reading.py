@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from ganbench.api.records import Calibration
 from ganbench.results.choices import read_reported
-from ganbench.results.database import connect, gc_paused, iterate_rows, transaction
+from ganbench.results.database import connect, gc_paused, transaction
 from ganbench.results.files import database_path
 from ganbench.results.frames import CALIBRATED, LABELS, TRIAL_COLUMNS, Frames
 from ganbench.results.history import read_runs
 from ganbench.results.integrity import explaining_bad_cells, refuse_many, refuse_odd_rows
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from ganbench.results.database import iterate_rows
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import SCORES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from sqlalchemy import Connection, or_, select
 
 from ganbench.api.metrics import MOST_POINTS
-from ganbench.results.database import iterate_rows
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import PROFILES, SIGNALS
 
 if TYPE_CHECKING:

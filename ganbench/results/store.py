@@ -30,7 +30,7 @@ from ganbench.api.trials import Trial, canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results import incoming, integrity, recovery
 from ganbench.results.contents import Contents, read_contents
-from ganbench.results.database import connect, create_tables, execute, gc_paused, iterate_rows, transaction
+from ganbench.results.database import connect, create_tables, execute, gc_paused, transaction
 from ganbench.results.details import explain_absence, read_detail
 from ganbench.results.files import (
     DATABASE,
@@ -50,6 +50,7 @@ from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_ru
 from ganbench.results.numbers import find_numbers, number_trials, read_measured
 from ganbench.results.origins import Origin, read_origins
 from ganbench.results.reading import build_frames, open_folder, read_calibration, split_tuning
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
