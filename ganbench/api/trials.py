@@ -140,9 +140,28 @@ class Trial:
         return content if self.precision == "float32" else content | {"precision": self.precision}
 
     @cached_property
+    def content_before_seed(self) -> str:
+        """The canonical JSON of the content up to the seed, its last key; trials that differ in the seed share it."""
+        text = canonical_json(self.content)
+        return text[: text.rindex('"seed":') + len('"seed":')]
+
+    @property
+    def content_text(self) -> str:
+        """The canonical JSON of the content."""
+        return f"{self.content_before_seed}{canonical_json(self.seed)}}}"
+
+    @cached_property
     def key(self) -> str:
         """The hash of the content, 64 hexadecimal digits."""
-        return digest(self.content)
+        return hashlib.sha256(self.content_text.encode()).hexdigest()
+
+    def with_seeds(self, seeds: Sequence[int]) -> list[Trial]:
+        """Return this trial with each of the seeds; what does not depend on the seed is spelled once for all."""
+        before = self.content_before_seed
+        trials = [replace(self, seed=seed) for seed in seeds]
+        for trial in trials:
+            vars(trial)["content_before_seed"] = before
+        return trials
 
     @property
     def declared_method(self) -> str:

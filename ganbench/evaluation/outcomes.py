@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganbench.api.metrics import Direction
 from ganbench.api.trials import digest
+from ganbench.evaluation import outcome_blocks
 
 Series = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.float64]]
 
@@ -41,11 +43,8 @@ SPREAD_VERSION = 1
 LEAST_LOSS, LEAST_WEIGHT = 1.0, 0.01
 """The smallest initial values that an explosion is measured from: a Wasserstein loss, or weights, may start at 0."""
 
-LEAST_POINTS = 40
-"""The fewest values of a series that can be called oscillating.
-
-With these, about 1 in 100 series of noise, or random walks, is called so by mistake.
-"""
+SIGNS: Mapping[Direction, int] = MappingProxyType({"lower": 1, "higher": -1})
+"""1 where lower is better, and -1 where higher is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +84,13 @@ def find_explosion(series: Series, times: float = DEFAULT.exploded, least: float
 
     An initial value below `least` counts as `least`. None also if the series is empty or begins with NaN.
     """
-    steps, values = series
-    sizes = np.abs(np.asarray(values, float))
-    if not len(sizes) or np.isnan(sizes[0]):
-        return None
-    return first_step_where(steps, sizes > times * max(least, float(sizes[0])))
+    return name_step(outcome_blocks.find_explosions(*as_block(series), times, least))
 
 
 def find_collapse(spread: Series, share: float = DEFAULT.collapsed) -> int | None:
     """Return the step from which on, to the end, the spread is below this share of the data's mean distance."""
-    return step_from_which(spread[0], np.asarray(spread[1], float) < share)
+    steps, values = as_block(spread)
+    return name_step(outcome_blocks.steps_from_which(steps, values < share))
 
 
 def find_degradation(metric: Series, direction: Direction, factor: float = DEFAULT.degraded) -> int | None:
@@ -104,16 +100,9 @@ def find_degradation(metric: Series, direction: Direction, factor: float = DEFAU
     finite is worse than any other. None if the best is 0 or less, since no factor applies to it, and for a neutral
     metric.
     """
-    if direction == "neutral" or len(metric[1]) < 2:
+    if direction == "neutral":
         return None
-    values = np.asarray(metric[1], float)
-    if not np.isfinite(values).any():
-        return None
-    signed = np.where(np.isfinite(values), values, np.inf if direction == "lower" else -np.inf)
-    best = float(signed.min() if direction == "lower" else signed.max())
-    at = int(np.flatnonzero(signed == best)[-1])
-    worse = signed > factor * best if direction == "lower" else signed < best / factor
-    return None if best <= 0 else step_from_which(metric[0], worse & (np.arange(len(values)) > at))
+    return name_step(outcome_blocks.find_degradations(*as_block(metric), SIGNS[direction], factor))
 
 
 def find_dead_critic(gradient: Series, under: float = DEFAULT.critic_dead) -> int | None:
@@ -121,7 +110,8 @@ def find_dead_critic(gradient: Series, under: float = DEFAULT.critic_dead) -> in
 
     A game that has converged to a point has no gradient either; the metrics distinguish the two cases.
     """
-    return step_from_which(gradient[0], np.asarray(gradient[1], float) < under)
+    steps, values = as_block(gradient)
+    return name_step(outcome_blocks.steps_from_which(steps, values < under))
 
 
 def find_oscillation(series: Series, peak: float = DEFAULT.oscillating, periods: int = DEFAULT.periods) -> int | None:
@@ -129,24 +119,10 @@ def find_oscillation(series: Series, peak: float = DEFAULT.oscillating, periods:
 
     A straight line is subtracted from the series first. The period is the lag of the highest peak of its
     autocorrelation, at most the length over `periods`. The autocorrelation must reach `peak` there, and -`peak`/2 at a
-    smaller lag: a series whose level wanders has no such trough. None if the series has fewer than `LEAST_POINTS`
-    values or one that is not finite.
+    smaller lag: a series whose level wanders has no such trough. None if the series has fewer values than
+    `outcome_blocks.LEAST_POINTS`, or one that is not finite.
     """
-    steps, values = series
-    if len(values) < LEAST_POINTS:
-        return None
-    level = np.asarray(values, float)
-    longest = len(level) // periods
-    if not np.isfinite(level).all():
-        return None
-    correlation = autocorrelation(detrend(level), longest + 1)
-    inner = correlation[1:-1]
-    peaks = 1 + np.flatnonzero((inner >= correlation[:-2]) & (inner > correlation[2:]))
-    if not len(peaks):
-        return None
-    lag = int(peaks[np.argmax(correlation[peaks])])
-    is_period = correlation[lag] >= peak and correlation[:lag].min() <= -peak / 2
-    return int(steps[periods * lag - 1]) if is_period else None
+    return name_step(outcome_blocks.find_oscillations(*as_block(series), peak, periods))
 
 
 def find_no_reconstruction(error: Series, mean_image: Series, generator_steps: int) -> int | None:
@@ -159,26 +135,6 @@ def find_no_reconstruction(error: Series, mean_image: Series, generator_steps: i
     return int(error[0][at]) if fails else None
 
 
-def detrend(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a series scaled to at most 1 in absolute value, less its least-squares straight line."""
-    scaled = values / max(float(np.abs(values).max()), np.finfo(float).tiny)
-    time = np.linspace(-1.0, 1.0, len(values))
-    flat = scaled - scaled.mean()
-    residuals = flat - time * (flat @ time) / (time @ time)
-    return np.where(np.abs(residuals).max() > 1e-12, residuals, 0.0)  # the residuals of a line are rounding errors
-
-
-def autocorrelation(values: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
-    """Return the correlations [lags + 1] of a centred series with itself at lags 0 to `lags`, where the two overlap."""
-    n = len(values)
-    spectrum = np.fft.rfft(values, 2 * n)
-    products = np.fft.irfft(spectrum * spectrum.conj(), 2 * n)[: lags + 1]
-    energy = np.concatenate([[0.0], np.cumsum(values**2)])
-    lag = np.arange(lags + 1)
-    size = np.sqrt(np.maximum(energy[n - lag] * (energy[n] - energy[lag]), 0.0))
-    return np.divide(products, size, out=np.zeros(lags + 1), where=size > 0)
-
-
 def spread_measurement(samples: int, *, standing: bool = False) -> str:
     """Return the hash of the measurement of the spread on this number of samples.
 
@@ -188,17 +144,14 @@ def spread_measurement(samples: int, *, standing: bool = False) -> str:
     return digest([SPREAD, SPREAD_VERSION, samples, *(["standing"] if standing else [])])
 
 
-def first_step_where(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
-    """Return the first step at which `holds` is true; None if it never is."""
-    return int(steps[int(np.argmax(holds))]) if holds.any() else None
+def as_block(series: Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return a series as a block of one: steps [1, t] and values [1, t]."""
+    return np.asarray(series[0], np.int64)[None], np.asarray(series[1], float)[None]
 
 
-def step_from_which(steps: Sequence[int] | NDArray[np.int64], holds: NDArray[np.bool_]) -> int | None:
-    """Return the first step from which on `holds` is true to the end; None if it is false at the end."""
-    if not len(holds) or not holds[-1]:
-        return None
-    misses = np.flatnonzero(~holds)
-    return int(steps[int(misses[-1]) + 1 if len(misses) else 0])
+def name_step(began: NDArray[np.float64]) -> int | None:
+    """Return the step at which the outcome of a block of one began; None where it never did."""
+    return int(began[0]) if np.isfinite(began[0]) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -187,7 +187,9 @@ def trial_series(source: Source, series: Series) -> Iterator[tuple[int, Any, Any
     keys = pd.Series(list(numbers), dtype="str")
     if series.kind == "scores":
         rows = select_measurement(source.shown, keys, series.dataset, series.name, series.measurement)
-        rows = rows[~rows["fresh"] & rows["key"].isin(keys)]
+        rows = rows[~rows["fresh"] & (rows["number"] >= 0)]
+        rows = rows.assign(key=source.shown.keys.to_numpy()[rows["number"]])
+        rows = rows[rows["key"].isin(keys)]
     else:
         rows = source.shown.signals
         rows = rows[(rows["name"] == series.name) & rows["key"].isin(keys)]

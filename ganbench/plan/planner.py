@@ -95,7 +95,7 @@ class Planner:
                     for label, source in stage.methods[table.title].items():
                         first = self.make_trial(stage, table, spec, label, source)
                         tell(planned := planned + 1, groups)
-                        trials += [replace(first, seed=seed) for seed in stage.seeds]
+                        trials += first.with_seeds(stage.seeds)
                     yield Cell(trials, self.resolve_data(table.title).measurement)
 
     def make_trial(self, stage: Stage, table: DatasetTable, spec: Spec, label: str, source: str) -> Trial:

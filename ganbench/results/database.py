@@ -92,10 +92,12 @@ def transaction(engine: Engine, file: Path) -> Iterator[Connection]:
                 raise GanbenchError(f"{file}: {MOVED}")
     except IntegrityError:
         raise  # two scores of one name, for example: a bug of ganbench, nothing to mend on the disk
-    except DatabaseError as error:
-        name = getattr(error.orig, "sqlite_errorname", "")
-        remedy = REMEDIES.get(name, "Check the disk and the folder's permissions, then run again.")
-        raise GanbenchError(f"{file}: {error.orig}. {remedy}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:  # the latter from `rows.iterate_rows`
+        fault = error.orig if isinstance(error, DatabaseError) else error
+        remedy = REMEDIES.get(
+            getattr(fault, "sqlite_errorname", ""), "Check the disk and the folder's permissions, then run again."
+        )
+        raise GanbenchError(f"{file}: {fault}. {remedy}") from error
 
 
 @contextmanager

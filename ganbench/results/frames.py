@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, overload
 
 from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED
@@ -13,7 +13,7 @@ from ganbench.escaping import html_table
 from ganbench.results.choices import Choice, read_choices
 from ganbench.results.contents import Contents, make_contents, make_rules, take_contents, unite_contents
 from ganbench.results.history import Run
-from ganbench.results.series import empty_profiles
+from ganbench.results.series import StoredSeries, empty_profiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,8 @@ COSTS = {
     "cost.seconds-train": "seconds_train",
 }
 """The values that say what a trial cost, with the columns of the trials that have them."""
+MEASURED = ("step", "value", "direction", "samples", "fresh", "not_scored")
+"""The columns of scores that differ between those of one name and measurement, except for the key."""
 PER_TRIAL = ("trials", "scores", "signals", "profiles")
 """The frames whose rows belong to a trial, by its key."""
 FRAMES = (
@@ -50,6 +52,35 @@ def empty_calibration() -> pd.DataFrame:
     return pd.DataFrame(columns=["dataset", *CALIBRATED])
 
 
+class FrameOnDemand:
+    """A field of `Frames` that may be given as a function, which is called when the frame is first asked for."""
+
+    def __init__(self, default: Callable[[], pd.DataFrame] | None = None) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, frames: None, owner: type[Any]) -> Callable[[], pd.DataFrame]: ...
+
+    @overload
+    def __get__(self, frames: object, owner: type[Any]) -> pd.DataFrame: ...
+
+    def __get__(self, frames: object | None, owner: type[Any]) -> pd.DataFrame | Callable[[], pd.DataFrame]:
+        if frames is None:  # dataclass asks for the default
+            if self.default is None:
+                raise AttributeError(self.name)
+            return self.default
+        held: pd.DataFrame | Callable[[], pd.DataFrame] = vars(frames)[self.name]
+        if callable(held):
+            held = vars(frames)[self.name] = held()
+        return held
+
+    def __set__(self, frames: object, value: pd.DataFrame | Callable[[], pd.DataFrame]) -> None:
+        vars(frames)[self.name] = value
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
     """The results of a suite.
@@ -64,6 +95,8 @@ class Frames:
     (`series` is without them). `not_scored`: the value is NaN because memory ran out, whatever the model is.
     `signals`: key, name, step, value; empty if they were not asked for, and then no trial is known to have exploded.
     `profiles`: key, step, name, measurement, x, y (NaN for a profile along one axis), value; read as signals are.
+    Signals and profiles of many trials are read from the folder when they are first asked for; `unread_signals` can
+    stream them.
     `calibration`: dataset, sampler, trivial, name, value, direction, measurement, samples: the scores of the untrained
     baselines by the newest run's protocols, the real data (not `trivial`) first.
     `suite` is the text of the newest run's suite, `runs` the runs of the folder (`ganbench.results.history`), the
@@ -76,10 +109,10 @@ class Frames:
 
     trials: pd.DataFrame
     scores: pd.DataFrame
-    signals: pd.DataFrame
+    signals: FrameOnDemand = FrameOnDemand()
     suite: str = ""
     calibration: pd.DataFrame = field(default_factory=empty_calibration)
-    profiles: pd.DataFrame = field(default_factory=empty_profiles)
+    profiles: FrameOnDemand = FrameOnDemand(empty_profiles)
     runs: tuple[Run, ...] = ()
     tuning: Frames | None = None
     read_contents: Callable[[], Contents] = make_contents
@@ -105,28 +138,56 @@ class Frames:
 
         Itself where nothing was tuned.
         """
-        import pandas as pd
-
         if self.tuning is None:
             return self
-        reported, joined = set(self.trials["key"]), {}
-        for name in PER_TRIAL:
-            rows = getattr(self.tuning, name)
-            joined[name] = pd.concat([rows[~rows["key"].isin(reported)], getattr(self, name)], ignore_index=True)
-        parts = (self.tuning, self)
-        return replace(
-            self, **joined, tuning=None, read_contents=lambda: unite_contents(each.contents for each in parts)
+        reported, tuning = set(self.trials["key"]), self.tuning
+        joined = {name: partial(self.join_rows, tuning, name, reported) for name in PER_TRIAL}
+        parts = (tuning, self)
+        return self.change(
+            trials=joined["trials"](),
+            scores=joined["scores"](),
+            signals=joined["signals"],
+            profiles=joined["profiles"],
+            tuning=None,
+            read_contents=lambda: unite_contents(each.contents for each in parts),
         )
+
+    def join_rows(self, tuning: Frames, name: str, reported: Collection[str]) -> pd.DataFrame:
+        """Return the rows of a frame of `tuning` that are not of `reported` trials, then those of this one."""
+        import pandas as pd
+
+        rows = getattr(tuning, name)
+        return pd.concat([rows[~rows["key"].isin(reported)], getattr(self, name)], ignore_index=True)
 
     def take(self, keys: Iterable[str]) -> Frames:
         """Return the results of the trials with these keys only."""
         wanted = set(keys)
-        kept = {
-            name: frame[frame["key"].isin(wanted)].reset_index(drop=True)
-            for name in PER_TRIAL
-            for frame in (getattr(self, name),)
-        }
-        return replace(self, **kept, tuning=None, read_contents=lambda: take_contents(self.contents, kept["trials"]))
+
+        def keep(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["key"].isin(wanted)].reset_index(drop=True)
+
+        kept: dict[str, Any] = {}
+        for name in PER_TRIAL:
+            held = vars(self)[name]
+            unread = held.take(wanted) if isinstance(held, StoredSeries) else partial(lambda read: keep(read()), held)
+            kept[name] = unread if callable(held) else keep(held)
+        trials = kept["trials"]
+        return self.change(**kept, tuning=None, read_contents=lambda: take_contents(self.contents, trials))
+
+    def change(self, **changes: Any) -> Frames:
+        """Return these results with other values of some fields; what is not read yet stays unread."""
+        return Frames(**{each.name: vars(self)[each.name] for each in fields(self)} | changes)
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The names of the frames that are not read yet."""
+        return frozenset(name for name in ("signals", "profiles") if callable(vars(self)[name]))
+
+    @property
+    def unread_signals(self) -> StoredSeries | None:
+        """The signals, if they are not read yet."""
+        held = vars(self)["signals"]
+        return held if isinstance(held, StoredSeries) else None
 
     @property
     def architectures(self) -> pd.DataFrame:
@@ -171,10 +232,22 @@ class Frames:
 
     @cached_property
     def measured(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The scores by name and measurement, each with the `number` of its trial (-1: not among them)."""
-        scores = self.scores.assign(number=self.numbers(self.scores["key"]))
-        groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["name", "measurement"], sort=False)))
+        """The scores by name and measurement: `MEASURED`, and the `number` of each trial (-1: not among them).
+
+        Texts that all rows share are left out: of millions of rows, they are most of the memory.
+        """
+        scores = self.scores[list(MEASURED)].assign(number=self.numbers(self.scores["key"]))
+        by = [self.scores["name"], self.scores["measurement"]]
+        groups: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(by, sort=False)))
         return groups
+
+    @cached_property
+    def ways(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """The rows of `measured` by name, then by measurement."""
+        found: dict[str, dict[str, pd.DataFrame]] = {}
+        for (name, measurement), rows in self.measured.items():
+            found.setdefault(name, {})[measurement] = rows
+        return found
 
     def _repr_html_(self) -> str:
         """Return a plain HTML table for a notebook: the outcomes of each method's trials."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, func, select, update
 from ganbench.api.trials import canonical_json
 from ganbench.errors import GanbenchError
 from ganbench.results.choices import read_fact
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import BATCHES, PLAN, RECORDS, RUNS, TRIALS
 
 TRAITS = ("dataset", "architecture", "method", "seed")
@@ -87,7 +89,7 @@ def read_runs(connection: Connection) -> tuple[Run, ...]:
                 stored=stored if isinstance(stored, int) else None,
                 new=new.get(number, 0),
                 trained=trained[number],
-                first=len(groups.get(number, ())),
+                first=groups[number].count if number in groups else 0,
                 what=novelties.get(number, ""),
             )
         )
@@ -167,31 +169,44 @@ def count_trained(connection: Connection) -> Counter[int]:
     return counts
 
 
-def group_by_run(connection: Connection, statement: Any) -> dict[int, list[tuple[Any, ...]]]:
+@dataclass(frozen=True)
+class Traits:
+    """The trials of a run: how many, and the distinct values of each of TRAITS, in order."""
+
+    values: tuple[dict[Any, None], ...]
+    count: int
+
+
+def group_by_run(connection: Connection, statement: Any) -> dict[int, Traits]:
     """Return the traits of trials by run; the run stands first in each row."""
-    groups: dict[int, list[tuple[Any, ...]]] = {}
-    for number, *traits in connection.execute(statement):
-        groups.setdefault(number, []).append(tuple(traits))
-    return groups
+    found: dict[int, tuple[dict[Any, None], ...]] = {}
+    counts: Counter[int] = Counter()
+    for rows in iterate_rows(connection, statement):
+        numbers, *columns = zip(*rows, strict=True)
+        counts.update(numbers)
+        for number in dict.fromkeys(numbers):
+            known = found.setdefault(number, tuple({} for _ in TRAITS))
+            for values, column in zip(known, columns, strict=True):
+                own = column if len(counts) == 1 else compress(column, (each == number for each in numbers))
+                values.update(dict.fromkeys(own))
+    return {number: Traits(values, counts[number]) for number, values in found.items()}
 
 
-def describe_novelties(
-    groups: Mapping[int, Sequence[tuple[Any, ...]]], every: Mapping[int, Sequence[tuple[Any, ...]]]
-) -> dict[int, str]:
+def describe_novelties(groups: Mapping[int, Traits], every: Mapping[int, Traits]) -> dict[int, str]:
     """Return, for each run, how the trials that it planned first differ from everything planned before it.
 
     These are new seeds, methods and so on. Without any, the method has other settings.
     """
     novelties: dict[int, str] = {}
     for number, trials in groups.items():
-        before = [set(values) for values in zip(*(t for n in every if n < number for t in every[n]), strict=True)]
-        values_now = [dict.fromkeys(values) for values in zip(*trials, strict=True)]
+        before = [each.values for run, each in every.items() if run < number]
+        seen = [set().union(*columns) for columns in zip(*before, strict=True)] or [set[Any]()] * len(TRAITS)
         fresh = [
-            list_values(trait, [value for value in values if value not in seen])
-            for trait, values, seen in zip(TRAITS, values_now, before or [set[Any]()] * len(TRAITS), strict=True)
+            list_values(trait, [value for value in values if value not in known])
+            for trait, values, known in zip(TRAITS, trials.values, seen, strict=True)
         ]
         novelties[number] = (
-            "; ".join(filter(None, fresh)) or f"{list_values('method', values_now[2])} with other settings"
+            "; ".join(filter(None, fresh)) or f"{list_values('method', trials.values[2])} with other settings"
         )
     return novelties
 

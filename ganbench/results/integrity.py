@@ -13,6 +13,8 @@ from ganbench.api.records import TRAINED, UNTRAINED
 from ganbench.errors import GanbenchError, shorten
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ganbench.results.frames import Frames
 
 WORDS = {"key", "dataset", "architecture", "method", "status", "error", "code", "mode", "device", "name", "direction"}
@@ -35,7 +37,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 """The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`)."""
 
-MOST: Mapping[str, int] = MappingProxyType({"key": 100_000, "dataset": 1000, "method": 1000})
+MOST: Mapping[str, int] = MappingProxyType({"trial": 1_000_000, "dataset": 1000, "method": 1000})
 """The largest numbers of planned trials, datasets and methods: those of a suite (`suite.suite`, `suite.bounds`)."""
 
 KEY = re.compile("[0-9a-f]{64}")
@@ -47,38 +49,42 @@ NOT_OURS = "Open it with the program that made it, or choose another folder for 
 def refuse_odd_cells(frames: Frames, file: Path) -> None:
     """Raise GanbenchError for cells that ganbench never writes: of the wrong type, or not one of the known values.
 
-    Texts may hold anything: whoever shows them escapes them.
+    Texts may hold anything: whoever shows them escapes them. What is not read yet is checked when it is.
     """
-    from pandas.api.types import infer_dtype
-
     for name in ("trials", "scores", "signals", "profiles", "calibration"):
-        frame = getattr(frames, name)
-        for column in frame.columns if len(frame) else ():
-            kind = infer_dtype(frame[column], skipna=False)
-            if (column in WORDS and kind != "string") or (
-                column not in WORDS and frame[column].dtype.kind not in "biuf"
-            ):
-                raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
-        for column, (least, most) in BOUNDS.items():
-            if (
-                column not in frame.columns or frame.empty or (name, column) == ("trials", "samples")
-            ):  # those are a cost
-                continue
-            if frame[column].dtype.kind not in "iu" or not frame[column].between(least, most).all():
-                raise GanbenchError(f"{file}: {column} in {name} is not within {least} and {most}. {NOT_OURS}")
-        for column, allowed in CHOICES.items():
-            odd = sorted(set(frame[column].unique()) - allowed) if column in frame.columns else []
-            if odd:
-                raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
+        if name not in frames.unread:
+            refuse_odd_rows(getattr(frames, name), name, file)
     planned = frames.trials[frames.trials["planned"]]
-    for column, most in MOST.items():
-        count = len(planned) if column == "key" else planned[column].nunique()
-        if count > most:
-            what = "trial" if column == "key" else column
-            raise GanbenchError(f"{file}: its newest plan has {count} {what}s, more than {most}. {NOT_OURS}")
+    for column in ("dataset", "method"):
+        refuse_many(planned[column].nunique(), column, file)
     for key in frames.trials["key"].unique():
         if not KEY.fullmatch(key):
             raise GanbenchError(f"{file}: {shorten(key)} is no trial's key: 64 hexadecimal digits. {NOT_OURS}")
+
+
+def refuse_many(count: int, what: str, file: Path) -> None:
+    """Raise GanbenchError if a plan has more trials, datasets or methods (`what`) than any suite."""
+    if count > MOST[what]:
+        raise GanbenchError(f"{file}: its newest plan has {count} {what}s, more than {MOST[what]}. {NOT_OURS}")
+
+
+def refuse_odd_rows(frame: pd.DataFrame, name: str, file: Path) -> None:
+    """Raise GanbenchError for a cell of one frame, called `name`, that ganbench never writes."""
+    from pandas.api.types import infer_dtype
+
+    for column in frame.columns if len(frame) else ():
+        kind = infer_dtype(frame[column], skipna=False)
+        if (column in WORDS and kind != "string") or (column not in WORDS and frame[column].dtype.kind not in "biuf"):
+            raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
+    for column, (least, most) in BOUNDS.items():
+        if column not in frame.columns or frame.empty or (name, column) == ("trials", "samples"):  # those are a cost
+            continue
+        if frame[column].dtype.kind not in "iu" or not frame[column].between(least, most).all():
+            raise GanbenchError(f"{file}: {column} in {name} is not within {least} and {most}. {NOT_OURS}")
+    for column, allowed in CHOICES.items():
+        odd = sorted(set(frame[column].unique()) - allowed) if column in frame.columns else []
+        if odd:
+            raise GanbenchError(f"{file}: {column} in {name} is {shorten(odd[0])}. {NOT_OURS}")
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def open_source(folder: Path) -> Iterator[Source]:
         engine = create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
         with transaction(engine, file) as connection:
             with explaining_bad_cells(file):
-                refuse_odd_cells(build_frames(connection, everything=True, signals=True), file)
+                refuse_odd_cells(build_frames(connection, file, everything=True, signals=True, at_once=True), file)
                 check_contents(connection)
                 records = read_records(connection)
             yield Source(folder, connection, records)

@@ -184,7 +184,7 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "generator_steps": trial.budget.generator_steps,
         "batch_size": trial.budget.batch_size,
-        "content": canonical_json(trial.content),
+        "content": trial.content_text,
     }
 
 
@@ -220,23 +220,23 @@ def cut_middle(text: str, most: int) -> str:
     return text if len(text) <= most else text[:half] + left_out + text[-half:]
 
 
-def score_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    """Yield every score of every record; SQLite stores NaN as NULL, which means nothing else in that column."""
-    for key, record in records.items():
+def score_rows(records: Mapping[int, Record]) -> Iterator[dict[str, Any]]:
+    """Yield every score of every record, by the number of its trial; a NaN becomes a NULL, which means nothing else."""
+    for trial, record in records.items():
         for score in record.scores:
-            yield {"key": key, **vars(score)}
+            yield {"trial": trial, **vars(score)}
 
 
-def signal_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    """Yield every signal of every record, packed; float64 keeps NaN and infinities."""
-    for key, record in records.items():
+def signal_rows(records: Mapping[int, Record]) -> Iterator[dict[str, Any]]:
+    """Yield every signal of every record, by the number of its trial, packed; float64 keeps NaN and infinities."""
+    for trial, record in records.items():
         for name, (steps, values) in record.signals.items():
-            yield {"key": key, "name": name, "steps": pack("q", steps), "values": pack("d", values)}
+            yield {"trial": trial, "name": name, "steps": pack("q", steps), "values": pack("d", values)}
 
 
-def profile_rows(records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    """Yield every profile of every record, packed; float64 keeps NaN and infinities."""
-    for key, record in records.items():
+def profile_rows(records: Mapping[int, Record]) -> Iterator[dict[str, Any]]:
+    """Yield every profile of every record, by the number of its trial, packed; float64 keeps NaN and infinities."""
+    for trial, record in records.items():
         for profile in record.profiles:
             packed = {part: pack("d", getattr(profile, part)) for part in ("x", "y", "values")}
-            yield {"key": key, **vars(profile), **packed}
+            yield {"trial": trial, **vars(profile), **packed}

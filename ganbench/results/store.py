@@ -18,13 +18,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
+from sqlalchemy import Engine, bindparam, delete, insert, select
 
 from ganbench.api.records import Calibration, Record, Score
 from ganbench.api.trials import Trial, canonical_json
@@ -48,8 +47,10 @@ from ganbench.results.files import (
 )
 from ganbench.results.frames import Frames
 from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
+from ganbench.results.numbers import find_numbers, number_trials, read_measured
 from ganbench.results.origins import Origin, read_origins
-from ganbench.results.reading import build_frames, read_calibration, split_tuning
+from ganbench.results.reading import build_frames, open_folder, read_calibration, split_tuning
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -67,11 +68,7 @@ from ganbench.results.schema import (
     record_row,
     score_rows,
     signal_rows,
-    trial_row,
 )
-
-TRIAL = select(TRIALS.c.id).where(TRIALS.c.key == bindparam("key")).scalar_subquery()
-"""The number of the trial with the bound key. Rows refer to trials by number, an eighth of the size of a key."""
 
 
 class Store:
@@ -134,16 +131,17 @@ class Store:
         write_file(suite_path(self.folder), suite_text.encode())
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with transaction(self._engine, self.file) as connection:
-            add_trials(connection, plan)
-            recorded = set(connection.scalars(select(TRIALS.c.key).join(RECORDS, RECORDS.c.trial == TRIALS.c.id)))
-            all_facts = {**facts, "stored": sum(trial.key in recorded for trial in plan)}
+            numbers = number_trials(connection, plan)
+            recorded = {number for rows in iterate_rows(connection, select(RECORDS.c.trial)) for (number,) in rows}
+            all_facts = {**facts, "stored": sum(numbers[trial.key] in recorded for trial in plan)}
             new_run = insert(RUNS).values(started=now, suite=suite_text, facts=canonical_json(all_facts))
             run: int = connection.execute(new_run.returning(RUNS.c.id)).scalar_one()
             rows = [
-                {"run": run, "position": position, "key": trial.key, "code": trial.code, **label_values(trial)}
+                {"run": run, "position": position, "trial": numbers[trial.key], "code": trial.code}
+                | label_values(trial)
                 for position, trial in enumerate(plan)
             ]
-            execute(connection, insert(PLAN).values(trial=TRIAL), rows)
+            execute(connection, insert(PLAN), rows)
             protocol_rows = [{"run": run, "dataset": name, "protocol": key} for name, key in (protocols or {}).items()]
             execute(connection, insert(PROTOCOLS), protocol_rows)
         return run
@@ -154,18 +152,20 @@ class Store:
         stored = {key: incoming.store_network(self.folder, record) for key, record in newest.items()}
         networks = {key: digest for key, digest in stored.items() if digest}
         with transaction(self._engine, self.file) as connection:
-            add_trials(connection, [record.trial for record in newest.values()])
-            execute(connection, delete(RECORDS).where(RECORDS.c.trial == TRIAL), [{"key": key} for key in newest])
+            numbers = number_trials(connection, [record.trial for record in newest.values()])
+            numbered = {numbers[key]: record for key, record in newest.items()}
+            gone = delete(RECORDS).where(RECORDS.c.trial == bindparam("number"))
+            execute(connection, gone, [{"number": number} for number in numbered])
             batches = [composition_row(record) for record in newest.values()]
             execute(connection, insert(BATCHES).prefix_with("OR IGNORE"), batches)
             rows = [
-                {"key": key, "batch": batch["id"], "network": networks.get(key, ""), **record_row(record)}
+                {"trial": numbers[key], "batch": batch["id"], "network": networks.get(key, "")} | record_row(record)
                 for (key, record), batch in zip(newest.items(), batches, strict=True)
             ]
-            execute(connection, insert(RECORDS).values(trial=TRIAL), rows)
-            execute(connection, insert(SCORES).values(trial=TRIAL), list(score_rows(newest)))
-            execute(connection, insert(SIGNALS).values(trial=TRIAL), list(signal_rows(newest)))
-            execute(connection, insert(PROFILES).values(trial=TRIAL), list(profile_rows(newest)))
+            execute(connection, insert(RECORDS), rows)
+            execute(connection, insert(SCORES), list(score_rows(numbered)))
+            execute(connection, insert(SIGNALS), list(signal_rows(numbered)))
+            execute(connection, insert(PROFILES), list(profile_rows(numbered)))
         for key in newest.keys() - networks.keys():
             network_path(self.folder, key).unlink(missing_ok=True)
         for record in newest.values():
@@ -176,12 +176,13 @@ class Store:
 
         `extractors` are those that they come from, as facts that are added to the newest run's `rescored_by`.
         """
-        rows = [{"key": key, **vars(score)} for key, several in scores.items() for score in several]
         recorded = self.known()
         if unknown := [key for key in scores if key not in recorded]:
             raise GanbenchError(f"{self.folder}: no record with key {unknown[0]}. Scores belong to a record.")
         with transaction(self._engine, self.file) as connection:
-            execute(connection, insert(SCORES).prefix_with("OR REPLACE").values(trial=TRIAL), rows)
+            numbers = find_numbers(connection, scores)
+            rows = [{"trial": numbers[key], **vars(score)} for key, several in scores.items() for score in several]
+            execute(connection, insert(SCORES).prefix_with("OR REPLACE"), rows)
             add_rescored(connection, extractors)
 
     def add_fact(self, name: str, value: Any) -> None:
@@ -212,14 +213,10 @@ class Store:
         with transaction(self._engine, self.file) as connection:
             return {key: (code, status) for key, code, status in connection.execute(wanted)}
 
-    def measured(self) -> dict[str, set[tuple[str, str]]]:
+    def measured(self) -> dict[str, frozenset[tuple[str, str]]]:
         """Return the values of every scored trial, by its key, each as (name, measurement)."""
-        wanted = select(TRIALS.c.key, SCORES.c.name, SCORES.c.measurement).join(SCORES, SCORES.c.trial == TRIALS.c.id)
-        values: dict[str, set[tuple[str, str]]] = {}
         with transaction(self._engine, self.file) as connection:
-            for key, name, measurement in connection.execute(wanted.distinct()):
-                values.setdefault(key, set()).add((name, measurement))
-        return values
+            return read_measured(connection)
 
     def detail(self, key: str) -> dict[str, Any]:
         """Return all that is stored of one recorded trial, with its content and its batch's composition, each checked.
@@ -287,8 +284,8 @@ class Store:
         The trials of configurations are `apart` from those that report the chosen ones (`Frames.tuning`).
         """
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file), gc_paused():
-            frames = build_frames(connection, everything=everything, signals=signals)
-        frames = replace(frames, read_contents=partial(read_trial_contents, self.folder, everything))
+            frames = build_frames(connection, self.file, everything=everything, signals=signals)
+        frames = frames.change(read_contents=partial(read_trial_contents, self.folder, everything))
         integrity.refuse_odd_cells(frames, self.file)
         with integrity.explaining_bad_cells(self.file):
             return split_tuning(frames) if apart else frames
@@ -308,10 +305,5 @@ def read(path: str | Path, *, everything: bool = False, signals: bool = True) ->
 
 def read_trial_contents(folder: Path, everything: bool) -> Contents:
     """Return what the trials of a results folder consist of, without writing a byte."""
-    with Store(folder, readonly=True) as store:
-        return store.contents(everything=everything)
-
-
-def add_trials(connection: Connection, trials: Iterable[Trial]) -> None:
-    """Add the trials that have no number yet, each under a new one."""
-    execute(connection, insert(TRIALS).prefix_with("OR IGNORE"), [trial_row(trial) for trial in trials])
+    with open_folder(folder) as connection:
+        return read_contents(connection, everything=everything)

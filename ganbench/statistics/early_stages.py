@@ -21,13 +21,13 @@ def find_early_measurements(frames: Frames) -> frozenset[tuple[str, str]]:
     Such a measurement is followed by another one of the same value in some trial, and is the last in no trained trial.
     """
     counts = Counter(name for name, _ in frames.measured)
-    trained = frames.trials.loc[frames.trials["status"].isin(TRAINED), "key"].unique()
+    trained = frames.numbers(frames.trials.loc[frames.trials["status"].isin(TRAINED), "key"])
     early = set()
     for several in (name for name, count in counts.items() if count > 1):
-        rows = pd.concat([rows for (name, _), rows in frames.measured.items() if name == several])
-        last = rows.groupby(["measurement", "key"])["step"].max()
-        followed = last < last.groupby("key").transform("max")
-        final = ~followed & followed.index.get_level_values("key").isin(trained)
+        rows = pd.concat([rows.assign(measurement=way) for way, rows in frames.ways[several].items()])
+        last = rows[rows["number"] >= 0].groupby(["measurement", "number"])["step"].max()
+        followed = last < last.groupby("number").transform("max")
+        final = ~followed & followed.index.get_level_values("number").isin(trained)
         left = followed.groupby("measurement").any() & ~final.groupby("measurement").any()
         early |= {(several, str(measurement)) for measurement in left[left].index}
     return frozenset(early)

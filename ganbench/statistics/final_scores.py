@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
@@ -27,6 +27,9 @@ WORST = {"lower": np.inf, "higher": -np.inf, "neutral": np.nan}
 
 NEVER = -1
 """The step of a snapshot that does not exist."""
+
+MOST_PLACES = 2**30
+"""The most distinct steps at which one value was measured; far more than fit into memory."""
 
 
 def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | None = None) -> pd.DataFrame:
@@ -57,29 +60,50 @@ def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
 @lru_cache(maxsize=32)
 def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | None) -> pd.DataFrame:
     """Return the table of `trial_scores`, computed once for all tables; callers must not change it."""
-    trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
+    trials, known = recorded_trials(frames, dataset)
     rows = select_measurement(frames, trials["key"], dataset, metric, measurement)
     direction = str(rows["direction"].iloc[0]) if len(rows) else "neutral"
-    values = find_final_and_best(rows, direction).reindex(frames.numbers(trials["key"])).set_index(trials.index)
-    table = trials.join(values).assign(direction=direction, holds=True)
-    table = table.assign(not_scored=find_not_scored(rows, frames.numbers(trials["key"]), values))
-    table = table.assign(
-        diverged=table["key"].map(trial_outcomes(frames)["diverged"]).astype("bool"),
-        fresh=table["fresh"].eq(True),
-        **{step: table[step].fillna(NEVER).astype("int64") for step in ("final_step", "best_step")},
-    )
-    table = table[(table["final_step"] != NEVER) | ~table["status"].isin(TRAINED) | table["diverged"]]
-    table = table[~table["not_scored"] | ~table["status"].isin(TRAINED) | table["diverged"]]
-    completed = table["status"].isin(TRAINED) & ~table["diverged"]
-    scored = completed & np.isfinite(table["final"])
-    return table.assign(
+    numbers = known["number"].to_numpy()
+    values = find_final_and_best(rows, direction, numbers, len(frames.keys))
+    diverged, final, best = known["diverged"].to_numpy(), values["final"], values["best"]
+    short = find_not_scored(rows, numbers, values)
+    trained = known["trained"].to_numpy()
+    scored = trained & ~diverged & np.isfinite(final)
+    table = trials.assign(
+        final=np.where(scored, final, WORST[direction]),
+        final_step=values["final_step"],
+        fresh=values["fresh"],
+        best_step=values["best_step"],
+        best=np.where(scored & np.isfinite(best), best, WORST[direction]),
+        direction=direction,
+        holds=True,
+        not_scored=short,
+        diverged=diverged,
         scored=scored,
-        undefined=completed & ~scored,
-        final=table["final"].where(scored, WORST[direction]),
-        held=table["final"].where(scored, WORST[direction]),
-        best=table["best"].where(scored & np.isfinite(table["best"]), WORST[direction]),
-        unit=find_units(trials),
+        undefined=trained & ~diverged & ~scored,
+        held=np.where(scored, final, WORST[direction]),
+        unit=known["unit"],
     )
+    return table[((values["final_step"] != NEVER) & ~short) | ~trained | diverged]
+
+
+@lru_cache(maxsize=8)
+def recorded_trials(frames: Frames, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the recorded trials of a dataset [n], and what all of its metrics have in common.
+
+    That is, for each trial, its `number` (`Frames.numbers`), `diverged`, `trained` to the end, and `unit`.
+    """
+    trials = frames.trials[(frames.trials["dataset"] == dataset) & (frames.trials["status"] != "missing")]
+    known = pd.DataFrame(
+        {
+            "number": frames.numbers(trials["key"]),
+            "diverged": trials["key"].map(trial_outcomes(frames)["diverged"]).astype("bool").to_numpy(),
+            "trained": trials["status"].isin(TRAINED).to_numpy(),
+            "unit": find_units(trials).array,
+        },
+        index=trials.index,
+    )
+    return trials, known
 
 
 def split_by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dict[str, pd.DataFrame]:
@@ -93,9 +117,9 @@ def split_by_measurement(frames: Frames, name: str, keys: pd.Series[str]) -> dic
     selected[frames.numbers(keys)] = True
     selected[-1] = False
     groups = {
-        measurement: rows[selected[rows["number"]]]
-        for (value, measurement), rows in frames.measured.items()
-        if value == name and (value, measurement) not in early
+        measurement: rows if selected[rows["number"]].all() else rows[selected[rows["number"]]]
+        for measurement, rows in frames.ways.get(name, {}).items()
+        if (name, measurement) not in early
     }
     return {measurement: groups[measurement] for measurement in sorted(groups) if len(groups[measurement])}
 
@@ -115,40 +139,62 @@ def select_measurement(
     return groups.get(measurement or "".join(groups), frames.scores[:0].assign(number=-1))
 
 
-def find_final_and_best(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Return the final and the best value of each trial's series, indexed by the trial's number.
+def find_final_and_best(
+    rows: pd.DataFrame, direction: str, numbers: NDArray[np.intp], count: int
+) -> dict[str, NDArray[Any]]:
+    """Return the final and the best value of each trial's series, by column, for the trials with these `numbers` [n].
 
     Columns: final, final_step, fresh, best_step, best. `fresh` is whether `best` is a value of fresh samples: it is
-    unless the metric was measured at one snapshot only, because then nothing was chosen.
+    unless the metric was measured at one snapshot only, because then nothing was chosen. `count` is that of all trials.
     """
     series = rows[~rows["fresh"]].sort_values("step", kind="stable")
-    table = series.drop_duplicates("number", keep="last").set_index("number")[["value", "step"]]
-    table.columns = pd.Index(["final", "final_step"])
-    ranked = series[np.isfinite(series["value"])].sort_values("value", kind="stable", ascending=direction != "higher")
-    first = ranked.drop_duplicates("number").set_index("number")["step"]
-    table["fresh"] = series.groupby("number").size() > 1
-    table["best_step"] = first.reindex(table.index).fillna(NEVER).astype("int64")
-    best = read_values(rows, table.index.to_numpy(), table, "best")
-    return table.assign(best=np.nan if direction == "neutral" else best)
+    number, step, value = (series[name].to_numpy() for name in ("number", "step", "value"))
+    final, final_step, best_step = np.full(count, np.nan), np.full(count, NEVER), np.full(count, NEVER)
+    final[number], final_step[number] = value, step  # of several, the last
+    finite = np.flatnonzero(np.isfinite(value))
+    ranked = finite[np.argsort(-value[finite] if direction == "higher" else value[finite], kind="stable")][::-1]
+    best_step[number[ranked]] = step[ranked]  # of several, the last again: the best
+    several = np.bincount(number, minlength=count) > 1
+    steps = {"final_step": final_step[numbers], "fresh": several[numbers], "best_step": best_step[numbers]}
+    best = read_values(rows, numbers, steps, "best")
+    return {"final": final[numbers], **steps, "best": np.full(len(best), np.nan) if direction == "neutral" else best}
 
 
-def find_not_scored(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame) -> NDArray[np.bool_]:
+def find_not_scored(
+    rows: pd.DataFrame, numbers: NDArray[np.intp], values: Mapping[str, NDArray[Any]]
+) -> NDArray[np.bool_]:
     """Return for which trials [n] the final value, or that of fresh samples, is NaN because memory ran out."""
     short = rows[rows["not_scored"]].assign(value=1.0)
-    steps = scores.assign(
-        fresh=scores["fresh"].eq(True), **{step: scores[step].fillna(NEVER) for step in ("final_step", "best_step")}
-    )
-    return (read_values(short, numbers, steps, "final") == 1) | (read_values(short, numbers, steps, "best") == 1)
+    at_end, at_best = (read_values(short, numbers, values, at) == 1 for at in ("final", "best"))
+    found: NDArray[np.bool_] = at_end | at_best
+    return found
 
 
-def read_values(rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame, at: At) -> NDArray[np.float64]:
+def read_values(
+    rows: pd.DataFrame, numbers: NDArray[np.intp], scores: pd.DataFrame | Mapping[str, NDArray[Any]], at: str
+) -> NDArray[np.float64]:
     """Return one value's scores [n] at the final or the best snapshot of each trial, NaN where there is none.
 
     `rows` are the value's scores, `numbers` [n] the trials' numbers, `scores` [n] the steps of their snapshots.
     """
-    fresh = scores["fresh"] if at == "best" else np.zeros(len(scores), bool)
-    places = pd.DataFrame({"number": numbers, "step": scores[f"{at}_step"].to_numpy(), "fresh": np.asarray(fresh)})
-    return places.merge(rows[["number", "step", "fresh", "value"]], how="left")["value"].to_numpy(float)
+    fresh = np.asarray(scores["fresh"], bool) if at == "best" else np.zeros(len(numbers), bool)
+    steps = np.asarray(scores[f"{at}_step"])
+    known = np.unique(rows["step"].to_numpy())
+    places = np.searchsorted(known, steps)
+    exist = np.append(known, NEVER)[places] == steps
+    stored = number_places(rows["number"].to_numpy(), np.searchsorted(known, rows["step"].to_numpy()), rows["fresh"])
+    order = np.argsort(stored, kind="stable")
+    wanted = number_places(numbers, places, fresh)
+    found = np.searchsorted(stored[order], wanted)
+    exist &= np.append(stored[order], -1)[found] == wanted
+    values = np.full(len(numbers), np.nan)
+    values[exist] = rows["value"].to_numpy(float)[order[found[exist]]]
+    return values
+
+
+def number_places(numbers: NDArray[Any], steps: NDArray[Any], fresh: ArrayLike) -> NDArray[np.int64]:
+    """Return a number for each trial, place of a step, and whether samples are fresh: equal where all three are."""
+    return (numbers.astype(np.int64) * (MOST_PLACES + 1) + steps) * 2 + np.asarray(fresh, np.int64)
 
 
 def rule_scores(

@@ -29,7 +29,7 @@ from ganbench.suite.tables import (
 from ganbench.suite.tuning import MOST_CONFIGURATIONS, TuningTable
 from ganbench.suite.validation import Complaint, Complaints
 
-MOST_TRIALS = 100_000
+MOST_TRIALS = 1_000_000
 
 
 class Suite(Table):

@@ -62,8 +62,8 @@ CELLS = {
     "samples in scores is not within 0 and": "UPDATE scores SET samples = '1e999'",
     "seed in trials is not within 0": "UPDATE trials SET seed = 1.5",
     "a signal of 100001 steps, more than 100000": """UPDATE signals SET steps = zeroblob(800008)""",
-    "its newest plan has 100002 trials, more than 100000": (
-        f"INSERT INTO plan {MANY.format(100_009)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' FROM n"
+    "its newest plan has 1000002 trials, more than 1000000": (
+        f"INSERT INTO plan {MANY.format(1_000_009)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' FROM n"
     ),
     "its newest plan has 1001 methods, more than 1000": (
         f"INSERT INTO plan {MANY.format(1008)} SELECT 1, i, 1, 'c', 'ring', 'a', 'm' || i FROM n"

@@ -9,7 +9,7 @@ from ganbench.api.records import Record, Score
 from ganbench.results.frames import Frames
 from ganbench.statistics.early_stages import find_early_measurements
 from ganbench.statistics.final_scores import trial_scores
-from ganbench.statistics.outcome_table import headline_series
+from ganbench.statistics.outcome_table import select_headlines
 from ganbench.statistics.score_summary import summary_table
 from ganbench.statistics.trajectories import trajectory_quartiles
 
@@ -38,10 +38,8 @@ def test_tables_have_the_scores_of_full_size_alone(tmp_path: Path) -> None:
     table = trial_scores(frames, "ring", "fid").set_index(["method", "seed"])["final"]
     assert table.to_dict() == {("grown", 0): 8, ("grown", 1): 7, ("full", 0): 6, ("full", 1): 5}
     assert set(summary_table(frames)["measurement"]) == {LARGE}
-    assert {key: list(values) for key, ((_, values), _) in headline_series(frames, {}).items()}.keys() == set(
-        frames.trials["key"]
-    )
-    series = [list(values) for (_, values), _ in headline_series(frames, {}).values()]
+    series = select_headlines(frames, {}).groupby("number")["value"].apply(list)
+    assert set(frames.keys[series.index]) == set(frames.trials["key"])
     assert sorted(series) == [[7], [8], [9, 5], [9, 6]]
 
 
