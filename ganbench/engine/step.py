@@ -20,7 +20,7 @@ from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
 from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.graphs import Dues, GraphBackend, Results, UpdateGraphs
-from ganbench.engine.kernel_step import KernelStep, Members, suits_kernels
+from ganbench.engine.kernel_step import KernelStep, Members, is_lowered, suits_kernels
 from ganbench.engine.loss_errors import explain_missing_gradient
 from ganbench.engine.member_losses import Auxiliary, MemberLosses
 from ganbench.engine.plateau import Plateau
@@ -200,6 +200,13 @@ class Game:
                 self.state[name][leaf].copy_(value)
         self.total_updates += 1
         self._note_divergence(aux["loss"].isfinite())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records say of the updates: `kernels` are the players by our kernels; on a GPU, what was captured."""
+        by_kernels = sorted({player for (player, _), step in self.gradient_functions.items() if is_lowered(step)})
+        kernels = {"kernels": by_kernels} if by_kernels else {}
+        return kernels | (self.graphs.facts() if self.graphs is not None else {})
 
     def note_infinite_weights(self) -> None:
         """Count each member as diverged, from now on, whose generator has a parameter that is not finite."""

@@ -21,7 +21,6 @@ from ganbench.engine.device import products_in
 from ganbench.engine.ensemble import SEED_MAPS, Ensemble, Stacked, build_stages
 from ganbench.engine.global_random import GlobalRandomGuard
 from ganbench.engine.graphs import CudaGraphs, GraphBackend
-from ganbench.engine.kernel_step import is_lowered
 from ganbench.engine.labels import require_labels
 from ganbench.engine.member_optimizers import build_optimizer_factory
 from ganbench.engine.member_programs import MemberPrograms, draw_first_state
@@ -247,17 +246,9 @@ class Training:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What records say of this training: where it stopped early, and how its updates ran.
-
-        `kernels` are the players whose updates our kernels ran. On a GPU it says whether updates were captured.
-        """
-        if self.stage is None:
-            return {}
-        game = self.stage.game
+        """What records say of this training: where it stopped early, and how its updates ran."""
         stopped = {} if self.stopped_at is None else {"stopped_at": self.stopped_at}
-        by_kernels = sorted({player for (player, _), function in game.gradient_functions.items() if is_lowered(function)})
-        kernels = {"kernels": by_kernels} if by_kernels else {}
-        return {**stopped, **kernels, **(game.graphs.facts() if game.graphs is not None else {})}
+        return {**stopped, **(self.stage.game.facts if self.stage is not None else {})}
 
     @property
     def drawing(self) -> Drawing:

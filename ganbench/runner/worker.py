@@ -104,17 +104,8 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    train_half = partial(
-        run_batch,
-        report=report,
-        device=device,
-        memory_share=memory_share,
-        plugins=plugins,
-        folder=folder,
-        every=every,
-        keep=keep,
-        profile=profile,
-    )
+    options = {"device": device, "memory_share": memory_share, "folder": folder, "every": every, "profile": profile}
+    train_half = partial(run_batch, report=report, plugins=plugins, keep=keep, **options)
     return [record for half in batch.halves() for record in train_half(half)]
 
 
