@@ -104,7 +104,13 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    options = {"device": device, "memory_share": memory_share, "folder": folder, "every": every, "profile": profile}
+    options: dict[str, Any] = {
+        "device": device,
+        "memory_share": memory_share,
+        "folder": folder,
+        "every": every,
+        "profile": profile,
+    }
     train_half = partial(run_batch, report=report, plugins=plugins, keep=keep, **options)
     return [record for half in batch.halves() for record in train_half(half)]
 
