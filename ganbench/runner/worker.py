@@ -104,15 +104,9 @@ def run_batch(
     del job
     gc.collect()
     devices.free_cached_memory()
-    options: dict[str, Any] = {
-        "device": device,
-        "memory_share": memory_share,
-        "folder": folder,
-        "every": every,
-        "profile": profile,
-    }
-    train_half = partial(run_batch, report=report, plugins=plugins, keep=keep, **options)
-    return [record for half in batch.halves() for record in train_half(half)]
+    options: dict[str, Any] = {"device": device, "memory_share": memory_share, "every": every, "profile": profile}
+    options |= {"plugins": plugins, "folder": folder, "keep": keep}
+    return [record for half in batch.halves() for record in run_batch(half, report, **options)]
 
 
 def describe_error(error: Exception) -> str:
