@@ -23,7 +23,7 @@ def own_process() -> None:
 
 
 def prepare_workers(suite: Suite, settings: Settings) -> None:
-    """Say that the suite is planned; then make the template of the workers, where that is possible."""
+    """Print that the suite is planned; then make the template of the workers, where that is possible."""
     from ganbench.runner.template import limit_threads, make_template, wants_template
 
     counting = ", counting the FLOPs of every architecture and method" * (suite.budget.unit == "flops")

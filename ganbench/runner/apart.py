@@ -163,7 +163,7 @@ def serve(writer: Connection, work: Callable[[Tell], Iterator[Any]], trace: str)
 
 
 def prepare_traces(file: TextIO) -> Callable[[int], NoReturn]:
-    """Let this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`.
+    """Make this process write its tracebacks into a file: when it crashes, when it is asked to, and at `os._exit`.
 
     Return `os._exit` as it was.
     """

@@ -43,7 +43,7 @@ def wants_template(settings: Settings) -> bool:
 
 
 def limit_threads() -> None:
-    """Let numerical libraries that are imported from now on have one thread, as in workers."""
+    """Limit numerical libraries that are imported from now on to one thread, as in workers."""
     os.environ.update(dict.fromkeys((f"{library}_NUM_THREADS" for library in THREADED_LIBRARIES), "1"))
 
 

@@ -52,6 +52,8 @@ EXCEPTIONS = {
     # an unpickler that makes arrays and plain values only, of files that the user names
     "plugins/ganbench_plugins/datasets/imagenet32.py": {"pickle"},
     "ganbench/runner/apart.py": {"multiprocessing"},  # reports of its own process, over a pipe of the two
+    # the command of multiprocessing's own fork server, made in this process, which no data is part of
+    "ganbench/runner/template.py": {"multiprocessing", "exec"},
     "ganbench/engine/replay.py": {"exec"},  # a program generated from its own recorded tensor operations
     "ganbench/registry/plugin_files.py": {"exec_module"},  # --plugin FILE: plugins are code, which the user names
     "ganbench/registry/code_hash.py": {"compile"},  # compared with the code in memory, and never run
