@@ -115,7 +115,7 @@ class CapturedGame(Protocol):
         """Let the losses and their parts be those of an update."""
 
     def set_gradients(self, player: str, gradients: Stacked) -> None:
-        """Give the player's parameters these gradients."""
+        """Set the gradients of the player's parameters."""
 
 
 class UpdateGraphs:

@@ -273,7 +273,7 @@ class Game:
         self.parts |= results.parts
 
     def set_gradients(self, player: str, gradients: Stacked) -> None:
-        """Give the player's parameters these gradients, which the optimizer reads."""
+        """Set the gradients of the player's parameters, which the optimizer reads."""
         for name, leaf in self.ensemble.parameters[player].items():
             leaf.grad = gradients[name]
 
