@@ -142,7 +142,7 @@ def test_the_bounds_that_security_names_are_those_of_the_code() -> None:
         f"cells of more than {guard.LONGEST_CELL >> 20} MiB",
         f"takes more than {guard.SECONDS:g} seconds",
         f"at most {files.LARGEST_NETWORK >> 30} GiB, with a header of at most {rebuild.LONGEST_HEADER >> 20} MiB",
-        f"at most {MOST['key']:,} trials, {MOST['method']:,} methods and {MOST['dataset']:,} datasets",
+        f"at most {MOST['trial']:,} trials, {MOST['method']:,} methods and {MOST['dataset']:,} datasets",
         f"{series.MOST_STEPS:,} steps in a signal and points in a profile",
         f"at most {MOST_VALUES} values of metrics and {MOST_MEASUREMENTS} measurements",
     ):
