@@ -165,9 +165,9 @@ VALUES = [
     ),
     case(
         "sample = 1",
-        "sample = 99999",
+        "sample = 999999",
         "s.toml:2: seeds: datasets x ",
-        "= 1 x 99999 x 3 x 2 = 599994 trials",
+        "= 1 x 999999 x 3 x 2 = 5999994 trials",
         "Ask for fewer",
         schema=False,
     ),
