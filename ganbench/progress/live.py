@@ -204,7 +204,8 @@ class LiveDisplay:
             status, running = self.status, self.forecast.running
             status.seconds_passed, status.share = now - self.started, self.forecast.share_done()
             status.running = [(self.labels[key], each.share) for key, each in running.items() if key in self.labels]
-            if now - self.forecast_at >= self.forecast_interval:
+            ended = not (running or self.forecast.waiting)
+            if ended or now - self.forecast_at >= self.forecast_interval:
                 status.seconds_left, status.memory = self.forecast.seconds_left(now), self.memory()
                 self.forecast_at, self.forecast_interval = now, max(FORECAST_SECONDS, 50 * (self.time() - now))
             return status
