@@ -48,7 +48,7 @@ class Members:
     count: int
 
     def select(self, member: int) -> Any:
-        """Return the persistent tensors of one member, stacked ones as views [1, ...]."""
+        """Return the persistent tensors of one member, stacked ones as views [1, ...], which follow every update."""
         return *select(self.stacked, member), *self.shared
 
 
@@ -172,10 +172,10 @@ class KernelUpdate:
             raise NotLowered("anything: they are not compiled here")
         module = decompose(recording.module, [*persistent, *iterate_leaves(first)])
         self.layout = Layout(module.graph, self.dtype)
-        self.run, self.members, self.output_tree = run, members.count, recording.output_tree
+        self.run, self.members = run, members.count
         self.workspace = torch.empty(self.layout.workspace, dtype=self.dtype)
         self.outputs = [torch.empty(members.count, *shape[1:], dtype=self.dtype) for shape in self.layout.outputs]
-        self.values = refill(self.output_tree, self.outputs)
+        self.values = refill(recording.output_tree, self.outputs)
         self._lay_out_arrays([*iterate_leaves(members.stacked)], [*iterate_leaves(members.shared)])
 
     def _lay_out_arrays(self, stacked: list[Tensor], shared: list[Tensor]) -> None:

@@ -66,7 +66,7 @@ enum {
     CHOOSE,
     /* over the last dimensions, from number[1] on */
     SUM, LARGEST, SMALLEST,
-    PRODUCT, PRODUCT_ADDED
+    PRODUCT
 };
 
 /* The innermost loop of an operation: over n numbers, with fast forms for contiguous and for repeated operands. */
@@ -95,7 +95,7 @@ static T softplus(T x) { return x > 20 ? x : OF(log1p)(OF(exp)(x)); }
 static void apply(const Operation *op, T *restrict o, int64_t so, const T *pa, int64_t sa, const T *pb, int64_t sb,
                   const T *pc, int64_t sc, int64_t n)
 {
-    const T c0 = (T)op->number[0], c1 = (T)op->number[1];
+    const T c0 = (T)op->number[0];
     switch (op->code) {
     case COPY: LOOP(a)
     case NEG: LOOP(-a)
@@ -155,7 +155,6 @@ static void apply(const Operation *op, T *restrict o, int64_t so, const T *pa, i
         for (int64_t i = 0; i < n; i++) o[i * so] = pa[i * sa] != 0 ? pb[i * sb] : pc[i * sc];
         break;
     }
-    (void)c1;
 }
 
 /* Whether sizes have a next index; the index is moved there, and the element of each operand with it. */
@@ -236,16 +235,16 @@ static void reduce(const Operation *op, T **p)
     } while (advance(op, 0, kept, index, p, 2));
 }
 
-/* C [m, n] = A [m, k] B [k, n], or C + A B; size is m, k, n; each operand has the strides of its rows and columns. */
+/* C [m, n] = A [m, k] B [k, n]; size is m, k, n; each operand has the strides of its rows and columns. */
 static void multiply(const Operation *op, T **p, Gemm gemm)
 {
     const Operand *c = &op->operand[0], *a = &op->operand[1], *b = &op->operand[2];
     const int m = (int)op->size[0], k = (int)op->size[1], n = (int)op->size[2];
-    const T one = 1, beta = op->code == PRODUCT_ADDED;
+    const T one = 1, zero = 0;
     const int ta = a->stride[1] != 1, tb = b->stride[1] != 1;
     const int la = (int)a->stride[ta], lb = (int)b->stride[tb], lc = (int)c->stride[0];
     /* what lies row by row is its transpose column by column: C' = B' A' */
-    gemm(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, p[2], &lb, p[1], &la, &beta, p[0], &lc);
+    gemm(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, p[2], &lb, p[1], &la, &zero, p[0], &lc);
 }
 
 void run_operations(const Operation *operations, int64_t count, T *const *bases, const int64_t *member_strides,
@@ -258,7 +257,7 @@ void run_operations(const Operation *operations, int64_t count, T *const *bases,
             const Operation *op = &operations[j];
             T *p[4];
             for (int k = 0; k < 4; k++) p[k] = here[op->operand[k].base] + op->operand[k].offset;
-            if (op->code >= PRODUCT) multiply(op, p, gemm);
+            if (op->code == PRODUCT) multiply(op, p, gemm);
             else if (op->code >= SUM) reduce(op, p);
             else elementwise(op, p);
         }

@@ -134,18 +134,13 @@ def fuse(steps: Sequence[Step]) -> list[Step]:
             and before.operands[0][0] is step.operands[1][0]
             and uses[id(before.operands[0][0])] == 2
             and before.operands[0][0].kind == "workspace"
-            and (before.operands[0][1:], prod_of(before)) == (step.operands[1][1:], prod_of(step))
+            and before.operands[0][1:] == step.operands[1][1:]
             and before.size == step.size
         ):
             made[-1] = Step("ADD_RELU", before.size, [step.operands[0], *before.operands[1:]])
         else:
             made.append(step)
     return made
-
-
-def prod_of(step: Step) -> int:
-    """Return the number of elements of an operation."""
-    return int(np.prod(step.size))
 
 
 def place(steps: Sequence[Step]) -> int:

@@ -130,9 +130,9 @@ class Lowering:
             return self.see(out, lambda view: view.reshape([1 if d in over else s for d, s in enumerate(value.shape)]))
         return out
 
-    def multiply(self, left: Value, right: Value, added: Value | None = None) -> Value:
-        """Add the product of two matrices, [m, k] and [k, n], to a value of its own that has `added` already."""
-        out = added or self.new([left.shape[0], right.shape[1]])
+    def multiply(self, left: Value, right: Value, out: Value | None = None) -> Value:
+        """Add the product of two matrices, [m, k] and [k, n]: a new value, or `out`, whose numbers lie side by side."""
+        out = out or self.new([left.shape[0], right.shape[1]])
         (m, k), n = left.shape, right.shape[1]
         if not m or not k or not n:
             raise NotLowered("a product of empty matrices")
@@ -144,7 +144,7 @@ class Lowering:
                 strides = find_matrix_strides(value)
                 assert strides is not None
             operands.append((value.array, int(value.view.storage_offset()), strides))
-        self.steps.append(Step("PRODUCT_ADDED" if added else "PRODUCT", [m, k, n], operands))
+        self.steps.append(Step("PRODUCT", [m, k, n], operands))
         return out
 
 

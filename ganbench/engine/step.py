@@ -5,7 +5,7 @@ The optimizers work on the stacked parameters [S, ...].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from functools import partial
@@ -100,12 +100,11 @@ class Game:
         if self.graphs is not None and previous.graphs is not None:
             self.graphs.continue_from(previous.graphs)
 
-    def gradients(self, player: str, step_inputs: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Return the gradients of one player's parameters for all members, and store the plugins' new states."""
-        return self.compute_gradients(player, step_inputs)[0]
-
     def compute_gradients(self, player: str, step_inputs: Mapping[str, Any]) -> tuple[Stacked, Auxiliary]:
-        """Return what `gradients` returns, and the auxiliary values."""
+        """Return the gradients of one player's parameters for all members, and the auxiliary values.
+
+        The plugins' new states are stored.
+        """
         due = self.due(self.updates[player])
         if (player, due) in self.flops_per_update:
             gradients, aux = self._get_gradient_function(player, due)(step_inputs)
@@ -137,28 +136,22 @@ class Game:
     def _get_gradient_function(self, player: str, due: frozenset[str]) -> GradientFunction:
         """Return the function from step inputs to gradients; for a player in `recorded`, a `RecordedStep`."""
         if (player, due) not in self.gradient_functions:
+            members = Members(self.persistent[:5], self.persistent[5:], self.members)
             function, is_compared = partial(self.differentiate, player, due), partial(self._is_compared, player)
             if player not in self.recorded:
                 gradient_function: GradientFunction = partial(function, self.persistent)
             elif self.seed_map is loop_over_seeds and self.members > 1:
-                gradient_function = RecordedLoop(function, self.persistent_members(), is_compared)
+                gradient_function = RecordedLoop(function, map(members.select, range(members.count)), is_compared)
             else:
                 gradient_function = RecordedStep(function, self.persistent, is_compared)
             if player in self.recorded and self.uses_kernels:
                 alone = partial(self.alone().differentiate, player, due)
-                members = Members(self.persistent[:5], self.persistent[5:], self.members)
                 gradient_function = KernelStep(alone, members, gradient_function, is_compared)
             self.gradient_functions[player, due] = gradient_function
         return self.gradient_functions[player, due]
 
     def _is_compared(self, player: str) -> bool:
         return self.compares and self.is_compared(player, self.updates[player])
-
-    def persistent_members(self) -> Iterator[Persistent]:
-        """Yield the persistent tensors of each member, [1, ...]; they are views, and follow every update in place."""
-        stacked, shared = self.persistent[:5], self.persistent[5:]
-        for i in range(self.members):
-            yield *map_leaves(lambda t, i=i: t[i : i + 1], stacked), *shared
 
     def differentiate(
         self, player: str, due: frozenset[str], persistent: Persistent, step_inputs: Any

@@ -207,7 +207,7 @@ def test_shapes_cost_what_numbers_cost(convolutions: registry.Registry, dynamics
     )
     for player in ("critic", "generator"):
         step_inputs = inputs[player].next()
-        game.gradients(player, step_inputs)  # of one member in a loop: counted on its numbers
+        game.compute_gradients(player, step_inputs)  # of one member in a loop: counted on its numbers
         assert game.count(player, game.due(0), step_inputs).flops == game.flops_per_update[player, game.due(0)]
 
 

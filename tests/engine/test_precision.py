@@ -62,7 +62,7 @@ def first_gradients(training: Training) -> Iterator[tuple[str, torch.Tensor, tor
     """Yield each player's gradients of the first step, flat and [S, n], and their dtype."""
     stage = training.begin_stage(0)
     for player in ("critic", "generator"):
-        gradients = stage.game.gradients(player, stage.inputs[player].next())
+        gradients = stage.game.compute_gradients(player, stage.inputs[player].next())[0]
         dtypes = {gradient.dtype for gradient in gradients.values()}
         assert len(dtypes) == 1
         yield player, torch.cat([gradient.flatten(1) for gradient in gradients.values()], 1), dtypes.pop()
