@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from ganbench import registry
 from ganbench.engine import device as devices
+from ganbench.engine.random_streams import BLOCK_STEPS
 from ganbench.engine.train import Training, prepare
 
 from tests.device.measure import GPU, make_batch, show, time_steps
@@ -52,21 +54,21 @@ CASES = (
 PLAIN_SECONDS = 4.0
 """The seconds for which a plain loop is timed."""
 
-UNWAITED = 6
-"""Generator steps in which torch raises if anything waits for the GPU."""
+UNWAITED = BLOCK_STEPS + 1
+"""Updates of the critic in which torch raises if anything waits for the GPU: so many that each stream draws again."""
 
 SUITE = """
 question = "How busy is the GPU?"
 seeds = 32
 methods = ["wgan-gp"]
 budget = {{ generator_steps = {steps}, batch_size = 64, snapshots = 2 }}
-architectures = {{ space = "random-mlp", sample = 6, seed = 1 }}
+architectures = {{ space = "random-mlp", sample = 4, seed = 1 }}
 measurement = {{ samples = 2000 }}
 engine = {{ together = 64 }}
 [[dataset]]
 name = "ring"
 """
-BUSY_TARGET, BUSY_STEPS, PATIENCE, PERIOD_MS = 0.9, 2000, 70, 100
+BUSY_TARGET, BUSY_STEPS, PATIENCE, PERIOD_MS = 0.9, 1000, 60, 100
 """The share of time in which a kernel should run, the generator steps of a trial, the longest run in seconds, and the
 time between two readings in milliseconds."""
 
@@ -104,12 +106,14 @@ def find_wait(training: Training) -> str:
     stage.game.is_compared = training.is_compared
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for _ in range(UNWAITED):
+        last = stage.game.updates["critic"] + UNWAITED
+        while stage.game.updates["critic"] < last:
             training.set_progress(0.5, 0.5, stage.game.ensemble)
             training.train_step(stage.done, stage.game, stage.inputs)
             stage.done += 1
     except RuntimeError as error:
-        return str(error).partition("\n")[0]
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{str(error).partition(chr(10))[0]} ({place.filename}, line {place.lineno}: {place.line})"
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return ""
@@ -121,7 +125,8 @@ def watch_gpu(workers: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "busy.toml")
         path.write_text(SUITE.format(steps=BUSY_STEPS))
-        order = ["run", str(path), "--device", "cuda:0", "--jobs", str(workers), "--results", f"{folder}/results"]
+        where = ["--device", "cuda:0", "--jobs", str(workers), "--results", f"{folder}/results"]
+        order = ["run", str(path), *where, "--profile"]
         readings = []
         with tempfile.TemporaryFile("w+") as output:
             query = [smi or "", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
@@ -141,7 +146,14 @@ def watch_gpu(workers: int) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError((done.stdout + done.stderr)[-1000:])
     busy = mean(trained) if (trained := between_first_and_last(readings)) else float("nan")
-    return {"seconds": seconds, "busy": busy, "met": busy >= BUSY_TARGET, "readings": len(trained)}
+    profiled = done.stdout.rpartition("profile:")[2].strip().splitlines()
+    return {
+        "seconds": seconds,
+        "busy": busy,
+        "met": busy >= BUSY_TARGET,
+        "readings": len(trained),
+        "profile": profiled,
+    }
 
 
 def between_first_and_last(readings: list[float]) -> list[float]:

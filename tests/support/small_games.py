@@ -146,7 +146,9 @@ def conv() -> Space:
 
 
 def adam(parameters):
-    return torch.optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.9), fused=True)
+    leaves = list(parameters)
+    capturable = any(leaf.is_cuda for leaf in leaves)  # a CUDA graph needs it
+    return torch.optim.Adam(leaves, lr=2e-3, betas=(0.5, 0.9), fused=True, capturable=capturable)
 
 
 def make_training(

@@ -81,11 +81,18 @@ def test_the_example_of_a_hook_follows_the_contracts(code: str, tmp_path: Path) 
 
 
 class OnTheGeneratorsDevice(TorchFunctionMode):
-    """Requires that whoever draws from a generator names its device: on CUDA torch would refuse to draw otherwise."""
+    """Requires that whoever draws from a generator names its device: on CUDA torch would refuse to draw otherwise.
 
-    draws = 0
+    `waits` are the calls that would wait for a GPU: copies to it, and those whose result has a size that is not known.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draws, self.waits = 0, list[str]()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in {"to", "cpu", "item", "tolist", "tensor", "bincount", "nonzero", "unique"}:
+            self.waits.append(func.__name__)
         generator = (kwargs or {}).get("generator")
         if generator is not None and getattr(torch, func.__name__, None) is func:  # not x.normal_(generator=...)
             assert (kwargs or {}).get("device") == generator.device, f"torch.{func.__name__} draws on the CPU"
@@ -105,15 +112,18 @@ def load_documented_datasets(folder: Path) -> list[Offered]:
 def test_a_shipped_or_documented_dataset_draws_on_the_device_of_its_generator(tmp_path: Path) -> None:
     documented = load_documented_datasets(tmp_path)
     assert len(documented) == 1
-    draws = 0
+    draws, waits = 0, dict[str, list[str]]()
     for offered in (*documented, *(offered for offered in OUR_OFFERS if offered.kind == "datasets")):
         if find_missing(offered, {}) or find_lack(Subject(offered, INSTALLED)):
             continue  # it reads files that are not here
         source = offered.offer.build()
         if source.draw is not None:
+            source.draw(generator := torch.Generator(), 4)  # copies to the device are made once
             with OnTheGeneratorsDevice() as mode:
-                source.draw(torch.Generator().manual_seed(0), 4)
+                source.draw(generator.manual_seed(0), 4)
             draws += mode.draws
+            waits |= {offered.offer.name: mode.waits} if mode.waits else {}
+    assert not waits, "these draws would wait for a GPU"
     assert draws > 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import accumulate
 from typing import Annotated
 
@@ -69,8 +70,12 @@ def tabular(probabilities: tuple[float, ...] = (0.4, 0.3, 0.2, 0.1)) -> Source:
     law, count = Discrete(tuple(probabilities)), len(probabilities)
     below = torch.tensor([*accumulate(law.probabilities)][:-1])
 
+    @cache
+    def on(device: torch.device) -> Tensor:
+        return below.to(device)
+
     def at(u: Tensor) -> Tensor:
-        chosen = (u.unsqueeze(1) >= below.to(u.device)).sum(1)
+        chosen = (u.unsqueeze(1) >= on(u.device)).sum(1)
         return torch.eye(count, device=u.device)[chosen]
 
     return known(law, count, at, noise=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Annotated
 
@@ -26,11 +27,15 @@ def mixture(centres: Tensor, std: float) -> Source:
     `facts` holds both, in the units that the critic sees.
     """
 
+    @cache
+    def on(device: torch.device) -> Tensor:
+        return centres.to(device)
+
     def draw(generator: Generator, n: int) -> Tensor:
         device = generator.device
         chosen = torch.randint(len(centres), (n,), generator=generator, device=device)
         noise = torch.randn(n, centres.shape[1], generator=generator, device=device)
-        return centres.to(device)[chosen] + std * noise
+        return on(device)[chosen] + std * noise
 
     return Source(
         shape=(centres.shape[1],),

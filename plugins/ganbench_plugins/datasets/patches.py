@@ -76,7 +76,7 @@ def cut(strips: Tensor, generator: Generator, n: int, pixels: int, flip: bool) -
     )
     place = torch.arange(pixels, device=device)
     across = torch.where((mirrored == 1) & flip, place.flip(0), place)
-    patches = strips.to(device)[which, :, row + place.view(-1, 1), column + across]
+    patches = strips[which, :, row + place.view(-1, 1), column + across]
     return patches.permute(0, 3, 1, 2).contiguous()
 
 

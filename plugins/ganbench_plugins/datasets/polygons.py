@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Annotated
 
@@ -39,9 +40,13 @@ def polygons(corners: Annotated[int, Ge(3), Le(6)] = 3, pixels: Annotated[int, G
     """
     manifold = draw_manifold(corners, pixels)
 
+    @cache
+    def on(device: torch.device) -> Tensor:
+        return manifold.to(device)
+
     def draw(generator: Generator, n: int) -> Tensor:
         chosen = torch.randint(len(manifold), (n,), generator=generator, device=generator.device)
-        return manifold.to(generator.device)[chosen]
+        return on(generator.device)[chosen]
 
     return Source(
         shape=(1, pixels, pixels),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from ganbench import Extractor, GanbenchError, Offer, Source, hookimpl
@@ -55,15 +55,26 @@ def stack_extractor(single: Extractor) -> Extractor:
     return Extractor(name=f"stacked {single.name}", digest=digest, extract=module, module=module, chunk=CHUNK)
 
 
-def draw_stacks(rows: Rows, generator: Generator, n: int) -> Tensor:
+class ByClass(NamedTuple):
+    """Images sorted by class, [n, 1, h, h], and the first row and the number of rows of each class."""
+
+    images: Tensor
+    first: Tensor
+    counts: Tensor
+
+
+def sort_by_class(rows: Rows) -> ByClass:
+    """Return the rows sorted by class, in their order within a class."""
+    counts = rows.labels.bincount(minlength=CLASSES)
+    return ByClass(rows.images[rows.labels.argsort(stable=True)], counts.cumsum(0) - counts, counts)
+
+
+def draw_stacks(rows: ByClass, generator: Generator, n: int) -> Tensor:
     """Draw n images [n, 3, h, h]: in each channel a uniform class, then a uniform image of this class."""
     device = generator.device
-    labels = rows.labels.to(device)
-    order, counts = labels.argsort(stable=True), labels.bincount(minlength=CLASSES)
-    first = counts.cumsum(0) - counts
     chosen = torch.randint(CLASSES, (n, CHANNELS), generator=generator, device=device)
     place = torch.rand(n, CHANNELS, generator=generator, device=device, dtype=torch.double)
-    return rows.images.to(device)[order[first[chosen] + (place * counts[chosen]).long()]].squeeze(2)
+    return rows.images[rows.first[chosen] + (place * rows.counts[chosen]).long()].squeeze(2)
 
 
 def stacked_digits(of: Literal["digits", "mnist-5k"] = "digits", pixels: Literal[8, 16, 28, 32] = 16) -> Source:
@@ -76,15 +87,17 @@ def stacked_digits(of: Literal["digits", "mnist-5k"] = "digits", pixels: Literal
         sizes = ", ".join(map(str, SIZES[of]))
         raise GanbenchError(f"pixels = {pixels} with of = {of!r}: its images have {sizes} pixels. Use one of these.")
     if of == "digits":
-        training, held_out = (enlarge(rows, pixels, 1) for rows in split_digits())
+        sides: Iterable[Rows] = (enlarge(rows, pixels, 1) for rows in split_digits())
         single = extractor(pixels)
     else:
-        training, held_out = split_mnist(pixels)
+        sides = split_mnist(pixels)
         single = fit_extractor(RECIPE, pixels, 1)
 
+    training, held_out = map(sort_by_class, sides)
+
     @cache
-    def on(device: torch.device) -> Rows:
-        return Rows(training.images.to(device), training.labels.to(device))
+    def on(device: torch.device) -> ByClass:
+        return ByClass(*(tensor.to(device) for tensor in training))
 
     return Source(
         shape=(CHANNELS, pixels, pixels),
