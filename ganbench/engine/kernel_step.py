@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, decomposition_table
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.modules.conv import _ConvNd
 
 from ganbench.engine import kernels
@@ -26,6 +25,7 @@ from ganbench.engine.layout import Layout
 from ganbench.engine.lowering import NotLowered
 from ganbench.engine.lowering_rules import is_known
 from ganbench.engine.plugin_state import ReplayDiffers
+from ganbench.engine.recorder import record_operations
 from ganbench.engine.replay import Function, Recording, have_same_finite_members, record, refill
 from ganbench.engine.replay_simplify import simplify
 
@@ -170,8 +170,8 @@ class KernelUpdate:
         run = kernels.load(self.dtype)
         if run is None:
             raise NotLowered("anything: they are not compiled here")
-        module = decompose(recording.module, [*persistent, *iterate_leaves(first)])
-        self.layout = Layout(module.graph, self.dtype)
+        graph = decompose(recording, [*persistent, *iterate_leaves(first)])
+        self.layout = Layout(graph, self.dtype)
         self.run, self.members = run, members.count
         self.workspace = torch.empty(self.layout.workspace, dtype=self.dtype)
         self.outputs = [torch.empty(members.count, *shape[1:], dtype=self.dtype) for shape in self.layout.outputs]
@@ -206,18 +206,17 @@ class KernelUpdate:
         return self.values
 
 
-def decompose(module: fx.GraphModule, tensors: list[Tensor]) -> fx.GraphModule:
-    """Return a graph with those operations that have no rule taken apart, as torch does it."""
-    targets = {node.target for node in module.graph.nodes if node.op == "call_function"}
+def decompose(recording: Recording, tensors: list[Tensor]) -> fx.Graph:
+    """Return a recording's graph with those operations that have no rule taken apart, as torch does it."""
+    targets = {node.target for node in recording.graph.nodes if node.op == "call_function"}
     if all(map(is_covered, targets)):
-        return module
+        return recording.graph
     known = {**decomposition_table, **dict(core_aten_decompositions().items())}
     table = {target: parts for target, parts in known.items() if not is_covered(target)}
     with torch.no_grad():
-        made = make_fx(torch.func.functionalize(module), decomposition_table=table)(*tensors)
-    simplify(made.graph)
-    made.recompile()
-    return made
+        graph = record_operations(torch.func.functionalize(recording.operations), tensors, table)
+    simplify(graph)
+    return graph
 
 
 def is_covered(target: Any) -> bool:

@@ -77,21 +77,21 @@ def lower_graph(graph: fx.Graph, lowering: Lowering) -> list[Value]:
 
 def find_type(node: fx.Node) -> torch.dtype | None:
     """Return the type of a node's value; None if it is not one tensor."""
-    return getattr(node.meta.get("tensor_meta"), "dtype", None)
+    return getattr(node.meta.get("form"), "dtype", None)
 
 
 def open_input(node: fx.Node, number: int, lowering: Lowering) -> Value | NotLowered:
     """Return the value of an input; an error instead, if it cannot be read by an operation."""
-    meta = node.meta["tensor_meta"]
-    if meta.dtype != lowering.dtype:
-        return NotLowered(f"an input of {meta.dtype}")
+    form = node.meta["form"]
+    if form.dtype != lowering.dtype:
+        return NotLowered(f"an input of {form.dtype}")
     array = Array(1, "input", number)
-    return Value(array, torch.empty_strided(meta.shape, meta.stride, device="meta"))
+    return Value(array, torch.empty_strided(form.shape, form.stride, device="meta"))
 
 
 def read_constant(node: fx.Node, lowering: Lowering) -> Value:
     """Return the value of a tensor that is part of the graph: a single number."""
-    tensor = getattr(node.graph.owning_module, str(node.target))
+    tensor: torch.Tensor = node.meta["constant"]
     if tensor.numel() != 1:
         raise NotLowered("a tensor that is part of the graph")
     return lowering.constant(float(tensor), tensor.shape)

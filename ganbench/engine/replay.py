@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.plugin_state import ReplayDiffers
 from ganbench.engine.random_streams import Member
+from ganbench.engine.recorder import record_operations
 from ganbench.engine.replay_simplify import simplify
 
 Function = Callable[[Any, Any], Any]
@@ -31,14 +31,14 @@ REPEATS = 8
 
 
 class Recording:
-    """A recorded function: `module` has its operations as a graph, `output_tree` the structure of its value.
+    """A recorded function: `graph` has its operations, `output_tree` the structure of its value.
 
     It replays with the current values of the tensors that were persistent, or of others in their place.
     """
 
-    def __init__(self, module: fx.GraphModule, persistent: Any, output_tree: Any) -> None:
-        self.module, self.persistent, self.output_tree = module, persistent, output_tree
-        self.operations = compile_straight_line(module)
+    def __init__(self, graph: fx.Graph, persistent: Any, output_tree: Any) -> None:
+        self.graph, self.persistent, self.output_tree = graph, persistent, output_tree
+        self.operations = compile_straight_line(graph)
 
     def __call__(self, inputs: Any) -> Any:
         """Return the value of the function for these inputs."""
@@ -65,9 +65,9 @@ def record(function: Function, persistent: Any, inputs: Any) -> Recording:
         output_tree[:] = [output]
         return list(iterate_leaves(output))
 
-    module = make_fx(flat_function)(*iterate_leaves(persistent), *iterate_leaves(inputs))
-    simplify(module.graph)
-    return Recording(module, tuple(iterate_leaves(persistent)), output_tree[0])
+    graph = record_operations(flat_function, [*iterate_leaves(persistent), *iterate_leaves(inputs)])
+    simplify(graph)
+    return Recording(graph, tuple(iterate_leaves(persistent)), output_tree[0])
 
 
 class RecordedStep:
@@ -167,13 +167,13 @@ class RecordedLoop:
         return map_leaves(lambda *leaves: torch.cat(leaves), *results)
 
 
-def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
+def compile_straight_line(graph: fx.Graph) -> Callable[..., tuple[Tensor, ...]]:
     """Return a recorded graph as a Python function: a line for each operation, each tensor freed after its last use."""
     names: dict[fx.Node, str] = {}
     namespace: dict[str, Any] = {}
     inputs: list[str] = []
     lines: list[str] = []
-    last_uses = find_last_uses(recorded.graph)
+    last_uses = find_last_uses(graph)
 
     def expression(value: Any) -> str:
         if isinstance(value, fx.Node):
@@ -183,7 +183,7 @@ def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tenso
         namespace[name := f"k{len(namespace)}"] = value
         return name
 
-    for node in recorded.graph.nodes:
+    for node in graph.nodes:
         if node.op == "output":
             (results,) = node.args
             lines.append(f"return ({', '.join(map(expression, results))},)")
@@ -192,7 +192,7 @@ def compile_straight_line(recorded: fx.GraphModule) -> Callable[..., tuple[Tenso
         if node.op == "placeholder":
             inputs.append(name)
         elif node.op == "get_attr":
-            namespace[name] = getattr(recorded, node.target)
+            namespace[name] = node.meta["constant"]
         else:
             arguments = map(expression, node.args)
             options = (f"{key}={expression(value)}" for key, value in node.kwargs.items())

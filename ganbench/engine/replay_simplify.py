@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from ganbench.engine.recorder import Form
+
 aten = torch.ops.aten
 
 IDENTITIES = {aten.detach.default, aten.alias.default, aten.lift_fresh.default}
@@ -108,16 +110,17 @@ def freeze(value: Any) -> Any:
 
 def tensor_layout(node: fx.Node) -> Any:
     """Return the shape, type and strides of a node's value; None if the value is not a tensor."""
-    value = node.meta.get("val")
-    return (value.shape, value.dtype, value.stride()) if isinstance(value, torch.Tensor) else None
+    form = node.meta.get("form")
+    return None if form is None else form[:3]
 
 
 def replace_with_zeros(graph: fx.Graph, node: fx.Node, zeros: set[fx.Node]) -> None:
     """Replace a zero node by a new `zeros` operation if a node that is not zero still uses it."""
     if node.target in ZEROS or all(user in zeros for user in node.users):
         return
-    value: torch.Tensor = node.meta["val"]
+    form: Form = node.meta["form"]
     with graph.inserting_before(node):
         operation: Callable[..., Any] = aten.zeros.default
-        fresh = graph.call_function(operation, (list(value.shape),), {"dtype": value.dtype, "device": value.device})
+        fresh = graph.call_function(operation, (list(form.shape),), {"dtype": form.dtype, "device": form.device})
+        fresh.meta["form"] = form
     node.replace_all_uses_with(fresh, delete_user_cb=lambda user: user not in zeros)

@@ -131,12 +131,12 @@ def test_strange_layouts_are_read_as_they_are() -> None:
 
 
 def test_an_operation_that_the_kernels_lack_is_named() -> None:
-    module = record(lambda persistent, x: {"y": x["x"].cumsum(1)}, (), {"x": torch.ones(1, 3)}).module
+    graph = record(lambda persistent, x: {"y": x["x"].cumsum(1)}, (), {"x": torch.ones(1, 3)}).graph
     with pytest.raises(NotLowered, match=r"aten\.cumsum"):
-        Layout(module.graph, torch.float32)
-    module = record(lambda persistent, x: {"y": x["x"] + 1}, (), {"x": torch.ones(1, 3, dtype=torch.long)}).module
+        Layout(graph, torch.float32)
+    graph = record(lambda persistent, x: {"y": x["x"] + 1}, (), {"x": torch.ones(1, 3, dtype=torch.long)}).graph
     with pytest.raises(NotLowered, match="int64"):
-        Layout(module.graph, torch.float32)
+        Layout(graph, torch.float32)
 
 
 def test_memory_is_shared_by_what_does_not_live_together() -> None:
@@ -145,8 +145,8 @@ def test_memory_is_shared_by_what_does_not_live_together() -> None:
             x = x.exp().neg()
         return (x,)
 
-    module = record(lambda persistent, inputs: function(persistent, inputs[0]), (), (torch.zeros(1, 64),)).module
-    assert Layout(module.graph, torch.float32).workspace <= 3 * 64
+    graph = record(lambda persistent, inputs: function(persistent, inputs[0]), (), (torch.zeros(1, 64),)).graph
+    assert Layout(graph, torch.float32).workspace <= 3 * 64
 
 
 @pytest.fixture(scope="module")

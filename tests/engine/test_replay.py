@@ -12,12 +12,12 @@ import torch
 from ganbench import plan, registry, suite
 from ganbench.api.trials import Mode
 from ganbench.engine import kernels, replay, step
-from ganbench.engine.replay import RecordedLoop, RecordedStep, record
+from ganbench.engine.recorder import record_operations
+from ganbench.engine.replay import RecordedLoop, RecordedStep, compile_straight_line, record
 from ganbench.engine.replay_simplify import simplify
 from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import RECORD_FROM, prepare
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
 METHODS: dict[str, dict[str, Any]] = {
     "ns-gan": {},
@@ -206,13 +206,12 @@ def test_a_step_with_an_infinite_value_is_recorded() -> None:
 
 def list_operations(function: Callable[..., Any], *inputs: Tensor) -> tuple[list[str], list[str]]:
     """Return the names of a function's operations before and after it is simplified; check that its value stays."""
-    recorded = make_fx(function)(*inputs)
-    before = [str(node.target) for node in recorded.graph.nodes if node.op == "call_function"]
-    expected = recorded(*inputs)
-    simplify(recorded.graph)
-    recorded.recompile()
-    assert torch.equal(recorded(*inputs), expected)
-    return before, [str(node.target) for node in recorded.graph.nodes if node.op == "call_function"]
+    graph = record_operations(lambda *tensors: [function(*tensors)], inputs)
+    before = [str(node.target) for node in graph.nodes if node.op == "call_function"]
+    (expected,) = compile_straight_line(graph)(*inputs)
+    simplify(graph)
+    assert torch.equal(*compile_straight_line(graph)(*inputs), expected)
+    return before, [str(node.target) for node in graph.nodes if node.op == "call_function"]
 
 
 def test_the_second_derivative_of_a_rectifier_is_not_propagated_back() -> None:
@@ -265,8 +264,9 @@ def test_a_graph_that_writes_in_place_is_left_as_it_is() -> None:
         y.add_(1.0)
         return y + x
 
-    recorded = make_fx(write_in_place)(torch.ones(2))
-    count = len(recorded.graph.nodes)
-    simplify(recorded.graph)
-    assert len(recorded.graph.nodes) == count
-    assert recorded(torch.ones(2)).tolist() == [3.0, 3.0]
+    graph = record_operations(lambda x: [write_in_place(x)], [torch.ones(2)])
+    count = len(graph.nodes)
+    simplify(graph)
+    assert len(graph.nodes) == count
+    (value,) = compile_straight_line(graph)(torch.ones(2))
+    assert value.tolist() == [3.0, 3.0]
