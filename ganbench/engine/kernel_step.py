@@ -167,12 +167,12 @@ class KernelUpdate:
     def __init__(self, recording: Recording, members: Members, first: Any) -> None:
         persistent = list(iterate_leaves(members.select(0)))
         self.dtype = next(t.dtype for t in persistent if t.is_floating_point())
-        run = kernels.load(self.dtype)
-        if run is None:
+        loaded = kernels.load(self.dtype)
+        if loaded is None:
             raise NotLowered("anything: they are not compiled here")
         graph = decompose(recording, [*persistent, *iterate_leaves(first)])
         self.layout = Layout(graph, self.dtype)
-        self.run, self.members = run, members.count
+        self.run, self.members = loaded.run, members.count
         self.workspace = torch.empty(self.layout.workspace, dtype=self.dtype)
         self.outputs = [torch.empty(members.count, *shape[1:], dtype=self.dtype) for shape in self.layout.outputs]
         self.values = refill(recording.output_tree, self.outputs)

@@ -247,6 +247,23 @@ static void multiply(const Operation *op, T **p, Gemm gemm)
     gemm(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, p[2], &lb, p[1], &la, &zero, p[0], &lc);
 }
 
+/* One step of Adam for each of `count` arrays: parameters p, gradients g, moments m and v. `rate` is the learning rate
+   over the correction of m, `root` the square root of that of v, and `part` is 1 - beta1. */
+void step_adam(int64_t count, T *const *p, T *const *g, T *const *m, T *const *v, const int64_t *sizes, double rate,
+               double part, double beta2, double root, double eps)
+{
+    const T r = (T)rate, a = (T)part, b = (T)beta2, c = (T)(1 - beta2), s = (T)root, e = (T)eps;
+    for (int64_t k = 0; k < count; k++) {
+        T *restrict x = p[k], *restrict first = m[k], *restrict second = v[k];
+        const T *restrict slope = g[k];
+        for (int64_t i = 0; i < sizes[k]; i++) {
+            first[i] += a * (slope[i] - first[i]);
+            second[i] = b * second[i] + c * slope[i] * slope[i];
+            x[i] -= r * first[i] / (OF(sqrt)(second[i]) / s + e);
+        }
+    }
+}
+
 void run_operations(const Operation *operations, int64_t count, T *const *bases, const int64_t *member_strides,
                     int64_t arrays, int64_t members, Gemm gemm)
 {

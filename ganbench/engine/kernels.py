@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -58,6 +58,16 @@ Run = Callable[[int, int, int, int, int, int], None]
 """The address of the operations, their count, the addresses of the arrays and of the members' strides, in elements, the
 count of arrays, and the count of members."""
 
+StepAdam = Callable[..., None]
+"""Adam's step, `step_adam` of `kernels.c`: with its arguments, arrays as the addresses of their addresses."""
+
+
+class Kernels(NamedTuple):
+    """The compiled functions, in one precision."""
+
+    run: Run
+    step_adam: StepAdam
+
 
 def are_on() -> bool:
     """Return whether our kernels are to be used, as the environment says."""
@@ -65,26 +75,28 @@ def are_on() -> bool:
 
 
 @lru_cache(maxsize=2)
-def load(dtype: torch.dtype) -> Run | None:
-    """Return the function that runs operations in this precision, compiled where it is not in the cache yet.
+def load(dtype: torch.dtype) -> Kernels | None:
+    """Return the functions in this precision, compiled where they are not in the cache yet.
 
     None if it cannot be had here: the log says why.
     """
     real, product = REALS[dtype]
     try:
-        run = ctypes.CDLL(str(find_library(real))).run_operations
+        library = ctypes.CDLL(str(find_library(real)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or error
         logging.getLogger("ganbench").info("updates run as torch's operations: no kernels of our own (%s)", reason)
         return None
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    pointer, number, share = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    run, step_adam = library.run_operations, library.step_adam
     run.restype, run.argtypes = None, [pointer, number, pointer, pointer, number, number, pointer]
+    step_adam.restype, step_adam.argtypes = None, [number, *[pointer] * 5, *[share] * 5]
     gemm = find_gemm(product)
 
     def call(operations: int, count: int, bases: int, strides: int, arrays: int, members: int) -> None:
         run(operations, count, bases, strides, arrays, members, gemm)
 
-    return call
+    return Kernels(call, step_adam)
 
 
 @lru_cache(maxsize=1)
