@@ -9,13 +9,11 @@ all workers, as the wall's would measure the neighbours. The run of one trial is
 
 from __future__ import annotations
 
-import ctypes
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.benchmarks.contenders import run_together
 
 SUITE = """
 question = "What does a trial cost beside its training?"
@@ -34,8 +32,6 @@ samples = 100
 [[dataset]]
 name = "ring"
 """
-SUBREAPER = 36
-"""prctl's number for a process that gets the orphans of its children, so that their time is counted here."""
 
 
 def processor_seconds(count: int, jobs: int = 1) -> float:
@@ -43,19 +39,12 @@ def processor_seconds(count: int, jobs: int = 1) -> float:
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(folder, "many.toml")
         suite.write_text(SUITE.format(count=count, widths=", ".join(map(str, range(8, 64)))))
-        words = ["-m", "ganbench", "run", str(suite), "--jobs", str(jobs), "--results", str(Path(folder, "results"))]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while True:
-                os.wait()
-        except ChildProcessError:
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        words = [sys.executable, "-m", "ganbench", "run", suite, "--jobs", jobs, "--results", Path(folder, "results")]
+        usage, _ = run_together([words], None)
+    return usage.processor
 
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     fixed = processor_seconds(1)
     sys.stdout.write(f"one trial: {fixed:.2f} CPU s\n")
     for count in map(int, sys.argv[1:]):

@@ -5,6 +5,7 @@ The plain loop trains one trial after another, so some of its trials say what an
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -56,8 +57,30 @@ def make_environment(threads: int | None) -> dict[str, str]:
     return kept if threads is None else kept | dict.fromkeys(names, str(threads))
 
 
+SUBREAPER = 36
+"""prctl's number for a process that gets the orphans of its children, so that their time is counted here."""
+
+
+def adopt_orphans() -> None:
+    """Let this process be the parent of what its children leave running: workers are no children of a command."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_orphans() -> float:
+    """Wait for every child that is left, and return their seconds of processor time."""
+    processor = 0.0
+    while True:
+        try:
+            _, _, usage = os.wait4(-1, 0)
+        except ChildProcessError:
+            return processor
+        processor += usage.ru_utime + usage.ru_stime
+
+
 def run_together(commands: Sequence[Sequence[Any]], threads: int | None) -> tuple[Usage, list[str]]:
     """Run these commands at the same time; give what they took, children included, and what each of them printed."""
+    adopt_orphans()
     with ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in commands]
         began, environment = time.perf_counter(), make_environment(threads)
@@ -67,6 +90,7 @@ def run_together(commands: Sequence[Sequence[Any]], threads: int | None) -> tupl
         ]
         processor, memory = wait_for_all(processes)
         wall = time.perf_counter() - began
+        processor += wait_for_orphans()
         texts = [(out.seek(0), out.read())[1] for out in outputs]
     for process, text in zip(processes, texts, strict=True):
         if process.returncode:
