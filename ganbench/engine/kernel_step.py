@@ -92,6 +92,11 @@ class KernelStep:
         """Whether the calls are replayed, by the kernels or by torch; None until this is decided."""
         return getattr(self.otherwise, "recorded", False) if self.lowered is False else self.lowered
 
+    @property
+    def refusal(self) -> str:
+        """Why the calls are not replayed."""
+        return getattr(self.otherwise, "refusal", "") if self.lowered is False else ""
+
     def __call__(self, inputs: Any) -> Any:
         """Return the value of the function for all members.
 

@@ -19,6 +19,7 @@ from ganbench.engine.plugin_state import ReplayDiffers
 from ganbench.engine.random_streams import Member
 from ganbench.engine.recorder import record_operations
 from ganbench.engine.replay_simplify import simplify
+from ganbench.errors import describe
 
 Function = Callable[[Any, Any], Any]
 """A function from two trees of tensors, `persistent` and `inputs`, to one. Mappings and tuples are branches."""
@@ -28,6 +29,9 @@ COMPARED_EVERY = 1024
 
 REPEATS = 8
 """How often a recording is replayed to find out whether the kernels of a device repeat their own values."""
+
+UNREPEATABLE = "the kernels of this device do not repeat their own bits"
+"""Why a step is called, if equal inputs do not give equal values, and no Python is the cause."""
 
 
 class Recording:
@@ -75,12 +79,14 @@ class RecordedStep:
 
     At the second call, the replay must give the same bits as the function. If it does not, or if the function cannot
     be recorded, then the function is called every time. `recorded` is whether calls are replayed; it is None until this
-    is decided. A replay is compared with the function again in each call for which `is_compared()` is true.
+    is decided. `refusal` is why they are not, in words. A replay is compared with the function again in each call for
+    which `is_compared()` is true.
     """
 
     def __init__(self, function: Function, persistent: Any, is_compared: Callable[[], bool] = lambda: False) -> None:
         self.function, self.persistent, self.is_compared = function, persistent, is_compared
         self.calls, self.recorded = 0, None  # type: int, bool | None
+        self.refusal = ""
         self.replay: Recording
 
     def __call__(self, inputs: Any) -> Any:
@@ -107,19 +113,30 @@ class RecordedStep:
             replayed = self.replay(inputs)
             pairs = zip(iterate_leaves(replayed), iterate_leaves(output), strict=True)
             self.recorded = all(have_same_values(a, b) for a, b in pairs)
-            if not self.recorded and not have_same_finite_members(self._call(inputs), output):
-                self._require_repeatable_kernels(inputs, replayed)
+            if not self.recorded:
+                self.refusal = self._explain_difference(inputs, output, replayed)
             return
         try:
             self.replay = record(self.function, self.persistent, inputs)
-        except Exception:  # a plugin may do what cannot be recorded, and raise any exception then
+        except Exception as error:  # a plugin may do what cannot be recorded, and raise any exception then
             logging.getLogger("ganbench").info("a step cannot be recorded; it is called instead", exc_info=True)
             self.recorded = False
+            self.refusal = f"a recording of them failed: {describe(error).partition(chr(10))[0][:200]}"
+
+    def _explain_difference(self, inputs: Any, output: Any, replayed: Any) -> str:
+        """Return why a replay has other bits than the call; raise ReplayDiffers if Python is the cause."""
+        if not have_same_finite_members(self._call(inputs), output):
+            self._require_repeatable_kernels(inputs, replayed)
+            return UNREPEATABLE
+        return "a replay gives other bits than a call" if self._repeats(inputs, replayed) else UNREPEATABLE
 
     def _require_repeatable_kernels(self, inputs: Any, replayed: Any) -> None:
         """Raise ReplayDiffers, unless the recording, in which no Python runs, does not repeat its own values either."""
-        if all(have_same_finite_members(self.replay(inputs), replayed) for _ in range(REPEATS)):
+        if self._repeats(inputs, replayed):
             raise ReplayDiffers(partial(self._call, inputs))
+
+    def _repeats(self, inputs: Any, replayed: Any) -> bool:
+        return all(have_same_finite_members(self.replay(inputs), replayed) for _ in range(REPEATS))
 
 
 def is_chosen(member: Member, player: str, count: int) -> bool:
@@ -159,6 +176,11 @@ class RecordedLoop:
     def recorded(self) -> bool | None:
         """Whether the calls of every member are replayed; None until this is decided."""
         return None if any(step.recorded is None for step in self.steps) else all(step.recorded for step in self.steps)
+
+    @property
+    def refusal(self) -> str:
+        """Why the calls of a member are not replayed: the first member's for which it is so."""
+        return next((step.refusal for step in self.steps if step.refusal), "")
 
     def __call__(self, inputs: Any) -> Any:
         """Return the value of the function for all members."""

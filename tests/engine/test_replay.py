@@ -19,6 +19,8 @@ from ganbench.engine.snapshot import Snapshot
 from ganbench.engine.train import RECORD_FROM, prepare
 from torch import Tensor
 
+from tests.support.restless_operation import restless
+
 METHODS: dict[str, dict[str, Any]] = {
     "ns-gan": {},
     "wgan": {"critic_steps": 2},
@@ -185,8 +187,33 @@ def test_a_function_that_reads_a_value_in_python_is_called_every_time(caplog: py
             function, (), [{"x": torch.tensor([s])} for s in (1.0, -1.0, 1.0, -3.0)]
         )
     assert step_function.recorded is False
+    assert step_function.refusal.startswith("a recording of them failed: RuntimeError: ")
+    assert "\n" not in step_function.refusal
     assert [value["y"].item() for value in values] == [2.0, 1.0, 2.0, 3.0]
     assert "cannot be recorded" in caplog.text
+
+
+def test_a_step_whose_kernels_do_not_repeat_their_bits_is_called_and_says_so() -> None:
+    def function(persistent: Any, inputs: Any) -> Any:
+        return {"y": restless(inputs["x"])}
+
+    step_function, values = call_repeatedly(function, (), [{"x": torch.ones(2)}] * 6)
+    assert step_function.recorded is False
+    assert step_function.refusal == "the kernels of this device do not repeat their own bits"
+    assert len({value["y"][0].item() for value in values}) == 6
+
+
+def test_a_recording_that_repeats_and_differs_from_a_call_that_does_too_is_not_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def record_another(function: Any, persistent: Any, inputs: Any) -> Any:
+        return record(lambda persistent, inputs: {"y": inputs["x"] + 1e-3}, persistent, inputs)
+
+    monkeypatch.setattr(replay, "record", record_another)
+    step_function, values = call_repeatedly(lambda _, inputs: {"y": inputs["x"]}, (), [{"x": torch.ones(2)}] * 3)
+    assert step_function.recorded is False
+    assert step_function.refusal == "a replay gives other bits than a call"
+    assert [value["y"][0].item() for value in values] == [1.0, 1.0, 1.0]
 
 
 def test_a_function_that_computes_outside_torch_is_detected_at_the_second_call() -> None:
