@@ -30,6 +30,10 @@ WARM_UPS = 2
 """Updates of a kind that are called on the stream of the capture before they are captured, once they are recorded."""
 
 
+CALLED = "its gradients are not recorded, but called at each step"
+"""Why an update is no graph: the kernels of a call may differ from one step to the next."""
+
+
 class GraphBackend(Protocol):
     """How work is captured and replayed: CUDA's graphs, or what stands for them where there is no GPU."""
 
@@ -193,7 +197,9 @@ class UpdateGraph:
             function = self.game.gradient_functions.get((player, due))
             recorded = function and getattr(function, "recorded", False)
             if function is not None and recorded is False:
-                self.refuse("its gradients are not recorded, but called at each step", logging.INFO)
+                refusal: str = getattr(function, "refusal", "")
+                level = logging.WARNING if refusal else logging.INFO
+                self.refuse(f"{CALLED}{': ' if refusal else ''}{refusal}", level)
             if not recorded:
                 return False
         return True

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, plan, registry, suite
+from ganbench import GanbenchError, Objective, plan, registry, suite
 from ganbench.api.trials import Batch, Mode
 from ganbench.engine import replay, step, train
 from ganbench.engine.checkpoint import restore_state, save_state
 from ganbench.engine.graphs import CudaGraphs
 from ganbench.engine.train import Training, prepare
 from ganbench.runner import worker
+from torch import Tensor
+from torch.nn.functional import softplus
 
 from tests.support import device as test_device
 from tests.support.growing_networks import grow
 from tests.support.member_games import make_batch
 from tests.support.recorded_graphs import RecordedGraphs
-from tests.support.small_games import make_training, mlp, ns_gan, ring
+from tests.support.restless_operation import restless
+from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
 
 PLUGINS = registry.load()
 STEPS = 30
@@ -279,6 +282,29 @@ def test_a_graph_with_other_numbers_than_the_calls_is_not_used() -> None:
 def test_a_number_that_changes_after_the_capture_is_found_by_a_comparison() -> None:
     with pytest.raises(GanbenchError, match="gives other values when it is called than in the CUDA graph"):
         train_counting(range(8, STEPS))
+
+
+def read_a_value(scores: Tensor) -> Tensor:
+    return softplus(scores).mean() * (1.0 if scores.sum() > -1e9 else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        (read_a_value, "a recording of them failed: RuntimeError: "),
+        (lambda scores: softplus(restless(scores)).mean(), "the kernels of this device do not repeat their own bits"),
+    ],
+    ids=["reads a value", "does not repeat"],
+)
+def test_the_reason_says_why_gradients_are_not_recorded(
+    loss: Callable[[Tensor], Tensor], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = replace(ns_gan(), objective=Objective(lambda r, f: loss(-r) + loss(f), NS.generator))
+    training = finish(choose_backend(make_training(program, mlp(), ring(), seeds=(0, 1), mode="loop", steps=20), True))
+    found = how_captured(training)["not_captured"]
+    assert found.keys() == {"critic"}, "the generator's loss is another one"
+    assert found["critic"].startswith(f"its gradients are not recorded, but called at each step: {reason}")
+    assert found["critic"] in caplog.text
 
 
 def test_short_trainings_are_not_captured() -> None:
