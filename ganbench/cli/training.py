@@ -147,6 +147,8 @@ def train_with_display(suite: Suite, settings: Settings, timer: PhaseTimer) -> i
     except Stopped as stopped:
         folder = replace_unprintable(str(results_folder(suite, settings)))
         typer.echo(f"stopped; what is done is kept in {folder}. The same command goes on from there.", err=True)
+        for line in timer.lines(workers) if settings.profile else ():
+            typer.echo(line, err=True)
         raise typer.Exit(stopped.code) from None
     timer.enter("tables")
     return workers

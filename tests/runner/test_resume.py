@@ -175,7 +175,7 @@ def test_a_worker_killed_during_a_batch_is_replaced_and_the_batch_resumes(
 def test_a_stopped_run_keeps_its_completed_trials_and_prints_how_to_resume(
     number: signal.Signals, code: int, suite: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    run = start("--jobs", "1")
+    run = start("--jobs", "1", *(["--profile"] if number == signal.SIGTERM else []))
 
     def count_completed() -> int:
         try:
@@ -197,6 +197,7 @@ def test_a_stopped_run_keeps_its_completed_trials_and_prints_how_to_resume(
     assert run.returncode == code
     assert "what is done is kept in" in output
     assert "The same command goes on from there." in output
+    assert ("s training" in output) is ("profile: " in output) is (number == signal.SIGTERM)
     assert have_ended(children, 0.5)
     assert count_completed() == before == (1 if number == signal.SIGTERM else 0)
 
