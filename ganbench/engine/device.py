@@ -93,6 +93,9 @@ def free_cached_memory() -> None:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has finished all work, so that a clock read afterwards includes it."""
-    if device.type == "cuda":
+    """Wait until the device has finished all work, so that a clock read afterwards includes it.
+
+    While a CUDA graph is captured there is no work to wait for, and a wait would end the capture.
+    """
+    if device.type == "cuda" and not torch.cuda.is_current_stream_capturing():
         torch.cuda.synchronize(device)

@@ -18,6 +18,9 @@ The optimizer's part has the projections, too. What is left of a training's time
 copies of snapshots.
 """
 
+GRAPHS = "graphs"
+"""The part that whole updates are where they are CUDA graphs: gradients and optimizer count only in what is called."""
+
 
 class PartClock:
     """Counts the seconds of each part of a training in `seconds`; of parts within parts only the innermost counts.
@@ -50,6 +53,8 @@ class PartClock:
             self._replace(inputs, "next", self.timed("draws", inputs.next))
         self._replace(stage.game, "compute_gradients", self.timed("gradients", stage.game.compute_gradients))
         self._replace(stage.game, "step", self.timed("optimizer", stage.game.step))
+        if (graphs := stage.game.graphs) is not None:
+            self._replace(graphs, "update", self.timed(GRAPHS, graphs.update))
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that does the same, and whose time counts for this part."""
