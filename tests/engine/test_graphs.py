@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, Objective, plan, registry, suite
+from ganbench import GanbenchError, Objective
 from ganbench.api.trials import Batch, Mode
 from ganbench.engine import replay, step, train
 from ganbench.engine.checkpoint import restore_state, save_state
@@ -19,45 +19,12 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tests.support import device as test_device
+from tests.support.captured_methods import METHODS, PLUGINS, STEPS, batch_of
 from tests.support.growing_networks import grow
 from tests.support.member_games import make_batch
 from tests.support.recorded_graphs import RecordedGraphs
 from tests.support.restless_operation import restless
 from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
-
-PLUGINS = registry.load()
-STEPS = 30
-METHODS: dict[str, dict[str, Any]] = {
-    "ns-gan": {},
-    "wgan": {"critic_steps": 2},
-    "wgan-gp": {"critic_steps": 2},
-    "hinge-sn": {"critic_steps": 2},
-    "began": {},
-    "infogan": {},
-    "mmd-gan": {"critic_steps": 2},
-    "lazy": {
-        "from": "ns-gan",
-        "constraints": [{"name": "r1", "weight": {"linear": [5.0, 0.0]}, "every": 3}, {"name": "path-length"}],
-        "ema": 0.9,
-    },
-    "scheduled": {
-        "from": "ns-gan",
-        "inputs": [{"name": "instance-noise", "sigma": {"linear": [0.5, 0.0]}}],
-        "critic_optimizer": {"name": "adam", "lr": {"linear": [1e-3, 0.0]}},
-        "generator_optimizer": {"name": "sgd", "momentum": 0.5, "lr": {"linear": [1e-2, 0.0]}},
-        "critic_steps": {"steps": [[10, 3], ["inf", 1]]},
-        "ema": 0.9,
-        "ema_start": 15,
-        "critic_ema": 0.5,
-    },
-    "ramped": {"from": "ns-gan", "ema": 0.99, "ema_rampup": 0.5},
-    "plateau": {"from": "began", "plateau": {"patience": 3}},
-    "lookahead": {"from": "ns-gan", "dynamics": {"name": "lookahead", "steps": 5}, "ema": 0.9},
-    "together": {"from": "gan", "dynamics": {"name": "simultaneous"}, "ema": 0.9},
-    "unrolled": {"from": "ns-gan", "dynamics": {"name": "unrolled", "steps": 2}},
-    "consensus": {"from": "gan", "dynamics": {"name": "consensus"}},
-    "extragradient": {"from": "gan", "dynamics": {"name": "extragradient"}},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -66,22 +33,6 @@ def early_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "suits_kernels", lambda ensemble: False)
     monkeypatch.setattr(train, "RECORD_FROM", 4)
     monkeypatch.setattr(replay, "COMPARED_EVERY", 16)
-
-
-def batch_of(method: str, seeds: int, mode: Mode, **settings: Any) -> Batch:
-    table = {
-        "question": "Does a graph give the same bits?",
-        "seeds": seeds,
-        "method": [{"name": method, **METHODS.get(method, {}), **settings}],
-        "budget": {"generator_steps": STEPS, "batch_size": 8, "snapshots": 2},
-        "architectures": {
-            "space": "mlp",
-            "options": {"generator_width": 6, "critic_width": 6, "critic_depth": 2, "critic_normalised": True},
-        },
-        "dataset": [{"name": "ring"}],
-    }
-    (batch,) = plan.make(suite.parse(table), PLUGINS).batches
-    return replace(batch, mode=mode)
 
 
 def open_training(batch: Batch, captured: bool) -> Training:
