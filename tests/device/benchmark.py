@@ -1,4 +1,4 @@
-"""How fast a GPU trains, beside a plain loop on the same GPU, in less than three minutes: a table, and JSON.
+"""How fast a GPU trains, beside a plain loop on the same GPU, in some 70 seconds: a table, and JSON.
 
     python -m tests.device.benchmark [FOLDER]      # writes FOLDER/benchmark.json
 
@@ -8,17 +8,13 @@ A case that fails is a row that says so, and the next one follows. The exit stat
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import torch
@@ -56,24 +52,6 @@ PLAIN_SECONDS = 4.0
 
 UNWAITED = BLOCK_STEPS + 1
 """Updates of the critic in which torch raises if anything waits for the GPU: so many that each stream draws again."""
-
-SUITE = """
-question = "How busy is the GPU?"
-seeds = 32
-methods = ["wgan-gp"]
-budget = {{ generator_steps = {steps}, batch_size = 64, snapshots = 2 }}
-architectures = {{ space = "random-mlp", sample = 4, seed = 1 }}
-measurement = {{ samples = 2000 }}
-engine = {{ together = 64 }}
-[[dataset]]
-name = "ring"
-"""
-BUSY_TARGET, BUSY_STEPS, PATIENCE, PERIOD_MS = 0.9, 1000, 60, 100
-"""The share of time in which a kernel should run, the generator steps of a trial, the longest run in seconds, and the
-time between two readings in milliseconds."""
-
-WORKERS = (1, 2, 4)
-"""The numbers of workers on one GPU that are compared: the fastest should be `runner.places.WORKERS_PER_GPU`."""
 
 
 def compare(case: Case) -> dict[str, Any]:
@@ -119,64 +97,14 @@ def find_wait(training: Training) -> str:
     return ""
 
 
-def watch_gpu(workers: int) -> dict[str, Any]:
-    """Return how long a suite of random architectures takes on so many workers, and how busy the GPU is meanwhile."""
-    smi = shutil.which("nvidia-smi")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "busy.toml")
-        path.write_text(SUITE.format(steps=BUSY_STEPS))
-        where = ["--device", "cuda:0", "--jobs", str(workers), "--results", f"{folder}/results"]
-        order = ["run", str(path), *where, "--profile"]
-        readings = []
-        with tempfile.TemporaryFile("w+") as output:
-            query = [smi or "", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-            reader = subprocess.Popen([*query, f"--loop-ms={PERIOD_MS}"], stdout=output) if smi else None
-            began = time.perf_counter()
-            try:
-                done = subprocess.run(
-                    [sys.executable, "-m", "ganbench", *order], capture_output=True, text=True, timeout=PATIENCE
-                )
-            finally:
-                seconds = time.perf_counter() - began
-                if reader is not None:
-                    reader.terminate()
-                    reader.wait()
-            output.seek(0)
-            readings = [float(line) / 100 for line in output.read().split() if line.isdecimal()]
-    if done.returncode:
-        raise RuntimeError((done.stdout + done.stderr)[-1000:])
-    busy = mean(trained) if (trained := between_first_and_last(readings)) else float("nan")
-    profiled = done.stdout.rpartition("profile:")[2].strip().splitlines()
-    return {
-        "seconds": seconds,
-        "busy": busy,
-        "met": busy >= BUSY_TARGET,
-        "readings": len(trained),
-        "profile": profiled,
-    }
-
-
-def between_first_and_last(readings: list[float]) -> list[float]:
-    """Return the readings from the first to the last at which a kernel ran: a run begins and ends on the CPU."""
-    working = [i for i, share in enumerate(readings) if share > 0]
-    return readings[working[0] : working[-1] + 1] if working else []
-
-
 def measure() -> Iterator[dict[str, Any]]:
     """Yield the results, one after another."""
     for case in CASES:
-        yield try_to(lambda case=case: compare(case)) | {
+        yield try_to(partial(compare, case)) | {
             "case": case.title,
             "method": case.method,
             "seeds": case.seeds,
             "target": case.target,
-        }
-    for workers in WORKERS:
-        yield try_to(lambda workers=workers: watch_gpu(workers)) | {
-            "case": "random architectures",
-            "method": "wgan-gp",
-            "workers": workers,
-            "target": BUSY_TARGET,
         }
 
 
@@ -194,9 +122,6 @@ def describe(row: dict[str, Any]) -> str:
     """Return a result as a row of the table."""
     if "failed" in row:
         return f"| {row['case']} | {row['method']} | FAILED: {row['failed'].partition(chr(10))[0]} |"
-    if "workers" in row:
-        share = f"{100 * row['busy']:.0f}% busy, wanted {100 * row['target']:.0f}%"
-        return f"| {row['case']} | {row['method']} | {row['workers']} workers | {row['seconds']:.0f} s | | {share} | |"
     speed = f"{row['seeds']} seeds | {row['ms']:.2f} ms | {row['plain_ms']:.2f} ms | {row['ratio']:.1f}x, wanted"
     captured = "captured" if row["captured"] else f"not captured: {row['not_captured']}"
     state = f"{captured}; {100 * row['busy']:.0f}% busy{'; waits: ' + row['waits'] if row['waits'] else ''}"

@@ -106,7 +106,7 @@ class OperationLog(TorchDispatchMode):
     """Keeps what runs in its block, with copies of all values."""
 
     def __init__(self, places: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.places, self.operations = places, list[Operation]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
