@@ -22,10 +22,10 @@ import torch
 from ganbench.api.trials import Mode
 from ganbench.engine import device as devices
 from ganbench.engine.functional import iterate_leaves
-from ganbench.engine.replay import have_same_values, refill
+from ganbench.engine.recorder import record_operations
+from ganbench.engine.replay import compile_straight_line, have_same_values, refill
 from ganbench.engine.train import Training, prepare
-from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -167,9 +167,9 @@ def study(training: Training) -> Iterator[str]:
         def flat(*leaves: Tensor, function: Any = function, tree: Any = (persistent, inputs)) -> list[Tensor]:
             return list(iterate_leaves(function(*refill(tree, leaves))))
 
-        recording = fx.Interpreter(make_fx(flat)(*tensors))
+        replay = compile_straight_line(record_operations(flat, tensors))
         with torch.no_grad():
-            for line in find_differences(partial(recording.run, *tensors), places=False).lines():
+            for line in find_differences(partial(replay, *tensors), places=False).lines():
                 yield f"{player}, replayed: {line}"
         yield f"{player}, not deterministic by torch's own list: {ask_torch(partial(function, persistent, inputs))}"
 

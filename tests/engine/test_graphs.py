@@ -242,7 +242,7 @@ def read_a_value(scores: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("loss", "reason"),
     [
-        (read_a_value, "a recording of them failed: RuntimeError: "),
+        (read_a_value, "a recording of them failed: NotRecorded: the code of a step reads a value"),
         (lambda scores: softplus(restless(scores)).mean(), "the kernels of this device do not repeat their own bits"),
     ],
     ids=["reads a value", "does not repeat"],

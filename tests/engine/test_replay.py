@@ -187,7 +187,7 @@ def test_a_function_that_reads_a_value_in_python_is_called_every_time(caplog: py
             function, (), [{"x": torch.tensor([s])} for s in (1.0, -1.0, 1.0, -3.0)]
         )
     assert step_function.recorded is False
-    assert step_function.refusal.startswith("a recording of them failed: RuntimeError: ")
+    assert step_function.refusal.startswith("a recording of them failed: NotRecorded: the code of a step reads a value")
     assert "\n" not in step_function.refusal
     assert [value["y"].item() for value in values] == [2.0, 1.0, 2.0, 3.0]
     assert "cannot be recorded" in caplog.text
