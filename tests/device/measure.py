@@ -1,4 +1,4 @@
-"""Measure the engine on one GPU, beside one thread of the CPU: the tables of docs/gpu.md, in some ten minutes.
+"""Measure the engine on one GPU, and beside one thread of the CPU: tables of docs/gpu.md, in some ten minutes.
 
     python -m tests.device.measure [TITLE ...]
 
@@ -24,13 +24,17 @@ from ganbench import plan, registry, suite
 from ganbench.api.trials import Batch, Mode, Precision
 from ganbench.engine import device as devices
 from ganbench.engine.train import Training, prepare
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 
-METHODS, FORMS = ("ns-gan", "wgan-gp"), ("stack", "loop")
+METHODS = ("ns-gan", "wgan-gp")
+SEEDS, IMAGE_SEEDS = (1, 16, 64, 256), (1, 4, 16)
+FORMS: tuple[Mode, ...] = ("stack", "loop")
 CASES: tuple[tuple[Mode, Precision], ...] = (
-    *(("stack", "float32"), ("stack", "tf32"), ("stack", "bf16")),
-    *(("loop", "float32"), ("loop", "bf16")),
+    ("stack", "float32"),
+    ("loop", "float32"),
+    ("stack", "tf32"),
+    ("stack", "bf16"),
 )
 """The forms and precisions in which convolutional networks are measured."""
 
@@ -117,31 +121,48 @@ def time_steps(training: Training) -> Speed:
 
 def measure_stacks() -> Iterator[str]:
     """Yield the rows of the table of stacks: perceptrons on the ring, as many seeds as one program trains."""
-    yield "| method | seeds | CPU, ms a step | GPU, ms | CPU / GPU | steps of seeds a second | kernels | GPU works |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| method | seeds | ms a step | steps of seeds a second | kernels | GPU works | captured |"
+    yield "|---|---|---|---|---|---|---|"
     plugins = registry.load()
-    for method in METHODS:
-        for seeds in (1, 16, 64, 256):
-            batch = make_batch(method, seeds, "mlp", "ring", 256)
-            gpu = time_steps(prepare(batch, plugins, GPU))
-            cpu = time_steps(prepare(batch, plugins, CPU)) if seeds <= 64 else Speed(ms=math.nan)
-            speed = f"{cpu.ms:.1f} | {gpu.ms:.2f} | {cpu.ms / gpu.ms:.1f} | {1000 * seeds / gpu.ms:,.0f} | {gpu.busy}"
-            yield f"| {method} | {seeds} | {speed} |"
+    for method, seeds in product(METHODS, SEEDS):
+        training = prepare(make_batch(method, seeds, "mlp", "ring", 256), plugins, GPU)
+        speed = time_steps(training)
+        cells = f"{speed.ms:.2f} | {1000 * seeds / speed.ms:,.0f} | {speed.busy} | {describe_graphs(training)}"
+        yield f"| {method} | {seeds} | {cells} |"
+
+
+def measure_beside_cpu() -> Iterator[str]:
+    """Yield the rows of the table of stacks on one thread of the CPU and on the GPU."""
+    yield "| method | seeds | CPU, ms a step | GPU, ms a step | CPU / GPU |"
+    yield "|---|---|---|---|---|"
+    plugins = registry.load()
+    for method, seeds in product(METHODS, SEEDS[:-1]):
+        batch = make_batch(method, seeds, "mlp", "ring", 256)
+        cpu, gpu = (time_steps(prepare(batch, plugins, place)).ms for place in (CPU, GPU))
+        yield f"| {method} | {seeds} | {cpu:.1f} | {gpu:.2f} | {cpu / gpu:.1f} |"
 
 
 def measure_convolutions() -> Iterator[str]:
     """Yield the rows of the table of forms and precisions: DCGAN's networks on 32 pixels and three channels."""
-    yield "| method | seeds | form | precision | ms a step | images a second | kernels | GPU works | peak, MB |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    kinds = "method | seeds | form | precision"
+    yield f"| {kinds} | ms a step | images a second | kernels | GPU works | peak, MB | captured |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     plugins, rows = registry.load(), 64
-    for method, seeds, (form, precision) in product(METHODS, (1, 4, 16), CASES):
+    for method, seeds, (form, precision) in product(METHODS[::-1], IMAGE_SEEDS, CASES):
         torch.cuda.reset_peak_memory_stats()
-        batch = make_batch(method, seeds, "dcgan", "shapes", rows, form, precision)
-        speed = time_steps(prepare(batch, plugins, GPU))
+        training = prepare(make_batch(method, seeds, "dcgan", "shapes", rows, form, precision), plugins, GPU)
+        speed = time_steps(training)
         peak = torch.cuda.max_memory_allocated() / 2**20
         cells = f"{speed.ms:.1f} | {1000 * seeds * rows / speed.ms:,.0f} | {speed.busy} | {peak:,.0f}"
-        yield f"| {method} | {seeds} | {form} | {precision} | {cells} |"
+        yield f"| {method} | {seeds} | {form} | {precision} | {cells} | {describe_graphs(training)} |"
+        del training
         devices.free_cached_memory()
+
+
+def describe_graphs(training: Training) -> str:
+    """Return whether all updates were captured, and why not."""
+    reasons = training.facts.get("not_captured", {"both": "called"})
+    return "yes" if training.facts.get("captured") else "; ".join(f"{who}: {why}" for who, why in reasons.items())
 
 
 def measure_repeats() -> Iterator[str]:
@@ -180,6 +201,7 @@ def measure_suites() -> Iterator[str]:
 
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "Seeds in one stack": measure_stacks,
+    "Beside a CPU": measure_beside_cpu,
     "Repeats": measure_repeats,
     "Suites": measure_suites,
     "Convolutional networks": measure_convolutions,
