@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,17 +17,28 @@ from tests.device import benchmark, measure
 
 @pytest.mark.parametrize("title", ["Seeds in one stack", "Beside a CPU", "Convolutional networks"])
 def test_each_row_has_as_many_cells_as_the_title(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "GPU", torch.device("cpu"))
-    monkeypatch.setattr(measure, "SEEDS", (1, 2, 4))
-    monkeypatch.setattr(measure, "IMAGE_SEEDS", (1, 2))
+    built = iter(range(100))
+
+    def make_batch(*arguments: object) -> object:
+        return arguments
+
+    def prepare(batch: object, *_: object) -> SimpleNamespace:
+        captured = next(built) > 0
+        return SimpleNamespace(facts={"captured": captured, "not_captured": {"critic": "it counts"}})
+
+    monkeypatch.setattr(measure, "make_batch", make_batch)
+    monkeypatch.setattr(measure, "prepare", prepare)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 7 * 2**20)
     speed = measure.Speed(ms=2.0, kernels=1234, busy_ms=1.5)
     monkeypatch.setattr(measure, "time_steps", lambda training: speed)
     titles, line, *rows = measure.TABLES[title]()
     assert {row.count("|") for row in (titles, line, *rows)} == {titles.count("|")}
-    assert len(rows) == {"Seeds in one stack": 6, "Beside a CPU": 4, "Convolutional networks": 16}[title]
-    assert ("1,234 | 75%" in rows[0]) is (title != "Beside a CPU")
+    assert len(rows) == {"Seeds in one stack": 8, "Beside a CPU": 6, "Convolutional networks": 24}[title]
+    if title != "Beside a CPU":
+        assert "1,234 | 75%" in rows[0]
+        assert rows[0].endswith("| critic: it counts |")
+        assert all(row.endswith("| yes |") for row in rows[1:])
 
 
 def test_a_step_is_timed_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
