@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,11 @@ from torch import fx
 
 from ganbench.engine import lowering_layouts, lowering_norms  # noqa: F401  (they register their rules)
 from ganbench.engine.kernels import DIMENSIONS, OPERATION, list_codes
-from ganbench.engine.lowering import Array, Lowering, NotLowered, Step, Value
+from ganbench.engine.lowering import Array, Lowering, NotLowered, Operand, Step, Value
 from ganbench.engine.lowering_rules import lower_operation
+
+SMALL, MANY = 1 << 12, 3
+"""The most numbers of a matrix that is copied into rows before it is multiplied by, and the fewest such products."""
 
 ALIGNMENT = 16
 """Arrays begin at multiples of so many numbers: at the begin of a line of the cache."""
@@ -31,7 +35,7 @@ class Layout:
         results = lower_graph(graph, lowering)
         self.outputs = [value.shape for value in results]
         steps = write_results(lowering, results)
-        steps = fuse(steps)
+        steps = fuse(straighten(steps))
         self.workspace = place(steps)
         self._number_arrays(steps)
         self.operations = np.array([encode(step) for step in steps], OPERATION)
@@ -117,6 +121,39 @@ def write_results(lowering: Lowering, results: Sequence[Value]) -> list[Step]:
             out = Value(Array(value.view.numel(), "output", number), torch.empty(value.shape, device="meta"))
             lowering.emit("COPY", out, value)
     return lowering.steps
+
+
+def straighten(steps: Sequence[Step]) -> list[Step]:
+    """Copy each small transposed weight that many products read on their right into rows, once.
+
+    BLAS multiplies small matrices by rows a third faster; large ones it copies itself.
+    """
+    uses = Counter(identify(step) for step in steps if has_transposed_weight(step))
+    copies: dict[Any, Operand] = {}
+    made: list[Step] = []
+    for step in steps:
+        if has_transposed_weight(step) and uses[identify(step)] >= MANY:
+            rows, columns = step.size[1:]
+            if identify(step) not in copies:
+                copies[identify(step)] = copy = (Array(rows * columns), 0, [columns, 1])
+                made.append(Step("COPY", [rows, columns], [copy, step.operands[2]]))
+            step = Step("PRODUCT", step.size, [*step.operands[:2], copies[identify(step)]])
+        made.append(step)
+    return made
+
+
+def has_transposed_weight(step: Step) -> bool:
+    """Return whether a step is a product whose right side is a small transposed input, which nothing writes."""
+    if step.code != "PRODUCT":
+        return False
+    array, _, strides = step.operands[2]
+    return array.kind == "input" and strides[1] != 1 and step.size[1] * step.size[2] <= SMALL
+
+
+def identify(step: Step) -> tuple[Any, ...]:
+    """Return what the right side of a product is: equal for equal matrices."""
+    array, offset, strides = step.operands[2]
+    return id(array), offset, *strides, *step.size[1:]
 
 
 def fuse(steps: Sequence[Step]) -> list[Step]:

@@ -31,6 +31,10 @@ class Array:
     offset: int = 0
 
 
+Operand = tuple[Array, int, list[int]]
+"""An array, the element at which a view of it begins, and its strides."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A view of an array: its shape, strides and offset are those of a tensor without memory."""
@@ -50,7 +54,7 @@ class Step:
 
     code: str
     size: list[int]
-    operands: list[tuple[Array, int, list[int]]]
+    operands: list[Operand]
     numbers: tuple[float, float] = (0.0, 0.0)
 
 

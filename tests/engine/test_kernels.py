@@ -139,6 +139,24 @@ def test_an_operation_that_the_kernels_lack_is_named() -> None:
         Layout(graph, torch.float32)
 
 
+@pytest.mark.parametrize(("products", "width", "copies"), [(3, 8, 1), (2, 8, 0), (3, 128, 0)])
+def test_a_small_transposed_weight_of_many_products_is_copied_once(products: int, width: int, copies: int) -> None:
+    def function(persistent: Any, inputs: Any) -> Any:
+        x = inputs[0][0]
+        for _ in range(products):
+            x = F.linear(x, persistent[0][0]).tanh()
+        return (x[None],)
+
+    generator = torch.Generator().manual_seed(0)
+    weight, x = (torch.randn(1, width, width, generator=generator, dtype=torch.float64) for _ in range(2))
+    recording = record(function, (weight,), (x,))
+    codes = list(Layout(recording.graph, torch.float64).operations["code"])
+    assert codes.count(kernels.list_codes()["PRODUCT"]) == products
+    assert codes.count(kernels.list_codes()["COPY"]) == copies
+    (found,) = KernelUpdate(recording, Members((weight,), (), 1), (x,))((x,))
+    torch.testing.assert_close(found, *function((weight,), (x,)))
+
+
 def test_memory_is_shared_by_what_does_not_live_together() -> None:
     def function(persistent: Any, x: Tensor) -> Any:
         for _ in range(20):
