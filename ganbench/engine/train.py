@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
 
 RECORD_FROM = 100
-"""A player with at least this many updates has them recorded: a recording takes about as long as fifty updates."""
+"""A player with at least this many updates has them recorded: recording and comparing take as long as some twenty."""
 
 TRACE_POINTS = 200
 """Signals are stored at about this many generator steps of a run."""

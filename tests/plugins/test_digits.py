@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ def extract(source: Source, x: Tensor) -> tuple[Tensor, Tensor]:
     assert source.extractor is not None
     answers = source.extractor.extract(x)
     return answers["features"], answers["logits"]
+
+
+def test_the_table_is_scikit_learns_also_where_its_file_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, classes = load_digits(return_X_y=True)
+    for _ in range(2):
+        table = digits.read_table()
+        assert (table[:, :-1] == images).all()
+        assert (table[:, -1] == classes).all()
+        monkeypatch.setattr(digits, "find_spec", lambda name: None)
+
+
+def test_the_digits_do_not_import_scikit_learn() -> None:
+    words = (
+        "import sys; from ganbench_plugins.datasets import digits; digits.split(); sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 
 def test_every_digit_is_on_exactly_one_side_of_the_split(source: Source) -> None:
