@@ -28,7 +28,8 @@ def suits_kernel(optimizer: Any) -> bool:
         *(_global_optimizer_pre_hooks, _global_optimizer_post_hooks),
     )
     leaves: Sequence[Tensor] = group["params"]
-    known = {leaf.dtype for leaf in leaves} <= kernels.REALS.keys() and all(leaf.is_contiguous() for leaf in leaves)
+    types = {leaf.dtype for leaf in leaves}
+    known = len(types) == 1 and types <= kernels.REALS.keys() and all(leaf.is_contiguous() for leaf in leaves)
     return plain and known and not any(hooks) and all(leaf.device.type == "cpu" for leaf in leaves)
 
 
@@ -60,7 +61,7 @@ class KernelAdam:
         return self.optimizer.state is self.state
 
     def step(self, gradients: Mapping[str, Tensor]) -> None:
-        """Update the parameters and the state, by equations 1 to 3 of Kingma and Ba 2015 (arXiv:1412.6980)."""
+        """Update the parameters and the state, by algorithm 1 of Kingma and Ba 2015 (arXiv:1412.6980)."""
         if gradients is not self.gradients:
             self.addresses[1] = [gradient.data_ptr() for gradient in gradients.values()]
             self.gradients = gradients

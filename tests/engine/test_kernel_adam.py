@@ -150,6 +150,7 @@ def parameter() -> Tensor:
         *(lambda: Adam([parameter()], weight_decay=0.1), lambda: type("Mine", (Adam,), {})([parameter()])),
         *(lambda: Adam([{"params": [parameter()]}, {"params": [parameter()]}]), lambda: "no optimizer"),
         lambda: Adam([torch.ones(2, dtype=torch.bfloat16).requires_grad_()]),
+        lambda: Adam([parameter(), torch.ones(2, dtype=torch.float64).requires_grad_()]),
         lambda: Adam([torch.ones(2, 2).T[:1].detach().requires_grad_(), torch.ones(3, 2).T.requires_grad_()]),
     ],
 )
