@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ganbench.page import make_page
 from ganbench.page.claim_section import claims_section
 from ganbench.page.figure_section import figures_section
 from ganbench.page.source import Source
 from ganbench.results.frames import Frames
 from ganbench.suite.loading import restore
 
+from tests.support.browser import needs_browser, open_browser, open_page
 from tests.support.trials_by_hand import SUITE, record, results, scores, trial
 
 CLAIMS = """
@@ -48,6 +50,19 @@ def test_a_contradicted_claim_is_loud_and_its_text_is_only_text(frames: Frames) 
     assert words.paragraphs[0] == "Of 1 claim: 0 reproduced, 1 contradicted, 0 undecided."  # type: ignore[union-attr]
     assert words.paragraphs[1] == "CONTRADICTED: a <b>has</b> the lower FID"  # type: ignore[union-attr]
     assert {"CONTRADICTED", "0 of 8"} <= set(table.rows[0])  # type: ignore[union-attr]
+
+
+@pytest.mark.browser
+@needs_browser
+def test_a_long_claim_stays_in_its_column(frames: Frames, tmp_path: Path) -> None:
+    long = "With the penalty the score is better, on more than nine of ten of all the architectures that were drawn"
+    source = make_source(frames, (SUITE + CLAIMS).replace("a <b>has</b> the lower FID", long))
+    file = tmp_path / "page.html"
+    file.write_text(make_page([source]))
+    wide = "Array.from(document.querySelectorAll('th, td')).filter((cell) => cell.scrollWidth > cell.clientWidth + 1)"
+    with open_browser() as browser, open_page(browser, file) as (page, _):
+        assert page.get_by_role("rowheader", name=long).count() == 1
+        assert page.evaluate(f"{wide}.map((cell) => cell.textContent)") == []
 
 
 def test_a_figure_is_a_picture_with_words(frames: Frames) -> None:
