@@ -250,9 +250,9 @@ class Game:
             results.gradients[player], aux = self.compute_gradients(player, step_inputs)
             results.losses[player] = aux["loss"]
             results.parts |= aux.get("parts", {})
-        for player, gradients in list(results.gradients.items()):
+        for player, due in dues:
             with self.plateau.scaled(player) if self.plateau else nullcontext():
-                results.gradients[player] = self._descend(player, gradients)
+                results.gradients[player] = self._descend(player, due, results.gradients[player])
         if "critic" in results.gradients:
             self.project()
         if shares:
@@ -260,9 +260,9 @@ class Game:
             self.averages.follow(shares)
         return results
 
-    def _descend(self, player: str, gradients: Stacked) -> Stacked:
+    def _descend(self, player: str, due: frozenset[str], gradients: Stacked) -> Stacked:
         """Let the player's optimizer step along these gradients, and return them as it read them."""
-        kernel = self._find_kernel(player)
+        kernel = self._find_kernel(player, due)
         known, ordered = self.last_gradients.get(player, (None, {}))
         if kernel is None or gradients is not known:  # our kernels write the same tensors in each step
             # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
@@ -275,9 +275,12 @@ class Game:
             kernel.step(ordered)
         return ordered
 
-    def _find_kernel(self, player: str) -> KernelAdam | None:
-        """Return the kernel that steps the player's optimizer, if there is one; it changes when a state is loaded."""
-        if not self.uses_kernels or player not in self.recorded:
+    def _find_kernel(self, player: str, due: frozenset[str]) -> KernelAdam | None:
+        """Return the kernel that steps the player's optimizer; it changes when a state is loaded.
+
+        None if there is none, or if the gradients are torch's: then all of the update has torch's bits.
+        """
+        if not is_lowered(self.gradient_functions.get((player, due))):
             return None
         kernel = self.kernel_optimizers.get(player)
         if player not in self.kernel_optimizers or (kernel is not None and not kernel.is_current):
