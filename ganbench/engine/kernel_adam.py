@@ -75,7 +75,7 @@ class KernelAdam:
 
 def open_kernel(optimizer: Any) -> KernelAdam | None:
     """Return what steps this optimizer by our kernel; None if that is not possible."""
-    if not suits_kernel(optimizer) or not kernels.are_on():
+    if not suits_kernel(optimizer):
         return None
     loaded = kernels.load(optimizer.param_groups[0]["params"][0].dtype)
     return None if loaded is None else KernelAdam(optimizer, loaded.step_adam)

@@ -267,11 +267,11 @@ class Game:
         if kernel is None or gradients is not known:  # our kernels write the same tensors in each step
             # torch's fused CPU kernels assume that a gradient has the strides of its leaf; vmap's often has not
             ordered = {name: gradients[name].contiguous() for name in self.ensemble.parameters[player]}
-            self.last_gradients[player] = gradients, ordered
             self.set_gradients(player, ordered)
         if kernel is None:
             self.optimizers[player].step()
         else:
+            self.last_gradients[player] = gradients, ordered
             kernel.step(ordered)
         return ordered
 
