@@ -54,13 +54,13 @@ class Recording:
             return refill(self.output_tree, self.operations(*iterate_leaves(persistent), *iterate_leaves(inputs)))
 
 
-def record(function: Function, persistent: Any, inputs: Any) -> Recording:
+def record(function: Function, persistent: Any, inputs: Any, simplified: bool = True) -> Recording:
     """Record `function(persistent, inputs)`, and return it as a function of `inputs` that replays the recording.
 
     A replay takes inputs of the same shapes, and reads the current values of the tensors in `persistent`. Every tensor
     that changes between calls must be in `persistent` or in `inputs`, even where the function reads it through a
     closure: all other tensors are treated as constants. Raise what the recording raises, for instance where Python code
-    reads a tensor's value.
+    reads a tensor's value. With `simplified` what changes no number is removed (`engine.replay_simplify`).
     """
     output_tree: list[Any] = []
 
@@ -70,7 +70,8 @@ def record(function: Function, persistent: Any, inputs: Any) -> Recording:
         return list(iterate_leaves(output))
 
     graph = record_operations(flat_function, [*iterate_leaves(persistent), *iterate_leaves(inputs)])
-    simplify(graph)
+    if simplified:
+        simplify(graph)
     return Recording(graph, tuple(iterate_leaves(persistent)), output_tree[0])
 
 

@@ -22,15 +22,15 @@ import torch
 from ganbench.api.trials import Mode
 from ganbench.engine import device as devices
 from ganbench.engine.functional import iterate_leaves
-from ganbench.engine.recorder import record_operations
-from ganbench.engine.replay import compile_straight_line, have_same_values, refill
+from ganbench.engine.replay import have_same_values, record
 from ganbench.engine.train import Training, prepare
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from tests.device.measure import show
-from tests.support.captured_methods import PLUGINS, batch_of
+from tests.support.captured_methods import batch_of
+from tests.support.tiny_batches import PLUGINS
 
 RUNS, SECONDS, NAMED = 20, 3.0, 4
 """How often the same is computed, in how many seconds at most; and how many operations are named at most."""
@@ -162,15 +162,9 @@ def study(training: Training) -> Iterator[str]:
         inputs = stage.inputs[player].next()
         for line in find_differences(partial(function, persistent, inputs)).lines():
             yield f"{player}, called: {line}"
-        tensors = [*iterate_leaves(persistent), *iterate_leaves(inputs)]
-
-        def flat(*leaves: Tensor, function: Any = function, tree: Any = (persistent, inputs)) -> list[Tensor]:
-            return list(iterate_leaves(function(*refill(tree, leaves))))
-
-        replay = compile_straight_line(record_operations(flat, tensors))
-        with torch.no_grad():
-            for line in find_differences(partial(replay, *tensors), places=False).lines():
-                yield f"{player}, replayed: {line}"
+        replay = record(function, persistent, inputs, simplified=False)
+        for line in find_differences(partial(replay, inputs), places=False).lines():
+            yield f"{player}, replayed: {line}"
         yield f"{player}, not deterministic by torch's own list: {ask_torch(partial(function, persistent, inputs))}"
 
 
