@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tests.support import device as test_device
-from tests.support.captured_methods import METHODS, PLUGINS, STEPS, batch_of
+from tests.support.captured_methods import METHODS, STEPS, batch_of
 from tests.support.growing_networks import grow
 from tests.support.member_games import make_batch
 from tests.support.recorded_graphs import RecordedGraphs
 from tests.support.restless_operation import restless
 from tests.support.small_games import NS, make_training, mlp, ns_gan, ring
+from tests.support.tiny_batches import PLUGINS
 
 
 @pytest.fixture(autouse=True)

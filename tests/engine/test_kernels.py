@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import GanbenchError, Objective, plan, registry, suite
+from ganbench import GanbenchError, Objective, registry
+from ganbench.api.trials import Mode
 from ganbench.engine import kernel_step, kernels
 from ganbench.engine.kernel_step import KernelStep, KernelUpdate, Members
 from ganbench.engine.layout import Layout
@@ -23,6 +24,7 @@ from torch.nn import functional as F
 from tests.engine.test_comparisons import hidden_change
 from tests.engine.test_replay import METHODS
 from tests.support.small_games import NS, make_training, mlp, ring
+from tests.support.tiny_batches import tiny_batch
 
 STEADY = {"wgan": {"optimizer": {"name": "sgd", "lr": 0.01}}}
 """RMSprop turns the rounding of gradients that are zero into steps: torch's stack and loop differ by 3e-4 there."""
@@ -173,23 +175,12 @@ def plugins() -> registry.Registry:
 
 
 def open_training(
-    plugins: registry.Registry, method: str, seeds: int, mode: str, kernel: bool, **options: Any
+    plugins: registry.Registry, method: str, seeds: int, mode: Mode, kernel: bool, **options: Any
 ) -> Training:
     """Open a training in float64 whose updates are by our kernels, or are called."""
-    table = {
-        "question": "Do our kernels train as torch does?",
-        "seeds": seeds,
-        "method": [{"name": method, **METHODS[method], **STEADY.get(method, {})}],
-        "budget": {"generator_steps": RECORD_FROM, "batch_size": 8, "snapshots": 2},
-        "architectures": {
-            "space": "mlp",
-            "options": {"generator_width": 6, "critic_width": 6, "critic_depth": 2, "critic_normalised": True}
-            | options,
-        },
-        "dataset": [{"name": "ring"}],
-    }
-    (batch,) = plan.make(suite.parse(table), plugins).batches
-    training = prepare(replace(batch, mode=mode), plugins, torch.device("cpu"), torch.float64)  # type: ignore[arg-type]
+    settings = {"name": method, **METHODS[method], **STEADY.get(method, {})}
+    batch = tiny_batch(settings, seeds, mode, RECORD_FROM, options)
+    training = prepare(batch, plugins, torch.device("cpu"), torch.float64)
     training.recordable = kernel
     return training
 

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from ganbench import registry
 from ganbench.engine.functional import iterate_leaves
 from ganbench.engine.recorder import NotRecorded, record_operations
 from ganbench.engine.replay import compile_straight_line, refill
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from tests.engine.test_graphs import METHODS, batch_of, open_training
-
-PLUGINS = registry.load()
+from tests.engine.test_graphs import open_training
+from tests.support.captured_methods import METHODS, batch_of
 
 
 def replay(function: Callable[..., Sequence[Tensor]], recorded_on: Tensor, called_on: Tensor) -> list[Tensor]:

@@ -20,6 +20,7 @@ from ganbench.engine.train import RECORD_FROM, prepare
 from torch import Tensor
 
 from tests.support.restless_operation import restless
+from tests.support.tiny_batches import tiny_batch
 
 METHODS: dict[str, dict[str, Any]] = {
     "ns-gan": {},
@@ -56,19 +57,8 @@ def train(
     plugins: registry.Registry, method: str, seeds: int, recorded: bool, mode: Mode | None = None
 ) -> tuple[Snapshot, list[step.Game]]:
     """Train on the ring; return the last snapshot and the games of the training's stages."""
-    table = {
-        "question": "Does a recorded step give the same bits?",
-        "seeds": seeds,
-        "method": [{"name": method, **METHODS[method]}],
-        "budget": {"generator_steps": STEPS, "batch_size": 8, "snapshots": 2},
-        "architectures": {
-            "space": "mlp",
-            "options": {"generator_width": 6, "critic_width": 6, "critic_depth": 2, "critic_normalised": True},
-        },
-        "dataset": [{"name": "ring"}],
-    }
-    (batch,) = plan.make(suite.parse(table), plugins).batches
-    training = prepare(replace(batch, mode=mode or batch.mode), plugins, torch.device("cpu"))
+    batch = tiny_batch({"name": method, **METHODS[method]}, seeds, mode, STEPS)
+    training = prepare(batch, plugins, torch.device("cpu"))
     assert training.recordable
     games: list[step.Game] = []
     open_game = training.open_game

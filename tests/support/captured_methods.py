@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from ganbench import plan, registry, suite
 from ganbench.api.trials import Batch, Mode
 
-PLUGINS = registry.load()
+from tests.support.tiny_batches import tiny_batch
+
 STEPS = 30
 METHODS: dict[str, dict[str, Any]] = {
     "ns-gan": {},
@@ -45,16 +44,4 @@ METHODS: dict[str, dict[str, Any]] = {
 
 def batch_of(method: str, seeds: int, mode: Mode, **settings: Any) -> Batch:
     """Return a batch of so many seeds of a method, named here or by ganbench, whose networks are tiny perceptrons."""
-    table = {
-        "question": "Does a graph give the same bits?",
-        "seeds": seeds,
-        "method": [{"name": method, **METHODS.get(method, {}), **settings}],
-        "budget": {"generator_steps": STEPS, "batch_size": 8, "snapshots": 2},
-        "architectures": {
-            "space": "mlp",
-            "options": {"generator_width": 6, "critic_width": 6, "critic_depth": 2, "critic_normalised": True},
-        },
-        "dataset": [{"name": "ring"}],
-    }
-    (batch,) = plan.make(suite.parse(table), PLUGINS).batches
-    return replace(batch, mode=mode)
+    return tiny_batch({"name": method, **METHODS.get(method, {}), **settings}, seeds, mode, STEPS)
