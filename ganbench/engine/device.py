@@ -47,12 +47,15 @@ def choose_all(device: str = "auto") -> list[torch.device]:
 
 
 def configure(device: str = "auto", memory_share: float = 1.0) -> torch.device:
-    """Return the device to train on, and make torch repeatable: one thread, no TF32, the same kernels each time.
+    """Return the device to train on, and make torch repeatable: one thread, no TF32, the same kernels in one order.
 
     With a `memory_share` below 1, this process may use so much of the memory of a GPU, and runs out of memory beyond.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.set_num_threads(1)
+    # A thread of its own for a GPU numbers what it differentiates apart from this one. Which of two second derivatives
+    # is added first would depend on both counts, so on all that was computed before.
+    torch.autograd.set_multithreading_enabled(False)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False

@@ -47,7 +47,9 @@ def test_a_numbered_device_without_cuda_is_refused(monkeypatch: pytest.MonkeyPat
 def test_kernels_are_told_to_repeat_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    devices.configure("cpu")
+    with torch.autograd.set_multithreading_enabled(True):
+        devices.configure("cpu")
+        assert not torch._C._is_multithreading_enabled(), "two threads add second derivatives in an order that varies"
     assert torch.backends.cudnn.deterministic
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
