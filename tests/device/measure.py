@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
@@ -90,16 +91,27 @@ class Speed:
         return f"{self.kernels:,.0f} | {100 * self.busy_ms / self.ms:.0f}%"
 
 
-def time_steps(training: Training) -> Speed:
-    """Return how fast a training steps once its steps are replayed."""
-    stage = training.begin_stage(0)
+def time_steps(training: Training, *others: Training) -> Speed:
+    """Return how fast a training steps once its steps are replayed; if there are others, all in turns.
+
+    Several have a stream each: a step is one of each of them.
+    """
+    trainings = (training, *others)
+    beside = others and training.device.type == "cuda"
+    streams = [torch.cuda.stream(torch.cuda.Stream()) if beside else nullcontext() for _ in trainings]
+    stages = []
+    devices.synchronize(training.device)
+    for each, stream in zip(trainings, streams, strict=True):
+        with stream:
+            stages.append(each.begin_stage(0))
 
     def train(count: int) -> float:
         devices.synchronize(training.device)
         began = time.perf_counter()
         with devices.products_in(training.program.precision, training.device):
-            for _ in range(count):
-                training.train_step(stage.done, stage.game, stage.inputs)
+            for _, (each, stage, stream) in product(range(count), list(zip(trainings, stages, streams, strict=True))):
+                with stream:
+                    each.train_step(stage.done, stage.game, stage.inputs)
                 stage.done += 1
         devices.synchronize(training.device)
         return (time.perf_counter() - began) / count
@@ -140,6 +152,18 @@ def measure_beside_cpu() -> Iterator[str]:
         batch = make_batch(method, seeds, "mlp", "ring", 256)
         cpu, gpu = (time_steps(prepare(batch, plugins, place)).ms for place in (CPU, GPU))
         yield f"| {method} | {seeds} | {cpu:.1f} | {gpu:.2f} | {cpu / gpu:.1f} |"
+
+
+def measure_streams() -> Iterator[str]:
+    """Yield the rows of the table of batches side by side in one process, each on a stream of its own."""
+    yield "| method | seeds of a batch | batches | ms a step of each | steps of seeds a second | kernels | GPU works |"
+    yield "|---|---|---|---|---|---|---|"
+    plugins = registry.load()
+    for method, seeds, count in product(METHODS, SEEDS[:2], (1, 2, 4)):
+        batch = make_batch(method, seeds, "mlp", "ring", 64)
+        speed = time_steps(*(prepare(batch, plugins, GPU) for _ in range(count)))
+        cells = f"{speed.ms:.2f} | {1000 * seeds * count / speed.ms:,.0f} | {speed.busy}"
+        yield f"| {method} | {seeds} | {count} | {cells} |"
 
 
 def measure_convolutions() -> Iterator[str]:
@@ -202,6 +226,7 @@ def measure_suites() -> Iterator[str]:
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "Seeds in one stack": measure_stacks,
     "Beside a CPU": measure_beside_cpu,
+    "Batches on streams": measure_streams,
     "Repeats": measure_repeats,
     "Suites": measure_suites,
     "Convolutional networks": measure_convolutions,

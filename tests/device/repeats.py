@@ -32,7 +32,7 @@ from tests.device.measure import show
 from tests.support.captured_methods import batch_of
 from tests.support.tiny_batches import PLUGINS
 
-RUNS, SECONDS, NAMED = 20, 3.0, 4
+RUNS, SECONDS, NAMED = 20, 2.0, 4
 """How often the same is computed, in how many seconds at most; and how many operations are named at most."""
 
 UNSET = ("aten::empty", "aten::new_empty")

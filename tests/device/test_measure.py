@@ -14,8 +14,10 @@ from ganbench.engine.train import prepare
 
 from tests.device import benchmark, measure
 
+ROWS = {"Seeds in one stack": 8, "Beside a CPU": 6, "Batches on streams": 12, "Convolutional networks": 24}
 
-@pytest.mark.parametrize("title", ["Seeds in one stack", "Beside a CPU", "Convolutional networks"])
+
+@pytest.mark.parametrize("title", ROWS)
 def test_each_row_has_as_many_cells_as_the_title(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
     built = iter(range(100))
 
@@ -31,11 +33,13 @@ def test_each_row_has_as_many_cells_as_the_title(title: str, monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 7 * 2**20)
     speed = measure.Speed(ms=2.0, kernels=1234, busy_ms=1.5)
-    monkeypatch.setattr(measure, "time_steps", lambda training: speed)
+    monkeypatch.setattr(measure, "time_steps", lambda *trainings: speed)
     titles, line, *rows = measure.TABLES[title]()
     assert {row.count("|") for row in (titles, line, *rows)} == {titles.count("|")}
-    assert len(rows) == {"Seeds in one stack": 8, "Beside a CPU": 6, "Convolutional networks": 24}[title]
-    if title != "Beside a CPU":
+    assert len(rows) == ROWS[title]
+    if title == "Batches on streams":
+        assert rows[-1] == "| wgan-gp | 16 | 4 | 2.00 | 32,000 | 1,234 | 75% |"
+    elif title != "Beside a CPU":
         assert "1,234 | 75%" in rows[0]
         assert rows[0].endswith("| critic: it counts |")
         assert all(row.endswith("| yes |") for row in rows[1:])
@@ -46,6 +50,9 @@ def test_a_step_is_timed_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = measure.make_batch("ns-gan", 1, "mlp", "ring", 16)
     training = prepare(batch, registry.load(), torch.device("cpu"))
     assert 0 < measure.time_steps(training).ms < 1000
+    several = [prepare(batch, registry.load(), torch.device("cpu")) for _ in range(2)]
+    assert 0 < measure.time_steps(*several).ms < 1000
+    assert {each.stage.done > 10 for each in several if each.stage} == {True}
     assert measure.describe_graphs(training) == "both: called"
 
 

@@ -65,13 +65,13 @@ class Window:
     """One run: its workers, how long it trains from its first step on, and the generator steps of a trial."""
 
     workers: int
-    seconds: float = 22.0
+    seconds: float = 20.0
     steps: int = 1500
     seeds: int = 32
     profiled: bool = False
 
 
-WINDOWS = (Window(1), Window(2), Window(4), Window(2, seconds=12.0, steps=300, profiled=True))
+WINDOWS = (Window(1), Window(2), Window(4), Window(2, seconds=10.0, steps=300, profiled=True))
 """The last one is profiled: its clock waits for the GPU after each part, which makes the GPU less busy."""
 
 

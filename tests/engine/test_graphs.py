@@ -66,12 +66,14 @@ def require_equal(one: Training, other: Training) -> None:
     assert numbers == expected_numbers
     assert tensors.keys() == expected.keys()
     for name, tensor in expected.items():
-        assert torch.equal(tensors[name].nan_to_num(), tensor.nan_to_num()), name
+        equal = torch.equal(tensors[name].nan_to_num(), tensor.nan_to_num())  # a tensor in an assert is printed whole
+        assert equal, name
     last, other_last = one.last, other.last  # type: ignore[attr-defined]
     assert last.signals.keys() == other_last.signals.keys()
     for name, (steps, values) in other_last.signals.items():
         assert last.signals[name][0] == steps
-        assert torch.equal(last.signals[name][1].nan_to_num(), values.nan_to_num()), name
+        equal = torch.equal(last.signals[name][1].nan_to_num(), values.nan_to_num())
+        assert equal, name
 
 
 def require_captured(training: Training, players: Iterable[str] = ("critic", "generator")) -> None:

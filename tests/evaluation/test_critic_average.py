@@ -70,12 +70,12 @@ def test_a_metric_sees_the_average_and_calls_the_averaged_critic() -> None:
     assert last.critic_average is not None
     x = ring().reference(5)
     evidence = open_evidence(training, last, 1, torch.zeros(4, 2), Reference(training.source, 4))
-    seen = {name: tensor[1] for name, tensor in last.critic_average.items()}
+    seen = {name: tensor[1].cpu() for name, tensor in last.critic_average.items()}
     for name, tensor in evidence.critic_parameters.items():
         assert torch.equal(tensor, seen[name])
     expected = torch.func.functional_call(last.ensemble.networks.critic, seen, (x.double(),))
     torch.testing.assert_close(evidence.critic(x), expected, rtol=0, atol=1e-12)
-    raw = {name: tensor[1] for name, tensor in last.ensemble.detached["critic"].items()}
+    raw = {name: tensor[1].cpu() for name, tensor in last.ensemble.detached["critic"].items()}
     others = torch.func.functional_call(last.ensemble.networks.critic, raw, (x.double(),))
     assert (expected - others).abs().max() > 1e-6
 

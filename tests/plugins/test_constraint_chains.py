@@ -11,6 +11,7 @@ from ganbench.engine.program import Link, Program
 from torch import Tensor
 
 from ganbench_plugins.constraints import weight_clipping
+from tests.support import device as test_device
 from tests.support.small_games import NS, conv, images, make_training, mlp, ring
 
 PLUGINS = registry.load()
@@ -78,7 +79,7 @@ def test_a_chain_with_a_weight_of_0_is_training_without_it() -> None:
 
 def test_clipping_follows_an_annealed_bound() -> None:
     """A bound that is a scheduled number: the weights are within it after each step."""
-    bound = torch.tensor(0.5, dtype=torch.float64)
+    bound = torch.tensor(0.5, dtype=torch.float64, device=test_device.DEVICE)
     program = Program(objective=NS, constraints=(Link("weight-clipping", 1.0, weight_clipping.build(bound=bound)),))
     run = make_training(program, mlp(), ring(), steps=6)
     stage = run.begin_stage(0)

@@ -175,7 +175,7 @@ def test_an_odd_step_of_extra_adam_is_a_look_ahead_along_the_same_line_as_adams(
     start = {name: p.clone() for part in game("extra-adam").ensembles[0].detached.values() for name, p in part.items()}
     ends = {steps: finish(game("extra-adam", steps=steps)) for steps in (1, 2)}
     for name, first in start.items():
-        assert (ends[1][name] - first).abs().max() == pytest.approx(1e-2, rel=1e-3)
+        assert (ends[1][name] - first).abs().max().item() == pytest.approx(1e-2, rel=1e-3)
         assert (ends[2][name] - first).abs().max() < 1.5e-2  # two steps of Adam would reach 2e-2 away
 
 
