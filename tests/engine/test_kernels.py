@@ -238,6 +238,23 @@ def test_kernels_that_disagree_are_not_used(monkeypatch: pytest.MonkeyPatch, cap
     assert step.lowered is False
 
 
+def test_kernels_that_round_a_rectifier_to_its_other_side_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A difference that is gone for other inputs is one of rounding; the values are those of the inputs that came."""
+    weights, x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[5.0, 6.0], [7.0, 8.0]])
+    step = KernelStep(lambda persistent, x: (x[0] * persistent[0],), Members((weights,), (), 2), lambda x: "torch")
+    compared = []
+
+    def are_close(found: Any, expected: Any) -> bool:
+        compared.append([t.clone() for t in found])
+        return len(compared) > 1
+
+    monkeypatch.setattr(kernel_step, "are_close", are_close)
+    (values,) = step((x,))
+    assert torch.equal(values, weights * x)
+    assert step.lowered
+    torch.testing.assert_close(compared, [[(weights * x)[:1]], [0.9 * (weights * x)[:1]]])
+
+
 def test_without_a_compiler_torch_runs_the_updates(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
