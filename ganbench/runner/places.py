@@ -10,7 +10,7 @@ from ganbench.runner.phases import available_cores
 WORKERS_PER_GPU = 2
 """Workers that share a GPU unless --jobs says otherwise: while one evaluates on the CPU, the other one trains.
 
-No measurement has decided on it yet: docs/gpu.md says which one does.
+Four train hardly more than two, and take twice the memory (docs/gpu.md).
 """
 
 SHARED_MEMORY = 0.95
