@@ -11,11 +11,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.modules.conv import _ConvNd
 
 from ganbench.api.data import Source
 from ganbench.api.models import Networks
-from ganbench.engine.ensemble import Ensemble, build_stages
+from ganbench.engine.ensemble import Ensemble, build_stages, list_convolutions
 from ganbench.engine.flops import Count, FlopCounter
 from ganbench.engine.labels import require_labels
 from ganbench.engine.program import Program
@@ -96,9 +95,7 @@ def bound_member_bytes(networks: Networks, rows: int) -> int:
 
 def count_widest_convolution(networks: Networks) -> int:
     """Return the largest number of channels that a convolution of these networks takes or gives; 0 without one."""
-    modules = [each for net in (networks.generator, networks.critic) if net is not None for each in net.modules()]
-    convolutions = [each for each in modules if isinstance(each, _ConvNd)]
-    return max((max(each.in_channels, each.out_channels) for each in convolutions), default=0)
+    return max((max(each.in_channels, each.out_channels) for each in list_convolutions(networks)), default=0)
 
 
 def leave_out_numbers(training: Training) -> Training:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from ganbench.api.models import Ask, Networks, Space, Spec
 from ganbench.engine.functional import iterate_leaves, map_leaves
@@ -52,6 +53,12 @@ class Ensemble:
         for player, parameters in before.parameters.items():
             for name, value in parameters.items():
                 self.detached[player][name].copy_(value.detach())
+
+
+def list_convolutions(networks: Networks) -> list[_ConvNd]:
+    """Return the convolutions of both networks."""
+    modules = [each for net in (networks.generator, networks.critic) if net is not None for each in net.modules()]
+    return [each for each in modules if isinstance(each, _ConvNd)]
 
 
 def build_stages(

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, decomposition_table
-from torch.nn.modules.conv import _ConvNd
 
 from ganbench.engine import kernels
-from ganbench.engine.ensemble import Ensemble
+from ganbench.engine.ensemble import Ensemble, list_convolutions
 from ganbench.engine.functional import iterate_leaves, map_leaves
 from ganbench.engine.layout import Layout
 from ganbench.engine.lowering import NotLowered
@@ -65,9 +64,7 @@ def suits_kernels(ensemble: Ensemble) -> bool:
     if not kernels.are_on():
         return False
     leaf = next(p for parameters in ensemble.parameters.values() for p in parameters.values())
-    modules = [module for module in (ensemble.networks.generator, ensemble.networks.critic) if module is not None]
-    convolutions = any(isinstance(part, _ConvNd) for module in modules for part in module.modules())
-    return leaf.device.type == "cpu" and leaf.dtype in kernels.REALS and not convolutions
+    return leaf.device.type == "cpu" and leaf.dtype in kernels.REALS and not list_convolutions(ensemble.networks)
 
 
 class KernelStep:

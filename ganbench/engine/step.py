@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ganbench.api.training import Parameters
 from ganbench.engine.averages import Averages, Shares
-from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, loop_over_seeds
+from ganbench.engine.ensemble import Ensemble, SeedMap, Stacked, list_convolutions, loop_over_seeds
+from ganbench.engine.few_channels import FewChannels
 from ganbench.engine.flops import Count, FlopCounter, count_member
 from ganbench.engine.functional import map_leaves
 from ganbench.engine.graphs import Dues, GraphBackend, Results, UpdateGraphs
@@ -90,6 +91,7 @@ class Game:
         self.graphs = UpdateGraphs(self, backend) if backend is not None else None
         self.plateau = Plateau(program.plateau, state, ensemble) if program.plateau else None
         self.uses_kernels = suits_kernels(ensemble)
+        self.convolves = any_leaf.device.type == "cpu" and bool(list_convolutions(ensemble.networks))
         self.kernel_optimizers: dict[str, KernelAdam | None] = {}
         self.last_gradients: dict[str, tuple[Stacked, Stacked]] = {}  # as computed, and as the optimizer reads them
         self.parts: dict[str, Tensor] = {}
@@ -164,6 +166,12 @@ class Game:
 
         A pure function: it reads the tensors in `persistent` and changes none of them.
         """
+        with FewChannels() if self.convolves else nullcontext():
+            return self._differentiate(player, due, persistent, step_inputs)
+
+    def _differentiate(
+        self, player: str, due: frozenset[str], persistent: Persistent, step_inputs: Any
+    ) -> tuple[Stacked, Auxiliary]:
         move = getattr(self.program.dynamics, player)
         g, d, buffers, state, numbers, *_ = persistent
         ensemble = self.ensemble

@@ -1,0 +1,130 @@
+"""Transposed convolutions to few channels have the values, derivatives and FLOPs of torch's, by other operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from ganbench.engine import few_channels
+from ganbench.engine.few_channels import FewChannels
+from ganbench.engine.flops import FlopCounter
+from torch import Tensor
+from torch.func import grad, vmap
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+CASES: dict[str, dict[str, Any]] = {
+    "usual": {"kernel_size": (4, 4), "stride": 2, "padding": 1},
+    "every pixel": {"kernel_size": (3, 3), "padding": 1},
+    "oblong": {"kernel_size": (2, 5), "stride": (1, 3), "padding": (0, 2)},
+    "dilated": {"kernel_size": (3, 3), "stride": 2, "padding": 2, "dilation": 2},
+    "one pixel more": {"kernel_size": (3, 3), "stride": 2, "padding": 1, "output_padding": 1},
+}
+
+
+class Names(TorchDispatchMode):
+    """Lists the operations inside."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def transposed(case: str, channels: int = 2, groups: int = 1) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+    """Return a transposed convolution of six channels, and its images, weights and bias."""
+    options = dict(CASES[case])
+    kernel = options.pop("kernel_size")
+    arguments = normal(3, 6, 5, 4), normal(6, channels, *kernel, seed=1), normal(groups * channels, seed=2)
+    return lambda x, w, b: functional.conv_transpose2d(x, w, b, groups=groups, **options), arguments
+
+
+def ordinary(case: str, channels: int = 2, groups: int = 1) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+    """Return a convolution to six channels, and its images, weights and bias."""
+    options = {key: value for key, value in CASES[case].items() if key != "output_padding"}
+    kernel = options.pop("kernel_size")
+    arguments = normal(3, groups * channels, 9, 8), normal(6, channels, *kernel, seed=1), normal(6, seed=2)
+    return lambda x, w, b: functional.conv2d(x, w, b, groups=groups, **options), arguments
+
+
+def derive(convolve: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return the values, the gradients of the sum of their squares, and those of the squares of these gradients."""
+
+    def loss(*arguments: Tensor) -> Tensor:
+        return convolve(*arguments).square().sum()
+
+    def penalty(*arguments: Tensor) -> Tensor:
+        return grad(loss)(*arguments).square().sum()
+
+    return [convolve(*arguments), *(g for f in (loss, penalty) for g in grad(f, argnums=(0, 1))(*arguments))]
+
+
+@pytest.mark.parametrize(("kind", "groups"), list(product((transposed, ordinary), (1, 3))))
+@pytest.mark.parametrize("case", CASES)
+def test_values_and_both_derivatives_are_those_of_torch(case: str, kind: Any, groups: int) -> None:
+    convolve, arguments = kind(case, groups=groups)
+    with Names() as as_torch:
+        expected = derive(convolve, arguments)
+    with Names() as names, FewChannels():
+        found = derive(convolve, arguments)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
+    assert "col2im" not in as_torch.names
+    assert "col2im" in names.names
+
+
+def test_members_side_by_side_are_convolved_as_each_alone() -> None:
+    convolve, (x, w, b) = transposed("usual")
+    members = torch.stack([x, x + 1, -x]), torch.stack([w, 2 * w, -w]), torch.stack([b, b, 2 * b])
+    with Names() as names, FewChannels():
+        together = vmap(convolve)(*members)
+    assert "col2im" in names.names
+    for each, *alone in zip(together, *members, strict=True):
+        torch.testing.assert_close(each, convolve(*alone), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [few_channels.MOST, few_channels.MOST + 1])
+@pytest.mark.parametrize("kind", [transposed, ordinary])
+def test_only_few_channels_are_convolved_so(kind: Any, channels: int) -> None:
+    convolve, arguments = kind("usual", channels)
+    with Names() as names, FewChannels():
+        derive(convolve, arguments)
+    assert ("col2im" in names.names) == (channels <= few_channels.MOST)
+
+
+def test_other_dimensions_and_precisions_are_torchs() -> None:
+    line, weights = normal(2, 6, 5), normal(6, 1, 3)
+    with Names() as names, FewChannels():
+        functional.conv_transpose1d(line, weights)
+        convolve, arguments = transposed("usual")
+        convolve(*(each.bfloat16() for each in arguments))
+    assert "col2im" not in names.names
+
+
+def test_no_gradient_is_computed_that_is_not_wanted() -> None:
+    convolve, (x, w, b) = ordinary("usual")
+    with Names() as names, FewChannels():
+        grad(lambda w: convolve(x, w, b).sum())(w)
+        assert "col2im" not in names.names
+        grad(lambda x: convolve(x, w, b).sum())(x)
+    assert names.names.count("convolution_backward") == 1
+
+
+def test_flops_are_those_of_the_convolution() -> None:
+    convolve, arguments = transposed("usual")
+    totals = []
+    for mode in (Names(), FewChannels()):
+        with FlopCounter() as counter, mode:
+            derive(convolve, arguments)
+        totals.append(counter.total)
+    assert totals[0] == totals[1] > 0
