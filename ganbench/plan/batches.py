@@ -88,7 +88,7 @@ class Composer:
         stackable = self.is_stackable(first)
         for start in range(0, members, most):
             part = tuple(trials[start : start + most])
-            mode = choose_mode(len(part), stackable, shape, channels)
+            mode = choose_mode(len(part), stackable, shape, channels, first.budget.batch_size)
             yield Batch(trials=part, mode=mode, measurement=measurement)
 
     def is_stackable(self, trial: Trial) -> bool:

@@ -6,7 +6,7 @@ Both are fixed rules, the same on every machine, because the composition of a ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, inf
 
 from ganbench.api.trials import STACK_FROM, Mode
 
@@ -19,10 +19,10 @@ With networks of 3 x 64, a seed takes a quarter longer in a batch of eight than 
 longer.
 """
 
-STACKED_SIDE, STACKED_CHANNELS = 32, 32
-"""A stack of convolutional networks is faster than a loop up to so many channels; larger images were not measured.
+STACKED_SIDE, STACKED_CHANNELS = 32, ((16, inf), (32, 256))
+"""A stack of convolutional networks is faster than a loop up to so many channels, with so many rows of all members.
 
-Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
+Larger images were not measured. Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
 """
 
 
@@ -38,11 +38,12 @@ def members_per_batch(members: int, groups: int, fit: int = MOST_MEMBERS, most: 
     return ceil(members / parts)
 
 
-def choose_mode(members: int, stackable: bool, shape: Sequence[int], channels: int) -> Mode:
+def choose_mode(members: int, stackable: bool, shape: Sequence[int], channels: int, rows: int) -> Mode:
     """Return the form in which trials of one program train.
 
     `stackable` is whether every offer can be stacked, `shape` that of a sample, and `channels` the number of channels
-    of the widest convolution, 0 without one.
+    of the widest convolution, 0 without one; `rows` are those of a member's batch.
     """
-    is_small = not channels or (channels <= STACKED_CHANNELS and max(shape[1:], default=1) <= STACKED_SIDE)
+    is_narrow = any(channels <= most and members * rows <= most_rows for most, most_rows in STACKED_CHANNELS)
+    is_small = not channels or (is_narrow and max(shape[1:], default=1) <= STACKED_SIDE)
     return "stack" if stackable and is_small and members >= STACK_FROM else "loop"

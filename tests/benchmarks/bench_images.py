@@ -26,15 +26,20 @@ METHODS = ("ns-gan", "wgan-gp")
 SEEDS, BATCH, ROUNDS, STEPS = 3, 32, 7, 3
 SIZES = ((16, 8), (16, 16), (16, 32), (32, 8), (32, 16), (32, 32))
 """Pixels of a side, and filters of the widest maps; each halving of the side doubles them."""
+FORMS = (
+    *((SEEDS, BATCH, *size) for size in SIZES),
+    *((seeds, rows, *size) for seeds, rows in ((8, 32), (8, 64)) for size in ((16, 8), (16, 16), (32, 8))),
+)
+"""Seeds, rows of a batch, and sizes for which forms are compared; more seeds where a stack of three is faster."""
 
 
-def make_batch(plugins: registry.Registry, side: int, filters: int, method: str) -> Batch:
+def make_batch(plugins: registry.Registry, seeds: int, rows: int, side: int, filters: int, method: str) -> Batch:
     """Return the batch of all seeds of a method, on networks of four layers."""
     table = {
         "question": "Which form is faster?",
-        "seeds": SEEDS,
+        "seeds": seeds,
         "methods": [method],
-        "budget": {"generator_steps": 1000, "batch_size": BATCH, "snapshots": 1},
+        "budget": {"generator_steps": 1000, "batch_size": rows, "snapshots": 1},
         "architectures": {"space": "conv", "options": {"filters": filters}},
         "dataset": [{"name": "noise-images", "side": side}],
     }
@@ -70,17 +75,18 @@ def time_in_turns(steps: dict[str, Callable[[], object]]) -> dict[str, float]:
 def compare_forms() -> Iterator[str]:
     """Yield the rows of the table of stacks and loops."""
     plugins = registry.load(plugins=[Images()])
-    yield "| pixels | filters | method | loop, ms | stack, ms | loop / stack |"
-    yield "|---|---|---|---|---|---|"
-    for side, filters in SIZES:
+    yield "| seeds | batch | pixels | filters | method | loop, ms | stack, ms | loop / stack |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for seeds, rows, side, filters in FORMS:
         for method in METHODS:
-            batch = make_batch(plugins, side, filters, method)
+            batch = make_batch(plugins, seeds, rows, side, filters, method)
             forms = {
                 mode: open_steps(prepare(replace(batch, mode=mode), plugins, torch.device("cpu")))
                 for mode in ("loop", "stack")
             }
             loop, stack = time_in_turns(forms).values()
-            yield f"| {side} | {filters} | {method} | {loop:.1f} | {stack:.1f} | {loop / stack:.2f} |"
+            times = f"{loop:.1f} | {stack:.1f} | {loop / stack:.2f}"
+            yield f"| {seeds} | {rows} | {side} | {filters} | {method} | {times} |"
 
 
 def critic_loss(method: str, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

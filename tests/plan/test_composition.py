@@ -111,20 +111,23 @@ def test_multilayer_perceptrons_keep_their_batches(plugins: registry.Registry, w
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels", "mode"),
+    ("shape", "channels", "rows", "mode"),
     [
-        ((2,), 0, "stack"),
-        ((1, 64, 64), 0, "stack"),
-        ((1, 16, 16), 32, "stack"),
-        ((3, 32, 32), 32, "stack"),
-        ((1, 16, 16), 33, "loop"),
-        ((3, 33, 32), 32, "loop"),
-        ((3, 32, 33), 8, "loop"),
+        ((2,), 0, 256, "stack"),
+        ((1, 64, 64), 0, 256, "stack"),
+        ((1, 16, 16), 32, 85, "stack"),
+        ((3, 32, 32), 32, 32, "stack"),
+        ((1, 16, 16), 16, 256, "stack"),
+        ((1, 16, 16), 32, 86, "loop"),
+        ((1, 16, 16), 17, 86, "loop"),
+        ((1, 16, 16), 33, 16, "loop"),
+        ((3, 33, 32), 32, 32, "loop"),
+        ((3, 32, 33), 8, 32, "loop"),
     ],
 )
-def test_small_convolutions_are_stacked(shape: tuple[int, ...], channels: int, mode: str) -> None:
-    assert choose_mode(3, True, shape, channels) == mode
-    assert choose_mode(2, True, shape, channels) == choose_mode(3, False, shape, channels) == "loop"
+def test_small_convolutions_are_stacked(shape: tuple[int, ...], channels: int, rows: int, mode: str) -> None:
+    assert choose_mode(3, True, shape, channels, rows) == mode
+    assert choose_mode(2, True, shape, channels, rows) == choose_mode(3, False, shape, channels, rows) == "loop"
 
 
 def test_the_form_follows_from_the_networks(plugins: registry.Registry) -> None:
