@@ -11,10 +11,13 @@ import torch
 from ganbench.engine import few_channels
 from ganbench.engine.few_channels import FewChannels
 from ganbench.engine.flops import FlopCounter
+from ganbench.engine.train import RECORD_FROM, Training
 from torch import Tensor
 from torch.func import grad, vmap
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.support.small_games import conv, images, make_training, wgan_gp
 
 CASES: dict[str, dict[str, Any]] = {
     "usual": {"kernel_size": (4, 4), "stride": 2, "padding": 1},
@@ -128,3 +131,22 @@ def test_flops_are_those_of_the_convolution() -> None:
             derive(convolve, arguments)
         totals.append(counter.total)
     assert totals[0] == totals[1] > 0
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_recorded_trainings_convolve_so_and_end_where_called_ones_end(mode: str) -> None:
+    def train(recordable: bool) -> Training:
+        training = make_training(wgan_gp(), conv(), images(), mode=mode, steps=RECORD_FROM)
+        training.recordable = recordable
+        stage = training.begin_stage(0)
+        with Names() as names:
+            training.train_step(0, stage.game, stage.inputs)
+        assert ("col2im" in names.names) == recordable
+        for t in range(1, 6):
+            training.train_step(t, stage.game, stage.inputs)
+        return training
+
+    called, recorded = (train(recordable) for recordable in (False, True))
+    for player, weights in recorded.stage.game.ensemble.detached.items():
+        for name, p in weights.items():
+            torch.testing.assert_close(p, called.stage.game.ensemble.detached[player][name], rtol=0, atol=1e-9)
