@@ -166,8 +166,7 @@ class Game:
 
         A pure function: it reads the tensors in `persistent` and changes none of them.
         """
-        # where every step is called, what this costs in Python is more than it brings
-        with FewChannels() if self.convolves and player in self.recorded else nullcontext():
+        with FewChannels() if self.convolves else nullcontext():
             return self._differentiate(player, due, persistent, step_inputs)
 
     def _differentiate(
