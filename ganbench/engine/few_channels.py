@@ -7,7 +7,7 @@ width of a vector register: with one channel they take five times as long as the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,55 +30,46 @@ class FewChannels(TorchDispatchMode):
     ) -> Any:
         """Run an operation, or what does the same faster."""
         if func is aten.convolution.default and not kwargs:
-            return convolve(*args)
+            x, weight, bias, *form = args
+            return convolve(x, weight, bias, Form(*form))
         if func is aten.convolution_backward.default and not kwargs:
-            return differentiate(*args)
+            gradient, x, weight, bias_sizes, *form, wanted = args
+            return differentiate(gradient, x, weight, bias_sizes, Form(*form), wanted)
         return func(*args, **(kwargs or {}))
 
 
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    transposed: bool,
-    more: Sequence[int],
-    groups: int,
-) -> Tensor:
-    """Return torch's `aten::convolution` of these arguments; `more` is its `output_padding`."""
-    if not (transposed and suits(x, weight)):
-        return aten.convolution.default(x, weight, bias, stride, padding, dilation, transposed, more, groups)
-    sides = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, more, strict=True)
-    size = [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, d, extra in sides]
-    y = spread(x, weight, size, stride, padding, dilation, groups)
+class Form(NamedTuple):
+    """The form of a convolution, as torch's operations take it."""
+
+    stride: Sequence[int]
+    padding: Sequence[int]
+    dilation: Sequence[int]
+    transposed: bool
+    output_padding: Sequence[int]
+    groups: int
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form) -> Tensor:
+    """Return torch's `aten::convolution` of these arguments."""
+    if not (form.transposed and suits(x, weight)):
+        return aten.convolution.default(x, weight, bias, *form)
+    sides = zip(x.shape[2:], weight.shape[2:], *form[:3], form.output_padding, strict=True)
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + more + 1 for n, k, s, p, d, more in sides]
+    y = spread(x, weight, size, form)
     return y if bias is None else y + bias.view(1, -1, 1, 1)
 
 
 def differentiate(
-    grad: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias_sizes: Sequence[int] | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    transposed: bool,
-    more: Sequence[int],
-    groups: int,
-    wanted: Sequence[bool],
+    gradient: Tensor, x: Tensor, weight: Tensor, bias_sizes: Sequence[int] | None, form: Form, wanted: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return torch's `aten::convolution_backward`: the `wanted` gradients of input, weights and bias."""
     of_x = None
-    if wanted[0] and not transposed and suits(grad, weight):
-        of_x = spread(grad, weight, x.shape[2:], stride, padding, dilation, groups)
+    if wanted[0] and not form.transposed and suits(gradient, weight):
+        of_x = spread(gradient, weight, x.shape[2:], form)
         wanted = False, *wanted[1:]
     rest = None, None, None
     if any(wanted):
-        rest = aten.convolution_backward.default(
-            grad, x, weight, bias_sizes, stride, padding, dilation, transposed, more, groups, wanted
-        )
+        rest = aten.convolution_backward.default(gradient, x, weight, bias_sizes, *form, wanted)
     return (rest[0] if of_x is None else of_x), rest[1], rest[2]
 
 
@@ -89,18 +80,10 @@ def suits(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def spread(
-    x: Tensor,
-    weight: Tensor,
-    size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Tensor:
+def spread(x: Tensor, weight: Tensor, size: Sequence[int], form: Form) -> Tensor:
     """Return the transposed convolution of x [N, C, H, W] by weights [C, c, kh, kw], [N, groups * c, *size]."""
-    count, channels, kernel = len(x), x.shape[1] // groups, weight.shape[2:]
+    count, groups, channels, kernel = len(x), form.groups, x.shape[1] // form.groups, weight.shape[2:]
     factors = weight.reshape(groups, channels, -1).transpose(1, 2).expand(count, -1, -1, -1).flatten(0, 1)
     # of each pixel of x, what it adds to the pixels around it
-    patches = torch.bmm(factors, x.reshape(count * groups, channels, -1))
-    return aten.col2im.default(patches.view(count, -1, patches.shape[2]), size, kernel, dilation, padding, stride)
+    patches = torch.bmm(factors, x.reshape(count * groups, channels, -1)).view(count, -1, x.shape[2:].numel())
+    return aten.col2im.default(patches, size, kernel, form.dilation, form.padding, form.stride)

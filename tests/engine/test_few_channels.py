@@ -15,8 +15,9 @@ from ganbench.engine.train import RECORD_FROM, Training
 from torch import Tensor
 from torch.func import grad, vmap
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.support.metric_checks import normal
+from tests.support.operation_names import OperationNames
 from tests.support.small_games import conv, images, make_training, wgan_gp
 
 CASES: dict[str, dict[str, Any]] = {
@@ -28,27 +29,11 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-class Names(TorchDispatchMode):
-    """Lists the operations inside."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.append(func._schema.name.removeprefix("aten::"))
-        return func(*args, **(kwargs or {}))
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
 def transposed(case: str, channels: int = 2, groups: int = 1) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
     """Return a transposed convolution of six channels, and its images, weights and bias."""
     options = dict(CASES[case])
     kernel = options.pop("kernel_size")
-    arguments = normal(3, 6, 5, 4), normal(6, channels, *kernel, seed=1), normal(groups * channels, seed=2)
+    arguments = normal(0, 3, 6, 5, 4), normal(1, 6, channels, *kernel), normal(2, groups * channels)
     return lambda x, w, b: functional.conv_transpose2d(x, w, b, groups=groups, **options), arguments
 
 
@@ -56,7 +41,7 @@ def ordinary(case: str, channels: int = 2, groups: int = 1) -> tuple[Callable[..
     """Return a convolution to six channels, and its images, weights and bias."""
     options = {key: value for key, value in CASES[case].items() if key != "output_padding"}
     kernel = options.pop("kernel_size")
-    arguments = normal(3, groups * channels, 9, 8), normal(6, channels, *kernel, seed=1), normal(6, seed=2)
+    arguments = normal(0, 3, groups * channels, 9, 8), normal(1, 6, channels, *kernel), normal(2, 6)
     return lambda x, w, b: functional.conv2d(x, w, b, groups=groups, **options), arguments
 
 
@@ -76,9 +61,9 @@ def derive(convolve: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> li
 @pytest.mark.parametrize("case", CASES)
 def test_values_and_both_derivatives_are_those_of_torch(case: str, kind: Any, groups: int) -> None:
     convolve, arguments = kind(case, groups=groups)
-    with Names() as as_torch:
+    with OperationNames() as as_torch:
         expected = derive(convolve, arguments)
-    with Names() as names, FewChannels():
+    with OperationNames() as names, FewChannels():
         found = derive(convolve, arguments)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-9)
@@ -89,7 +74,7 @@ def test_values_and_both_derivatives_are_those_of_torch(case: str, kind: Any, gr
 def test_members_side_by_side_are_convolved_as_each_alone() -> None:
     convolve, (x, w, b) = transposed("usual")
     members = torch.stack([x, x + 1, -x]), torch.stack([w, 2 * w, -w]), torch.stack([b, b, 2 * b])
-    with Names() as names, FewChannels():
+    with OperationNames() as names, FewChannels():
         together = vmap(convolve)(*members)
     assert "col2im" in names.names
     for each, *alone in zip(together, *members, strict=True):
@@ -100,14 +85,14 @@ def test_members_side_by_side_are_convolved_as_each_alone() -> None:
 @pytest.mark.parametrize("kind", [transposed, ordinary])
 def test_only_few_channels_are_convolved_so(kind: Any, channels: int) -> None:
     convolve, arguments = kind("usual", channels)
-    with Names() as names, FewChannels():
+    with OperationNames() as names, FewChannels():
         derive(convolve, arguments)
     assert ("col2im" in names.names) == (channels <= few_channels.MOST)
 
 
 def test_other_dimensions_and_precisions_are_torchs() -> None:
-    line, weights = normal(2, 6, 5), normal(6, 1, 3)
-    with Names() as names, FewChannels():
+    line, weights = normal(0, 2, 6, 5), normal(0, 6, 1, 3)
+    with OperationNames() as names, FewChannels():
         functional.conv_transpose1d(line, weights)
         convolve, arguments = transposed("usual")
         convolve(*(each.bfloat16() for each in arguments))
@@ -116,7 +101,7 @@ def test_other_dimensions_and_precisions_are_torchs() -> None:
 
 def test_no_gradient_is_computed_that_is_not_wanted() -> None:
     convolve, (x, w, b) = ordinary("usual")
-    with Names() as names, FewChannels():
+    with OperationNames() as names, FewChannels():
         grad(lambda w: convolve(x, w, b).sum())(w)
         assert "col2im" not in names.names
         grad(lambda x: convolve(x, w, b).sum())(x)
@@ -126,7 +111,7 @@ def test_no_gradient_is_computed_that_is_not_wanted() -> None:
 def test_flops_are_those_of_the_convolution() -> None:
     convolve, arguments = transposed("usual")
     totals = []
-    for mode in (Names(), FewChannels()):
+    for mode in (OperationNames(), FewChannels()):
         with FlopCounter() as counter, mode:
             derive(convolve, arguments)
         totals.append(counter.total)
@@ -142,7 +127,7 @@ def test_a_training_convolves_so_and_ends_where_that_of_torch_ends(
         training = make_training(wgan_gp(), conv(), images(), mode=mode, steps=RECORD_FROM)
         training.recordable = recordable
         stage = training.begin_stage(0)
-        with Names() as names:
+        with OperationNames() as names:
             training.train_step(0, stage.game, stage.inputs)
         assert ("col2im" in names.names) == replaced
         for t in range(1, 6):

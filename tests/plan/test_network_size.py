@@ -13,8 +13,8 @@ from ganbench.api.models import Ask
 from ganbench.plan.network_size import TooLarge, check_networks, count_weights, explain_memory, without_memory
 from ganbench.suite.loading import parse
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.support.operation_names import OperationNames
 from tests.support.tiny_suite import plan_small, suite
 
 ASK = Ask(shape=(2,))
@@ -105,15 +105,8 @@ def test_flops_for_no_step_or_for_too_many_are_an_error(plugins, flops: float) -
 
 def test_networks_without_memory_are_not_initialised() -> None:
     """It would change nothing, and take half of the time of building them."""
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            called.add(str(func))
-            return func(*args, **(kwargs or {}))
-
-    called: set[str] = set()
-    with without_memory(), Watch():
+    with without_memory(), OperationNames() as called:
         layer = nn.Linear(3, 4)
         nn.init.normal_(layer.weight)
     assert layer.weight.is_meta
-    assert not [name for name in called if "uniform" in name or "normal" in name or "random" in name]
+    assert not [name for name in called.names if "uniform" in name or "normal" in name or "random" in name]
