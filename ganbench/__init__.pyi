@@ -9,6 +9,7 @@ from .api.offers import Example, Method, Offer, Report, Table, Use
 from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
+from .api.work import Work
 from .errors import GanbenchError, NotInstalled, RunFailed
 from .page.assembly import write_page
 from .report.comparison import Comparison, compare
@@ -61,6 +62,7 @@ __all__ = [
     "Use",
     "Watched",
     "Watcher",
+    "Work",
     "compare",
     "find_cache_folder",
     "hash_files",

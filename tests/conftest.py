@@ -28,10 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests cache out of the user's own cache, in their workers, too."""
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests cache out of the user's own cache, in their workers, too, and the user's configuration out."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GANBENCH_CONFIG", str(tmp_path_factory.mktemp("config") / "config.toml"))
         yield
 
 

@@ -7,6 +7,7 @@ from .offers import KINDS, Example, Method, Offer, Report, Table, Use
 from .records import Calibration, Record, Score, Status
 from .training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .trials import Batch, Budget, Measurement, Part, Recipe, Trial
+from .work import Work
 
 __all__ = [
     "KINDS",
@@ -55,5 +56,6 @@ __all__ = [
     "Use",
     "Watched",
     "Watcher",
+    "Work",
     "hookimpl",
 ]

@@ -192,7 +192,8 @@ def ganbench_methods() -> Iterable[Offer]:
 def ganbench_executors() -> Iterable[Offer]:
     """Yield ways to run batches; `build(**options)` returns a function `run(work, batches) -> Iterator[Event]`.
 
-    `work(batch, report)` trains a batch and returns its records. It calls `report(step, steps)` during the training.
+    `work` is a `Work`: `work(batch, report)` trains a batch and returns its records. It calls `report(step, steps)`
+    during the training. `ganbench run SUITE --executor NAME --executor-option KEY=VALUE` uses the executor.
     Report a batch's failure as an event, never as an exception; raise `RunFailed` only where no batch can be run.
     `run` may prepare workers when it is called, but must not train before its first event is requested.
     If a record's `facts` have `process_changes`, the batch changed what all methods of its process share. `work` has

@@ -19,9 +19,10 @@ from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pages import report
 from ganbench.cli.pictures import curves, figures, samples
+from ganbench.cli.planning import plan
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import history, table, trials
-from ganbench.cli.training import plan, run, watch
+from ganbench.cli.training import run, watch
 from ganbench.errors import GanbenchError, describe, find_reason
 from ganbench.escaping import replace_unprintable
 

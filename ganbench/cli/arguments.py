@@ -48,6 +48,13 @@ def complete_kinds(start: str) -> Iterator[str]:
     yield from (kind for kind in KINDS if kind.startswith(start))
 
 
+def complete_executors(start: str) -> Iterator[str]:
+    """Yield the executors that a word may be completed to."""
+    from ganbench import registry
+
+    yield from (name for name in registry.load().names("executors") if name.startswith(start))
+
+
 def complete_formats(start: str) -> Iterator[str]:
     """Yield the built-in formats of tables that a word may be completed to."""
     from ganbench.report import FORMATS
@@ -87,6 +94,21 @@ Device = Annotated[
         metavar="NAME",
         help="Where to train: auto, cpu, cuda, cuda:1, or several as cuda:0,1. auto takes CUDA where there is one.",
     ),
+]
+Executor = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="What runs the batches: `list executors`.", autocompletion=complete_executors),
+]
+ExecutorOptions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="An option of the executor, as in TOML: `show NAME`. Repeatable."),
+]
+Checkpoint = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="The shortest time between two checkpoints of a batch."),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Keep the old results under another name, and train everything anew.")
 ]
 Only = Annotated[
     list[str] | None,

@@ -213,12 +213,23 @@ def doctor(plugin: Plugins = None) -> None:
     typer.echo(f"plugins: {counts}")
     for line in describe_extractors(plugins):
         typer.echo(replace_unprintable(line))
-    for line in describe_cache():
+    for line in (describe_config(), *describe_cache()):
         typer.echo(replace_unprintable(line))
     for problem in plugins.problems:
         typer.echo(replace_unprintable(f"\nnot loaded: {problem}\n{problem.traceback}", keep="\n"), err=True)
     if plugins.problems:
         raise typer.Exit(1)
+
+
+def describe_config() -> str:
+    """Return where the user's configuration file is, and which executor a run uses; raise GanbenchError if wrong."""
+    from ganbench.runner.executors import apply_user_config, find_user_config
+    from ganbench.runner.settings import Settings
+
+    settings, path = apply_user_config(Settings()), find_user_config()
+    options = "".join(f", {name} = {value!r}" for name, value in settings.executor_options.items())
+    there = "" if path.is_file() else ", which does not exist"
+    return f"executor: {settings.executor}{options} (configuration: {path}{there})"
 
 
 def describe_cache() -> Iterator[str]:

@@ -17,6 +17,7 @@ from ganbench.registry.exits import explaining_exits
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_scoring_offers
+from ganbench.runner.places import choose_own_device
 from ganbench.suite import locations
 from ganbench.suite.suite import Suite
 
@@ -60,9 +61,9 @@ def calibrate(
         protocols=protocols,
         stored=stored,
         first_trials=first_trials,
-        device=settings.device,
+        device=choose_own_device(settings),
     )
-    if settings.jobs == 0 or not (files := list_foreign_files(protocols, first_trials, plugins)):
+    if settings.in_process or not (files := list_foreign_files(protocols, first_trials, plugins)):
         items = work(lambda doing: None, plugins=plugins)
     else:
         items = iterate_apart(partial(work, files=plugins.files), files, settings.timeout)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench.api.events import Calibrating, Event, Finished, Lost, Progress
 from ganbench.api.records import Record, make_storable
 from ganbench.api.trials import Batch
+from ganbench.api.work import Work
 from ganbench.errors import GanbenchError, bound_error, shorten
 from ganbench.escaping import is_unicode
 from ganbench.plan.plan import iterate_portions
@@ -22,12 +23,13 @@ from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
 from ganbench.runner.checkpoints import forget_checkpoints, forget_leftovers
 from ganbench.runner.environment import caution_disk, collect_facts
-from ganbench.runner.execution import make_lost_records, open_events
+from ganbench.runner.execution import Executor, make_lost_records, open_events
+from ganbench.runner.executors import apply_user_config, build_executor, choose_executor
 from ganbench.runner.keeping import choose_keep
 from ganbench.runner.offer_checks import ask_offers, refuse_broken_offers
 from ganbench.runner.pace import measure_paces
 from ganbench.runner.phases import PhaseTimer
-from ganbench.runner.places import count_jobs, list_places, refuse_devices_here
+from ganbench.runner.places import list_places, refuse_devices
 from ganbench.runner.planning import load_and_plan
 from ganbench.runner.remaining import find_remaining, select_for_run
 from ganbench.runner.rules import refuse_trivial_rules, refuse_unanswerable_rules
@@ -37,7 +39,6 @@ from ganbench.runner.used_plugins import keep_plugins, naming_plugins
 from ganbench.runner.watchers import build_watchers, follow, tell_both
 from ganbench.suite import loading
 from ganbench.suite.suite import Suite
-from ganbench.suite.tables import DEFAULTS
 
 if TYPE_CHECKING:
     from ganbench.plan.plan import Plan, Todo
@@ -49,13 +50,14 @@ if TYPE_CHECKING:
 class Session:
     """A planned suite and the work of this run.
 
-    `todo` are the batches to train in this run; `later` is the number of trials left for another run. `aside` is where
-    `fresh` moved an old database, None if it did not.
+    `executor` runs the batches. `todo` are the batches to train in this run; `later` is the number of trials left for
+    another run. `aside` is where `fresh` moved an old database, None if it did not.
     """
 
     suite: Suite
     settings: Settings
     registry: Registry
+    executor: Executor
     plan: Plan
     todo: Todo
     folder: Path
@@ -92,7 +94,8 @@ def run(
         raise GanbenchError("out is now results, as in ganbench.run(suite, results='folder').")
     if offers:
         settings = {"jobs": 0, **settings}
-    for session, event in run_events(read_suite(question, scale), Settings(offers=tuple(offers), **settings)):
+    chosen = apply_user_config(Settings(offers=tuple(offers), **settings))
+    for session, event in run_events(read_suite(question, scale), chosen):
         if watch is not None and event is not None:
             watch(session, event)
     from ganbench.results.store import read
@@ -130,10 +133,7 @@ def make_plan(
 
     `tell` is called as by `plan.make`; `choices` are the configurations that are reported.
     """
-    from ganbench.engine import device
-
-    device.choose(settings.device)
-    refuse_devices_here(settings.jobs, settings.device)
+    refuse_devices(settings)
     folder = results_folder(suite, settings)
     remarks = caution_disk(folder)
     with naming_plugins(folder):
@@ -163,7 +163,7 @@ def run_events(
     folder = results_folder(suite, settings)
     with timer.phase("plan"):
         plugins, plan = make_plan(suite, settings, on_planning)
-        watchers = build_watchers(settings.watchers, plugins)
+        watchers, executor = build_watchers(settings.watchers, plugins), build_executor(settings, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
         choices = choose_configurations(plan.suite or suite, plan, store, settings)
         while True:
@@ -177,6 +177,7 @@ def run_events(
                 suite=plan.suite or suite,
                 settings=settings,
                 registry=plugins,
+                executor=executor,
                 plan=plan,
                 todo=todo,
                 folder=folder,
@@ -184,7 +185,7 @@ def run_events(
                 later=later,
             )
             yield session, None
-            with follow(watchers, session.suite, todo, folder, in_process=settings.jobs == 0) as tell:
+            with follow(watchers, session.suite, todo, folder, in_process=settings.in_process) as tell:
                 progress = on_progress and tell_both(tell, on_progress)
                 for item in train_and_store(session, store, remaining, progress, timer):
                     tell(item[1])
@@ -223,22 +224,24 @@ def train_and_store(
         with timer.phase("store"):
             used = keep_plugins(session.folder, suite, plan.batches, plugins)
             more = {"plugins": used, "extractors": list_extractors(plan.extractors, baselines)}
+            more |= {"executor": choose_executor(settings)}
             if plan.choices:
                 more[FACT] = make_fact(list_choices(plan.choices), suite.method_names)
             facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, **more}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):
+            timer.follow(event)
             if isinstance(event, Lost):
                 event = Finished(event.batch, tuple(make_lost_records(event)), attempts=event.attempts)
             if isinstance(event, Finished):
-                timer.add_work(event.records)
                 with timer.phase("store"):
                     store.append(add_facts(event, facts))
                 for portion in iterate_portions(event.batch):
                     forget_checkpoint(session.folder, portion.key)
             yield session, event
     if not session.later:
-        for calibrating in timer.iterate("calibrate", measure_paces(plan.batches, plugins, store, settings)):
+        timed = measure_paces(plan.batches, plugins, store, settings, timer.workers)
+        for calibrating in timer.iterate("calibrate", timed):
             yield session, calibrating
     forget_leftovers(session.folder, plan)
 
@@ -264,44 +267,29 @@ def execute(session: Session, on_progress: Callable[[Progress], None] | None = N
     from ganbench.runner.worker import run_batch
 
     settings, plugins = session.settings, session.registry
-    in_process = settings.jobs == 0
-    if settings.offers and not in_process:
+    if settings.offers and not settings.in_process:
         raise GanbenchError(
             "offers defined in Python cannot be sent to workers. Use jobs=0, or put them in a file and use files=[...]."
         )
-    work = partial(
+    train = partial(
         run_batch,
         files=plugins.files,
         device=settings.device,
-        plugins=plugins if in_process else None,
-        folder=str(session.folder),
+        plugins=plugins if settings.in_process else None,
+        folder=str(session.folder.resolve()),
         every=settings.checkpoint,
         keep=choose_keep(session.suite, session.folder),
         profile=settings.profile,
     )
-    name, options = choose_executor(session)
-    reporting = partial(run_with_progress, work, on_progress) if in_process and on_progress else work
-    with open_events(plugins, name, options, reporting, session.todo.batches) as events:
+    work = Work(
+        partial(run_with_progress, train, on_progress) if settings.in_process and on_progress else train,
+        places=partial(list_places, device=settings.device, most=len(session.todo.batches)),
+        device=settings.device,
+        memory=session.suite.engine.memory_bytes,
+        log=str(worker_log(session.folder)),
+    )
+    with open_events(session.executor, work, session.todo.batches) as events:
         yield events
-
-
-def choose_executor(session: Session) -> tuple[str, dict[str, Any]]:
-    """Return the name of the executor for the session's settings, and its options."""
-    if session.settings.jobs == 0:
-        return DEFAULTS["executor here"], {}
-    settings = session.settings
-    workers = count_workers(session)
-    options: dict[str, Any] = {"log": str(worker_log(session.folder)), "jobs": workers}
-    if places := list_places(settings.device, workers):
-        options["places"] = places
-    if settings.timeout is not None:
-        options["timeout"] = settings.timeout
-    return DEFAULTS["executor"], options
-
-
-def count_workers(session: Session) -> int:
-    """Return how many workers a run starts: never more than there are batches."""
-    return min(count_jobs(session.settings.jobs, session.settings.device), len(session.todo.batches))
 
 
 def run_with_progress(

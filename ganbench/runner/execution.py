@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from ganbench.api.events import Event, Lost
 from ganbench.api.records import UNTRAINED, Record
 from ganbench.api.trials import Batch
+from ganbench.api.work import Work
 from ganbench.errors import unknown_name
 
-if TYPE_CHECKING:
-    from ganbench.registry.registry import Registry
-
-Work = Callable[[Batch, Callable[[int, int], None]], list[Record]]
+Executor = Callable[[Work, Sequence[Batch]], Iterable[Event]]
+"""What the `build` of an executor returns."""
 
 
 @contextmanager
-def open_events(
-    plugins: Registry, name: str, options: Mapping[str, Any], work: Work, batches: Sequence[Batch]
-) -> Iterator[Iterator[Event]]:
+def open_events(executor: Executor, work: Work, batches: Sequence[Batch]) -> Iterator[Iterator[Event]]:
     """Start an executor on these batches; the context is its events, and leaving it stops the executor."""
-    executor = plugins.build("executors", name, plugins.options("executors", name, options))
     events = iter(executor(work, batches))
     try:
         yield events

@@ -15,6 +15,7 @@ from ganbench.api.models import Ask
 from ganbench.api.offers import Use
 from ganbench.api.records import Record
 from ganbench.api.trials import Batch, Part, Trial, digest
+from ganbench.api.work import Work
 from ganbench.errors import GanbenchError
 from ganbench.runner.execution import open_events
 from ganbench.runner.isolation import ProcessChanged, isolated
@@ -143,12 +144,13 @@ def ask_offers(
     if not questions:
         yield iter(())
         return
-    in_process = settings.jobs == 0
-    work = partial(answer, questions=questions, files=plugins.files, plugins=plugins if in_process else None)
-    name = DEFAULTS["executor here"] if in_process else DEFAULTS["executor"]
-    options = {} if in_process else {"jobs": 1, "timeout": min(SECONDS, settings.timeout or SECONDS), "halves": False}
+    here = settings.in_process
+    work = partial(answer, questions=questions, files=plugins.files, plugins=plugins if here else None)
+    name = DEFAULTS["executor here"] if here else DEFAULTS["executor"]
+    options = {} if here else {"jobs": 1, "timeout": min(SECONDS, settings.timeout or SECONDS)}
+    executor = plugins.build("executors", name, options)
     asked = [batch for batch in batches if batch.key in questions]
-    with open_events(plugins, name, options, work, asked) as events:
+    with open_events(executor, Work(work, divisible=False), asked) as events:
         yield events
 
 

@@ -16,7 +16,7 @@ from ganbench.plan.stages import is_tuning
 from ganbench.results.store import Store
 from ganbench.runner.apart import Tell, iterate_apart
 from ganbench.runner.isolation import isolated, list_batch_offers
-from ganbench.runner.places import count_jobs
+from ganbench.runner.places import choose_own_device, count_jobs
 from ganbench.runner.settings import Settings
 from ganbench.statistics.paces import read_paces
 
@@ -79,25 +79,27 @@ def is_timed(batches: Sequence[Batch], runs: Sequence[Run]) -> bool:
 
 
 def measure_paces(
-    batches: Sequence[Batch], plugins: Registry, store: Store, settings: Settings
+    batches: Sequence[Batch], plugins: Registry, store: Store, settings: Settings, workers: int
 ) -> Iterator[Calibrating]:
     """Time each method alone on one thread, on each dataset, and store that as the fact `pace` of the newest run.
 
-    Yields an event before each is timed. It takes `SHARE` of the suite's time, as its records have it. Nothing is done
+    Yields an event before each is timed. It takes `SHARE` of the suite's time, as its records have it, on so many
+    workers (0: those that this machine would have). Nothing is done
     where it is stored already, for that code, or where the suite is too short for it; a training that fails is left
     out. Where offers of others are in use, and there are workers, it happens in a process of its own.
     """
     chosen = choose_batches(batches)
     if not chosen or is_timed(chosen, store.history()):
         return
-    workers = min(count_jobs(settings.jobs, settings.device), len(batches))
+    device = choose_own_device(settings)
+    workers = workers or min(count_jobs(settings.jobs, device), len(batches))
     seconds = SHARE * store.seconds_spent() / max(1, workers)
     if seconds < LEAST_SECONDS * len({hash_program(batch, plugins) for batch in chosen}):
         return
-    work = partial(time_batches, chosen, seconds=seconds, device=settings.device)
+    work = partial(time_batches, chosen, seconds=seconds, device=device)
     offers = [offered for batch in chosen for offered in list_batch_offers(batch, plugins)]
     files = list(dict.fromkeys(offered.origin for offered in offers if offered.is_foreign))
-    if settings.jobs == 0 or not files:
+    if settings.in_process or not files:
         items = work(lambda doing: None, plugins=plugins)
     else:
         items = iterate_apart(partial(work, files=plugins.files), files, settings.timeout)

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
+from ganbench.api.events import Event, Finished, Lost, Started
 from ganbench.api.records import Record
 
 T = TypeVar("T")
@@ -22,8 +23,8 @@ class PhaseTimer:
     """Counts the seconds of a run, one phase at a time.
 
     `seconds` are by phase. `busy` are the seconds that records report as work on batches, in this process or in
-    workers; `parts` are the seconds of their parts, where these were timed. The timer begins in the phase "start",
-    `age` seconds ago.
+    workers; `parts` are the seconds of their parts, where these were timed. `workers` is the largest number of batches
+    that trained at a time. The timer begins in the phase "start", `age` seconds ago.
     """
 
     def __init__(self, age: float = 0.0, now: Callable[[], float] = monotonic) -> None:
@@ -33,6 +34,8 @@ class PhaseTimer:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.busy: defaultdict[str, float] = defaultdict(float)
         self.parts: defaultdict[str, float] = defaultdict(float)
+        self.running: set[str] = set()
+        self.workers = 0
 
     def enter(self, phase: str) -> str:
         """Begin a phase and return the name of the phase that ends."""
@@ -60,6 +63,15 @@ class PhaseTimer:
                 except StopIteration:
                     return
             yield item
+
+    def follow(self, event: Event) -> None:
+        """Count an event of the executor: a batch that trains from now on, or one that has ended, with its work."""
+        if isinstance(event, Started):
+            self.running.add(event.batch.key)
+            self.workers = max(self.workers, len(self.running))
+        elif isinstance(event, Finished | Lost):
+            self.running.discard(event.batch.key)
+            self.add_work(event.records if isinstance(event, Finished) else ())
 
     def add_work(self, records: Iterable[Record]) -> None:
         """Add the seconds that records report to `busy`, and those of their fact `profile` to `parts`."""

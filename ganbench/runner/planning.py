@@ -39,7 +39,7 @@ def load_and_plan(
     """
     files = read_files(settings)
     third_parties = list_third_parties(files)
-    if settings.jobs == 0 or settings.offers or not third_parties:
+    if settings.in_process or settings.offers or not third_parties:
         plugins = load(files, settings.offers)
         return plugins, make_plan(suite, plugins, on_planning, choices=choices)
     work = partial(plan_apart, suite, files, choices=choices)

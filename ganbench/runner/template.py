@@ -39,7 +39,7 @@ COPIED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def wants_template(settings: Settings) -> bool:
     """Return whether workers of a run with these settings could be copies of a template, on this system."""
-    return sys.platform == "linux" and settings.jobs != 0 and not settings.offers
+    return sys.platform == "linux" and not settings.in_process and not settings.offers
 
 
 def limit_threads() -> None:

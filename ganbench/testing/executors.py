@@ -9,6 +9,7 @@ from typing import Any
 
 from ganbench.api.events import Event, Finished, Lost, Progress, Started
 from ganbench.api.trials import Batch
+from ganbench.api.work import Work
 from ganbench.testing.executor_work import fail_by_name, make_batch, work
 from ganbench.testing.rule import Subject, require, rule
 
@@ -21,7 +22,7 @@ class ExecutorCase:
 
     def events(self, work: Callable[..., Any], batches: Iterable[Batch]) -> list[Event]:
         """Run these batches and return the executor's events."""
-        return list(self.subject.build()(work, batches))
+        return list(self.subject.build()(Work(work), batches))
 
 
 def cases(subject: Subject) -> list[ExecutorCase]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganbench import RunFailed
+from ganbench import RunFailed, Work
 from ganbench.api.events import Finished, Lost, Started
 from ganbench.api.records import Record
 from ganbench.api.trials import Batch
@@ -70,8 +70,8 @@ def test_a_worker_that_is_killed_while_it_waits_is_replaced_and_costs_no_attempt
     jobs: int, killed: int, tmp_path: Path
 ) -> None:
     names = ["one", "two", "three", "four"]
-    run = local.build(jobs=jobs, log=str(tmp_path / "worker-{process}.log"))
-    events = run(works.report_three_steps, map(make_batch, names))
+    work = Work(works.report_three_steps, log=str(tmp_path / "worker-{process}.log"))
+    events = local.build(jobs=jobs)(work, map(make_batch, names))
     processes = wait_for_workers(tmp_path, jobs)
     time.sleep(0.3)  # they wait for their first batch now
     for process in processes[:killed]:
@@ -84,7 +84,7 @@ def test_a_worker_that_is_killed_while_it_waits_is_replaced_and_costs_no_attempt
 
 def test_a_batch_in_training_does_not_notice_that_a_waiting_worker_is_killed(tmp_path: Path) -> None:
     nap = partial(works.act_if_bad, partial(time.sleep, 1.0))
-    events = local.build(jobs=2, log=str(tmp_path / "worker-{process}.log"))(nap, [make_batch("bad")])
+    events = local.build(jobs=2)(Work(nap, log=str(tmp_path / "worker-{process}.log")), [make_batch("bad")])
     processes = wait_for_workers(tmp_path, 2)
     assert isinstance(next(events), Started)
     time.sleep(0.3)  # the label of the batch is in its worker's log now
@@ -202,8 +202,8 @@ def print_without_end(batch: Batch, report: works.Report) -> list[Record]:
 
 
 def test_the_log_of_a_worker_that_prints_without_end_stays_small_and_is_quoted(tmp_path: Path) -> None:
-    run = local.build(jobs=1, log=str(tmp_path / "worker-{process}.log"))
-    [*_, lost] = run(print_without_end, [make_batch("loud")])
+    work = Work(print_without_end, log=str(tmp_path / "worker-{process}.log"))
+    [*_, lost] = local.build(jobs=1)(work, [make_batch("loud")])
     assert isinstance(lost, Lost)
     assert lost.error.startswith("its worker ended with exit code 3\nThe log of worker ")
     assert lost.error.endswith("the last words\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganbench import GanbenchError
+from ganbench import GanbenchError, Work
 from ganbench.api.events import Event, Finished, Lost, Progress, Started
 from ganbench.api.trials import Batch
 from ganbench.errors import find_reason
@@ -183,8 +183,8 @@ def test_a_worker_has_one_thread_and_the_driver_keeps_its_own(monkeypatch: pytes
 
 
 def test_the_log_folder_keeps_what_a_worker_wrote_under_its_batchs_name(tmp_path: Path) -> None:
-    run = local.build(jobs=1, log=str(tmp_path / "log" / "worker-{process}.log"))
-    list(run(works.oversleep_if_bad, [make_batch("good")]))
+    work = Work(works.oversleep_if_bad, log=str(tmp_path / "log" / "worker-{process}.log"))
+    list(local.build(jobs=1)(work, [make_batch("good")]))
     [log] = (tmp_path / "log").iterdir()
     assert log.name.startswith("worker-")
     assert log.read_text().strip() == f"== {make_batch('good').label}"
@@ -201,8 +201,8 @@ def test_closing_the_events_stops_the_workers() -> None:
 
 
 def test_workers_start_when_the_executor_is_called_and_end_if_no_event_is_read(tmp_path: Path) -> None:
-    run = local.build(jobs=2, log=str(tmp_path / "worker-{process}.log"))
-    events = run(works.sleep_for_a_minute, [make_batch("one")])
+    work = Work(works.sleep_for_a_minute, log=str(tmp_path / "worker-{process}.log"))
+    events = local.build(jobs=2)(work, [make_batch("one")])
     deadline = time.monotonic() + 30
     while len(logs := list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -293,21 +293,24 @@ def test_an_impossible_option_is_refused(options: dict[str, Any]) -> None:
 PLACES = [{"device": "cuda:0"}, {"device": "cuda:1"}, {"device": "cuda:0"}]
 
 
+def list_places(jobs: int | None) -> list[dict[str, str]]:
+    return PLACES[:jobs]
+
+
 def test_each_worker_gives_its_work_the_place_of_the_worker() -> None:
-    events = list(local.build(jobs=3, places=PLACES)(works.tell_device, [make_batch(name) for name in "abcd"]))
+    work = Work(works.tell_device, places=list_places)
+    events = list(local.build()(work, [make_batch(name) for name in "abcd"]))
     assert outcomes(events) == dict.fromkeys("abcd", "finished")
     records = [record for event in events if isinstance(event, Finished) for record in event.records]
     devices: dict[int, set[str]] = {}
     for record in records:
         devices.setdefault(record.facts["process"], set()).add(record.facts["device"])
     assert all(len(found) == 1 for found in devices.values()), "a worker stays where it is"
-    with pytest.raises(GanbenchError, match="3 places for jobs = 2: give one for each worker"):
-        local.build(jobs=2, places=PLACES)
 
 
 def test_a_worker_takes_the_place_of_the_one_that_it_replaces(tmp_path: Path) -> None:
     log = str(tmp_path / "{process}.log")
-    with local.WorkerPool(3, None, log, works.report_three_steps, True, PLACES) as pool:
+    with local.WorkerPool(Work(works.report_three_steps), PLACES, None, log) as pool:
         assert [job.place for job in pool.jobs] == [0, 1, 2]
         pool.remove(pool.jobs[1])
         pool.start_workers()

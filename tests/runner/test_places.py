@@ -40,16 +40,21 @@ def test_more_gpus_than_cores_have_a_worker_each(two_gpus: None, monkeypatch: py
 
 
 def test_workers_of_one_gpu_share_its_memory(two_gpus: None) -> None:
-    assert list_places("cpu", 4) == []
-    assert list_places("cuda", 1) == [{"device": "cuda", "memory_share": 1.0}]
-    assert list_places("cuda:0,1", 1) == [{"device": "cuda:0", "memory_share": 1.0}]
+    assert list_places(4, device="cpu", most=10) == [{}, {}, {}, {}]
+    assert list_places(1, device="cuda", most=10) == [{"device": "cuda", "memory_share": 1.0}]
+    assert list_places(1, device="cuda:0,1", most=10) == [{"device": "cuda:0", "memory_share": 1.0}]
     shares = {"cuda:0": 0.475, "cuda:1": 1.0}
-    assert list_places("cuda:0,1", 3) == [
+    assert list_places(3, device="cuda:0,1", most=10) == [
         {"device": name, "memory_share": shares[name]} for name in ("cuda:0", "cuda:1", "cuda:0")
     ]
 
 
+def test_there_are_no_more_workers_than_batches(two_gpus: None) -> None:
+    assert list_places(None, device="cpu", most=3) == [{}, {}, {}]
+    assert list_places(None, device="cuda", most=1) == [{"device": "cuda", "memory_share": 1.0}]
+
+
 def test_several_devices_need_workers(two_gpus: None, tmp_path: Path) -> None:
     settings = Settings(device="cuda:0,1", jobs=0, results=tmp_path)
-    with pytest.raises(GanbenchError, match=r"--device cuda:0,1: this process trains on one device, and --jobs is 0"):
+    with pytest.raises(GanbenchError, match=r"--device cuda:0,1: .* one device, and has no workers"):
         make_plan(parse(tiny_suite.suite()), settings)

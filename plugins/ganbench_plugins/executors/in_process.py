@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ganbench import Batch, Event, Finished, Lost, Offer, Progress, Record, Started, hookimpl
+from ganbench import Batch, Event, Finished, Lost, Offer, Progress, Started, hookimpl
 
-Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
+from ganbench_plugins.executors.tasks import WorkOnBatch
 
 
-def build() -> Callable[[Work, Iterable[Batch]], Iterator[Event]]:
+def build() -> Callable[[WorkOnBatch, Iterable[Batch]], Iterator[Event]]:
     """Return `run`, which runs batches in the calling thread, where breakpoints, profilers and Ctrl-C reach training.
 
     The progress of a batch is reported after it has ended, because one thread cannot train and yield at the same time.
@@ -22,14 +22,14 @@ def build() -> Callable[[Work, Iterable[Batch]], Iterator[Event]]:
     return run
 
 
-def run(work: Work, batches: Iterable[Batch]) -> Iterator[Event]:
+def run(work: WorkOnBatch, batches: Iterable[Batch]) -> Iterator[Event]:
     """Yield each batch's events in order; what its work raises loses only its own batch; Ctrl-C ends the run."""
     for batch in batches:
         yield Started(batch)
         yield from run_batch(work, batch)
 
 
-def run_batch(work: Work, batch: Batch) -> list[Event]:
+def run_batch(work: WorkOnBatch, batch: Batch) -> list[Event]:
     """Do the work of a batch; return its progress events, then the event of its end."""
     events: list[Event] = []
 

@@ -30,11 +30,12 @@ from ganbench import (
     Progress,
     RunFailed,
     Started,
+    Work,
     hookimpl,
 )
 
 from ganbench_plugins.executors.process import Word, log_path, read_end, shorten_log, start_worker
-from ganbench_plugins.executors.tasks import Task, Work
+from ganbench_plugins.executors.tasks import Task, WorkOnBatch
 
 POLL_INTERVAL = 0.1
 """Seconds between two checks by the driver for workers that exceed the time limit."""
@@ -83,35 +84,27 @@ class Job:
         return f"its worker ended with exit code {code}"
 
 
-def build(
-    jobs: int = 1,
-    timeout: float | None = None,
-    log: str = "",
-    halves: bool = True,
-    places: Sequence[Mapping[str, Any]] = (),
-) -> Callable[[Work, Iterable[Batch]], Events]:
+def build(jobs: int | None = None, timeout: float | None = None) -> Callable[[WorkOnBatch, Iterable[Batch]], Events]:
     """Return a function that runs `jobs` batches at a time, each for at most `timeout` seconds from its own start.
 
-    Workers write what they and their libraries print to the file `log`, in whose path "{process}" stands for the number
-    of the worker's process. They start when the function is called, and stop when the events end or are closed. If a
-    worker dies, its batch is given to another worker, once; if that one dies too, the batch is lost. If the system
-    killed both, as it does when memory runs out, the halves of the batch are given to workers in the same way; not so
-    without `halves`, for work that does not return a record for each trial. A worker that dies while it waits is
-    replaced. `places` are for each worker the arguments by name that it adds to those of the work, such as a device.
-    Raises GanbenchError for options out of range, and the events raise RunFailed if no worker can be started.
+    Without `jobs`, there are as many workers as the work has places for. What workers and their libraries print goes to
+    the log of the work. They start when the function is called, and stop when the events end or are closed. If a worker
+    dies, its batch is given to another worker, once; if that one dies too, the batch is lost. If the system killed
+    both, as it does when memory runs out, the halves of the batch are given to workers in the same way, unless the work
+    is not divisible. A worker that dies while it waits is replaced. Raises GanbenchError for options out of range, and
+    the events raise RunFailed if no worker can be started.
     """
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise GanbenchError(f"executor 'local': jobs = {jobs}: give a number of workers, 1 or more.")
-    if places and len(places) != jobs:
-        raise GanbenchError(f"executor 'local': {len(places)} places for jobs = {jobs}: give one for each worker.")
     if timeout is not None and timeout <= 0:
         raise GanbenchError(f"executor 'local': timeout = {timeout:g}: give seconds above 0, or leave it out.")
 
-    def run(work: Work, batches: Iterable[Batch]) -> Events:
+    def run(work: WorkOnBatch, batches: Iterable[Batch]) -> Events:
         with ExitStack() as stack:
-            file = Path(log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(jobs, timeout, str(file), work, halves, places))
+            work = work if isinstance(work, Work) else Work(work)
+            log = work.log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log"
+            Path(log).parent.mkdir(parents=True, exist_ok=True)
+            workers = stack.enter_context(WorkerPool(work, work.places(jobs), timeout, log))
             return Events(workers.events(iter(batches)), stack.pop_all())
 
     return run
@@ -144,17 +137,9 @@ class WorkerPool:
     why the last of them ended.
     """
 
-    def __init__(
-        self,
-        jobs: int,
-        timeout: float | None,
-        log: str,
-        work: Work,
-        halves: bool,
-        places: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        self.places = places or [{}] * jobs
-        self.size, self.timeout, self.log, self.work, self.halves = jobs, timeout, log, work, halves
+    def __init__(self, work: Work, places: Sequence[Mapping[str, Any]], timeout: float | None, log: str) -> None:
+        self.work, self.places, self.timeout, self.log = work, places, timeout, log
+        self.size = len(places)
         try:
             self.pickled_work = pickle.dumps(work)
         except Exception:
@@ -287,7 +272,7 @@ class WorkerPool:
             self.queue.appendleft(job.task)
         elif job.task.attempts < ATTEMPTS:
             self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
-        elif killed and self.halves and (halves := job.task.halve(self.work)):
+        elif killed and self.work.divisible and (halves := job.task.halve(self.work)):
             self.queue.extendleft(reversed(halves))
         else:
             yield from job.task.lose("failed", end + OUT_OF_MEMORY * killed + self.quote_log(job))

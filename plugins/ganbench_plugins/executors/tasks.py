@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ganbench import Batch, Event, Finished, Lost, Record, Status
 
-Work = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
+WorkOnBatch = Callable[[Batch, Callable[[int, int], None]], Iterable[Record]]
+"""What is done with a batch: `ganbench.Work`, or any function that is called as it is."""
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Task:
         else:
             yield from self.finish(tuple(Record(trial=each, status=status, error=reason) for each in self.batch.trials))
 
-    def halve(self, work: Work) -> list[Task]:
+    def halve(self, work: WorkOnBatch) -> list[Task]:
         """Return the two tasks that are done in place of this one; none for a single trial."""
         halves = self.batch.halves()
         whole = self.whole or Parts(self.batch)
