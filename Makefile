@@ -9,7 +9,7 @@ docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and 
 bench:  ; $(PYTHON) -m tests.benchmarks.bench_speed --json build/speed.json  # compare training with loops by hand (25 minutes)
 bench-parts: ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure plans, tables, pages and sweeps
 bench-jax: ; $(PYTHON) -m tests.benchmarks.bench_jax  # compare a training step with JAX's
-chaos:  ; $(PYTHON) tests/chaos.py --kills 200  # kill runs at random, and compare their results
+chaos:  ; $(PYTHON) tests/chaos.py --kills 100 && $(PYTHON) tests/chaos.py --kills 100 --executor ray  # kill runs at random, and compare their results
 oldest: ; .ci/oldest  # run every test with the oldest versions of the dependencies
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import sys
+import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from ganbench.errors import GanbenchError, describe
+from ganbench.registry.local_modules import collect_files, find_module_file
 
 
 @dataclass(frozen=True)
 class PluginFile:
-    """A plugin file as it was read once: a run sends this text to its workers, so later edits do not reach them."""
+    """A plugin file as it was read once: a run sends this text to its workers, so later edits do not reach them.
+
+    `modules` are the files that a user may edit and that it imports, by their paths from where Python finds them, such
+    as "my_penalties.py": a worker on another machine may not have them.
+    """
 
     path: str
     content: bytes = field(repr=False)
+    modules: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
 
 class PluginLoader(SourceFileLoader):
@@ -45,11 +54,47 @@ def read_plugin_file(path: Path) -> PluginFile:
     """Read a plugin file; raise GanbenchError if there is none."""
     if not path.is_file():
         raise GanbenchError(f"{path}: no such plugin file. Give the path of a Python file.")
-    return PluginFile(str(path), path.read_bytes())
+    return PluginFile(str(path), path.read_bytes(), tuple(sorted(read_modules(path).items())))
+
+
+def read_modules(path: Path) -> dict[str, bytes]:
+    """Return the local modules that a plugin file imports, directly or through others, as `PluginFile` has them."""
+    files: dict[Path, str] = {}
+    with suppress(SyntaxError, OSError):  # importing the file says what is wrong
+        collect_files(path, path.stem, files)
+    modules: dict[str, bytes] = {}
+    for name in [name for file, name in files.items() if file != path]:
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            file = find_module_file(".".join(parts[:end]))
+            if file is not None:
+                place = Path(*parts[:end], "__init__.py") if file.name == "__init__.py" else Path(*parts[:end])
+                modules[place.with_suffix(".py").as_posix()] = file.read_bytes()
+    return modules
+
+
+def make_importable(file: PluginFile) -> None:
+    """Let this process import the modules of a plugin file that it does not find: write them to a folder of its own."""
+    missing = {
+        place: content
+        for place, content in file.modules
+        if find_module_file(Path(place).parts[0].removesuffix(".py")) is None
+    }
+    if not missing:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="ganbench-modules-")
+    atexit.register(folder.cleanup)
+    for place, content in missing.items():
+        path = Path(folder.name, place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    sys.path.append(folder.name)
+    importlib.invalidate_caches()
 
 
 def import_plugin_file(file: PluginFile) -> ModuleType:
     """Import a plugin file under a name derived from its path, so that `inspect` and `pickle` can find it again."""
+    make_importable(file)
     name = f"ganbench_file_{hashlib.sha256(file.path.encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, file.path, loader=PluginLoader(name, file))
     assert spec is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,15 @@ class Keep:
         changed = {"generators": self.generators, "precision": self.precision}
         return {name: value for name, value in changed.items() if value != getattr(Keep(), name)}
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this process is on another machine than the one that holds the lock."""
+        return self.holder is not None and self.holder[1] != socket.gethostname()
+
+    def shares(self, folder: Path) -> bool:
+        """Return whether this process sees the results folder of the run; so it is where no holder is known."""
+        return self.holder is None or read_holder(folder) == self.holder
+
 
 def choose_keep(suite: Suite, folder: Path) -> Keep:
     """Return what the workers of a run keep; called by the process that holds the lock of the results folder."""
@@ -61,7 +71,7 @@ class KeptGenerators:
 
     def __init__(self, keep: Keep, batch: Batch, folder: str | None) -> None:
         self.keep, self.batch = keep, batch
-        shared = folder is not None and keep.holder is not None and read_holder(Path(folder)) == keep.holder
+        shared = folder is not None and keep.holder is not None and keep.shares(Path(folder))
         self.folder = Path(folder) if folder is not None and shared else None
         self.files: list[dict[int, bytes | str]] = [{} for _ in batch.trials]
 

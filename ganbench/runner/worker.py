@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from functools import lru_cache, partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from ganbench.registry.plugin_files import PluginFile
 from ganbench.registry.registry import Registry
 from ganbench.runner import checkpoints
 from ganbench.runner.checkpoints import Checkpoint, CheckpointState, select_branch
+from ganbench.runner.environment import collect_facts
 from ganbench.runner.isolation import ProcessChanged, isolated, list_batch_offers
 from ganbench.runner.keeping import Keep, KeptGenerators
 
@@ -78,7 +80,8 @@ def run_batch(
     `plugins` is the registry of this process, for offers defined in Python; without it the worker loads its own, with
     the plugin `files` as the run's plan read them. Where code or data are not those of the plan, nothing is trained. An
     exception in training gives failed records, with the scores measured until then. With a results `folder` a batch
-    writes a checkpoint `every` seconds of work, and resumes from one. A batch that runs out of memory is trained again
+    writes a checkpoint `every` seconds of work, and resumes from one; not so on a machine that does not share the
+    folder, where the records have the facts of the machine. A batch that runs out of memory is trained again
     in two halves, each a batch of its own with its own checkpoint. A batch that changes what all methods of its process
     share fails; its records have the changes as the fact `process_changes`. `keep` says which generators the records
     have, `memory_share` what the process may take of a GPU's memory. With `profile` they have the seconds of the parts
@@ -88,6 +91,8 @@ def run_batch(
     if configured.type == "cuda":
         gc.collect()  # what is left of the batch before, its graphs too, holds memory of the GPU
         devices.free_cached_memory()
+    if folder is not None and not keep.shares(Path(folder)):
+        folder = None
     state = SharedState()  # before the plugins of a worker are imported
     plugins = plugins or load_plugins(files)
     job, out_of_memory = Job(batch, plugins, configured, folder, every, keep, profile), False
@@ -138,6 +143,8 @@ class Job:
         self.seconds, self.began = {"train": 0.0, "evaluate": 0.0}, perf_counter()
         self.last: Snapshot | None = None
         self.facts: dict[str, Any] = {"keep": keep.facts} if keep.facts else {}
+        if keep.is_elsewhere:
+            self.facts |= collect_facts()
         self.error = ""
 
     def run(self, report: Report) -> None:

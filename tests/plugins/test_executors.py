@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -310,7 +311,7 @@ def test_each_worker_gives_its_work_the_place_of_the_worker() -> None:
 
 def test_a_worker_takes_the_place_of_the_one_that_it_replaces(tmp_path: Path) -> None:
     log = str(tmp_path / "{process}.log")
-    with local.WorkerPool(Work(works.report_three_steps), PLACES, None, log) as pool:
+    with local.WorkerPool(pickle.dumps(Work(works.report_three_steps)), PLACES, log=log) as pool:
         assert [job.place for job in pool.jobs] == [0, 1, 2]
         pool.remove(pool.jobs[1])
         pool.start_workers()

@@ -17,6 +17,7 @@ from ganbench.plan import make
 from ganbench.report.samples import list_paired, trial_sheet
 from ganbench.results.files import hold_lock, list_networks, list_snapshots, make_folders, read_holder
 from ganbench.results.store import Store, read
+from ganbench.runner.environment import collect_facts
 from ganbench.runner.keeping import Keep
 from ganbench.runner.rerun import rerun_trial
 from ganbench.runner.rescore import rescore_trials
@@ -190,7 +191,12 @@ def work(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 def test_a_worker_that_does_not_share_the_folder_sends_bytes(work: Callable[..., Any], tmp_path: Path) -> None:
     holder = read_holder(tmp_path)
     assert holder is not None
-    (files, _), (sent, _) = work(holder), work((holder[0], "another-machine"))
+    sent, _ = work((holder[0], "another-machine"))
+    assert not (tmp_path / "checkpoints").exists()
+    files, _ = work(holder)
+    assert (tmp_path / "checkpoints").exists()
+    assert sent.facts["versions"] == collect_facts()["versions"], "the facts of the run are those of its own machine"
+    assert "versions" not in files.facts
     assert (sent.written, list(sent.snapshots), bool(sent.generator)) == ({}, [2, 4], True)
     assert (files.generator, files.snapshots, list(files.written)) == (b"", {}, [2, 4, 6])
 

@@ -143,6 +143,21 @@ def sleep_for_a_minute(batch: Batch, report: Report) -> list[Record]:
     return make_records(batch)
 
 
+def sleep_once(marker: str, batch: Batch, report: Report) -> list[Record]:
+    """Report the process's number as a step, then sleep for a minute, unless a process did so before."""
+    report(os.getpid(), 1 << 30)
+    if not Path(marker).exists():
+        Path(marker).touch()
+        time.sleep(60)
+    return make_records(batch)
+
+
+def wait_a_second(batch: Batch, report: Report) -> list[Record]:
+    """Do nothing for a second."""
+    time.sleep(1)
+    return make_records(batch)
+
+
 def make_seeds(name: str, seeds: int, mode: Any = "stack") -> Batch:
     """Make a batch of so many seeds with this name."""
     batch = make_batch(name)

@@ -34,7 +34,7 @@ from ganbench import (
     hookimpl,
 )
 
-from ganbench_plugins.executors.process import Word, log_path, read_end, shorten_log, start_worker
+from ganbench_plugins.executors.process import Word, log_path, read_end, serve, shorten_log, start_process
 from ganbench_plugins.executors.tasks import Task, WorkOnBatch
 
 POLL_INTERVAL = 0.1
@@ -104,10 +104,19 @@ def build(jobs: int | None = None, timeout: float | None = None) -> Callable[[Wo
             work = work if isinstance(work, Work) else Work(work)
             log = work.log or stack.enter_context(tempfile.TemporaryDirectory(prefix="ganbench-")) + "/{process}.log"
             Path(log).parent.mkdir(parents=True, exist_ok=True)
-            workers = stack.enter_context(WorkerPool(work, work.places(jobs), timeout, log))
-            return Events(workers.events(iter(batches)), stack.pop_all())
+            pickled, refusal = pickle_work(work)
+            pool = WorkerPool(pickled, work.places(jobs), timeout, log, work.divisible, refusal)
+            return Events(stack.enter_context(pool).events(iter(batches)), stack.pop_all())
 
     return run
+
+
+def pickle_work(work: Work) -> tuple[bytes, str]:
+    """Return the work as it is sent to workers and "", or nothing and why it cannot be pickled."""
+    try:
+        return pickle.dumps(work), ""
+    except Exception as error:
+        return b"", str(error)
 
 
 class Events(Iterator[Event]):
@@ -133,17 +142,22 @@ class Events(Iterator[Event]):
 class WorkerPool:
     """The workers of one run, and the queue of the next task and of those whose workers died.
 
-    `fruitless` counts the workers that ended before they began a task, since the last one that began; `last_words` is
-    why the last of them ended.
+    `work` is pickled; `refusal` is why it cannot be, and then every batch is lost. `fruitless` counts the workers that
+    ended before they began a task, since the last one that began; `last_words` is why the last of them ended.
     """
 
-    def __init__(self, work: Work, places: Sequence[Mapping[str, Any]], timeout: float | None, log: str) -> None:
+    def __init__(
+        self,
+        work: bytes,
+        places: Sequence[Mapping[str, Any]],
+        timeout: float | None = None,
+        log: str = "",
+        divisible: bool = True,
+        refusal: str = "",
+    ) -> None:
         self.work, self.places, self.timeout, self.log = work, places, timeout, log
+        self.divisible, self.refusal = divisible, refusal
         self.size = len(places)
-        try:
-            self.pickled_work = pickle.dumps(work)
-        except Exception:
-            self.pickled_work = b""  # `fill_queue` reports this for every batch
         self.jobs: list[Job] = []
         self.queue: deque[Task] = deque()
         self.fruitless, self.last_words = 0, ""
@@ -172,7 +186,7 @@ class WorkerPool:
             pipe, other_end = connection.Pipe()
             place = min(set(range(self.size)) - {job.place for job in self.jobs})
             try:
-                worker = start_worker(other_end, self.log, self.pickled_work, self.places[place])
+                worker = start_process(serve, other_end, self.log, self.work, self.places[place])
             except OSError as error:
                 self.fruitless, self.last_words = self.fruitless + 1, f"{type(error).__name__}: {error}"
                 pipe.close()
@@ -199,16 +213,16 @@ class WorkerPool:
     def fill_queue(self, batches: Iterator[Batch]) -> Iterator[Lost]:
         """Put the next batch into an empty queue, if there is one; yield Lost for batches that cannot be sent."""
         while not self.queue and (batch := next(batches, None)) is not None:
-            try:
-                self.queue.append(Task(batch, pickle.dumps((self.work, batch))))
-            except Exception as error:
-                yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {error}")
+            if self.refusal:
+                yield Lost(batch, "failed", f"the batch cannot be sent to a worker: {self.refusal}")
+            else:
+                self.queue.append(Task(batch))
 
     def send(self, job: Job, task: Task) -> None:
         """Send a task to a worker that waits; its time limit begins."""
         job.task, job.deadline = task, monotonic() + (self.timeout or inf)
         with suppress(OSError):  # it has just died: `listen` finds that out
-            job.pipe.send_bytes(task.pickled)
+            job.pipe.send_bytes(pickle.dumps(task.batch))
 
     def listen(self) -> list[Event]:
         """Wait a moment for messages; return what workers report, and the ends of those that died or took too long."""
@@ -272,7 +286,7 @@ class WorkerPool:
             self.queue.appendleft(job.task)
         elif job.task.attempts < ATTEMPTS:
             self.queue.appendleft(replace(job.task, attempts=job.task.attempts + 1))
-        elif killed and self.work.divisible and (halves := job.task.halve(self.work)):
+        elif killed and self.divisible and (halves := job.task.halve()):
             self.queue.extendleft(reversed(halves))
         else:
             yield from job.task.lose("failed", end + OUT_OF_MEMORY * killed + self.quote_log(job))

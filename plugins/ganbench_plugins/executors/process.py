@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from multiprocessing import connection, get_context, get_start_method, parent_process, spawn
@@ -43,18 +43,18 @@ class Word(IntEnum):
 _starting = threading.Lock()
 
 
-def start_worker(*arguments: Any) -> BaseProcess:
-    """Start a process that serves with these arguments, with one thread per numerical library; it ignores Ctrl-C.
+def start_process(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Start a process that calls a function, with one thread per numerical library; it ignores Ctrl-C.
 
     It never imports the user's script, so a script needs no `if __name__ == "__main__"`: what the worker is given must
     be importable from other modules. It starts anew, or as a copy of the fork server where the program has chosen that
     start method. Libraries read their environment only once, when they are imported.
     """
     context: Any = get_context("forkserver" if get_start_method(allow_none=True) == "forkserver" else "spawn")
-    worker: BaseProcess = context.Process(target=serve, args=arguments)
+    process: BaseProcess = context.Process(target=target, args=arguments)
     with _starting, limit_threads(), block_sigint(), hide_main_module():
-        worker.start()
-    return worker
+        process.start()
+    return process
 
 
 @contextmanager
@@ -105,8 +105,7 @@ def serve(driver: Connection, log: str, work: bytes, place: Mapping[str, Any]) -
     """
     try:
         prepare_process(log)
-        if work:
-            pickle.loads(work)
+        pickle.loads(work)
     except BaseException as error:
         driver.send((Word.UNABLE, "".join(traceback.format_exception_only(error)).strip()))
         os._exit(1)
@@ -116,7 +115,7 @@ def serve(driver: Connection, log: str, work: bytes, place: Mapping[str, Any]) -
         while True:
             task = driver.recv_bytes()
             driver.send((Word.BEGUN,))
-            result = do_task(driver, task, place)
+            result = do_task(driver, work, task, place)
             if os.getpid() != process:  # a plugin forked: its copy of this worker would report everything twice
                 os._exit(1)
             driver.send((Word.ENDED, result))
@@ -141,7 +140,7 @@ def exit_with_driver() -> None:
         os._exit(1)
 
 
-def do_task(driver: Connection, task: bytes, place: Mapping[str, Any]) -> bytes:
+def do_task(driver: Connection, work: bytes, task: bytes, place: Mapping[str, Any]) -> bytes:
     """Do one task in a worker; return the pickled records, or the pickled traceback as text if there are none."""
     last_report = -REPORT_INTERVAL
 
@@ -152,9 +151,9 @@ def do_task(driver: Connection, task: bytes, place: Mapping[str, Any]) -> bytes:
             driver.send((Word.PROGRESS, step, steps))
 
     try:
-        work, batch = pickle.loads(task)
+        batch = pickle.loads(task)
         write_log(f"\n== {batch.label}\n")
-        return pickle.dumps(tuple(work(batch, report, **place)))
+        return pickle.dumps(tuple(pickle.loads(work)(batch, report, **place)))
     except BaseException:
         write_log(text := traceback.format_exc(limit=-8))
         return pickle.dumps(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,13 +22,12 @@ class Parts:
 
 @dataclass(frozen=True)
 class Task:
-    """A batch, pickled together with its work, and the number of workers that began it, counting the next one.
+    """A batch, and the number of workers that began it, counting the next one.
 
     `whole` is the batch of which it is a part, if it is one.
     """
 
     batch: Batch
-    pickled: bytes
     attempts: int = 1
     whole: Parts | None = None
 
@@ -58,9 +56,9 @@ class Task:
         else:
             yield from self.finish(tuple(Record(trial=each, status=status, error=reason) for each in self.batch.trials))
 
-    def halve(self, work: WorkOnBatch) -> list[Task]:
+    def halve(self) -> list[Task]:
         """Return the two tasks that are done in place of this one; none for a single trial."""
         halves = self.batch.halves()
         whole = self.whole or Parts(self.batch)
         whole.attempts += self.attempts if halves else 0
-        return [Task(half, pickle.dumps((work, half)), whole=whole) for half in halves]
+        return [Task(half, whole=whole) for half in halves]
