@@ -22,6 +22,7 @@ from ganbench.cli.arguments import (
     Results,
     ResultsOf,
     Scale,
+    Shard,
     SuiteName,
     Trackers,
 )
@@ -59,6 +60,7 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed; mark them as stale.")] = False,
+    shard: Shard = "",
     only: Only = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
     watch: Trackers = None,
@@ -87,6 +89,7 @@ def run(
         files=plugin,
         retry=retry,
         keep_stale=keep_stale,
+        shard=shard,
         only=tuple(only or ()),
         limit=limit,
         fresh=fresh,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, func, insert, literal, select
 
 from ganbench.api.trials import canonical_json, digest
 from ganbench.results.database import execute
+from ganbench.results.history import SHARD
 from ganbench.results.merge_sources import Source
 from ganbench.results.schema import (
     BATCHES,
@@ -158,7 +159,7 @@ def write_run(target: Connection, sources: Sequence[Source], choice: Choice, pre
     recorded = select(func.count()).select_from(PLAN.join(RECORDS, RECORDS.c.trial == PLAN.c.trial))
     taken = [sum(chosen == place for chosen in choice.chosen.values()) for place in range(len(sources))]
     facts = {
-        **json.loads(text),
+        **{name: fact for name, fact in json.loads(text).items() if name != SHARD},
         "stored": target.scalar(recorded.where(PLAN.c.run == newest)),
         "merged": [
             {"folder": source.folder.resolve().name, "records": records}
