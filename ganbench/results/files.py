@@ -229,13 +229,13 @@ def forget_checkpoint(folder: Path, key: str) -> None:
             file.unlink()
 
 
-def write_network(folder: Path, key: str, content: bytes) -> str:
+def write_network(folder: Path, key: str, content: bytes, *, durable: bool = True) -> str:
     """Write a generator; return its SHA-256, which the record keeps."""
-    write_file(network_path(folder, key), content)
+    write_file(network_path(folder, key), content, durable=durable)
     return hashlib.sha256(content).hexdigest()
 
 
-def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes]) -> None:
+def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes], *, durable: bool = True) -> None:
     """Write the generators of a trial's earlier snapshots in place of those that are there; a name has its hash."""
     place = snapshots_path(folder, key)
     for path in list_snapshots(folder, key).values():
@@ -250,7 +250,7 @@ def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes]) -> N
         for each in (place.parent, place):
             check_kind(each, stat.S_IFDIR)
     for step, content in snapshots.items():
-        write_file(place / f"{step}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
+        write_file(place / f"{step}-{hashlib.sha256(content).hexdigest()}.safetensors", content, durable=durable)
 
 
 def list_snapshots(folder: Path, key: str) -> dict[int, Path]:
@@ -286,15 +286,19 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even if the process is killed meanwhile."""
+def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that it is there whole or not at all, even if the process is killed meanwhile.
+
+    If it is `durable`, it is on the disk then; writing 100,000 files so takes minutes.
+    """
     temporary = partial_path(path)
     try:
         temporary.unlink(missing_ok=True)  # left by a killed process or by a third party: a link would lead elsewhere
         with temporary.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error

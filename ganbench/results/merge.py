@@ -34,7 +34,7 @@ from ganbench.results.files import (
     write_snapshots,
 )
 from ganbench.results.guard import LONGEST_CELL
-from ganbench.results.history import list_plugins, read_runs
+from ganbench.results.history import list_plugins
 from ganbench.results.merge_rows import Choice, write_rows
 from ganbench.results.merge_sources import Source, find_difference, open_source
 
@@ -172,6 +172,8 @@ def write_folder(sources: Sequence[Source], choice: Choice, preferred: int, out:
             networks, missing = write_networks(sources, choice, partial)
             write_plugins(sources, partial)
             hidden = write_database(sources, choice, preferred, partial)
+        if hasattr(os, "sync"):  # once: of each of many generators alone, it takes a hundred times as long
+            os.sync()
         if out.is_dir():
             out.rmdir()
         partial.rename(out)
@@ -206,16 +208,16 @@ def write_database(sources: Sequence[Source], choice: Choice, preferred: int, fo
     try:
         with transaction(engine, file) as target:
             create_tables(target)
-            suite = write_rows(target, sources, choice, preferred)
-            runs = read_runs(target)
+            written = write_rows(target, sources, choice, preferred)
     except (IntegrityError, StatementError, KeyError, TypeError, ValueError) as error:
         raise GanbenchError(f"merge: a folder holds rows that ganbench never writes ({describe(error)}).") from error
     finally:
         engine.dispose()
-    if not runs:
+    if written is None:
         return 0
+    suite, stored = written
     write_file(suite_path(folder), suite.encode())
-    return len(choice.chosen) - int(runs[-1].stored or 0)
+    return len(choice.chosen) - stored
 
 
 def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> tuple[int, int]:
@@ -227,14 +229,14 @@ def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> t
     for key, place in choice.chosen.items():
         places = (place, *choice.equal.get(key, ()))
         snapshots = (read_snapshots(sources[other].folder, key) for other in places)
-        write_snapshots(folder, key, next(filter(None, snapshots), {}))
+        write_snapshots(folder, key, next(filter(None, snapshots), {}), durable=False)
         wanted = sources[place].records[key].network
         if not wanted:
             continue
         for other in places:
             content = read_file(network_path(sources[other].folder, key), sources[other].folder, LARGEST_NETWORK)
             if sha256(content).hexdigest() == wanted:
-                write_network(folder, key, content)
+                write_network(folder, key, content, durable=False)
                 copied += 1
                 break
         else:
@@ -254,7 +256,7 @@ def read_snapshots(folder: Path, key: str) -> dict[int, bytes]:
 def write_plugins(sources: Sequence[Source], folder: Path) -> None:
     """Copy the texts of the plugin files that the runs of the sources used, each with the hash that its run names."""
     for source in sources:
-        for plugin in {plugin for run in read_runs(source.connection) for plugin in list_plugins(run.facts)}:
+        for plugin in {plugin for run in source.runs for plugin in list_plugins(run.facts)}:
             if plugin.sha256:
                 path = plugin_path(source.folder, plugin.name, plugin.sha256)
                 content = read_file(path, source.folder, LONGEST_CELL)
