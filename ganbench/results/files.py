@@ -229,13 +229,13 @@ def forget_checkpoint(folder: Path, key: str) -> None:
             file.unlink()
 
 
-def write_network(folder: Path, key: str, content: bytes, *, durable: bool = True) -> str:
+def write_network(folder: Path, key: str, content: bytes) -> str:
     """Write a generator; return its SHA-256, which the record keeps."""
-    write_file(network_path(folder, key), content, durable=durable)
+    write_file(network_path(folder, key), content)
     return hashlib.sha256(content).hexdigest()
 
 
-def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes], *, durable: bool = True) -> None:
+def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes]) -> None:
     """Write the generators of a trial's earlier snapshots in place of those that are there; a name has its hash."""
     place = snapshots_path(folder, key)
     for path in list_snapshots(folder, key).values():
@@ -250,13 +250,21 @@ def write_snapshots(folder: Path, key: str, snapshots: Mapping[int, bytes], *, d
         for each in (place.parent, place):
             check_kind(each, stat.S_IFDIR)
     for step, content in snapshots.items():
-        write_file(place / f"{step}-{hashlib.sha256(content).hexdigest()}.safetensors", content, durable=durable)
+        write_file(place / f"{step}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
 
 
 def list_snapshots(folder: Path, key: str) -> dict[int, Path]:
     """Return the files of the generators of a trial's earlier snapshots, by their generator steps in order."""
     found = ((SNAPSHOT.fullmatch(path.name), path) for path in snapshots_path(folder, key).glob("*"))
     return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+
+def list_keys_of_snapshots(folder: Path) -> set[str]:
+    """Return the keys of the trials of which generators of earlier snapshots are stored."""
+    try:
+        return set(os.listdir(folder / "networks" / "snapshots"))
+    except OSError:
+        return set()
 
 
 def snapshots_path(folder: Path, key: str) -> Path:
@@ -286,19 +294,33 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that it is there whole or not at all, even if the process is killed meanwhile.
-
-    If it is `durable`, it is on the disk then; writing 100,000 files so takes minutes.
-    """
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even if the process is killed meanwhile."""
     temporary = partial_path(path)
     try:
         temporary.unlink(missing_ok=True)  # left by a killed process or by a third party: a link would lead elsewhere
         with temporary.open("xb") as file:
             file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write a file into a folder that nobody reads yet: it may be there in part, and not on the disk (`flush_disk`).
+
+    Of a hundred thousand generators that are written one by one as by `write_file`, each waits for the disk.
+    """
+    try:
+        with open(path, "xb", buffering=0) as file:
+            file.write(content)
+    except OSError as error:
+        raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
+
+
+def flush_disk() -> None:
+    """Wait until all files that were written are on the disk, where the operating system can say so."""
+    if hasattr(os, "sync"):
+        os.sync()

@@ -17,21 +17,23 @@ from pathlib import Path
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from ganbench.errors import GanbenchError, describe, shorten
-from ganbench.results.database import connect, create_tables, transaction
+from ganbench.results.database import connect, create_tables, gc_paused, transaction
 from ganbench.results.files import (
     LARGEST_NETWORK,
     database_path,
+    flush_disk,
     hold_lock,
+    list_keys_of_snapshots,
     list_snapshots,
     make_folders,
     network_path,
     plugin_path,
     read_regular,
+    snapshots_path,
     suite_path,
     write_file,
-    write_network,
+    write_new_file,
     write_plugin,
-    write_snapshots,
 )
 from ganbench.results.guard import LONGEST_CELL
 from ganbench.results.history import list_plugins
@@ -88,6 +90,7 @@ def merge(folders: Sequence[Path], out: Path, prefer: str = "") -> Merged:
     refuse_folders(folders, out)
     preferred = find_preferred(prefer, folders)
     with ExitStack() as stack:
+        stack.enter_context(gc_paused())
         sources = [stack.enter_context(open_source(folder)) for folder in folders]
         choice, conflicts = choose_records(sources, preferred)
         if undecided := {key: text for key, text in conflicts.items() if key not in choice.chosen}:
@@ -172,8 +175,7 @@ def write_folder(sources: Sequence[Source], choice: Choice, preferred: int, out:
             networks, missing = write_networks(sources, choice, partial)
             write_plugins(sources, partial)
             hidden = write_database(sources, choice, preferred, partial)
-        if hasattr(os, "sync"):  # once: of each of many generators alone, it takes a hundred times as long
-            os.sync()
+        flush_disk()
         if out.is_dir():
             out.rmdir()
         partial.rename(out)
@@ -226,17 +228,17 @@ def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> t
     A generator's file must have the hash that its record names. Those of earlier snapshots come along, not counted.
     """
     copied = missing = 0
+    with_snapshots = [list_keys_of_snapshots(source.folder) for source in sources]
     for key, place in choice.chosen.items():
         places = (place, *choice.equal.get(key, ()))
-        snapshots = (read_snapshots(sources[other].folder, key) for other in places)
-        write_snapshots(folder, key, next(filter(None, snapshots), {}), durable=False)
+        copy_snapshots([sources[other].folder for other in places if key in with_snapshots[other]], folder, key)
         wanted = sources[place].records[key].network
         if not wanted:
             continue
         for other in places:
             content = read_file(network_path(sources[other].folder, key), sources[other].folder, LARGEST_NETWORK)
             if sha256(content).hexdigest() == wanted:
-                write_network(folder, key, content, durable=False)
+                write_new_file(network_path(folder, key), content)
                 copied += 1
                 break
         else:
@@ -244,13 +246,20 @@ def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> t
     return copied, missing
 
 
-def read_snapshots(folder: Path, key: str) -> dict[int, bytes]:
-    """Return the generators of a trial's earlier snapshots by step, those that have the hash in their file's name."""
-    read = {
-        step: (path.stem, read_file(path, folder, LARGEST_NETWORK))
-        for step, path in list_snapshots(folder, key).items()
-    }
-    return {step: content for step, (name, content) in read.items() if name == f"{step}-{sha256(content).hexdigest()}"}
+def copy_snapshots(folders: Sequence[Path], target: Path, key: str) -> None:
+    """Copy the generators of a trial's earlier snapshots from the first folder that has any.
+
+    They must have the hash in their file's name.
+    """
+    for folder in folders:
+        read = {path.name: read_file(path, folder, LARGEST_NETWORK) for path in list_snapshots(folder, key).values()}
+        whole = {name: content for name, content in read.items() if sha256(content).hexdigest() in name}
+        if whole:
+            place = snapshots_path(target, key)
+            place.mkdir(parents=True)
+            for name, content in whole.items():
+                write_new_file(place / name, content)
+            return
 
 
 def write_plugins(sources: Sequence[Source], folder: Path) -> None:
