@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -64,8 +65,8 @@ def check_regular(path: Path, folder: Path) -> os.stat_result:
     The folder itself may be a link. A file that is nearly all hole is refused too: it takes no room on the disk, but
     would fill the memory. Raises FileNotFoundError where there is no such file.
     """
-    for parent in path.parents:
-        if folder in parent.parents:
+    if folder in (parents := path.parents):
+        for parent in takewhile(lambda parent: parent != folder, parents):
             check_kind(parent, stat.S_IFDIR)
     status = check_kind(path)
     on_disk = 512 * getattr(status, "st_blocks", status.st_size)
@@ -259,14 +260,6 @@ def list_snapshots(folder: Path, key: str) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
-def list_keys_of_snapshots(folder: Path) -> set[str]:
-    """Return the keys of the trials of which generators of earlier snapshots are stored."""
-    try:
-        return set(os.listdir(folder / "networks" / "snapshots"))
-    except OSError:
-        return set()
-
-
 def snapshots_path(folder: Path, key: str) -> Path:
     """Return the folder of the generators of a trial's earlier snapshots."""
     return folder / "networks" / "snapshots" / network_path(folder, key).stem
@@ -306,21 +299,3 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
-
-
-def write_new_file(path: Path, content: bytes) -> None:
-    """Write a file into a folder that nobody reads yet: it may be there in part, and not on the disk (`flush_disk`).
-
-    Of a hundred thousand generators that are written one by one as by `write_file`, each waits for the disk.
-    """
-    try:
-        with open(path, "xb", buffering=0) as file:
-            file.write(content)
-    except OSError as error:
-        raise GanbenchError(f"{path}: cannot be written ({error.strerror}). Check the disk, then run again.") from error
-
-
-def flush_disk() -> None:
-    """Wait until all files that were written are on the disk, where the operating system can say so."""
-    if hasattr(os, "sync"):
-        os.sync()

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from glob import escape
-from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError, StatementError
@@ -19,24 +18,13 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from ganbench.errors import GanbenchError, describe, shorten
 from ganbench.results.database import connect, create_tables, gc_paused, transaction
 from ganbench.results.files import (
-    LARGEST_NETWORK,
     database_path,
-    flush_disk,
     hold_lock,
-    list_keys_of_snapshots,
-    list_snapshots,
     make_folders,
-    network_path,
-    plugin_path,
-    read_regular,
-    snapshots_path,
     suite_path,
     write_file,
-    write_new_file,
-    write_plugin,
 )
-from ganbench.results.guard import LONGEST_CELL
-from ganbench.results.history import list_plugins
+from ganbench.results.merge_files import flush_disk, write_networks, write_plugins
 from ganbench.results.merge_rows import Choice, write_rows
 from ganbench.results.merge_sources import Source, find_difference, open_source
 
@@ -220,62 +208,3 @@ def write_database(sources: Sequence[Source], choice: Choice, preferred: int, fo
     suite, stored = written
     write_file(suite_path(folder), suite.encode())
     return len(choice.chosen) - stored
-
-
-def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> tuple[int, int]:
-    """Copy the generator of each record from a folder that has it; return how many there are, and how many are missing.
-
-    A generator's file must have the hash that its record names. Those of earlier snapshots come along, not counted.
-    """
-    copied = missing = 0
-    with_snapshots = [list_keys_of_snapshots(source.folder) for source in sources]
-    for key, place in choice.chosen.items():
-        places = (place, *choice.equal.get(key, ()))
-        copy_snapshots([sources[other].folder for other in places if key in with_snapshots[other]], folder, key)
-        wanted = sources[place].records[key].network
-        if not wanted:
-            continue
-        for other in places:
-            content = read_file(network_path(sources[other].folder, key), sources[other].folder, LARGEST_NETWORK)
-            if sha256(content).hexdigest() == wanted:
-                write_new_file(network_path(folder, key), content)
-                copied += 1
-                break
-        else:
-            missing += 1
-    return copied, missing
-
-
-def copy_snapshots(folders: Sequence[Path], target: Path, key: str) -> None:
-    """Copy the generators of a trial's earlier snapshots from the first folder that has any.
-
-    They must have the hash in their file's name.
-    """
-    for folder in folders:
-        read = {path.name: read_file(path, folder, LARGEST_NETWORK) for path in list_snapshots(folder, key).values()}
-        whole = {name: content for name, content in read.items() if sha256(content).hexdigest() in name}
-        if whole:
-            place = snapshots_path(target, key)
-            place.mkdir(parents=True)
-            for name, content in whole.items():
-                write_new_file(place / name, content)
-            return
-
-
-def write_plugins(sources: Sequence[Source], folder: Path) -> None:
-    """Copy the texts of the plugin files that the runs of the sources used, each with the hash that its run names."""
-    for source in sources:
-        for plugin in {plugin for run in source.runs for plugin in list_plugins(run.facts)}:
-            if plugin.sha256:
-                path = plugin_path(source.folder, plugin.name, plugin.sha256)
-                content = read_file(path, source.folder, LONGEST_CELL)
-                if sha256(content).hexdigest() == plugin.sha256:
-                    write_plugin(folder, plugin.name, content)
-
-
-def read_file(path: Path, folder: Path, most: int) -> bytes:
-    """Return the content of a file of a results folder, b"" where there is none; raise GanbenchError for an odd one."""
-    try:
-        return read_regular(path, folder, most)
-    except FileNotFoundError:
-        return b""

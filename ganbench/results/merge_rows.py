@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, literal, select
@@ -108,7 +109,7 @@ def copy_runs(target: Connection, sources: Sequence[Source], trials: Sequence[Nu
     owners: dict[int, set[int]] = {}
     for started, place, old, suite, text in sorted(listed):
         rows = read_plan(sources[place], old, trials[place])
-        if (identity := digest([started, suite, text, rows])) not in known:
+        if (identity := sha256(repr((started, suite, text, rows)).encode()).hexdigest()) not in known:
             facts = json.loads(text)
             new = {trial for _, trial, *_ in rows} - planned
             if new and any(place not in places for places in owners.values()):
