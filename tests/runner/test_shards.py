@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ganbench.cli.summary import print_summary
 from ganbench.errors import GanbenchError
 from ganbench.report import make_tables, render
 from ganbench.results.merge import merge
@@ -179,6 +180,21 @@ def test_a_shard_never_chooses_a_configuration_and_goes_on_where_all_are_merged(
     assert wanted is not None
     assert find_differences(tuned, wanted) == []
     assert list_files(tmp_path / "out") == list_files(whole)
+
+
+def test_the_tables_of_a_shard_without_a_trial_of_the_report_have_what_was_chosen(tmp_path: Path) -> None:
+    parts, out = [tmp_path / "1", tmp_path / "2"], tmp_path / "out"
+    train_shards(TUNED, parts)
+    merge(parts, out)
+    assert train(TUNED, out, "9/9") == [], "the plan has fewer batches"
+    frames = read(out)
+    assert frames.choices
+    assert set(frames.trials["status"]) == {"missing"}
+    tables = {table.title: table.frame for table in make_tables(frames, restore(frames.suite).success)}
+    assert tables["Tuning on ring"]["method"].tolist() == ["ns-gan", "wgan-gp"]
+    assert tables["Tuning on ring"]["score"].isna().all()
+    assert "Shard 9/9: 4 of the 12 planned trials are not in this folder" in show_tables(out)
+    print_summary(frames, out, restore(frames.suite))
 
 
 def test_a_part_of_the_shards_that_is_merged_chooses_nothing_either(tmp_path: Path) -> None:
