@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganbench.cli.summary import print_summary
+from ganbench.cli.summary import list_next_steps, print_summary
 from ganbench.errors import GanbenchError
 from ganbench.report import make_tables, render
 from ganbench.results.merge import merge
@@ -146,8 +146,12 @@ def test_the_tables_of_a_shard_say_what_they_lack_and_name_the_merge(tmp_path: P
     train_shards(asked, parts)
     assert "Shard 2/2: 12 of the 24 planned trials are not in this folder, so nothing here" in show_tables(parts[1])
     assert '`ganbench merge` joins the folders of all shards."' in show_tables(parts[1])
+    steps = list(list_next_steps(read(parts[1]), parts[1], full=False, rules=True))
+    assert any(f"ganbench merge {parts[1]} OTHERS... --out MERGED" in step for step in steps)
+    assert not any("train what is missing" in step for step in steps), "other shards train it"
     merge(parts, tmp_path / "out")
     assert "Shard" not in show_tables(tmp_path / "out")
+    assert not any("merge" in step for step in list_next_steps(read(tmp_path / "out"), tmp_path, full=True, rules=True))
 
 
 def show_tables(folder: Path) -> str:
