@@ -114,6 +114,12 @@ Only = Annotated[
     list[str] | None,
     typer.Option(metavar="TRAIT=VALUE", help="Train only these now: method, dataset, architecture, seed or key."),
 ]
+Shard = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N", help="Train the I-th of N shards, into a folder of its own; `ganbench merge` joins the folders."
+    ),
+]
 Trackers = Annotated[
     list[str] | None,
     typer.Option("--watch", metavar="NAME", help="Write to a tracker too: `list watch`. NAME.KEY=VALUE: an option."),

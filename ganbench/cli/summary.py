@@ -48,12 +48,17 @@ def print_summary(frames: Frames, results: Path, suite: Suite, *, full: bool = F
 
 def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -> Iterator[str]:
     """Yield what can be done next with these results, each with its command; `rules`: the suite has success rules."""
+    from ganbench.results.history import read_shard
+
     folder = shlex.quote(str(results))
     status = frames.all_trials["status"]
     failed = ",".join(name for name in UNTRAINED if (status == name).any())
+    missing, shard = bool((status == "missing").any()), read_shard(frames.runs)
+    own = f" --shard {shard}" if shard else ""
     steps = {
-        "train what is missing": f"run SUITE --results {folder}" if (status == "missing").any() else "",
-        "train again what failed": f"run SUITE --results {folder} --retry {failed}" if failed else "",
+        "join all shards": f"merge {folder} OTHERS... --out MERGED" if missing and shard else "",
+        "train what is missing": f"run SUITE --results {folder}" if missing and not shard else "",
+        "train again what failed": f"run SUITE{own} --results {folder} --retry {failed}" if failed else "",
         "every table": "" if full else f"table {folder} --full",
         "other readings": f"table {folder} --sensitivity" if rules else "",
         "one page to send": f"report {folder}",

@@ -25,6 +25,7 @@ from ganbench.cli.arguments import (
     Results,
     ResultsOf,
     Scale,
+    Shard,
     SuiteName,
     Trackers,
 )
@@ -56,6 +57,7 @@ def run(
     plugin: Plugins = None,
     retry: Annotated[str, typer.Option(metavar="STATUS,..", help="Train these again: failed, timed-out.")] = "",
     keep_stale: Annotated[bool, typer.Option(help="Keep records whose code has changed; mark them as stale.")] = False,
+    shard: Shard = "",
     only: Only = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Train at most so many trials now.")] = None,
     watch: Trackers = None,
@@ -85,6 +87,7 @@ def run(
         files=plugin,
         retry=retry,
         keep_stale=keep_stale,
+        shard=shard,
         only=tuple(only or ()),
         limit=limit,
         fresh=fresh,

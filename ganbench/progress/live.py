@@ -22,6 +22,7 @@ from ganbench.errors import find_reason
 from ganbench.escaping import replace_unprintable
 from ganbench.evaluation import outcomes, success
 from ganbench.evaluation.outcomes import DEFAULT, Thresholds, Trajectory
+from ganbench.plan.shards import read_shard
 from ganbench.progress.eta import Forecast, make_work_items
 from ganbench.progress.status import Status, process_memory
 from ganbench.statistics.outcome_table import outcome_thresholds
@@ -119,6 +120,8 @@ class LiveDisplay:
         changed = (line for method, line in session.plan.methods.items() if line != method)
         for sentence in (*session.plan.warnings, *changed):
             self.print_line(sentence)
+        if shard := read_shard(session.settings.shard):
+            self.print_line(shard.describe(session.plan))
         self.print_line(
             f"{self.status.trials} trials to train{stale}{later}, {stored} already stored in {session.folder}"
         )

@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, RARE, Thresholds
 from ganbench.report.claim_tables import claim_tables
-from ganbench.report.notes import size_note
+from ganbench.report.notes import shard_note, size_note
 from ganbench.report.paired_tables import (
     COST_HEADINGS,
     paired_score_tables,
@@ -71,7 +71,7 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
     frame = count_outcomes(frames)
     unknown = [name for name in RARE if frame[name].isna().all()]
     frame = frame.drop(columns=[f"{name}{part}" for name in unknown for part in ("", "_of", "_step")])
-    notes = [size_note(frames.trials)]
+    notes = [*filter(None, [shard_note(frames)]), size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
         notes.append(f"{missing} of the planned trials have no record yet; only this table counts them.")
     if stale := int(frame["stale"].sum()):

@@ -72,13 +72,13 @@ def choice_table(tuning: Tuning) -> Table:
             "tuning_score": best.get("score"),
         }
         if tuning.held_out:
-            row |= {name: report[name] for name in ("dataset", "score", "low", "high", "n", "worse")}
+            row |= {name: report.get(name) for name in ("dataset", "score", "low", "high", "n", "worse")}
         else:
             row |= {"n": best["trials"], "successes": f"{best['reached']} of {best['trials']}"}
         row |= {f"all_{name}": all_of_it.get(name) for name in rates}
-        rows.append(row | ({f"tuned_{name}": report[name] for name in rates} if tuning.held_out else {}))
+        rows.append(row | ({f"tuned_{name}": report.get(name) for name in rates} if tuning.held_out else {}))
     frame = pd.DataFrame(rows)
-    if tuning.held_out and frame["dataset"].nunique() == 1:
+    if tuning.held_out and frame["dataset"].nunique() <= 1:
         frame = frame.drop(columns="dataset")
     return Table(
         title=f"{CHOICE} {tuning.sweep.dataset}",
@@ -107,8 +107,9 @@ def choice_table(tuning: Tuning) -> Table:
 
 
 def list_reports(tuning: Tuning) -> list[dict[Any, Any]]:
-    """Return a row for each method, or for each dataset and method that is reported: `Tuning.reports`."""
-    return tuning.reports.to_dict("records") if tuning.held_out else [{"swept": name} for name in tuning.methods]
+    """Return a row for each dataset and method that is reported (`Tuning.reports`), and the name of each other one."""
+    reports = tuning.reports.to_dict("records") if tuning.held_out else []
+    return reports + [{"swept": name} for name in tuning.methods if name not in set(tuning.reports["swept"])]
 
 
 def name_score(tuning: Tuning) -> str:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -64,8 +65,8 @@ def check_regular(path: Path, folder: Path) -> os.stat_result:
     The folder itself may be a link. A file that is nearly all hole is refused too: it takes no room on the disk, but
     would fill the memory. Raises FileNotFoundError where there is no such file.
     """
-    for parent in path.parents:
-        if folder in parent.parents:
+    if folder in (parents := path.parents):
+        for parent in takewhile(lambda parent: parent != folder, parents):
             check_kind(parent, stat.S_IFDIR)
     status = check_kind(path)
     on_disk = 512 * getattr(status, "st_blocks", status.st_size)

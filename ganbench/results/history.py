@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ TRAITS = ("dataset", "architecture", "method", "seed")
 
 SHOWN = 6
 """At most so many values of one trait are listed."""
+
+SHARD = "shard"
+"""The fact of a run that trained a shard of the plan only: which one, as in "3/10"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +153,12 @@ def describe_merge(run: Run) -> str:
         if isinstance(part, Mapping)
     ]
     return f"Run {run.number} is a merge: {', '.join(parts)}." if parts else ""
+
+
+def read_shard(runs: Sequence[Run]) -> str:
+    """Return the shard that the newest run trained, as in "3/10"; "" for a run of everything, and without runs."""
+    shard = str(runs[-1].facts.get(SHARD, "")) if runs else ""
+    return shard if re.fullmatch(r"\d{1,9}/\d{1,9}", shard, re.ASCII) else ""
 
 
 def count_by_run(connection: Connection, statement: Any) -> dict[int, int]:

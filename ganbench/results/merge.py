@@ -11,30 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from glob import escape
-from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from ganbench.errors import GanbenchError, describe, shorten
-from ganbench.results.database import connect, create_tables, transaction
+from ganbench.results.database import connect, create_tables, gc_paused, transaction
 from ganbench.results.files import (
-    LARGEST_NETWORK,
     database_path,
     hold_lock,
-    list_snapshots,
     make_folders,
-    network_path,
-    plugin_path,
-    read_regular,
     suite_path,
     write_file,
-    write_network,
-    write_plugin,
-    write_snapshots,
 )
-from ganbench.results.guard import LONGEST_CELL
-from ganbench.results.history import list_plugins, read_runs
+from ganbench.results.merge_files import flush_disk, write_networks, write_plugins
 from ganbench.results.merge_rows import Choice, write_rows
 from ganbench.results.merge_sources import Source, find_difference, open_source
 
@@ -88,6 +78,7 @@ def merge(folders: Sequence[Path], out: Path, prefer: str = "") -> Merged:
     refuse_folders(folders, out)
     preferred = find_preferred(prefer, folders)
     with ExitStack() as stack:
+        stack.enter_context(gc_paused())
         sources = [stack.enter_context(open_source(folder)) for folder in folders]
         choice, conflicts = choose_records(sources, preferred)
         if undecided := {key: text for key, text in conflicts.items() if key not in choice.chosen}:
@@ -172,6 +163,7 @@ def write_folder(sources: Sequence[Source], choice: Choice, preferred: int, out:
             networks, missing = write_networks(sources, choice, partial)
             write_plugins(sources, partial)
             hidden = write_database(sources, choice, preferred, partial)
+        flush_disk()
         if out.is_dir():
             out.rmdir()
         partial.rename(out)
@@ -206,65 +198,13 @@ def write_database(sources: Sequence[Source], choice: Choice, preferred: int, fo
     try:
         with transaction(engine, file) as target:
             create_tables(target)
-            suite = write_rows(target, sources, choice, preferred)
-            runs = read_runs(target)
+            written = write_rows(target, sources, choice, preferred)
     except (IntegrityError, StatementError, KeyError, TypeError, ValueError) as error:
         raise GanbenchError(f"merge: a folder holds rows that ganbench never writes ({describe(error)}).") from error
     finally:
         engine.dispose()
-    if not runs:
+    if written is None:
         return 0
+    suite, stored = written
     write_file(suite_path(folder), suite.encode())
-    return len(choice.chosen) - int(runs[-1].stored or 0)
-
-
-def write_networks(sources: Sequence[Source], choice: Choice, folder: Path) -> tuple[int, int]:
-    """Copy the generator of each record from a folder that has it; return how many there are, and how many are missing.
-
-    A generator's file must have the hash that its record names. Those of earlier snapshots come along, not counted.
-    """
-    copied = missing = 0
-    for key, place in choice.chosen.items():
-        places = (place, *choice.equal.get(key, ()))
-        snapshots = (read_snapshots(sources[other].folder, key) for other in places)
-        write_snapshots(folder, key, next(filter(None, snapshots), {}))
-        wanted = sources[place].records[key].network
-        if not wanted:
-            continue
-        for other in places:
-            content = read_file(network_path(sources[other].folder, key), sources[other].folder, LARGEST_NETWORK)
-            if sha256(content).hexdigest() == wanted:
-                write_network(folder, key, content)
-                copied += 1
-                break
-        else:
-            missing += 1
-    return copied, missing
-
-
-def read_snapshots(folder: Path, key: str) -> dict[int, bytes]:
-    """Return the generators of a trial's earlier snapshots by step, those that have the hash in their file's name."""
-    read = {
-        step: (path.stem, read_file(path, folder, LARGEST_NETWORK))
-        for step, path in list_snapshots(folder, key).items()
-    }
-    return {step: content for step, (name, content) in read.items() if name == f"{step}-{sha256(content).hexdigest()}"}
-
-
-def write_plugins(sources: Sequence[Source], folder: Path) -> None:
-    """Copy the texts of the plugin files that the runs of the sources used, each with the hash that its run names."""
-    for source in sources:
-        for plugin in {plugin for run in read_runs(source.connection) for plugin in list_plugins(run.facts)}:
-            if plugin.sha256:
-                path = plugin_path(source.folder, plugin.name, plugin.sha256)
-                content = read_file(path, source.folder, LONGEST_CELL)
-                if sha256(content).hexdigest() == plugin.sha256:
-                    write_plugin(folder, plugin.name, content)
-
-
-def read_file(path: Path, folder: Path, most: int) -> bytes:
-    """Return the content of a file of a results folder, b"" where there is none; raise GanbenchError for an odd one."""
-    try:
-        return read_regular(path, folder, most)
-    except FileNotFoundError:
-        return b""
+    return len(choice.chosen) - stored

@@ -6,12 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, literal, select
 
 from ganbench.api.trials import canonical_json, digest
 from ganbench.results.database import execute
+from ganbench.results.frames import LABELS
+from ganbench.results.history import SHARD
 from ganbench.results.merge_sources import Source
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
     BATCHES,
     CALIBRATIONS,
@@ -24,9 +29,6 @@ from ganbench.results.schema import (
     SIGNALS,
     TRIALS,
 )
-
-PORTION = 10_000
-"""Rows that are copied at once."""
 
 Numbers = Mapping[int, int]
 """The numbers that rows of a source have in the merged database."""
@@ -45,9 +47,13 @@ class Choice:
     equal: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-def write_rows(target: Connection, sources: Sequence[Source], choice: Choice, preferred: int) -> str:
-    """Write the rows of all sources into an empty database; return the suite of the newest run, "" without runs."""
-    trials = [copy_trials(target, source) for source in sources]
+def write_rows(target: Connection, sources: Sequence[Source], choice: Choice, preferred: int) -> tuple[str, int] | None:
+    """Write the rows of all sources into an empty database.
+
+    Return the suite of the newest run, and how many trials of its plan have a record; None where there is no run.
+    """
+    known: dict[str, int] = {}
+    trials = [copy_trials(target, source, known) for source in sources]
     runs = copy_runs(target, sources, trials)
     for place, (source, numbers) in enumerate(zip(sources, trials, strict=True)):
         own = {source.records[key].trial for key, chosen in choice.chosen.items() if chosen == place}
@@ -65,13 +71,25 @@ def write_rows(target: Connection, sources: Sequence[Source], choice: Choice, pr
     return write_run(target, sources, choice, preferred)
 
 
-def copy_trials(target: Connection, source: Source) -> dict[int, int]:
-    """Add the trials that are not there yet; return the number of each of the source's trials, by its number there."""
-    columns = [column for column in TRIALS.c if column.name != "id"]
-    for portion in source.connection.execute(select(*columns).order_by(TRIALS.c.id)).mappings().partitions(PORTION):
-        execute(target, insert(TRIALS).prefix_with("OR IGNORE"), [dict(row) for row in portion])
-    numbers = {row.key: row.id for row in target.execute(select(TRIALS.c.key, TRIALS.c.id))}
-    return {old: numbers[key] for key, old in source.connection.execute(select(TRIALS.c.key, TRIALS.c.id))}
+def insert_rows(target: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows as sqlite3 has them, all columns in the table's order; one that is there already stays."""
+    if rows:
+        statement = insert(table).prefix_with("OR IGNORE").compile(dialect=target.dialect)
+        target.exec_driver_sql(str(statement), list(rows))
+
+
+def copy_trials(target: Connection, source: Source, known: dict[str, int]) -> dict[int, int]:
+    """Add the trials that are not `known` yet, and to these their numbers, by key.
+
+    Return the number of each of the source's trials, by its number there.
+    """
+    pairs = [pair for rows in iterate_rows(source.connection, select(TRIALS.c.key, TRIALS.c.id)) for pair in rows]
+    if any(key not in known for key, _ in pairs):
+        for rows in iterate_rows(source.connection, select(TRIALS.c.key, TRIALS).order_by(TRIALS.c.id)):
+            new = [row for row in rows if row[0] not in known]
+            known |= {row[0]: number for number, row in enumerate(new, start=len(known) + 1)}
+            insert_rows(target, TRIALS, [(known[key], *row) for key, _, *row in new])
+    return {old: known[key] for key, old in pairs}
 
 
 def copy_runs(target: Connection, sources: Sequence[Source], trials: Sequence[Numbers]) -> dict[tuple[int, int], int]:
@@ -90,20 +108,15 @@ def copy_runs(target: Connection, sources: Sequence[Source], trials: Sequence[Nu
     planned: set[int] = set()
     owners: dict[int, set[int]] = {}
     for started, place, old, suite, text in sorted(listed):
-        wanted = select(PLAN).where(PLAN.c.run == old).order_by(PLAN.c.position)
-        rows = [
-            {**row, "trial": trials[place][row["trial"]]}
-            for row in sources[place].connection.execute(wanted).mappings()
-        ]
-        content = [started, suite, text, [[value for name, value in row.items() if name != "run"] for row in rows]]
-        if (identity := digest(content)) not in known:
+        rows = read_plan(sources[place], old, trials[place])
+        if (identity := sha256(repr((started, suite, text, rows)).encode()).hexdigest()) not in known:
             facts = json.loads(text)
-            new = {row["trial"] for row in rows} - planned
+            new = {trial for _, trial, *_ in rows} - planned
             if new and any(place not in places for places in owners.values()):
                 facts.pop("stored", None)
             values = {"started": started, "suite": suite, "facts": canonical_json(facts)}
             number = target.execute(insert(RUNS).values(values).returning(RUNS.c.id)).scalar_one()
-            execute(target, insert(PLAN), [{**row, "run": number} for row in rows])
+            insert_rows(target, PLAN, [(number, *row) for row in rows])
             protocols = sources[place].connection.execute(select(PROTOCOLS).where(PROTOCOLS.c.run == old)).mappings()
             execute(target, insert(PROTOCOLS), [{**row, "run": number} for row in protocols])
             known[identity] = number
@@ -111,6 +124,16 @@ def copy_runs(target: Connection, sources: Sequence[Source], trials: Sequence[Nu
         numbers[place, old] = known[identity]
         owners.setdefault(known[identity], set()).add(place)
     return numbers
+
+
+def read_plan(source: Source, run: int, numbers: Numbers) -> list[tuple[Any, ...]]:
+    """Return the rows of a run's plan without the run, the trials under their new numbers."""
+    wanted = select(*PLAN.c["position", "trial", "code", *LABELS]).where(PLAN.c.run == run).order_by(PLAN.c.position)
+    return [
+        (position, numbers[trial], *rest)
+        for rows in iterate_rows(source.connection, wanted)
+        for position, trial, *rest in rows
+    ]
 
 
 def copy_batches(target: Connection, source: Source, runs: Numbers) -> dict[str, str]:
@@ -131,15 +154,17 @@ def copy_rows(
 ) -> None:
     """Write the rows of these trials under their new numbers, and those of `batches` under their new ids.
 
-    A row that is there already stays.
+    The trial is the first column of the table, and the batch the second. A row that is there already stays.
     """
     if not numbers:
         return
-    for portion in source.connection.execute(select(table)).mappings().partitions(PORTION):
-        rows = [{**row, "trial": numbers[row["trial"]]} for row in portion if row["trial"] in numbers]
+    for portion in iterate_rows(source.connection, select(table)):
+        own = [row for row in portion if row[0] in numbers]
         if batches is not None:
-            rows = [{**row, "batch": batches[row["batch"]]} for row in rows]
-        execute(target, insert(table).prefix_with("OR IGNORE"), rows)
+            rows = [(numbers[trial], batches[batch], *rest) for trial, batch, *rest in own]
+        else:
+            rows = [(numbers[trial], *rest) for trial, *rest in own]
+        insert_rows(target, table, rows)
 
 
 def copy_calibrations(target: Connection, source: Source) -> None:
@@ -149,17 +174,21 @@ def copy_calibrations(target: Connection, source: Source) -> None:
     execute(target, insert(CALIBRATIONS), [row for row in rows if row["protocol"] not in there])
 
 
-def write_run(target: Connection, sources: Sequence[Source], choice: Choice, preferred: int) -> str:
-    """Write the run that a merge is, with the plan of the newest run and what was merged; return its suite."""
+def write_run(target: Connection, sources: Sequence[Source], choice: Choice, preferred: int) -> tuple[str, int] | None:
+    """Write the run that a merge is, with the plan of the newest run and what was merged.
+
+    Return its suite, and how many trials of the plan have a record; None where there is no run.
+    """
     newest = target.scalar(select(func.max(RUNS.c.id)))
     if newest is None:
-        return ""
+        return None
     suite, text = target.execute(select(RUNS.c.suite, RUNS.c.facts).where(RUNS.c.id == newest)).one()
     recorded = select(func.count()).select_from(PLAN.join(RECORDS, RECORDS.c.trial == PLAN.c.trial))
+    stored = target.scalar(recorded.where(PLAN.c.run == newest)) or 0
     taken = [sum(chosen == place for chosen in choice.chosen.values()) for place in range(len(sources))]
     facts = {
-        **json.loads(text),
-        "stored": target.scalar(recorded.where(PLAN.c.run == newest)),
+        **{name: fact for name, fact in json.loads(text).items() if name != SHARD},
+        "stored": stored,
         "merged": [
             {"folder": source.folder.resolve().name, "records": records}
             for source, records in zip(sources, taken, strict=True)
@@ -173,4 +202,4 @@ def write_run(target: Connection, sources: Sequence[Source], choice: Choice, pre
         rest = [column for column in table.c if column.name != "run"]
         wanted = select(literal(number), *rest).where(table.c.run == newest)
         target.execute(insert(table).from_select(["run", *(column.name for column in rest)], wanted))
-    return str(suite)
+    return str(suite), stored

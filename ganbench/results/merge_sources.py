@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,10 @@ from ganbench.errors import GanbenchError
 from ganbench.results import guard, migrations
 from ganbench.results.database import transaction
 from ganbench.results.files import find_database
+from ganbench.results.history import Run
 from ganbench.results.integrity import explaining_bad_cells, refuse_odd_cells
 from ganbench.results.reading import build_frames
+from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import BATCHES, RECORDS, RUNS, SCHEMA, SCORES, TRIALS
 
 
@@ -44,11 +47,12 @@ class StoredRecord(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A results folder that is merged: a connection to a copy of its database, and its records by key."""
+    """A results folder that is merged: a connection to a copy of its database, its records by key, and its runs."""
 
     folder: Path
     connection: Connection
     records: Mapping[str, StoredRecord]
+    runs: Sequence[Run] = ()
 
     def read_scores(self, key: str) -> dict[tuple[int, str, str, bool], float | None]:
         """Return the scores of a recorded trial by step, name, measurement and fresh; None for a NaN."""
@@ -68,34 +72,39 @@ def open_source(folder: Path) -> Iterator[Source]:
         engine = create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
         with transaction(engine, file) as connection:
             with explaining_bad_cells(file):
-                refuse_odd_cells(build_frames(connection, file, everything=True, signals=True, at_once=True), file)
+                frames = build_frames(connection, file, everything=True, signals=True, at_once=True)
+                refuse_odd_cells(frames, file)
                 check_contents(connection)
                 records = read_records(connection)
-            yield Source(folder, connection, records)
+                runs = frames.runs
+                del frames
+            yield Source(folder, connection, records, runs)
 
 
 def copy_database(folder: Path, file: Path) -> sqlite3.Connection:
     """Return a connection to a private copy of a folder's database, so that a run into the folder is not held up."""
     try:
         with closing(guard.open_database(file, "ro")) as link:
-            version = guard.read_version(link, file)
-            if migrations.is_older(version):
-                raise GanbenchError(
-                    f"{file}: its schema version is {version}. `ganbench migrate {folder} COPY` makes a copy in "
-                    "today's schema: merge that one."
-                )
-            if version != str(SCHEMA):
-                raise GanbenchError(f"{file}: {migrations.explain_version(version)}")
-            return migrations.migrated_copy(link, file)
+            copy, version = migrations.private_copy(link, file)
     except sqlite3.Error as error:
         raise GanbenchError(f"{file}: cannot be read ({error}). Check that it is whole.") from None
+    if version == str(SCHEMA):
+        return copy
+    copy.close()
+    if migrations.is_older(version):
+        raise GanbenchError(
+            f"{file}: its schema version is {version}. `ganbench migrate {folder} COPY` makes a copy in "
+            "today's schema: merge that one."
+        )
+    raise GanbenchError(f"{file}: {migrations.explain_version(version)}")
 
 
 def check_contents(connection: Connection) -> None:
     """Raise ValueError unless every trial's content is the one of its key."""
-    for key, content in connection.execute(select(TRIALS.c.key, TRIALS.c.content)):
-        if digest(json.loads(content)) != key:
-            raise ValueError(f"the content of trial {key[:8]} was altered: it is not that of its key")
+    for rows in iterate_rows(connection, select(TRIALS.c.key, TRIALS.c.content)):
+        for key, content in rows:
+            if sha256(content.encode()).hexdigest() != key and digest(json.loads(content)) != key:
+                raise ValueError(f"the content of trial {key[:8]} was altered: it is not that of its key")
 
 
 def read_records(connection: Connection) -> dict[str, StoredRecord]:

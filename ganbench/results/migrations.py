@@ -60,19 +60,34 @@ def explain_version(version: object) -> str:
     )
 
 
+def private_copy(link: sqlite3.Connection, file: Path) -> tuple[sqlite3.Connection, object]:
+    """Return a connection to a copy of a database, and the copy's schema version, which `guard.read_version` has told.
+
+    The copy is private and temporary, and goes with its connection.
+    """
+    copy = sqlite3.connect("", isolation_level=None)
+    try:
+        link.backup(copy)
+        copy.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, guard.LONGEST_CELL)
+        return copy, guard.read_version(copy, file)
+    except BaseException:
+        copy.close()
+        raise
+
+
 def migrated_copy(link: sqlite3.Connection, file: Path) -> sqlite3.Connection:
     """Return a connection to a copy of an older database in today's schema; the file itself stays as it is.
 
     `link` is a connection to the database `file`, whose version `guard.read_version` has told. The copy is private and
     temporary, and goes with its connection.
     """
-    copy = sqlite3.connect("", isolation_level=None)
     try:
-        link.backup(copy)
-        copy.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, guard.LONGEST_CELL)
-        version = int(str(guard.read_version(copy, file)))
+        copy, version = private_copy(link, file)
+    except sqlite3.Error as error:
+        raise GanbenchError(f"{file}: cannot be migrated from its schema version ({error}).") from error
+    try:
         copy.execute("BEGIN")
-        for number in range(version, SCHEMA):
+        for number in range(int(str(version)), SCHEMA):
             for statement in STEPS[number]:
                 copy.execute(statement)
         copy.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))

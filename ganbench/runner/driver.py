@@ -19,6 +19,7 @@ from ganbench.plan.plan import iterate_portions
 from ganbench.plan.stages import Choices
 from ganbench.results.choices import FACT, make_fact
 from ganbench.results.files import forget_checkpoint, worker_log
+from ganbench.results.history import SHARD
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
 from ganbench.runner.checkpoints import forget_checkpoints, forget_leftovers
@@ -227,6 +228,8 @@ def train_and_store(
             more |= {"executor": choose_executor(settings)}
             if plan.choices:
                 more[FACT] = make_fact(list_choices(plan.choices), suite.method_names)
+            if settings.shard:
+                more[SHARD] = settings.shard
             facts["run"] = store.begin_run(suite.text, plan.trials, {**facts, **more}, keys)
             forget_checkpoints(session.folder, plan, remaining)
         for event in timer.iterate("wait", events):

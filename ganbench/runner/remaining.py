@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ganbench.api.trials import Batch
 from ganbench.plan import selection
+from ganbench.plan.shards import read_shard
 from ganbench.runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ def find_remaining(suite_plan: Plan, stored: Mapping[str, tuple[str, str]], sett
 
 
 def select_for_run(remaining: Todo, plan: Plan, settings: Settings) -> tuple[Todo, int]:
-    """Return the part of the remaining work that `only` and `limit` select, and how many trials are left out."""
-    batches = selection.select(remaining.batches, plan, settings.only, settings.limit)
+    """Return the part of the remaining work that is trained now, and how many trials are left out.
+
+    `shard` chooses first, from the whole plan; then `only` and `limit`.
+    """
+    shard = read_shard(settings.shard)
+    own = shard.select(remaining.batches, plan) if shard else remaining.batches
+    batches = selection.select(own, plan, settings.only, settings.limit)
     return replace(remaining, batches=batches), count_trials(remaining.batches) - count_trials(batches)
 
 

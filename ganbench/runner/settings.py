@@ -10,7 +10,7 @@ from typing import Any
 
 from ganbench.api.records import UNTRAINED
 from ganbench.errors import GanbenchError, unknown_name
-from ganbench.plan import selection
+from ganbench.plan import selection, shards
 from ganbench.runner.checkpoints import CHECKPOINT_SECONDS
 from ganbench.suite.tables import DEFAULTS
 
@@ -30,9 +30,10 @@ class Settings:
     `files` are plugin files, `offers` are plugins defined in Python. `retry` names statuses to train again.
     `keep_stale` keeps records whose code has changed. `fresh` renames a database that cannot be used and starts a new
     one; with `yes` it also renames a sound one. `checkpoint` is the shortest time between two checkpoints
-    of a batch, in seconds of work (0: one at every generator step; inf: never). `only` (such as "method=wgan-gp") and
-    `limit` (a number of trials) restrict what is trained now, never the plan. `watchers` name the watchers that follow
-    the run, such as "tensorboard"; "NAME.KEY=VALUE" gives one an option. `profile` times the parts of training.
+    of a batch, in seconds of work (0: one at every generator step; inf: never). `shard` (such as "3/10": the third of
+    ten), `only` (such as "method=wgan-gp") and `limit` (a number of trials) restrict what is trained now, never the
+    plan. `watchers` name the watchers that follow the run, such as "tensorboard"; "NAME.KEY=VALUE" gives one an option.
+    `profile` times the parts of training.
     """
 
     results: str | Path | None = None
@@ -47,6 +48,7 @@ class Settings:
     keep_stale: bool = False
     fresh: bool = False
     yes: bool = False
+    shard: str = ""
     only: tuple[str, ...] = ()
     limit: int | None = None
     checkpoint: float = CHECKPOINT_SECONDS
@@ -85,6 +87,7 @@ class Settings:
                 raise unknown_name("status", status, UNTRAINED, "--retry")
         if self.fresh and self.only:
             raise GanbenchError("--fresh trains everything again and --only trains a part. Give one of them.")
+        shards.read_shard(self.shard)
         selection.check(self.only, self.limit)
 
     @property

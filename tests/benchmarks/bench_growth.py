@@ -1,6 +1,7 @@
-"""What plans, resumed runs and tables of 100,000 trials take, and of a million: CPU seconds, wall seconds and memory.
+"""What plans, resumed runs, tables and merges of 100,000 trials take: CPU seconds, wall seconds and memory.
 
     pytest -n 0 -s tests/benchmarks/bench_growth.py              # 100,000 trials, and a metric of 3,000 values
+    pytest -n 0 -s tests/benchmarks/bench_growth.py -k merge     # ten shards of 10,000 trials, with generators
     pytest -n 0 -s -m large tests/benchmarks/bench_growth.py     # a million, which takes half an hour to make
 
 Each figure is that of a fresh process, with its imports. Its CPU seconds are held against the limits, as a shared
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.large_results import fill
+from tests.support.large_results import fill, fill_shards
 
 PLAN = """
 from tests.support.large_results import ask
@@ -52,6 +53,15 @@ frames = read(Path({2!r}))
 text = render(make_tables(frames, suite.restore(frames.suite).success), "md")
 count = len(frames.trials)
 """
+MERGE = """
+from pathlib import Path
+from ganbench.results.merge import merge
+
+folders = sorted(Path({0!r}).glob("shard-*"))
+merged = merge(folders, Path({0!r}) / "merged")
+assert merged.networks == sum(number for _, number in merged.records)
+count = merged.networks
+"""
 MEASURE = """
 import json, re, resource, sys, time
 from pathlib import Path
@@ -63,6 +73,7 @@ print(json.dumps({"count": count, "cpu": time.process_time(), "gigabytes": kilob
 """
 SHAPES = {"50x1000": (50, 1000), "1000x50": (1000, 50)}
 SECONDS, GIGABYTES = 15.0, 1.5
+MERGE_SECONDS = 60.0
 MILLION_SECONDS, MILLION_GIGABYTES = 180.0, 6.0
 
 
@@ -100,6 +111,14 @@ def test_a_metric_of_three_thousand_values(benchmark, tmp_path: Path) -> None:
     measured = measure(benchmark, TABLES, 5, 10, str(folder))
     assert measured["count"] == 100
     assert measured["cpu"] < 10
+
+
+def test_a_merge_of_ten_shards_of_ten_thousand_trials_with_signals_and_generators(benchmark, tmp_path: Path) -> None:
+    fill_shards(tmp_path, 50, 1000, 10, points=10)
+    measured = measure(benchmark, MERGE, str(tmp_path))
+    assert measured["count"] == 100_000
+    assert measured["cpu"] < MERGE_SECONDS
+    assert measured["gigabytes"] < GIGABYTES
 
 
 @pytest.mark.large

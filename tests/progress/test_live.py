@@ -17,6 +17,7 @@ from ganbench.evaluation.outcomes import DEFAULT
 from ganbench.progress import live
 from ganbench.progress.live import LINE_SECONDS, LiveDisplay, has_diverged
 from ganbench.progress.status import Status, format_bytes, format_seconds, process_memory
+from ganbench.runner.settings import Settings
 from ganbench.suite.success import OutcomesTable
 from rich.console import Console
 
@@ -49,7 +50,9 @@ class DisplayUnderTest:
         )
         todo = SimpleNamespace(batches=batches, stale=())
         folder = Path("results/x")
-        self.session: Any = SimpleNamespace(suite=suite, plan=plan, todo=todo, folder=folder, aside=None, later=0)
+        self.session: Any = SimpleNamespace(
+            suite=suite, plan=plan, todo=todo, folder=folder, aside=None, later=0, settings=Settings()
+        )
         self.display.on_plan(self.session)
 
     def send(self, now: float, event: Any) -> None:

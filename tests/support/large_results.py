@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ from ganbench import plan, registry, suite
 from ganbench.api.records import Record, Score
 from ganbench.api.trials import Batch, Trial
 from ganbench.evaluation.outcomes import spread_measurement
+from ganbench.plan.shards import Shard
 from ganbench.results.store import Store
 from ganbench.suite import Suite
 
 SIGNALS = ("gradient.generator", "loss.critic", "loss.generator", "scores.fake", "scores.real", "weights.critic")
+GENERATOR_BYTES = 4096
+"""The size of a stored generator: that of a small perceptron."""
+
 AT_ONCE = 5000
 """Records that are stored in one transaction."""
 
@@ -73,6 +78,25 @@ def make_record(trial: Trial, batch: Batch, points: int, values: Sequence[str], 
         updates={"critic": 5000, "generator": 1000, "flops": 10**9},
         composition={"mode": batch.mode, "members": [each.seed for each in batch.trials], "device": "cpu"},
     )
+
+
+def fill_shards(folder: Path, architectures: int, seeds: int, count: int, points: int = 0) -> list[Path]:
+    """Store the results of all trials of `ask` in `count` folders, a shard in each, with generators; return them."""
+    asked, rng = ask(architectures, seeds), np.random.default_rng(1)
+    planned = plan.make(asked, registry.load())
+    folders = [folder / f"shard-{number}" for number in range(1, count + 1)]
+    for number, place in enumerate(folders, start=1):
+        batches = Shard(number, count).select(planned.batches, planned)
+        pairs = [(trial, batch) for batch in batches for trial in batch.trials]
+        with Store(place) as store:
+            store.begin_run(asked.text, planned.trials, {"shard": f"{number}/{count}"})
+            for begin in range(0, len(pairs), AT_ONCE):
+                records = [
+                    make_record(trial, batch, points, ("sliced-w1",), rng)
+                    for trial, batch in pairs[begin : begin + AT_ONCE]
+                ]
+                store.append([replace(each, generator=rng.bytes(GENERATOR_BYTES)) for each in records])
+    return folders
 
 
 def fill(folder: Path, architectures: int, seeds: int, points: int = 0, values: Sequence[str] = ("sliced-w1",)) -> Path:
