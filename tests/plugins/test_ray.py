@@ -161,14 +161,13 @@ def test_a_lost_head_ends_the_run_with_the_way_to_go_on(cluster: Any, tmp_path: 
 LONG = """
 question = "What if the head is lost?"
 seeds = 2
-methods = ["lsgan", "ns-gan", "wgan-gp"]
+methods = ["lsgan", "ns-gan", "wgan-gp", "gan", "dragan", "mmd-gan"]
 dataset = [{ name = "ring" }]
 measurement = { samples = 50 }
 budget = { generator_steps = 3000, batch_size = 16, snapshots = 2 }
 
 [architectures]
 space = "mlp"
-sample = 4
 options = { generator_width = 8, critic_width = 8 }
 """
 
