@@ -167,7 +167,7 @@ class Bridge:
             message = self.ray.get(next(generator))
         except StopIteration:
             del self.running[generator]
-        except self.ray.exceptions.RayError as error:
+        except Exception as error:  # Ray's own, and what it cannot read
             del self.running[generator]
             self.driver.send((number, *self.explain(error)))
         else:

@@ -7,12 +7,13 @@ ends the process that talks to it; then the run ends with an error, and what is 
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from itertools import count
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -66,8 +67,10 @@ def build(
     but no less than a quarter. `timeout` is the longest time of a batch on its node, in seconds, and `wait` the longest
     time until a first node takes a batch. `runtime_env` is Ray's, such as the packages that nodes are to install.
     """
-    if find_spec("ray") is None:
-        raise NotInstalled("it needs the package ray: pip install 'ganbench[ray]'")
+    try:
+        distribution("ray")
+    except PackageNotFoundError:
+        raise NotInstalled("it needs the package ray: pip install 'ganbench[ray]'") from None
     if address.startswith("ray://"):
         raise GanbenchError(
             f"executor 'ray': address = {address!r}: a run has to be on a node of the cluster. Start it there, with "
@@ -112,9 +115,9 @@ class Cluster:
     def __enter__(self) -> Cluster:
         """Start the process that talks to Ray."""
         self.pipe, other_end = connection.Pipe()
-        log = self.work.log.replace("{process}", "ray-{process}") or "/dev/null"
+        log = self.work.log.replace("{process}", "ray-{process}")
         pickled, self.refusal = pickle_work(self.work)
-        self.bridge: BaseProcess = start_process(serve, other_end, log, self.settings, pickled)
+        self.bridge: BaseProcess = start_process(serve, other_end, log or os.devnull, self.settings, pickled)
         other_end.close()
         return self
 
@@ -177,17 +180,17 @@ class Cluster:
         match word, content:
             case Word.BEGUN, []:
                 self.begun.add(number)
-                if not self.losses.get(task.batch.key):
-                    yield Started(task.reported)
+                yield Started(task.reported)
             case Word.PROGRESS, [step, steps]:
                 yield Progress(task.reported, step, steps)
-            case Word.ENDED, [result, attempts]:
+            case Word.ENDED, [bytes(pickled), attempts]:
                 self.forget(number)
-                ended = replace(task, attempts=task.attempts + attempts - 1)
-                yield from ended.lose(*result) if isinstance(result[0], str) else ended.finish(tuple(result))
+                ended, result = replace(task, attempts=task.attempts + attempts - 1), pickle.loads(pickled)
+                yield from ended.lose(*result) if isinstance(result[0], str) else ended.finish(result)
             case Loss(), [str(reason)]:
+                again = replace(task, attempts=task.attempts + (number in self.begun))
                 self.forget(number)
-                yield from self.handle_loss(task, word, reason)
+                yield from self.handle_loss(again, word, reason)
 
     def forget(self, number: int) -> None:
         """Forget a batch that Ray no longer has."""
@@ -196,17 +199,20 @@ class Cluster:
         self.since = monotonic()
 
     def handle_loss(self, task: Task, why: Loss, reason: str) -> Iterator[Event]:
-        """Put a task that Ray lost, or its halves, first in the queue; yield Lost if it was lost too often."""
+        """Put a task that Ray lost, or its halves, first in the queue; yield Lost if it was lost too often.
+
+        Its attempts count the next one already.
+        """
         if why is Loss.RUN:
             raise RunFailed(f"a node of the Ray cluster cannot train: {reason}\nThe same command goes on from here.")
-        again = replace(task, attempts=task.attempts + 1)
         losses = self.losses[task.batch.key] = self.losses.get(task.batch.key, 0) + 1
         if losses < (NODE_LOSSES if why is Loss.NODE else ATTEMPTS):
-            self.queue.appendleft(again)
+            self.queue.appendleft(task)
         elif why is Loss.MEMORY and self.work.divisible and (halves := task.halve()):
             self.queue.extendleft(reversed(halves))
         else:
-            yield from task.lose("failed", reason + OUT_OF_MEMORY * (why is Loss.MEMORY))
+            ended = replace(task, attempts=max(1, task.attempts - 1))
+            yield from ended.lose("failed", reason + OUT_OF_MEMORY * (why is Loss.MEMORY))
 
     def explain_unable(self, reason: str) -> RunFailed:
         """Return the error for a cluster that cannot be reached or started."""
@@ -219,10 +225,12 @@ class Cluster:
     def explain_loss(self) -> RunFailed:
         """Return the error for a cluster whose head is lost."""
         self.bridge.join(1.0)
+        path = self.work.log.replace("{process}", f"ray-{self.bridge.pid}")
+        log = f" Ray's own messages: {path}" if path else ""
         return RunFailed(
             f"the connection to the Ray cluster is lost: its head, or the node of this process, has ended (exit code "
             f"{self.bridge.exitcode}). What is done is kept. When a cluster is there again, the same command goes on; "
-            f"`--executor local` goes on without one."
+            f"`--executor local` goes on without one.{log}"
         )
 
 

@@ -20,7 +20,7 @@ from importlib.metadata import entry_points
 from time import monotonic
 from typing import Any
 
-from ganbench import Finished, GanbenchError, Lost, Progress, Started
+from ganbench import Batch, Finished, GanbenchError, Lost, Progress, Started
 
 from ganbench_plugins.executors.local import WorkerPool
 from ganbench_plugins.executors.process import Word
@@ -53,11 +53,20 @@ def list_versions() -> dict[str, str]:
 def train(work: bytes, batch: bytes, settings: NodeSettings) -> Iterator[tuple[Any, ...]]:
     """Train a batch on this node; yield its messages: BEGUN, PROGRESS, then ENDED with what the local executor says.
 
-    Raise GanbenchError for another environment than the run's, and RunFailed where no worker starts.
+    With ENDED come the records, or the status and the reason of a batch without, pickled, and the number of attempts.
+    Raise GanbenchError, which names this node, for another environment than the run's, and where no worker starts.
     """
-    refuse_other_versions(settings.versions)
-    pool, reported = open_pool(work, settings), -PROGRESS_SECONDS
-    for event in pool.events(iter([pickle.loads(batch)])):
+    try:
+        refuse_other_versions(settings.versions)
+        yield from follow(open_pool(work, settings), pickle.loads(batch))
+    except GanbenchError as error:
+        raise GanbenchError(f"{platform.node()}: {error}") from error
+
+
+def follow(pool: WorkerPool, batch: Batch) -> Iterator[tuple[Any, ...]]:
+    """Yield the messages of a batch that trains in this pool."""
+    reported = -PROGRESS_SECONDS
+    for event in pool.events(iter([batch])):
         match event:
             case Started():
                 yield (Word.BEGUN,)
@@ -66,9 +75,9 @@ def train(work: bytes, batch: bytes, settings: NodeSettings) -> Iterator[tuple[A
                     reported = now
                     yield (Word.PROGRESS, step, steps)
             case Finished(_, records):
-                yield (Word.ENDED, records, event.attempts)
+                yield (Word.ENDED, pickle.dumps(records), event.attempts)
             case Lost(_, status, error):
-                yield (Word.ENDED, (status, error), event.attempts)
+                yield (Word.ENDED, pickle.dumps((status, error)), event.attempts)
 
 
 def refuse_other_versions(versions: Mapping[str, str]) -> None:
@@ -92,9 +101,7 @@ def open_pool(work: bytes, settings: NodeSettings) -> WorkerPool:
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     key = sha256(work + repr((dict(settings.place), settings.timeout, gpus)).encode()).hexdigest()
     if key not in _pools:
-        for pool in _pools.values():
-            pool.stop()
-        _pools.clear()
+        close_pools()
         folder = tempfile.TemporaryDirectory(prefix="ganbench-")
         atexit.register(folder.cleanup)
         log = f"{folder.name}/{{process}}.log"
@@ -103,6 +110,12 @@ def open_pool(work: bytes, settings: NodeSettings) -> WorkerPool:
     pool.fruitless = 0  # those of a batch before
     pool.start_workers()
     return pool
+
+
+def close_pools() -> None:
+    """Stop the workers of this process."""
+    while _pools:
+        _pools.popitem()[1].stop()
 
 
 def measure_gpu() -> int:
