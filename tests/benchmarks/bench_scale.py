@@ -149,7 +149,7 @@ def measure_size(place: Path, batches: int, **options: int) -> dict[str, Any]:
     assert tables["count"] == measured["planned"]
     measured["resume, wall"], measured["resume, GB"] = resumed["whole run, wall"], resumed["run, GB"]
     measured["tables"], measured["tables, GB"] = tables["cpu"], tables["gigabytes"]
-    parts = measured.pop("parts")
+    parts, _, _ = (measured.pop(name) for name in ("parts", "batches", "planned"))
     measured["driver, last tenth / first"] = parts[-1] / parts[0]
     measured["driver, ms a batch"] = 1000 * measured["driver"] / batches
     measured["driver, wall ms a batch"] = 1000 * measured["driver, wall"] / batches
@@ -214,6 +214,10 @@ def main() -> None:
     parser.add_argument("--merge", nargs="*", type=int, default=[], help="batches of two folders that are merged")
     parser.add_argument("--workers", nargs="*", type=int, default=[], help="numbers of workers to measure")
     given = parser.parse_args()
+    cells = ARCHITECTURES * METHODS
+    for n in (*given.batches, *given.merge):
+        if n <= 0 or n % cells:
+            parser.error(f"{n} batches: give a multiple of {cells}, one batch or more for each architecture and method.")
     options = {"members": given.members, "points": given.points, "generator": given.generator}
     with tempfile.TemporaryDirectory() as place:
         kept = Path(given.place or place)
