@@ -217,7 +217,7 @@ def main() -> None:
     cells = ARCHITECTURES * METHODS
     for n in (*given.batches, *given.merge):
         if n <= 0 or n % cells:
-            parser.error(f"{n} batches: give a multiple of {cells}, one batch or more for each architecture and method.")
+            parser.error(f"{n} batches: give a multiple of {cells}, so that each architecture and method has one.")
     options = {"members": given.members, "points": given.points, "generator": given.generator}
     with tempfile.TemporaryDirectory() as place:
         kept = Path(given.place or place)
