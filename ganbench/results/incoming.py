@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +76,18 @@ def refuse_absent_files(folder: Path, record: Record) -> Record:
     return record
 
 
+def store_networks(folder: Path, records: Iterable[Record]) -> dict[str, str]:
+    """Write or move the final generators of records into place; return the SHA-256 of each one by its key.
+
+    Their folder is synchronised once for all of them: for each, it would cost as much as storing the rest of a record.
+    """
+    hashes = {record.trial.key: store_network(folder, record) for record in records}
+    networks = {key: digest for key, digest in hashes.items() if digest}
+    if networks:
+        sync_folder(folder / "networks")
+    return networks
+
+
 def store_network(folder: Path, record: Record) -> str:
     """Write or move the final generator of a record into place; return its SHA-256, "" where there is none."""
     key, digest = record.trial.key, record.written.get(record.trial.budget.generator_steps, "")
@@ -90,28 +102,40 @@ def store_snapshots(folder: Path, record: Record) -> None:
     """Write or move the generators of earlier snapshots into place, in place of those that are there."""
     key, final = record.trial.key, record.trial.budget.generator_steps
     write_snapshots(folder, key, record.snapshots)
-    for step, digest in record.written.items():
-        if step != final:
-            place = snapshots_path(folder, key)
-            place.mkdir(parents=True, exist_ok=True)
-            for each in (place.parent, place):
-                check_kind(each, S_IFDIR)
-            move_file(incoming_path(folder, key, digest), place / f"{step}-{digest}.safetensors")
+    place = snapshots_path(folder, key)
+    moved = {step: digest for step, digest in record.written.items() if step != final}
+    for step, digest in moved.items():
+        place.mkdir(parents=True, exist_ok=True)
+        for each in (place.parent, place):
+            check_kind(each, S_IFDIR)
+        move_file(incoming_path(folder, key, digest), place / f"{step}-{digest}.safetensors")
+    if moved or record.snapshots:
+        sync_folder(place)
 
 
 def move_file(source: Path, target: Path) -> None:
-    """Rename a file that is whole, and make the new name outlast a power cut."""
+    """Rename a file that is whole; `sync_folder` makes the new name outlast a power cut."""
     try:
         source.replace(target)
-        if hasattr(os, "O_DIRECTORY"):
-            place = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(place)
-            finally:
-                os.close(place)
     except OSError as error:
         raise GanbenchError(
             f"{target}: cannot be written ({error.strerror}). Check the disk, then run again."
+        ) from error
+
+
+def sync_folder(place: Path) -> None:
+    """Make the names in a folder outlast a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        opened = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise GanbenchError(
+            f"{place}: cannot be written ({error.strerror}). Check the disk, then run again."
         ) from error
 
 

@@ -149,8 +149,7 @@ class Store:
     def append(self, records: Iterable[Record]) -> None:
         """Store all of the records or none; a record replaces an older one with the same key."""
         newest = {record.trial.key: incoming.refuse_absent_files(self.folder, record) for record in records}
-        stored = {key: incoming.store_network(self.folder, record) for key, record in newest.items()}
-        networks = {key: digest for key, digest in stored.items() if digest}
+        networks = incoming.store_networks(self.folder, newest.values())
         with transaction(self._engine, self.file) as connection:
             numbers = number_trials(connection, [record.trial for record in newest.values()])
             numbered = {numbers[key]: record for key, record in newest.items()}

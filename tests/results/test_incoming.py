@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ganbench import GanbenchError
 from ganbench.api.records import Record, make_storable
+from ganbench.results import incoming
 from ganbench.results.files import list_snapshots, network_path
 from ganbench.results.incoming import incoming_path, remove_leftovers, write_incoming
 from ganbench.results.store import Store
@@ -50,6 +51,35 @@ def test_files_become_the_stored_generators_and_no_copy_stays(tmp_path: Path) ->
         store.append([record(made.trial, generator=b"as bytes, of another executor")])
         assert store.generator(made.trial.key) == b"as bytes, of another executor"
         assert list_snapshots(tmp_path, made.trial.key) == {}
+
+
+def test_the_names_of_a_batch_are_made_to_last_by_one_sync_of_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes before the records are stored, and after all files have their names."""
+    with Store(tmp_path) as store:
+        made = [record(trial(seed=seed), generator=b"of seed %d" % seed) for seed in range(4)]
+        made += [
+            record(
+                (each := trial(seed=seed)),
+                generator=b"",
+                written={each.budget.generator_steps: write_incoming(tmp_path, each.key, FINAL)},
+            )
+            for seed in range(4, 8)
+        ]
+        seen: list[int] = []
+        sync = incoming.sync_folder
+
+        def note(place: Path) -> None:
+            assert place == tmp_path / "networks"
+            assert store.known() == {}
+            seen.append(len(list(place.glob("*.safetensors"))))
+            sync(place)
+
+        monkeypatch.setattr(incoming, "sync_folder", note)
+        store.append(made)
+        assert seen == [8]
+        assert len(store.known()) == 8
 
 
 @pytest.mark.parametrize("spoil", ["remove", "change", "link"])

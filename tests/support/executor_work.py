@@ -200,3 +200,10 @@ def sleep_for_ever(batch: Batch, report: Report) -> list[Record]:
     Path(name_of(batch)).write_text(f"{os.getpid()} {os.getppid()}")
     time.sleep(600)
     return make_records(batch)
+
+
+def answer(batch: Batch, report: Report, seconds: float, points: int) -> list[Record]:
+    """Wait so long, and return a record of each trial with seven signals of so many values."""
+    time.sleep(seconds)
+    signals = {f"signal.{i}": (list(range(points)), [0.1 * each for each in range(points)]) for i in range(7)}
+    return [Record(trial=trial, signals=signals) for trial in batch.trials]
