@@ -21,6 +21,7 @@ from ganbench.api.trials import Batch
 from ganbench.errors import find_reason
 
 from ganbench_plugins.executors import in_process, local
+from ganbench_plugins.executors.pool import WorkerPool
 from tests.support import executor_work as works
 from tests.support.executor_work import make_batch
 
@@ -311,7 +312,7 @@ def test_each_worker_gives_its_work_the_place_of_the_worker() -> None:
 
 def test_a_worker_takes_the_place_of_the_one_that_it_replaces(tmp_path: Path) -> None:
     log = str(tmp_path / "{process}.log")
-    with local.WorkerPool(pickle.dumps(Work(works.report_three_steps)), PLACES, log=log) as pool:
+    with WorkerPool(pickle.dumps(Work(works.report_three_steps)), PLACES, log=log) as pool:
         assert [job.place for job in pool.jobs] == [0, 1, 2]
         pool.remove(pool.jobs[1])
         pool.start_workers()

@@ -25,7 +25,10 @@ SHARED_MODULES = {
     f"ganbench_plugins.{name}"
     for name in (
         *("laws", "law_densities", "law_divergences", "game_field"),
+        "executors.pool",
         "executors.process",
+        "executors.ray_bridge",
+        "executors.ray_node",
         "executors.tasks",
         "architectures.mlp",
         "architectures.convolutions",

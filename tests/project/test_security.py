@@ -44,11 +44,13 @@ METHODS = {
 }
 EXCEPTIONS = {
     # its own batches, between its own processes
-    "plugins/ganbench_plugins/executors/local.py": {"pickle", "multiprocessing"},
+    "plugins/ganbench_plugins/executors/pool.py": {"pickle", "multiprocessing"},
     # the same, at the other end of the pipe
     "plugins/ganbench_plugins/executors/process.py": {"pickle", "multiprocessing"},
-    # the halves of a batch that a worker did not survive: the same batches, on the same pipe
-    "plugins/ganbench_plugins/executors/tasks.py": {"pickle"},
+    # the same batches and their records, between its own processes on the nodes of a cluster of the user
+    "plugins/ganbench_plugins/executors/ray_bridge.py": {"multiprocessing"},
+    "plugins/ganbench_plugins/executors/ray_cluster.py": {"pickle", "multiprocessing"},
+    "plugins/ganbench_plugins/executors/ray_node.py": {"pickle"},
     # an unpickler that makes arrays and plain values only, of files that the user names
     "plugins/ganbench_plugins/datasets/imagenet32.py": {"pickle"},
     "ganbench/runner/apart.py": {"multiprocessing"},  # reports of its own process, over a pipe of the two

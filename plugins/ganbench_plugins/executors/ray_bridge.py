@@ -19,9 +19,8 @@ from typing import Any
 
 from ganbench import GanbenchError
 
-from ganbench_plugins.executors import ray_node
 from ganbench_plugins.executors.process import Word, prepare_process
-from ganbench_plugins.executors.ray_node import NodeSettings
+from ganbench_plugins.executors.ray_node import NodeSettings, measure_gpu, train
 
 POLL_INTERVAL = 0.1
 """Seconds between two looks at the pipe while batches train."""
@@ -103,7 +102,7 @@ class Bridge:
         self.resources, place = self.choose_resources()
         self.nodes = replace(settings.nodes, place=place)
         self.work = ray.put(work)
-        self.task = ray.remote(ray_node.train).options(num_returns="streaming", max_retries=0, **self.resources)
+        self.task = ray.remote(train).options(num_returns="streaming", max_retries=0, **self.resources)
 
     def connect(self) -> None:
         """Connect to the cluster, or start one on this machine; raise OSError where nothing listens at its address."""
@@ -131,7 +130,7 @@ class Bridge:
     def measure_share(self) -> float:
         """Return the part of a GPU for a batch, by the memory of the smallest GPU of each kind in the cluster."""
         kinds = [name for name in self.ray.cluster_resources() if name.startswith("accelerator_type:")]
-        measure = self.ray.remote(ray_node.measure_gpu)
+        measure = self.ray.remote(measure_gpu)
         asked = [measure.options(num_gpus=0.01, resources={kind: 0.001}) for kind in kinds]
         sizes = self.ray.get([each.remote() for each in asked or [measure.options(num_gpus=0.01)]])
         if not all(sizes):
@@ -186,7 +185,7 @@ class Bridge:
         return Loss.RUN, text
 
     def send_slots(self) -> None:
-        """Tell the driver how many batches the cluster could train at a time, and what it has."""
+        """Send how many batches the cluster could train at a time, and what it has, to the driver."""
         found: Callable[[str], float] = lambda name: self.ray.cluster_resources().get(name, 0.0)  # noqa: E731
         parts = [found("CPU"), found("GPU") / self.resources["num_gpus"] if "num_gpus" in self.resources else math.inf]
         self.looked = monotonic()

@@ -35,7 +35,7 @@ from ganbench import (
     hookimpl,
 )
 
-from ganbench_plugins.executors.local import ATTEMPTS, OUT_OF_MEMORY, Events, pickle_work
+from ganbench_plugins.executors.pool import ATTEMPTS, OUT_OF_MEMORY, Events, pickle_work
 from ganbench_plugins.executors.process import Word, start_process
 from ganbench_plugins.executors.ray_bridge import ClusterSettings, Loss, serve
 from ganbench_plugins.executors.ray_node import NodeSettings, list_versions

@@ -22,7 +22,7 @@ from typing import Any
 
 from ganbench import Batch, Finished, GanbenchError, Lost, Progress, Started
 
-from ganbench_plugins.executors.local import WorkerPool
+from ganbench_plugins.executors.pool import WorkerPool
 from ganbench_plugins.executors.process import Word
 
 PROGRESS_SECONDS = 1.0
