@@ -41,6 +41,8 @@ def list_(
             typer.echo(
                 replace_unprintable(f"  {offered.offer.name:{width}}  {offered.offer.summary}  [{offered.provider}]")
             )
+    if kind == "executors":
+        typer.echo(replace_unprintable(f"runs use {describe_config()}"))
     for problem in plugins.problems:
         typer.echo(replace_unprintable(f"not loaded: {problem}"), err=True)
 
@@ -229,7 +231,7 @@ def describe_config() -> str:
     settings, path = apply_user_config(Settings()), find_user_config()
     options = "".join(f", {name} = {value!r}" for name, value in settings.executor_options.items())
     there = "" if path.is_file() else ", which does not exist"
-    return f"executor: {settings.executor}{options} (configuration: {path}{there})"
+    return f"executor {settings.executor!r}{options} (configuration: {path}{there})"
 
 
 def describe_cache() -> Iterator[str]:

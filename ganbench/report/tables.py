@@ -22,7 +22,7 @@ from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
 from ganbench.report.tuning_tables import tuning_tables
-from ganbench.results.history import describe_extensions, describe_merge, list_plugins
+from ganbench.results.history import EXECUTOR, describe_extensions, describe_merge, list_plugins, read_shard
 from ganbench.statistics.comparisons import NO_PAIRS
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
@@ -122,16 +122,17 @@ def history_table(runs: Sequence[Run]) -> Table:
             "new": run.new,
             "stored": run.stored,
             "trained": run.trained,
+            "executor": describe_executor(run),
             "suite": compare_suites(earlier, run),
             "question": read_question(run),
         }
         for earlier, run in zip((None, *runs), runs, strict=False)
     ]
-    columns = ["run", "started", "planned", "new", "stored", "trained", "suite", "question"]
+    columns = ["run", "started", "planned", "new", "stored", "trained", "executor", "suite", "question"]
     notes = (
         "started: UTC. planned: the trials of the plan; new: those that no earlier run planned; stored: those that had "
-        "a record when the run began; trained: records of this run that no later run replaced. suite: its text, "
-        "compared with that of the run before.",
+        "a record when the run began; trained: records of this run that no later run replaced. executor: what ran its "
+        "batches. suite: its text, compared with that of the run before.",
         *filter(None, map(describe_merge, runs)),
         *describe_extensions(runs),
         *describe_plugins(runs),
@@ -147,6 +148,12 @@ def describe_plugins(runs: Sequence[Run]) -> Iterator[str]:
             users.setdefault(plugin.title, []).append(run.number)
     for title, numbers in users.items():
         yield f"{title}: used by run{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}."
+
+
+def describe_executor(run: Run) -> str:
+    """Return what ran the batches of a run, and which shard of the plan they were, if it trained one."""
+    executor, shard = run.facts.get(EXECUTOR), read_shard([run])
+    return ", ".join([*([executor] if isinstance(executor, str) else []), *([f"shard {shard}"] if shard else [])])
 
 
 def compare_suites(earlier: Run | None, run: Run) -> str:

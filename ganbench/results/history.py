@@ -25,6 +25,9 @@ TRAITS = ("dataset", "architecture", "method", "seed")
 SHOWN = 6
 """At most so many values of one trait are listed."""
 
+EXECUTOR = "executor"
+"""The fact of a run that names what ran its batches."""
+
 SHARD = "shard"
 """The fact of a run that trained a shard of the plan only: which one, as in "3/10"."""
 

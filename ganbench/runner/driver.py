@@ -19,7 +19,7 @@ from ganbench.plan.plan import iterate_portions
 from ganbench.plan.stages import Choices
 from ganbench.results.choices import FACT, make_fact
 from ganbench.results.files import forget_checkpoint, worker_log
-from ganbench.results.history import SHARD
+from ganbench.results.history import EXECUTOR, SHARD
 from ganbench.results.store import Store
 from ganbench.runner.calibrate import calibrate, list_extractors, list_other_measurements
 from ganbench.runner.checkpoints import forget_checkpoints, forget_leftovers
@@ -225,7 +225,7 @@ def train_and_store(
         with timer.phase("store"):
             used = keep_plugins(session.folder, suite, plan.batches, plugins)
             more = {"plugins": used, "extractors": list_extractors(plan.extractors, baselines)}
-            more |= {"executor": choose_executor(settings)}
+            more[EXECUTOR] = choose_executor(settings)
             if plan.choices:
                 more[FACT] = make_fact(list_choices(plan.choices), suite.method_names)
             if settings.shard:

@@ -118,7 +118,8 @@ def test_list_show_and_doctor_tell_what_is_installed(tmp_path):
     doctor = ganbench("doctor", cwd=tmp_path)
     assert doctor.returncode == 0
     assert "torch 2." in doctor.stdout
-    assert "executor: local (configuration: " in doctor.stdout
+    assert "executor 'local' (configuration: " in doctor.stdout
+    assert "runs use executor 'local' (configuration: " in ganbench("list", "executors", cwd=tmp_path).stdout
 
 
 def test_doctor_says_which_extractors_have_their_weights(tmp_path, monkeypatch):

@@ -102,6 +102,53 @@ def test_a_failure_a_crash_and_a_timeout_cost_only_their_own_batch(cluster: Any)
     assert (lost.status, works.name_of(lost.batch)) == ("timed-out", "bad")
 
 
+PLUGIN = """
+from near_by import difference
+from ganbench import Objective, Offer, hookimpl
+
+def critic(real, fake):
+    return -difference(real, fake)
+
+def generator(real, fake):
+    return difference(real, fake)
+
+@hookimpl
+def ganbench_losses():
+    yield Offer("mine", lambda: Objective(critic, generator), "The difference of the mean scores.")
+"""
+
+
+def test_nodes_train_with_the_plugin_file_and_its_modules_that_were_planned(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "mine.py", tmp_path / "near_by.py"
+    files[0].write_text(PLUGIN)
+    files[1].write_text("def difference(real, fake):\n    return real.mean() - fake.mean()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def remove_files(session: Any, event: Any) -> None:
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    suite = small(methods=["own"], method=[{"name": "own", "loss": "mine"}], success=None)
+    frames = ganbench.run(
+        suite,
+        results=tmp_path / "r",
+        files=[str(files[0])],
+        executor="ray",
+        executor_options={"address": cluster.address},
+        watch=remove_files,
+    )
+    assert not files[1].exists()
+    assert list(frames.trials["error"]) == [""] * 3
+    assert list(frames.trials["status"]) == ["completed"] * 3
+
+
+def test_a_worker_on_a_node_has_one_thread(cluster: Any) -> None:
+    [_, end] = build(cluster)(works.count_threads, [make_batch("one")])
+    assert end.records[0].facts["threads"] == 1
+
+
 def test_closing_the_events_stops_what_trains_and_leaves_the_cluster(cluster: Any) -> None:
     events = build(cluster)(works.sleep_for_a_minute, [make_batch("one"), make_batch("two")])
     processes = [event.step for event in events_until_progress(events, 2)]

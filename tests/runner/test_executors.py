@@ -12,6 +12,7 @@ import pytest
 from ganbench import Batch, Event, Finished, GanbenchError, Offer, Started, Work, hookimpl
 from ganbench.registry import load
 from ganbench.registry.registry import Registry
+from ganbench.report import history_table
 from ganbench.results.store import Store
 from ganbench.runner.executors import apply_user_config, build_executor, choose_executor, read_options
 from ganbench.runner.settings import Settings
@@ -157,6 +158,7 @@ def test_a_run_uses_the_chosen_executor_and_stores_its_name(tmp_path: Path) -> N
     for name, executor in (("local", "local"), ("own", "pool")):
         with Store(tmp_path / name, readonly=True) as store:
             assert [run.facts["executor"] for run in store.history()] == [executor]
+        assert list(history_table(ganbench.read(tmp_path / name).runs).frame["executor"]) == [executor]
 
 
 def test_an_unknown_executor_ends_the_command_before_anything_is_written(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ganbench.cli.summary import list_next_steps, print_summary
 from ganbench.errors import GanbenchError
-from ganbench.report import make_tables, render
+from ganbench.report import history_table, make_tables, render
 from ganbench.results.merge import merge
 from ganbench.results.store import read
 from ganbench.runner.driver import read_suite, run_events
@@ -101,6 +101,7 @@ def test_the_history_of_a_merge_has_every_shard(tmp_path: Path) -> None:
         [("", 0), *((f"{number}/3", len(keys)) for number, keys in enumerate(trained, start=1))]
     )
     assert runs[-1].facts["merged"] == [{"folder": str(i + 1), "records": len(keys)} for i, keys in enumerate(trained)]
+    assert sorted(history_table(runs).frame["executor"]) == ["", *(f"in-process, shard {i}/3" for i in (1, 2, 3))]
     assert "Extended after" not in command("history", "out", cwd=tmp_path).stdout
 
 
