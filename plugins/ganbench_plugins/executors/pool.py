@@ -157,18 +157,23 @@ class WorkerPool:
 
     def events(self, batches: Iterator[Batch]) -> Generator[Event, None, None]:
         """Yield the events of all batches until every batch has ended; raise RunFailed if no worker can be started."""
-        yield from self.fill_queue(batches)
+        yield from self.hand_out(batches)
         while self.queue or any(job.task for job in self.jobs):
             if self.queue:
                 self.start_workers()
             if not self.jobs and self.fruitless >= STARTS * self.size:
                 raise self.explain_failure()
             events = self.listen()
-            for job in self.jobs:
-                if self.queue and job.ready and job.task is None:
-                    self.send(job, self.queue.popleft())
-                    yield from self.fill_queue(batches)
+            yield from self.hand_out(batches)
             yield from events  # while they are handled, the workers do their next tasks
+
+    def hand_out(self, batches: Iterator[Batch]) -> Iterator[Lost]:
+        """Send the next tasks to the workers that wait; yield Lost for batches that cannot be sent."""
+        yield from self.fill_queue(batches)
+        for job in self.jobs:
+            if self.queue and job.ready and job.task is None:
+                self.send(job, self.queue.popleft())
+                yield from self.fill_queue(batches)
 
     def fill_queue(self, batches: Iterator[Batch]) -> Iterator[Lost]:
         """Put the next batch into an empty queue, if there is one; yield Lost for batches that cannot be sent."""
