@@ -168,6 +168,7 @@ class Cluster:
                     case Word.UNABLE, [str(reason)]:
                         raise self.explain_unable(reason)
                     case Word.READY, [int(slots), str(resources)]:
+                        self.since = self.since if self.slots else monotonic()
                         self.slots, self.resources = slots or self.slots or 1, resources
                     case int(number), [word, *content]:
                         yield from self.read(number, word, content)
