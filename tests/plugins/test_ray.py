@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import ganbench
 import psutil
 import pytest
-from ganbench import Finished, GanbenchError, Lost, Progress, RunFailed, Started, Work
+from ganbench import Finished, GanbenchError, Lost, NotInstalled, Progress, RunFailed, Started, Work
 from ganbench.results.store import Store
 from ganbench.testing.executor_work import make_batch as make_trial
 from ganbench.testing.executor_work import work as report_two_steps
@@ -304,3 +305,20 @@ def test_the_messages_of_a_node_are_those_of_the_local_executor() -> None:
     records = pickle.loads(pickled)
     assert (word, attempts) == (ray_node.Word.ENDED, 1)
     assert [record.trial.key for record in records] == [make_trial("one").trials[0].key]
+
+
+def test_large_records_and_many_batches_pass_each_other(cluster: Any) -> None:
+    """Two processes that only send, each with more than a pipe holds, would wait for each other for ever."""
+    batches = [works.make_seeds(f"{i} " + "x" * 1_000_000, 1) for i in range(40)]
+    events = list(build(cluster)(partial(works.return_bytes, 3_000_000), batches))
+    assert sum(isinstance(event, Finished) for event in events) == len(batches)
+    assert {len(event.records[0].facts["bytes"]) for event in events if isinstance(event, Finished)} == {3_000_000}
+
+
+def test_ray_that_is_not_installed_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lack(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(ray_cluster, "distribution", lack)
+    with pytest.raises(NotInstalled, match=r"it needs the package ray: pip install 'ganbench\[ray\]'"):
+        ray_cluster.build()

@@ -158,6 +158,11 @@ def wait_a_second(batch: Batch, report: Report) -> list[Record]:
     return make_records(batch)
 
 
+def return_bytes(size: int, batch: Batch, report: Report) -> list[Record]:
+    """Return a record of so many bytes."""
+    return make_records(batch, bytes=bytes(size))
+
+
 def make_seeds(name: str, seeds: int, mode: Any = "stack") -> Batch:
     """Make a batch of so many seeds with this name."""
     batch = make_batch(name)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -66,15 +68,15 @@ class ClusterSettings:
 def serve(driver: Connection, log: str, settings: ClusterSettings, work: bytes) -> None:
     """Train the batches that the driver sends on the cluster, until it closes the pipe.
 
-    The first message is READY with the resources of the cluster, or UNABLE with the reason. A message about a batch
-    begins with its number.
+    The first message is READY with the resources of the cluster, or UNABLE with the reason. Messages begin with the
+    number of the batch that they are about, those about the cluster with None.
     """
     prepare_process(log)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         bridge = Bridge(driver, settings, work)
     except BaseException as error:
-        driver.send((Word.UNABLE, str(error) or type(error).__name__))
+        driver.send((None, Word.UNABLE, str(error) or type(error).__name__))
         return
     try:
         bridge.run()
@@ -95,6 +97,7 @@ class Bridge:
         import ray
 
         self.ray, self.driver, self.settings = ray, driver, settings
+        self.inbox: SimpleQueue[tuple[int, bytes | None]] = SimpleQueue()
         self.running: dict[Any, int] = {}
         self.looked = -math.inf
         self.slots = 0
@@ -139,16 +142,33 @@ class Bridge:
 
     def run(self) -> None:
         """Submit batches and send messages until the driver closes the pipe."""
-        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        threading.Thread(target=self.receive, daemon=True).start()
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.send_slots()
             while True:
-                while self.driver.poll(0.0 if self.running else POLL_INTERVAL):
-                    number, batch = self.driver.recv()
+                for number, batch in self.take():
+                    if batch is None:
+                        return
                     self.running[self.task.remote(self.work, batch, self.nodes)] = number
                 for generator in self.wait():
                     self.read(generator)
                 if monotonic() - self.looked > SLOTS_INTERVAL:
                     self.send_slots()
+
+    def receive(self) -> None:
+        """Read what the driver sends, also while this process sends: both would wait for each other for ever."""
+        try:
+            while True:
+                self.inbox.put(self.driver.recv())
+        except (EOFError, OSError):
+            self.inbox.put((-1, None))
+
+    def take(self) -> Iterator[tuple[int, bytes | None]]:
+        """Yield the batches that have come, None for the end; wait a moment for one if nothing trains."""
+        with suppress(Empty):
+            yield self.inbox.get(timeout=None if self.running else POLL_INTERVAL, block=not self.running)
+            while True:
+                yield self.inbox.get_nowait()
 
     def wait(self) -> list[Any]:
         """Return the generators that have a message, after a moment at most."""
@@ -191,7 +211,7 @@ class Bridge:
         self.looked = monotonic()
         has = f"{found('CPU'):g} CPUs and {found('GPU'):g} GPUs"
         needs = " and ".join(f"{self.resources[key]:g} {name}" for key, name in NAMES.items() if key in self.resources)
-        self.driver.send((Word.READY, int(min(parts)), f"each batch takes {needs}, and the cluster has {has}"))
+        self.driver.send((None, Word.READY, int(min(parts)), f"each batch takes {needs}, and the cluster has {has}"))
 
     def close(self) -> None:
         """Leave the cluster, which then stops what it trains for this process; stop it if it was started here."""

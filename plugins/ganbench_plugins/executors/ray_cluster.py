@@ -163,14 +163,13 @@ class Cluster:
         connection.wait([self.pipe, self.bridge.sentinel], 1.0)
         try:
             while self.pipe.poll():
-                first, *rest = self.pipe.recv()
-                match first, rest:
-                    case Word.UNABLE, [str(reason)]:
+                match self.pipe.recv():
+                    case None, Word.UNABLE, str(reason):
                         raise self.explain_unable(reason)
-                    case Word.READY, [int(slots), str(resources)]:
+                    case None, Word.READY, int(slots), str(resources):
                         self.since = self.since if self.slots else monotonic()
                         self.slots, self.resources = slots or self.slots or 1, resources
-                    case int(number), [word, *content]:
+                    case int(number), word, *content:
                         yield from self.read(number, word, content)
         except (EOFError, OSError):
             raise self.explain_loss() from None
