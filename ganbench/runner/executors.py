@@ -105,7 +105,7 @@ def build_executor(settings: Settings, plugins: Registry) -> Executor:
     """
     name = choose_executor(settings)
     known = plugins.get("executors", name, "--executor").options
-    options = {} if settings.in_process and not settings.executor else dict(settings.executor_options)
+    options = dict(settings.executor_options)
     for setting, value in (("jobs", settings.jobs or None), ("timeout", settings.timeout)):
         if value is None:
             continue

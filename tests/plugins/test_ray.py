@@ -23,8 +23,9 @@ from ganbench.testing.executor_work import make_batch as make_trial
 from ganbench.testing.executor_work import work as report_two_steps
 
 from ganbench_plugins.executors import ray_cluster, ray_node
-from ganbench_plugins.executors.ray_bridge import CONTEXT_BYTES, share_of_gpu
+from ganbench_plugins.executors.ray_bridge import CONTEXT_BYTES, Loss, share_of_gpu
 from ganbench_plugins.executors.ray_node import list_versions, refuse_other_versions
+from ganbench_plugins.executors.tasks import Task
 from tests.chaos import find_differences
 from tests.support import executor_work as works
 from tests.support.executor_work import make_batch
@@ -180,6 +181,17 @@ def test_a_ray_worker_that_is_killed_costs_an_attempt(cluster: Any, tmp_path: Pa
     os.kill(psutil.Process(progress.step).ppid(), signal.SIGKILL)
     [end] = [event for event in events if isinstance(event, Finished)]
     assert end.attempts == 2
+
+
+def test_a_node_that_dies_after_a_batch_has_ended_there_costs_nothing() -> None:
+    cluster = ray_cluster.Cluster(Work(works.report_three_steps), ray_cluster.ClusterSettings(), 600.0)
+    batch = make_batch("one")
+    cluster.tasks[0] = Task(batch)
+    ended = [pickle.dumps(tuple(works.make_records(batch))), 1]
+    [end] = cluster.read(0, ray_node.Word.ENDED, ended)
+    assert isinstance(end, Finished)
+    assert list(cluster.read(0, Loss.NODE, ["the node died"])) == []
+    assert not cluster.queue
 
 
 HEAD_LOST = "the connection to the Ray cluster is lost"

@@ -108,6 +108,7 @@ def test_an_executor_is_built_with_its_own_options_and_none_else() -> None:
         (Settings(executor="mime"), r"--executor: no executor 'mime'\. Did you mean 'mine'\?"),
         (Settings(executor="mine", executor_options={"sped": 1}), r"'mine': no option 'sped' .* Did you mean 'speed'"),
         (Settings(executor="mine", executor_options={"speed": "x"}), r"option 'speed' = 'x': it should be a valid int"),
+        (Settings(jobs=0, executor_options={"speed": 1}), r"executor 'in-process': no option 'speed'"),
         (Settings(executor="mine", jobs=4), r"--jobs = 4: executor 'mine' has no option 'jobs'\. Leave it out"),
         (Settings(executor="mine", timeout=4.5), r"--timeout = 4\.5: executor 'mine' has no option 'timeout'"),
         (Settings(executor="local", executor_options={"jobs": 0}), r"jobs = 0: give a number of workers, 1 or more"),

@@ -175,8 +175,9 @@ class Cluster:
             raise self.explain_loss() from None
 
     def read(self, number: int, word: Word | Loss, content: list[Any]) -> Iterator[Event]:
-        """Yield the events that a message about a batch brings."""
-        task = self.tasks[number]
+        """Yield the events that a message about a batch brings; none if it has ended, and its node died after that."""
+        if (task := self.tasks.get(number)) is None:
+            return
         match word, content:
             case Word.BEGUN, []:
                 self.begun.add(number)
