@@ -77,7 +77,7 @@ class Local:
         """Kill the driver, one worker, or the group; return whether there was a process to kill."""
         if victim == "worker":
             logs = out.glob("log/worker-*.log")
-            children = {child.pid for child in psutil.Process(run.pid).children()}
+            children = {child.pid for child in psutil.Process(run.pid).children(recursive=True)}
             return kill_one(children & {int(log.stem.removeprefix("worker-")) for log in logs}, rng)
         (os.killpg if victim == "group" else os.kill)(run.pid, signal.SIGKILL)
         return True
