@@ -297,6 +297,7 @@ def test_a_node_that_cannot_train_ends_the_run_with_its_reason(cluster: Any, mon
     ("options", "device", "message"),
     [
         ({"address": "ray://head:10001"}, "cpu", r"address = 'ray://head:10001': a run has to be on a node"),
+        ({"gpus": 0.5}, "cpu", r"--device cpu: the executor's option gpus = 0\.5 asks for one\. Leave one out\."),
         ({}, "cuda:1", r"--device cuda:1: Ray chooses the GPU of each batch\. Use --device cuda\."),
     ],
 )

@@ -30,6 +30,9 @@ POLL_INTERVAL = 0.1
 CONNECT_SECONDS = 10.0
 """Seconds that the head of a cluster may take to answer."""
 
+MEASURE_SECONDS = 300.0
+"""Seconds that a node may take to say how large its GPU is: it imports torch for that."""
+
 SLOTS_INTERVAL = 5.0
 """Seconds between two looks at how many batches the cluster could train at a time: clusters grow and shrink."""
 
@@ -100,7 +103,6 @@ class Bridge:
         self.inbox: SimpleQueue[tuple[int, bytes | None]] = SimpleQueue()
         self.running: dict[Any, int] = {}
         self.looked = -math.inf
-        self.slots = 0
         self.connect()
         self.resources, place = self.choose_resources()
         self.nodes = replace(settings.nodes, place=place)
@@ -125,17 +127,25 @@ class Bridge:
     def choose_resources(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what Ray is asked for a batch, and the arguments that a call of the work adds on a node."""
         device, has_gpus = self.settings.device, self.ray.cluster_resources().get("GPU", 0) > 0
-        if device == "cpu" or (device == "auto" and not has_gpus):
+        if device == "cpu" or (device == "auto" and not (has_gpus or self.settings.gpus)):
             return {"num_cpus": 1}, {}
         gpus = self.settings.gpus or self.measure_share()
-        return {"num_cpus": 1, "num_gpus": gpus}, {"device": "cuda", "memory_share": min(1.0, gpus * SHARED_MEMORY)}
+        share = 1.0 if gpus == 1 else gpus * SHARED_MEMORY
+        return {"num_cpus": 1, "num_gpus": gpus}, {"device": "cuda", "memory_share": share}
 
     def measure_share(self) -> float:
         """Return the part of a GPU for a batch, by the memory of the smallest GPU of each kind in the cluster."""
         kinds = [name for name in self.ray.cluster_resources() if name.startswith("accelerator_type:")]
         measure = self.ray.remote(measure_gpu)
         asked = [measure.options(num_gpus=0.01, resources={kind: 0.001}) for kind in kinds]
-        sizes = self.ray.get([each.remote() for each in asked or [measure.options(num_gpus=0.01)]])
+        answers = [each.remote() for each in asked or [measure.options(num_gpus=0.01)]]
+        try:
+            sizes = self.ray.get(answers, timeout=MEASURE_SECONDS)
+        except self.ray.exceptions.GetTimeoutError:
+            raise GanbenchError(
+                f"no GPU of the cluster answered within {MEASURE_SECONDS:g} seconds. Name the part of one that a batch "
+                "takes: --executor-option gpus=0.5."
+            ) from None
         if not all(sizes):
             raise GanbenchError("a node has a GPU that torch does not find there. Use --device cpu.")
         return share_of_gpu(self.settings.memory, min(sizes))

@@ -89,6 +89,8 @@ def build(
             work = work if isinstance(work, Work) else Work(work)
             if work.device not in ("auto", "cpu", "cuda"):
                 raise GanbenchError(f"--device {work.device}: Ray chooses the GPU of each batch. Use --device cuda.")
+            if work.device == "cpu" and gpus is not None:
+                raise GanbenchError(f"--device cpu: the executor's option gpus = {gpus:g} asks for one. Leave one out.")
             nodes = replace(settings.nodes, divisible=work.divisible)
             own = replace(settings, device=work.device, memory=work.memory, nodes=nodes)
             cluster = stack.enter_context(Cluster(work, own, wait))
