@@ -24,6 +24,7 @@ POSITIONAL = {
     "Offer": ["name", "build", "summary"],
     "Progress": ["batch", "step", "steps"],
     "Profile": ["values"],
+    "Work": ["function"],
     "Score": ["step", "name", "value", "direction", "measurement", "samples"],
     "Started": ["batch"],
     "Use": ["name"],
