@@ -73,13 +73,14 @@ def read_modules(path: Path) -> dict[str, bytes]:
     return modules
 
 
+def name_module(place: str) -> str:
+    """Return the name of the module at a path from where Python finds it: "kit.parts" for "kit/parts/__init__.py"."""
+    return ".".join(Path(place.removesuffix("/__init__.py")).with_suffix("").parts)
+
+
 def make_importable(file: PluginFile) -> None:
     """Let this process import the modules of a plugin file that it does not find: write them to a folder of its own."""
-    missing = {
-        place: content
-        for place, content in file.modules
-        if find_module_file(Path(place).parts[0].removesuffix(".py")) is None
-    }
+    missing = {place: content for place, content in file.modules if find_module_file(name_module(place)) is None}
     if not missing:
         return
     folder = tempfile.TemporaryDirectory(prefix="ganbench-modules-")

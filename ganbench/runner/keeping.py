@@ -67,12 +67,14 @@ def restore_keep(facts: Mapping[str, Any]) -> Keep:
 
 
 class KeptGenerators:
-    """The generators that a batch keeps, by member and generator step: their bytes, or the SHA-256 of their files."""
+    """The generators that a batch keeps, by member and generator step: their bytes, or the SHA-256 of their files.
+
+    `folder` is the results folder if this process shares it (`Keep.shares`), else None.
+    """
 
     def __init__(self, keep: Keep, batch: Batch, folder: str | None) -> None:
         self.keep, self.batch = keep, batch
-        shared = folder is not None and keep.holder is not None and keep.shares(Path(folder))
-        self.folder = Path(folder) if folder is not None and shared else None
+        self.folder = Path(folder) if folder is not None and keep.holder is not None else None
         self.files: list[dict[int, bytes | str]] = [{} for _ in batch.trials]
 
     def add(self, snapshot: Snapshot, members: Sequence[int]) -> None:

@@ -14,18 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tiny_suite
 from tests.support.terminal import ganbench
 
-SUITE = """
-question = "Does it run?"
-methods = ["ns-gan", "wgan-gp"]
-seeds = 2
-architectures = { options = { generator_width = 8 } }
-budget = { generator_steps = 4, batch_size = 16, snapshots = 2 }
-measurement = { samples = 50 }
-dataset = [{ name = "ring" }]
+SUITE = (
+    tiny_suite.TOML
+    + """dataset = [{ name = "ring" }]
 success = [{ dataset = "ring", metric = "modes", thresholds = [7], smallest_effect = 0.1 }]
 """
+)
 
 
 @pytest.fixture(scope="module")

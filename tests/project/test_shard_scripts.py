@@ -12,19 +12,17 @@ from pathlib import Path
 import pytest
 from ganbench.results.store import read
 
+from tests.support import tiny_suite
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "running.md").read_text()
 
-SUITE = """
-question = "Does it run?"
-methods = ["ns-gan", "wgan-gp"]
-seeds = 2
-architectures = { options = { generator_width = 8 } }
-budget = { generator_steps = 4, batch_size = 16, snapshots = 2 }
-measurement = { samples = 50 }
-dataset = [{ name = "ring", metrics = ["sliced-w1"] }]
+SUITE = (
+    tiny_suite.TOML
+    + """dataset = [{ name = "ring", metrics = ["sliced-w1"] }]
 success = [{ dataset = "ring", metric = "sliced-w1", thresholds = [0.1], allow_trivial = true }]
 """
+)
 TUNING = """
 [tuning]
 configurations = 2

@@ -20,6 +20,7 @@ from ganbench.runner.settings import Settings
 from ganbench.suite import restore
 
 from tests.chaos import find_differences
+from tests.support import tiny_suite
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as tiny
 
@@ -40,16 +41,12 @@ TUNED = tiny(
 )
 """Three batches to tune on (both learning rates train in one), then two to report."""
 
-TOML = """
-question = "Does it run?"
-methods = ["ns-gan", "wgan-gp"]
-seeds = 2
-architectures = { options = { generator_width = 8 } }
-budget = { generator_steps = 4, batch_size = 16, snapshots = 2 }
-measurement = { samples = 50 }
-dataset = [{ name = "ring" }]
+TOML = (
+    tiny_suite.TOML
+    + """dataset = [{ name = "ring" }]
 success = [{ dataset = "ring", metric = "modes", thresholds = [7], allow_trivial = true }]
 """
+)
 """A suite of two batches."""
 
 

@@ -8,6 +8,16 @@ from ganbench.plan import Plan, make
 from ganbench.registry import Registry
 from ganbench.suite.loading import parse
 
+TOML = """
+question = "Does it run?"
+methods = ["ns-gan", "wgan-gp"]
+seeds = 2
+architectures = { options = { generator_width = 8 } }
+budget = { generator_steps = 4, batch_size = 16, snapshots = 2 }
+measurement = { samples = 50 }
+"""
+"""A suite of four trials as a file, without its dataset and its success rule."""
+
 
 def suite(**changes: Any) -> dict[str, Any]:
     """Return the small suite with some keys replaced, and without those that are None."""
