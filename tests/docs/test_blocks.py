@@ -14,6 +14,8 @@ LANGUAGES = {"sh", "bash", "python", "toml", "text"}
 CONFIG = 'executor = "in-process"\n'
 """What the reader's own configuration says, so that a command starts no workers unless it asks for them."""
 
+TERMINAL = {"NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "100"}
+
 PAGES = [page for page in list_pages() if list(read_blocks(page))]
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 
@@ -34,6 +36,8 @@ def test_a_reader_can_do_all_that_a_page_says(
     shutil.copytree(results, folder)
     (folder / "config.toml").write_text(CONFIG)
     monkeypatch.setenv("GANBENCH_CONFIG", str(folder / "config.toml"))
+    for name, value in TERMINAL.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
     reader = Reader(folder)
     for block in read_blocks(page):

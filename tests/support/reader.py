@@ -9,20 +9,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import ganbench
 import numpy as np
 from ganbench import plan, registry
-from ganbench.cli import main
 from ganbench.results.store import read
 from ganbench.suite import Suite
 from ganbench.suite.loading import parse
 
 from tests.support.documents import Block
+from tests.support.terminal import ganbench as ganbench_command
 from tests.support.tiny_suite import suite as tiny_suite
 
 PICTURES = """
@@ -127,6 +126,8 @@ class Reader:
         """Do what a block asks for; raise whatever it raises, and AssertionError for what is not as the page says."""
         if block.marker == "file":
             self.save(block)
+        elif block.marker == "edit":
+            self.edit(block)
         elif block.marker == "output":
             self.compare(block)
         elif block.language in ("sh", "bash"):
@@ -137,15 +138,26 @@ class Reader:
             self.plan_part(block)
 
     def save(self, block: Block) -> None:
-        """Write a block into a file, and plan it if it is a suite."""
+        """Write a block into a file."""
         file = self.folder / block.value
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block.text)
+
+    def edit(self, block: Block) -> None:
+        """Put each line of a block in place of the one line of the file that sets the same key."""
+        file = self.folder / block.value
+        text = file.read_text()
+        for line in block.text.splitlines():
+            text, count = re.subn(rf"(?m)^{re.escape(line.partition(' ')[0])} .*$", lambda _, new=line: new, text)
+            assert count == 1, f"{count} lines of {block.value} set the key of: {line}"
+        file.write_text(text)
 
     def compare(self, block: Block) -> None:
         """Check that the last commands printed these lines, whatever the numbers and spaces in them."""
         printed = [mask(line) for line in self.output.splitlines()]
         for line in filter(None, map(mask, block.text.splitlines())):
+            if line == "...":
+                continue
             assert any(line in each for each in printed), f"{line!r} is not in:\n{self.output}"
 
     def plan_part(self, block: Block) -> None:
@@ -185,17 +197,13 @@ class Reader:
         return ended.stdout + ended.stderr
 
     def run_command(self, line: str) -> str:
-        """Run one command of ganbench in this process; return what it printed."""
+        """Run one command of ganbench in this process; return what it printed. A line may end with `# exit code N`."""
         words = [word for each in shlex.split(line, comments=True)[1:] for word in self.expand(each)]
-        out = StringIO()
-        with redirect_stdout(out), redirect_stderr(out):
-            try:
-                main(words)
-                code: Any = 0
-            except SystemExit as end:
-                code = end.code
-        assert code in (0, None), f"{line}: exit code {code}\n{out.getvalue()}"
-        return out.getvalue()
+        ended = ganbench_command(*words, cwd=self.folder, terminal=True)
+        expected = re.search(r"# exit code (\d+)", line)
+        printed = ended.stdout + ended.stderr
+        assert ended.returncode == (int(expected[1]) if expected else 0), f"{line}: {ended.returncode}\n{printed}"
+        return printed
 
     def expand(self, word: str) -> list[str]:
         """Return the paths that a word with a star stands for, or the word itself."""
@@ -222,5 +230,6 @@ class Reader:
 
 
 def mask(line: str) -> str:
-    """Return a line without its numbers, and with one space for many."""
-    return re.sub(r"\s+", " ", re.sub(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", "#", line)).strip()
+    """Return a line without colours and numbers, and with one space for many."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line)
+    return re.sub(r"\s+", " ", re.sub(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", "#", plain)).strip()
