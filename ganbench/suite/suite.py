@@ -23,6 +23,7 @@ from ganbench.suite.tables import (
     BudgetTable,
     DatasetTable,
     EngineTable,
+    ImportedTable,
     KeepTable,
     MeasurementTable,
 )
@@ -58,6 +59,7 @@ class Suite(Table):
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
     engine: EngineTable = EngineTable()
+    imported: Annotated[tuple[ImportedTable, ...], NotEmpty] = ()
     scale: dict[Name, dict[str, Any]] = Field(
         default={},
         description="Other sizes of the suite, as tables [scale.NAME] of what changes; --scale NAME.",
@@ -174,6 +176,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "outcomes": OutcomesTable,
     "keep": KeepTable,
     "engine": EngineTable,
+    "imported": ImportedTable,
 }
 """The models of a suite's tables, by key; "" is the suite itself."""
 

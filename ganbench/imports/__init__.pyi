@@ -1,0 +1,7 @@
+from .folder import Imported, Reading, import_runs
+
+__all__ = [
+    "Imported",
+    "Reading",
+    "import_runs",
+]
