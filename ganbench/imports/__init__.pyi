@@ -1,4 +1,5 @@
-from .folder import Imported, Reading, import_runs
+from .folder import Imported, import_runs
+from .suites import Reading
 
 __all__ = [
     "Imported",

@@ -36,10 +36,10 @@ def find_directions(
     found: dict[str, Direction] = {}
     for name in names:
         sources = {"the folder": known.get(name), "the installed metric": installed.get(name)}
-        for source, direction in sources.items():
-            if direction is not None and chosen.setdefault(name, direction) != direction:
+        for source, own in sources.items():
+            if own is not None and chosen.setdefault(name, own) != own:
                 raise GanbenchError(
-                    f"{where}: {name!r} is given as --{chosen[name]}, but {source} has {direction!r}. Leave the option "
+                    f"{where}: {name!r} is given as --{chosen[name]}, but {source} has {own!r}. Leave the option "
                     "out, or give the metric of the file another name."
                 )
         if name in chosen:
@@ -48,8 +48,8 @@ def find_directions(
         options = " ".join(f"--lower {name}" for name in missing[:3])
         raise GanbenchError(
             f"{where}: which value of {', '.join(map(repr, missing[:10]))} is better? No installed metric has "
-            f"{'these names' if len(missing) > 1 else 'this name'}. Give each a direction, as in {options} (or --higher, "
-            "or --neutral)."
+            f"{'these names' if len(missing) > 1 else 'this name'}. Give each a direction, as in {options} (or "
+            "--higher or --neutral)."
         )
     return found
 

@@ -250,5 +250,3 @@ def list_cautions(rows: Rows, runs: Runs) -> Iterator[str]:
         counts = Counter(name for run in completed.values() for name in {point.metric for point in run.values})
         if absent := [f"{name} {len(completed) - count}" for name, count in counts.items() if count < len(completed)]:
             yield f"{dataset}: completed runs without a value, which its tables leave out: {', '.join(absent[:10])}."
-
-

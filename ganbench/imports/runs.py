@@ -83,9 +83,8 @@ class Run:
         last = max(point.step for point in self.values)
         finite = max((point.step for point, value in self.values.items() if math.isfinite(value)), default=-1)
         onset = min((point.step for point in self.values if point.step > finite), default=-1)
-        status: Status = next((word for word in get_args(Status) if word == self.status), None) or (
-            "completed" if onset < 0 else "diverged"
-        )
+        inferred: Status = "completed" if onset < 0 else "diverged"
+        status: Status = next((word for word in get_args(Status) if word == self.status), inferred)
         return End(status, max(1, last), (onset if onset >= 0 else last) if status == "diverged" else -1)
 
 
@@ -98,7 +97,7 @@ class Runs:
 
 
 def collect_runs(rows: Rows) -> Runs:
-    """Return the runs of a table; raise GanbenchError, with the line, for a cell that is wrong and a row that is double.
+    """Return the runs of a table; raise GanbenchError, with the line, for a wrong cell and a row that is there twice.
 
     Rows of one run may stand anywhere.
     """
@@ -139,7 +138,7 @@ def check_names(rows: Rows) -> None:
         example = shorten(rows.columns["metric"][0])
         raise GanbenchError(
             f"{rows.file}: the column metric has {count:,} different names, such as {example}, but at most "
-            f"{MOST_METRICS:,} are allowed. Does it hold the names of metrics, such as fid? Leave out what no question needs."
+            f"{MOST_METRICS:,} are allowed. It should hold names of metrics, such as fid."
         )
 
 
@@ -207,8 +206,8 @@ def collect_factors(rows: Rows) -> dict[str, dict[str, Any]]:
             if known != text:
                 raise rows.refuse(
                     place,
-                    f"{column} of {name!r} is {shorten(text)}, and {shorten(known)} in line {line}. An architecture has "
-                    "one value of each factor: give the other one another name.",
+                    f"{column} of {name!r} is {shorten(text)}, and {shorten(known)} in line {line}. An architecture "
+                    "has one value of each factor: give the other one another name.",
                 )
         for name, (text, _) in seen.items():
             if text:

@@ -84,7 +84,8 @@ def read_stored(store: Store) -> Stored:
                 file=str(fact.get("file", "an earlier file")),
                 declared=bool(fact.get("declared")),
             )
-    directions = frames.scores.drop_duplicates("name").set_index("name")["direction"].to_dict()
+    distinct = frames.scores.drop_duplicates("name")
+    directions: dict[str, Direction] = dict(zip(distinct["name"], distinct["direction"], strict=True))
     return Stored(runs=runs, directions=directions, suite=suite, tables=tomllib.loads(text))
 
 

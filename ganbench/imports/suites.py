@@ -96,7 +96,7 @@ def make_suite(
     for rule in suite.success:
         where = f"[[success]] on {rule.dataset!r}"
         names = measured.metrics.get(rule.dataset, ())
-        metrics = {name: Metric(measure=dict, values={name: measured.directions[name]}) for name in names}
+        metrics = {name: Metric(measure=lambda _: {}, values={name: measured.directions[name]}) for name in names}
         check_rule(rule, metrics, suite.budget.snapshots, where)
         if rule.at == "best" and not measured.fresh:
             raise GanbenchError(
@@ -155,7 +155,8 @@ def spread_rule(
     if len(primary) != 1:
         shown = ", ".join(f"{value:g}" for value in ordered)
         raise GanbenchError(
-            f"--success {text}: which threshold do the tests use? Choose one of {shown}, as in --primary {ordered[0]:g}."
+            f"--success {text}: which threshold do the tests use? Choose one of {shown}, as in --primary "
+            f"{ordered[0]:g}."
         )
     for dataset in labels["dataset"]:
         if metric in measured.metrics.get(dataset, ()):
@@ -170,12 +171,17 @@ def spread_rule(
 
 def write_suite(data: Mapping[str, Any]) -> str:
     """Return a suite as TOML: its values, then its tables, then its lists of tables."""
-    blocks = ["\n".join(f"{write_key(key)} = {write_toml(value)}" for key, value in data.items() if not is_table(value))]
+    blocks = [write_lines({key: value for key, value in data.items() if not is_table(value)})]
     for key, value in data.items():
         for table in [value] if isinstance(value, Mapping) else value if is_table(value) else ():
             head = f"[{write_key(key)}]" if isinstance(value, Mapping) else f"[[{write_key(key)}]]"
-            blocks.append("\n".join([head, *(f"{write_key(name)} = {write_toml(item)}" for name, item in table.items())]))
+            blocks.append(f"{head}\n{write_lines(table)}")
     return "\n\n".join(blocks) + "\n"
+
+
+def write_lines(table: Mapping[str, Any]) -> str:
+    """Return a table as lines of TOML, one for each of its keys."""
+    return "\n".join(f"{write_key(key)} = {write_toml(value)}" for key, value in table.items())
 
 
 def is_table(value: Any) -> bool:

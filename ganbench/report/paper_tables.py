@@ -24,6 +24,7 @@ from ganbench.report.summary_tables import TRIVIAL, UPPER, Column
 from ganbench.report.words import SMALLEST_P, plural, show_ends, show_number, show_percent, show_points
 from ganbench.statistics.comparisons import Comparison, ScoreRule, compare_successes
 from ganbench.statistics.final_scores import headline, rule_scores
+from ganbench.statistics.imported_trials import knows_best
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.score_bounds import reference_scores
@@ -155,7 +156,8 @@ def score_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> 
         return
     references = reference_scores(frames, rule.dataset, name, measurement)
     columns = []
-    for at in (rule.at, "best" if rule.at == "final" else "final"):
+    others = ["final"] if rule.at == "best" else ["best"] * knows_best(frames)
+    for at in (rule.at, *others):
         cells = {
             str(method): use_minus(
                 show_number(quantile(group[at], 0.5), DIGITS)

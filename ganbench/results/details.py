@@ -107,7 +107,8 @@ def check_content(detail: Mapping[str, Any]) -> None:
     if digest(content) != detail["key"]:
         raise ValueError("its content was altered: it is not that of its key")
     try:
-        content_adapter(StoredImport if content.get(IMPORTED) else StoredContent).validate_json(canonical_json(content), strict=True)
+        kind = StoredImport if content.get(IMPORTED) else StoredContent
+        content_adapter(kind).validate_json(canonical_json(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"content.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
