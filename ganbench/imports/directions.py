@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganbench.api.metrics import Direction
@@ -32,7 +34,7 @@ def find_directions(
                 raise unknown_name("metric", name, names, f"{where}: --{direction}")
             if chosen.setdefault(name, direction) != direction:
                 raise GanbenchError(f"{where}: {name!r} is given as --{chosen[name]} and as --{direction}. Choose one.")
-    installed = list_installed() if any(name not in known for name in names) else {}
+    installed: Mapping[str, Direction] = list_installed() if any(name not in known for name in names) else {}
     found: dict[str, Direction] = {}
     for name in names:
         sources = {"the folder": known.get(name), "the installed metric": installed.get(name)}
@@ -54,12 +56,13 @@ def find_directions(
     return found
 
 
-def list_installed() -> dict[str, Direction]:
+@cache
+def list_installed() -> Mapping[str, Direction]:
     """Return the direction of every value of the installed metrics; of those that cannot be built, none."""
     from ganbench import registry
 
     plugins = registry.load()
-    return dict(iterate_values(plugins, plugins.names("metrics")))
+    return MappingProxyType(dict(iterate_values(plugins, plugins.names("metrics"))))
 
 
 def iterate_values(plugins: Registry, names: Iterable[str]) -> Iterable[tuple[str, Direction]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,7 @@ from ganbench.suite.suite import Suite
 MOST_CONFLICTS = 10
 """Contradictions that a message lists, at most."""
 
-AT_ONCE = 5_000
+AT_ONCE = 1_000
 """Records that are stored in one transaction."""
 
 DEFAULT = Reading()
@@ -105,8 +106,7 @@ def import_runs(file: str | Path, out: str | Path | None = None, reading: Readin
 def prepare(rows: Rows, runs: Runs, stored: Stored, reading: Reading, folder: Path) -> Change:
     """Return what the runs of a file change in a folder; raise GanbenchError for contradictions and wrong rules."""
     refuse_conflicts(rows, runs, stored, folder)
-    names = list(dict.fromkeys(rows.columns["metric"]))
-    directions = find_directions(names, reading.directions, stored.directions, rows.file)
+    directions = find_directions(runs.metrics, reading.directions, stored.directions, rows.file)
     factors = {**runs.factors, **stored.factors}
     new = {
         cell: make_trial(run, factors.get(cell.architecture, {}))
@@ -168,13 +168,19 @@ def make_scores(run: Run, directions: Mapping[str, Direction], known: StoredRun 
             point.metric,
             value,
             directions[point.metric],
-            digest([IMPORTED, point.metric]),
+            name_measurement(point.metric),
             0,
             fresh=point.fresh,
         )
         for point, value in run.values.items()
         if known is None or point not in known.values
     ]
+
+
+@cache
+def name_measurement(metric: str) -> str:
+    """Return the hash that stands for the unknown way in which a metric of imported runs was measured."""
+    return digest([IMPORTED, metric])
 
 
 def measure(runs: Runs, stored: Stored, directions: Mapping[str, Direction]) -> Measured:
@@ -219,7 +225,7 @@ def make_record(run: Run, trial: Trial, directions: Mapping[str, Direction], row
     return Record(
         trial=trial,
         status=status,
-        error=f"{status}, says {rows.file} in line {run.status_line}" if status in UNTRAINED else "",
+        error=f"{status}, says {rows.file} in line {run.line}" if status in UNTRAINED else "",
         diverged_at=diverged_at,
         scores=tuple(make_scores(run, directions)),
         composition={"mode": IMPORTED},
@@ -238,7 +244,7 @@ def list_cautions(rows: Rows, runs: Runs) -> Iterator[str]:
         if early := [run for run in completed.values() if run.end.last < last]:
             yield (
                 f"{dataset}: {len(early)} of {len(completed)} completed runs end before step {last}, such as that of "
-                f"line {early[0].status_line}. The final score is that of a run's own last step; a run that broke off "
+                f"line {early[0].line}. The final score is that of a run's own last step; a run that broke off "
                 "needs the status failed."
             )
         traits = [{cell[place] for cell in own} for place in (1, 2, 3)]

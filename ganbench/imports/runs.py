@@ -63,14 +63,15 @@ class End(NamedTuple):
 class Run:
     """A run: its values by their points, the lines that they come from, and the status that the table declares.
 
-    `status` is "" where nothing is declared, and `status_line` the line of the first row.
+    `status` is "" where nothing is declared, and `line` that of the first row. `reached` is the largest step of a row.
     """
 
     cell: Cell
     values: dict[Point, float] = field(default_factory=dict)
     lines: dict[Point, int] = field(default_factory=dict)
     status: str = ""
-    status_line: int = 0
+    line: int = 0
+    reached: int = 0
 
     @property
     def end(self) -> End:
@@ -80,7 +81,7 @@ class Run:
         values is finite from some step on to its end, of whatever metric; it diverged at the first such step. Else it
         completed. A run that is declared diverged, and whose last values are finite, diverged at its last step.
         """
-        last = max(point.step for point in self.values)
+        last = max([self.reached, *(point.step for point in self.values)])
         finite = max((point.step for point, value in self.values.items() if math.isfinite(value)), default=-1)
         onset = min((point.step for point in self.values if point.step > finite), default=-1)
         inferred: Status = "completed" if onset < 0 else "diverged"
@@ -95,6 +96,11 @@ class Runs:
     runs: Mapping[Cell, Run]
     factors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics, in the order of the runs."""
+        return list(dict.fromkeys(point.metric for run in self.runs.values() for point in run.values))
+
 
 def collect_runs(rows: Rows) -> Runs:
     """Return the runs of a table; raise GanbenchError, with the line, for a wrong cell and a row that is there twice.
@@ -107,17 +113,22 @@ def collect_runs(rows: Rows) -> Runs:
     for place, line in enumerate(rows.lines):
         seed = parse_whole(rows, place, "seed")
         cell = Cell(columns["dataset"][place], columns["architecture"][place], columns["method"][place], seed)
+        status = read_status(rows, place)
         run = runs.get(cell)
         if run is None:
-            run = runs[cell] = Run(cell=cell, status=read_status(rows, place), status_line=line)
-        elif (status := read_status(rows, place)) != run.status:
+            run = runs[cell] = Run(cell=cell, status=status, line=line)
+        elif status != run.status:
             raise rows.refuse(
                 place,
-                f"status {status!r}, but {run.status!r} in line {run.status_line} of the same run ({cell.title}). A "
-                "run has one status: write it into each of its rows.",
+                f"status {status!r}, but {run.status!r} in line {run.line} of the same run ({cell.title}). A run has "
+                "one status: write it into each of its rows.",
             )
-        point = Point(columns["metric"][place], parse_whole(rows, place, "step"), read_fresh(rows, place))
         value = parse_value(rows, place)
+        if is_without_value(rows, place, value):
+            run.reached = max(run.reached, parse_whole(rows, place, "step") if columns["step"][place] else 0)
+            continue
+        point = Point(columns["metric"][place], parse_whole(rows, place, "step"), read_fresh(rows, place))
+        run.reached = max(run.reached, point.step)
         if point in run.lines:
             raise rows.refuse(place, f"{cell.title}: {point.title} stands in line {run.lines[point]} already.")
         run.values[point], run.lines[point] = value, line
@@ -126,16 +137,29 @@ def collect_runs(rows: Rows) -> Runs:
     return Runs(runs=runs, factors=collect_factors(rows))
 
 
+def is_without_value(rows: Rows, place: int, value: float) -> bool:
+    """Return whether a row only says how a run ended, without metric and value; raise GanbenchError if it says less."""
+    if rows.columns["metric"][place]:
+        return False
+    if not math.isnan(value) or read_status(rows, place) in ("", "completed"):
+        raise rows.refuse(
+            place,
+            "metric is empty. Name what was measured; only a run with the status failed, timed-out or diverged may "
+            "have a row without metric and value.",
+        )
+    return True
+
+
 def check_names(rows: Rows) -> None:
     """Raise GanbenchError for a name that no suite could have, and for more metrics than `MOST_METRICS`."""
     for column in ("method", "architecture", "dataset", "metric"):
         cells = rows.columns[column]
         for name in dict.fromkeys(cells):
-            if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+            if (not name and column != "metric") or not name.isprintable() or len(name) > LONGEST_NAME:
                 reason = f"a name is 1 to {LONGEST_NAME} printable characters"
                 raise rows.refuse(cells.index(name), f"{column} is {shorten(name)}: {reason}.")
     if (count := len(set(rows.columns["metric"]))) > MOST_METRICS:
-        example = shorten(rows.columns["metric"][0])
+        example = shorten(next(filter(None, rows.columns["metric"])))
         raise GanbenchError(
             f"{rows.file}: the column metric has {count:,} different names, such as {example}, but at most "
             f"{MOST_METRICS:,} are allowed. It should hold names of metrics, such as fid."

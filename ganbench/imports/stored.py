@@ -92,7 +92,12 @@ def read_stored(store: Store) -> Stored:
 def unite(run: Run, stored: StoredRun) -> Run:
     """Return a run with the values that the folder has of it too; a status that neither declares stays open."""
     status = run.status or (stored.end.status if stored.declared else "")
-    return Run(cell=run.cell, values={**stored.values, **run.values}, status=status)
+    return Run(
+        cell=run.cell,
+        values={**stored.values, **run.values},
+        status=status,
+        reached=max(run.reached, stored.end.last if stored.end.last > 1 else 0),
+    )
 
 
 def list_conflicts(run: Run, stored: StoredRun, file: str, folder: Path) -> Iterator[str]:
@@ -106,7 +111,7 @@ def list_conflicts(run: Run, stored: StoredRun, file: str, folder: Path) -> Iter
     here, there = unite(run, stored).end, stored.end
     if here != there:
         yield (
-            f"{file}:{run.status_line}: {run.cell.title}: with these rows the run {describe(here)}, and in {where} it "
+            f"{file}:{run.line}: {run.cell.title}: with these rows the run {describe(here)}, and in {where} it "
             f"{describe(there)}."
         )
 

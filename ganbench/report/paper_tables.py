@@ -24,7 +24,7 @@ from ganbench.report.summary_tables import TRIVIAL, UPPER, Column
 from ganbench.report.words import SMALLEST_P, plural, show_ends, show_number, show_percent, show_points
 from ganbench.statistics.comparisons import Comparison, ScoreRule, compare_successes
 from ganbench.statistics.final_scores import headline, rule_scores
-from ganbench.statistics.imported_trials import knows_best
+from ganbench.statistics.imported_trials import are_imported, knows_best
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.score_bounds import reference_scores
@@ -135,6 +135,7 @@ def difference_tables(frames: Frames, reading: Reading, comparisons: Sequence[Co
     test = "the exact sign-flip test over architectures" if is_clustered(comparisons) else "McNemar's exact test"
     family = comparisons[0].family
     notes += [f"In percentage points{pairs}. p: {test}, two-sided, adjusted for {plural(family, 'comparison')} (Holm)."]
+    notes += ["Trained elsewhere and imported."] * bool(are_imported(frames.trials).any())
     yield Table(
         title=f"Differences of success rates on {rule.dataset}: {describe_reading(frames, rule, measurement)}",
         frame=pd.DataFrame(rows),
@@ -183,7 +184,9 @@ def score_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> 
         columns,
         (
             "Medians over all trials, in brackets the 95% interval (Woodruff); trials that diverged, failed, timed out "
-            "or have no finite score count as worst. best: chosen on one set of samples and scored on a fresh one.",
+            "or have no finite score count as worst."
+            + " best: chosen on one set of samples and scored on a fresh one."
+            * (len(columns) > 1),
             *(explained[row] for row in rows),
             *features_notes(frames, rule.dataset, [measurement]),
             size_note(scores),
