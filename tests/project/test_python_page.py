@@ -1,4 +1,4 @@
-"""The code of docs/python.md and of the notebook runs, on results that are trained here."""
+"""The code of docs/how_to/python.md and of the notebook runs, on results that are trained here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.support.tiny_suite import suite as tiny_suite
 
 DOCS = Path(__file__).parents[2] / "docs"
-NOTEBOOK = DOCS / "examples" / "reading_results.ipynb"
-PAGE = DOCS / "python.md"
+NOTEBOOK = DOCS / "tutorials" / "reading_results.ipynb"
+PAGE = DOCS / "how_to" / "python.md"
 
 
 @pytest.fixture(scope="module")

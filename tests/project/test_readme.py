@@ -55,7 +55,7 @@ def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> Non
 
 def test_every_command_that_a_document_names_is_there() -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         named = set(re.findall(r"(?:^|`|&& )ganbench ([a-z]+)", path.read_text(), re.MULTILINE))
         assert named <= known, f"{path.name}: {named - known}"
 
@@ -80,13 +80,13 @@ def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
 
 
 def test_every_hook_has_its_heading() -> None:
-    headings = (ROOT / "docs/hooks.md").read_text().splitlines()
+    headings = (ROOT / "docs/reference/hooks.md").read_text().splitlines()
     names = [name for name in vars(hooks) if name.startswith("ganbench_")]
     assert names
     assert all(f"## {hook}" in headings for hook in names)
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"

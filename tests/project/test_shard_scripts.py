@@ -1,4 +1,4 @@
-"""The scripts of docs/running.md that train shards work as they are written, with 2 for 10: by bash, without Slurm."""
+"""The scripts of docs/how_to/running.md that train shards work as written, with 2 for 10: by bash, without Slurm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganbench.results.store import read
 from tests.support import tiny_suite
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "running.md").read_text()
+PAGE = (ROOT / "docs/how_to/running.md").read_text()
 
 SUITE = (
     tiny_suite.TOML

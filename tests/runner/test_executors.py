@@ -147,7 +147,7 @@ def test_options_of_the_command_line_are_toml_or_text() -> None:
 
 def test_a_run_uses_the_chosen_executor_and_stores_its_name(tmp_path: Path) -> None:
     plugin = tmp_path / "pool.py"
-    [code] = re.findall(r"```python\n(.*?)```", Path("docs/executors.md").read_text(), re.DOTALL)
+    [code] = re.findall(r"```python\n(.*?)```", Path("docs/how_to/executors.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) <= 40
     plugin.write_text(code)
     process = command("check", str(plugin), cwd=tmp_path)
