@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "ganbench",
     *(f"ganbench.{name}" for name in ("suite", "registry", "plan", "results", "statistics", "evaluation", "report")),
-    *(f"ganbench.{name}" for name in ("engine", "runner", "progress")),
+    *(f"ganbench.{name}" for name in ("engine", "runner", "progress", "imports")),
 )
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
