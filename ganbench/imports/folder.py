@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from ganbench.api.metrics import Direction
 from ganbench.api.records import UNTRAINED, Record, Score
 from ganbench.api.trials import IMPORTED, Trial, digest, make_imported_trial
@@ -23,6 +25,7 @@ from ganbench.imports.stored import Stored, StoredRun, list_conflicts, read_stor
 from ganbench.imports.suites import Measured, Reading, make_suite
 from ganbench.results.files import database_path
 from ganbench.results.history import IMPORT
+from ganbench.results.integrity import NOT_OURS
 from ganbench.results.store import Store
 from ganbench.suite.suite import Suite
 
@@ -210,7 +213,10 @@ def write(store: Store, rows: Rows, runs: Runs, change: Change) -> None:
     """Write an import into a results folder: its run with the whole plan, the new records, and further values."""
     fact = {"file": rows.file, "sha256": rows.sha256, "rows": len(rows.lines), "version": version("ganbench")}
     facts = {IMPORT: fact, "versions": {"ganbench": version("ganbench")}}
-    number = store.begin_run(change.suite.text, change.plan, facts)
+    try:
+        number = store.begin_run(change.suite.text, change.plan, facts)
+    except IntegrityError:
+        raise GanbenchError(f"{store.file}: holds rows that ganbench never writes. {NOT_OURS}") from None
     rest = iter(change.new.items())
     while some := list(islice(rest, AT_ONCE)):
         store.append(make_record(runs.runs[cell], trial, change.directions, rows, number) for cell, trial in some)

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ganbench.errors import GanbenchError, shorten, suggest
+from ganbench.escaping import escape_unprintable
 
 COLUMNS = ("method", "architecture", "seed", "dataset", "metric", "step", "value")
 """The columns that a table must have."""
@@ -20,6 +21,9 @@ OPTIONAL = ("status", "fresh")
 
 FACTOR = "architecture."
 """What the names of columns begin with that hold a factor of the architecture, as in `architecture.depth`."""
+
+LONGEST_NAME = 100
+"""Characters of a name, at most, as in a suite."""
 
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
 """Separators that are not a comma, as a message names them."""
@@ -31,7 +35,7 @@ class Rows:
 
     `columns` maps the name of each column that is read to its cells [n], as texts without spaces around them; `lines`
     [n] are the lines of the rows in the file, or, of Parquet, their numbers from 1 on. `ignored` are the names of the
-    other columns. `file` is the name of the file, `sha256` the hash of its content.
+    other columns. `file` is the printable name of the file, `sha256` the hash of its content.
     """
 
     file: str
@@ -78,7 +82,11 @@ def read_rows(path: Path) -> Rows:
         raise GanbenchError(f"{path}: no rows under the header. Each row is one value of one run.")
     ignored = [name for name in header if name not in places]
     return Rows(
-        file=path.name, sha256=sha256(content).hexdigest(), columns=columns, lines=lines, ignored=tuple(ignored)
+        file=escape_unprintable(path.name)[:LONGEST_NAME].strip(),
+        sha256=sha256(content).hexdigest(),
+        columns=columns,
+        lines=lines,
+        ignored=tuple(ignored),
     )
 
 

@@ -9,14 +9,11 @@ from typing import Any, NamedTuple, get_args
 
 from ganbench.api.records import Status
 from ganbench.errors import GanbenchError, shorten, suggest
-from ganbench.imports.rows import FACTOR, Rows, is_factor
+from ganbench.imports.rows import FACTOR, LONGEST_NAME, Rows, is_factor
 from ganbench.results.integrity import BOUNDS, MOST
 
 MOST_METRICS = 1000
 """Distinct metrics of a table, at most."""
-
-LONGEST_NAME = 100
-"""Characters of a name, at most, as in a suite."""
 
 NO_NUMBER = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
 """The texts that stand for a value that is not a number, in lower case."""

@@ -179,6 +179,8 @@ def cells_table(matched: Matched) -> Table:
 def describe_identical(matched: Matched) -> Iterator[str]:
     """Yield on how many matched cells all sides have exactly the same scores, if on any."""
     frames, count = matched.frames, len(matched.cells)
+    if frames.scores.empty:
+        return
     cells = frames.numbers(frames.scores["key"]) % count  # the trials of each side are in the order of the cells
     groups = frames.scores.groupby([cells, "name", "measurement", "step", "fresh"])["value"]
     values = groups.agg(["size", "count", "min", "max"])

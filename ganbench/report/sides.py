@@ -195,6 +195,8 @@ class Matched:
 def select_shared(joined: Frames) -> pd.DataFrame:
     """Return the scores by the measurements that every side has, of those sides that measured the value at all."""
     scores = joined.scores
+    if scores.empty:
+        return scores
     dataset = scores["key"].map(joined.trials.set_index("key")["dataset"])
     rows = scores[["name", "measurement"]].assign(dataset=dataset, side=scores["key"].str.partition(":")[0])
     sides = rows.groupby(["dataset", "name"])["side"].transform("nunique")

@@ -76,7 +76,8 @@ def refuse_odd_rows(frame: pd.DataFrame, name: str, file: Path) -> None:
 
     for column in frame.columns if len(frame) else ():
         kind = infer_dtype(frame[column], skipna=False)
-        if (column in WORDS and kind != "string") or (column not in WORDS and frame[column].dtype.kind not in "biuf"):
+        is_text = kind == "string" and not frame[column].isna().any()  # pandas reads bytes among texts as missing
+        if not is_text if column in WORDS else frame[column].dtype.kind not in "biuf":
             raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
     for column, (least, most) in BOUNDS.items():
         if column not in frame.columns or frame.empty or (name, column) == ("trials", "samples"):  # those are a cost

@@ -10,7 +10,8 @@ import pytest
 from ganbench.api.trials import ImportedTrial, restore_trial
 from ganbench.errors import GanbenchError
 from ganbench.imports import Reading, import_runs
-from ganbench.report import make_tables
+from ganbench.page import make_page, read_source
+from ganbench.report import compare, make_tables
 from ganbench.results.store import Store, read
 from ganbench.statistics.comparisons import compare_successes
 from ganbench.statistics.success_rates import rate_table
@@ -161,6 +162,15 @@ def test_cautions_name_what_is_not_alike(tmp_path: Path) -> None:
         "cifar: completed runs without a value, which its tables leave out: kid 16.",
     )
     assert next(imported.lines).endswith("18 runs of r.csv, trained elsewhere: 18 added")
+
+
+def test_runs_that_all_failed_are_compared_and_shown(tmp_path: Path) -> None:
+    rows = [f"{method},net,{seed},cifar,,,,failed" for method in "ab" for seed in range(3)]
+    import_rows(tmp_path / "r", rows, Reading(), f"{HEADER},status")
+    frames = read(tmp_path / "r")
+    assert set(frames.trials["error"].str[:17]) == {"failed, says r.cs"}
+    assert compare(tmp_path / "r", methods=["a", "b"]).matched == 3
+    assert "6 trials diverged, failed or timed out" in make_page([read_source(tmp_path / "r")])
 
 
 def test_the_folder_is_named_as_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
