@@ -1,51 +1,29 @@
-"""The page docs/how_to/import_runs.md does what it says: its table, its commands and its Python, in their order."""
+"""What docs/how_to/import_runs.md says of its table is true; that its blocks run is tested in tests/docs."""
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
+from typing import get_args
 
-import pandas as pd
-import pytest
-from ganbench.results.store import read
+from ganbench.api.records import Status
+from ganbench.imports.rows import COLUMNS, OPTIONAL
 
+from tests.support.documents import ROOT, find_file
 from tests.support.terminal import ganbench
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how_to" / "import_runs.md").read_text()
+PAGE = ROOT / "docs" / "how_to" / "import_runs.md"
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of the page in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_the_page_runs_from_its_table_to_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (table,), (rules,) = blocks("csv"), blocks("toml")
-    (tmp_path / "runs.csv").write_text(table)
-    (tmp_path / "rules.toml").write_text(rules)
-    shown = []
-    for line in "".join(blocks("sh")).splitlines():
-        done = ganbench(*shlex.split(line)[1:], cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        shown.append(done.stdout)
-    assert len(shown) == 5
-    assert "| 30 | yes | 0 | 6 | 0 | 0 | 6 |" in shown[1]
-    assert "| 0.03125 |" in shown[1]
-    assert (tmp_path / "results" / "cifar10" / "report.html").is_file()
-    assert (read(tmp_path / "results" / "cifar10").trials["status"] == "diverged").sum() == 1
-    ganbench("export", "results/cifar10", "data", cwd=tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for code in blocks("python"):
-        exec(compile(code, "import_runs.md", "exec"), {})
-    assert read(tmp_path / "results" / "python").trials["status"].tolist().count("completed") == 11
-    assert len(pd.read_csv(tmp_path / "again.csv")) == len(table.splitlines()) - 1
+def test_the_verdict_on_the_table_is_the_one_that_the_page_states(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text(find_file(PAGE, "runs.csv"))
+    words = ["--success", "fid=30,25", "--primary", "30", "--compare", "dcgan", "wgan-gp"]
+    assert ganbench("import", "runs.csv", "--out", "r", *words, cwd=tmp_path).returncode == 0
+    assert "6 of 6 architectures and dcgan on none of 6, p = 0.031" in PAGE.read_text()
+    shown = ganbench("table", "r", cwd=tmp_path).stdout
+    assert "| 30 | yes | 0 | 6 | 0 | 0 | 6 |" in shown
+    assert "| 0.03125 |" in shown
+    assert "| cifar10 | dcgan | 6 | 5 | 1 |" in shown, "an empty value at the end is a divergence"
 
 
 def test_the_page_names_every_column_and_status() -> None:
-    from typing import get_args
-
-    from ganbench.api.records import Status
-    from ganbench.imports.rows import COLUMNS, OPTIONAL
-
-    assert all(f"`{name}`" in PAGE for name in (*COLUMNS, *OPTIONAL, *get_args(Status)))
+    assert all(f"`{name}`" in PAGE.read_text() for name in (*COLUMNS, *OPTIONAL, *get_args(Status)))

@@ -15,17 +15,11 @@ from ganbench.api import hooks
 from ganbench.cli import app
 from ganbench.suite.loading import parse
 
+from tests.support.documents import find_file
 from tests.support.tiny_suite import suite as small
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-
-
-def example(name: str) -> str:
-    """Give the code block under `<!-- example: name -->`."""
-    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert found, name
-    return found[1]
 
 
 @pytest.mark.parametrize(
@@ -41,16 +35,7 @@ def test_the_suite_that_readme_runs_is_there() -> None:
 
 
 def test_the_plugin_in_readme_fits_in_twenty_lines() -> None:
-    assert len(example("mine.py").splitlines()) <= 20
-
-
-def test_the_plugin_in_readme_runs_in_the_suite_beside_it(tmp_path: Path) -> None:
-    for name in ("mine.py", "mine.toml"):
-        (tmp_path / name).write_text(example(name))
-    run = [sys.executable, "-m", "ganbench", "run", "mine.toml", "--plugin", "mine.py"]
-    ended = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    assert "mine" in ended.stdout
+    assert len(find_file(ROOT / "README.md", "mine.py").splitlines()) <= 20
 
 
 def test_every_command_that_a_document_names_is_there() -> None:
