@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -61,3 +62,5 @@ def import_(
     imported = import_runs(runs, out, reading)
     for line in imported.lines:
         typer.echo(replace_unprintable(line))
+    folder = shlex.quote(str(imported.out))
+    typer.echo(replace_unprintable(f"the tables: ganbench table {folder}; one page to send: ganbench report {folder}"))

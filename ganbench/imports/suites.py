@@ -14,6 +14,7 @@ from ganbench.api.metrics import Direction, Metric
 from ganbench.api.trials import IMPORTED, Trial
 from ganbench.errors import GanbenchError, shorten, unknown_name
 from ganbench.evaluation.success import check_rule
+from ganbench.suite import conditions
 from ganbench.suite.loading import parse
 from ganbench.suite.suite import Suite
 from ganbench.suite.tables import MOST_SNAPSHOTS
@@ -96,6 +97,10 @@ def make_suite(
     for rule in suite.success:
         where = f"[[success]] on {rule.dataset!r}"
         names = measured.metrics.get(rule.dataset, ())
+        conditioned = conditions.parse(rule.condition).names if rule.condition is not None else ()
+        for name in filter(None, (rule.metric, *conditioned)):
+            if name not in names:
+                raise unknown_name("metric of the imported runs called", name, names, where)
         metrics = {name: Metric(measure=lambda _: {}, values={name: measured.directions[name]}) for name in names}
         check_rule(rule, metrics, suite.budget.snapshots, where)
         if rule.at == "best" and not measured.fresh:

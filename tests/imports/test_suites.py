@@ -108,7 +108,11 @@ def test_a_wrong_reading_is_refused(tmp_path: Path, reading: Reading, words: str
         ("methods = ['a']", "no key of rules 'methods'"),
         ("[[success]", "not TOML"),
         ('[[success]]\ndataset = "cifar"\nmetric = "fid"\nthresholds = [30]\nat = "best"', "scored again on fresh"),
-        ('[[success]]\ndataset = "cifar"\nmetric = "kid"\nthresholds = [30]', "no metric value 'kid'"),
+        (
+            '[[success]]\ndataset = "cifar"\nmetric = "kid"\nthresholds = [30]',
+            "no metric of the imported runs called 'kid'",
+        ),
+        ('[[success]]\ndataset = "cifar"\ncondition = "modes > 3"', "no metric of the imported runs called 'modes'"),
         ('[[success]]\ndataset = "cifar"\nmetric = "fid"\nthresholds = [30]\nsustained = 9', "at 2 snapshots"),
         ('[[success]]\ndataset = "cifar"\nmetric = "fid"\nthresholds = [20, 30]\nprimary = 30', "rise in difficulty"),
     ],
