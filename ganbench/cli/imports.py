@@ -43,9 +43,9 @@ def import_(
     neutral: Annotated[Names, typer.Option("--neutral", metavar="METRIC", help="Neither is better.")] = None,
     question: Annotated[str, typer.Option("--question", metavar="TEXT", help="What the runs were trained for.")] = "",
 ) -> None:
-    """Import runs that were trained elsewhere, for the tables and the page.
+    """Import runs that were trained elsewhere, from a CSV file.
 
-    The file has a row per value. Its trials are marked as imported wherever they are shown.
+    It has a row per value. Every command that reads results shows these runs as trials that were imported.
     """
     from ganbench.imports import Reading, import_runs
 
