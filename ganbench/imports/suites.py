@@ -93,7 +93,9 @@ def make_suite(
         **rules,
         IMPORTED: list(files),
     }
-    suite = parse(write_suite(data), "the suite of this import")
+    place = str(reading.rules or "the suite of this import")
+    parse(data, place)  # of a table, mistakes have no lines, which nobody could look up here
+    suite = parse(write_suite(data), place)
     for rule in suite.success:
         where = f"[[success]] on {rule.dataset!r}"
         names = measured.metrics.get(rule.dataset, ())
