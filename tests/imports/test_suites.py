@@ -107,7 +107,7 @@ def test_a_wrong_reading_is_refused(tmp_path: Path, reading: Reading, words: str
     [
         ("methods = ['a']", "no key of rules 'methods'"),
         ("[[success]", "not TOML"),
-        ('[[claim]]\ntext = "t"', "rules.toml: claim[0].source: missing"),
+        ('[[claim]]\ntext = "t"', "rules.toml: claim[0].test: missing"),
         ('[[success]]\ndataset = "cifar"\nmetric = "fid"\nthresholds = [30]\nat = "best"', "scored again on fresh"),
         (
             '[[success]]\ndataset = "cifar"\nmetric = "kid"\nthresholds = [30]',
