@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "ganbench",
     *(f"ganbench.{name}" for name in ("suite", "registry", "plan", "results", "statistics", "evaluation", "report")),
-    *(f"ganbench.{name}" for name in ("engine", "runner", "progress")),
+    *(f"ganbench.{name}" for name in ("engine", "runner", "progress", "imports")),
 )
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -65,13 +65,6 @@ def example(lines: list[str]) -> str:
     """Return code as a Markdown block, with the blank lines that a doctest cannot have; nothing for none."""
     code = re.sub(r"(?m)(?<!^@hookimpl\n)^(?=def |@)", "\n\n", "\n".join(lines))
     return f"\n```python\n{code}\n```\n" if lines else ""
-
-
-def offer_names() -> str:
-    """Return the names on offer, a line for each kind."""
-    known = registry.load()
-    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in offer_records.KINDS]
-    return table(("kind", "offers"), [row for row in rows if row[1]])
 
 
 def offer_tables() -> str:
@@ -228,9 +221,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "api-tables": api_tables,
     "hook-table": hook_table,
     "hook-pages": hook_pages,
-    "offer-names": offer_names,
     "offer-tables": offer_tables,
-    "recipe-table": recipe_table,
     "depth-tables": depth_tables,
     "reference-tables": reference_tables,
     "contract-lists": contract_lists,

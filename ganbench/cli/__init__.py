@@ -15,6 +15,7 @@ import typer
 
 from ganbench.cli.comparison import compare
 from ganbench.cli.folders import export, merge, migrate
+from ganbench.cli.imports import import_
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pages import report
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(run, plan, watch, table, report, compare, trials, history, figures, curves, samples),
-    *(rerun, evaluate, export, merge, migrate),
+    *(rerun, evaluate, export, import_, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 

@@ -50,11 +50,12 @@ def test_generated_parts_are_what_the_code_says() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
+def test_the_recipes_of_the_page_are_what_a_suite_would_write() -> None:
     """Each row's settings, as a [[method]] of a suite, make the recipe that the method's name makes."""
     shelf = registry.load()
-    rows = [line.split(" | ") for line in README.partition("<!-- generated: recipe-table -->")[2].splitlines()]
-    rows = [row for row in rows if row[0].startswith("| `")]
+    page = (ROOT / "docs/reference/components.md").read_text()
+    table = page.partition("\n## methods\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
     assert [row[0].strip("| `") for row in rows] == list(shelf.names("methods"))
     budget = {"generator_steps": 4, "batch_size": 12, "snapshots": 2}  # whole packs of two, three and four samples
     for name, settings, *_ in rows:

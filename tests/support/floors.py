@@ -16,6 +16,7 @@ FLOORS = {
     "testing": 6,
     "plan": 6,
     "statistics": 6,
+    "imports": 6,
     "runner": 7,
     "report": 8,
     "progress": 8,
