@@ -1,0 +1,55 @@
+"""A loss from nothing to a table: written, built, installed, checked, tested and run, offline, in under two minutes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from time import monotonic
+
+from tests.support.installed_package import build_wheel, install, run
+
+MOST_SECONDS = 120
+
+
+def test_a_new_loss_is_built_installed_checked_tested_and_run(tmp_path: Path) -> None:
+    begun, installed = monotonic(), tmp_path / "installed"
+    seconds: dict[str, float] = {}
+
+    def do(step: str, *words: str, cwd: Path = tmp_path) -> str:
+        before = monotonic()
+        ended = run(*words, installed=installed, cwd=cwd)
+        seconds[step] = monotonic() - before
+        assert ended.returncode == 0, f"{step}: {ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+    told = do("new", "-m", "ganbench", "new", "loss", "my-loss", "--author", "Ada Lovelace")
+    package = tmp_path / "ganbench-my-loss"
+    assert "ganbench-my-loss/src/ganbench_my_loss/__init__.py" in told.splitlines()
+    assert told.splitlines()[-3:] == [
+        "  cd ganbench-my-loss && pip install -e '.[test]'",
+        "  pytest",
+        "  ganbench run suites/my-loss.toml",
+    ]
+
+    before = monotonic()
+    wheel = build_wheel(package, tmp_path / "wheels")
+    install(wheel, installed)
+    seconds["build and install"] = monotonic() - before
+    assert wheel.name == "ganbench_my_loss-0.1.0-py3-none-any.whl"
+
+    shown = do("show", "-m", "ganbench", "show", "my-loss", cwd=package)
+    assert "my-loss (losses), version 1, from ganbench-my-loss 0.1.0, written for API 1" in shown
+    checked = do("check", "-m", "ganbench", "check", "ganbench-my-loss", cwd=package)
+    assert re.search(r"loss 'my-loss' of ganbench-my-loss 0\.1\.0: \d+ rules passed", checked)
+    assert "1 checked, 0 with broken rules" in checked
+    tested = do("pytest", "-m", "pytest", "-p", "no:cacheprovider", "-v", cwd=package)
+    passed = int(re.findall(r"(\d+) passed", tested)[-1])
+    assert passed > 20, tested
+    assert {"test_contracts.py", "test_suite.py", "test_values.py"} == set(re.findall(r"tests/(\w+\.py)::", tested))
+    table = do("run", "-m", "ganbench", "run", "suites/my-loss.toml", cwd=package)
+    assert re.search(r"\| ring \| my-loss \| 8 \| 8 \|", table)  # planned, completed
+    assert "## baseline against my-loss on ring: final sliced-W1 below threshold" in table
+
+    whole = monotonic() - begun
+    print({step: round(each, 1) for step, each in seconds.items()}, f"{whole:.0f} s in all")
+    assert whole < MOST_SECONDS, seconds
