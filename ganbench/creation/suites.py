@@ -148,8 +148,9 @@ def fit_steps(answers: SuiteAnswers, plugins: Registry, workers: int) -> SuiteAn
     tried = replace(answers, steps=TRIED_STEPS)
     plan = make_plan(render_suite("tried", tried, plugins), "tried.toml", plugins)
     seconds = estimate_cost(plan.batches, None, Path(), plugins, workers).seconds
-    steps = TRIED_STEPS * answers.minutes * 60 / max(seconds, 1e-3)
-    return replace(answers, steps=max(10, int(float(f"{steps:.2g}"))))
+    steps = max(10, int(TRIED_STEPS * answers.minutes * 60 / max(seconds, 1e-3)))
+    unit = 10 ** (len(str(steps)) - 2)
+    return replace(answers, steps=steps // unit * unit)  # in two digits, and never longer than was asked for
 
 
 def make_plan(text: str, where: str, plugins: Registry) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -51,5 +52,6 @@ def test_a_new_loss_is_built_installed_checked_tested_and_run(tmp_path: Path) ->
     assert "## baseline against my-loss on ring: final sliced-W1 below threshold" in table
 
     whole = monotonic() - begun
-    print({step: round(each, 1) for step, each in seconds.items()}, f"{whole:.0f} s in all")
+    parts = ", ".join(f"{step} {each:.1f} s" for step, each in seconds.items())
+    sys.stdout.write(f"from nothing to a table in {whole:.0f} s: {parts}\n")
     assert whole < MOST_SECONDS, seconds
