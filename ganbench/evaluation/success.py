@@ -60,7 +60,9 @@ def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, D
 def unmeasured(name: str, measured: Mapping[str, Direction], place: str) -> GanbenchError:
     """Return the error for a value that is not measured on the dataset, with the way to have it measured."""
     error = unknown_name("metric value", name, measured, place)
-    return GanbenchError(f"{error} A metric that is not among them is measured if metrics = [...] of its [[dataset]] names it.")
+    return GanbenchError(
+        f"{error} A metric that is not among them is measured if metrics = [...] of its [[dataset]] names it."
+    )
 
 
 def check_contradiction(rule: SuccessTable, directions: Mapping[str, Direction], place: str) -> None:

@@ -1,4 +1,7 @@
-"""A loss from nothing to a table: written, built, installed, checked, tested and run, offline, in under two minutes."""
+"""A loss from nothing to a table: written, built, installed, checked, tested and run, offline, in under two minutes.
+
+These are the commands of docs/how_to/publish_a_method.md.
+"""
 
 from __future__ import annotations
 
