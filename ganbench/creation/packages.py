@@ -6,12 +6,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganbench import __version__
 from ganbench.api.offers import KINDS
 from ganbench.api.version import API_VERSION
 from ganbench.creation.rendering import find_templates, render
@@ -111,7 +110,7 @@ def render_package(kind: str, name: str, author: str = "") -> dict[str, str]:
         "module": name_module(name),
         "author": author,
         "api": API_VERSION,
-        "release": ".".join(__version__.split(".")[:2]),
+        "release": ".".join(version("ganbench").split(".")[:2]),
     }
     return {file.format(**values): render(template.format(**values), **values) for file, template in FILES.items()}
 

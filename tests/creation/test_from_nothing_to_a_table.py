@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic
 
 from tests.support.installed_package import build_wheel, install, run
@@ -15,8 +16,14 @@ from tests.support.installed_package import build_wheel, install, run
 MOST_SECONDS = 120
 
 
+def read_processor_seconds() -> float:
+    """Return the processor time of all processes that this one has waited for, and of theirs."""
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_a_new_loss_is_built_installed_checked_tested_and_run(tmp_path: Path) -> None:
-    begun, installed = monotonic(), tmp_path / "installed"
+    begun, processor, installed = monotonic(), read_processor_seconds(), tmp_path / "installed"
     seconds: dict[str, float] = {}
 
     def do(step: str, *words: str, cwd: Path = tmp_path) -> str:
@@ -51,10 +58,12 @@ def test_a_new_loss_is_built_installed_checked_tested_and_run(tmp_path: Path) ->
     assert passed > 20, tested
     assert {"test_contracts.py", "test_suite.py", "test_values.py"} == set(re.findall(r"tests/(\w+\.py)::", tested))
     table = do("run", "-m", "ganbench", "run", "suites/my-loss.toml", cwd=package)
-    assert re.search(r"\| ring \| my-loss \| 8 \| 8 \|", table)  # planned, completed
+    assert re.search(r"\| ring \| my-loss \| 6 \| 6 \|", table)  # planned, completed
     assert "## baseline against my-loss on ring: final sliced-W1 below threshold" in table
 
-    whole = monotonic() - begun
+    whole, processor = monotonic() - begun, read_processor_seconds() - processor
     parts = ", ".join(f"{step} {each:.1f} s" for step, each in seconds.items())
-    sys.stdout.write(f"from nothing to a table in {whole:.0f} s: {parts}\n")
-    assert whole < MOST_SECONDS, seconds
+    summary = f"from nothing to a table in {whole:.0f} s, {processor:.0f} s of processor time: {parts}\n"
+    sys.stdout.write(summary)
+    assert processor > 10, "the processes were not measured"
+    assert min(whole, processor) < MOST_SECONDS, summary  # where others use the cores too, the clock measures them
