@@ -96,13 +96,14 @@ def read_success(text: str, dataset: str, plugins: Registry) -> tuple[str, list[
         return "", [], []
     value, _, numbers = text.partition("=")
     thresholds = [read_threshold(number, text) for number in numbers.split(",")]
-    owners = {name: (metric, way) for metric in plugins.names("metrics") for name, way in list_values(metric, plugins)}
+    own = list(plugins.get("datasets", dataset, PLACE).offer.metrics)
+    metrics = [*plugins.names("metrics"), *own]  # a value of several metrics is that of the dataset's own
+    owners = {name: (metric, way) for metric in metrics for name, way in list_values(metric, plugins)}
     if value not in owners:
         raise unknown_name("value of a metric", value, owners, f"{PLACE}: --success")
     metric, direction = owners[value]
     if direction == "neutral":
         raise GanbenchError(f"{PLACE}: --success {value}: neither high nor low is better. Name another value.")
-    own = list(plugins.get("datasets", dataset, PLACE).offer.metrics)
     return value, sorted(thresholds, reverse=direction == "lower"), [] if metric in own else [*own, metric]
 
 
