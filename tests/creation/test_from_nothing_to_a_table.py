@@ -11,6 +11,8 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic
 
+from ganbench import API_VERSION
+
 from tests.support.installed_package import build_wheel, install, run
 
 MOST_SECONDS = 120
@@ -49,7 +51,7 @@ def test_a_new_loss_is_built_installed_checked_tested_and_run(tmp_path: Path) ->
     assert wheel.name == "ganbench_my_loss-0.1.0-py3-none-any.whl"
 
     shown = do("show", "-m", "ganbench", "show", "my-loss", cwd=package)
-    assert "my-loss (losses), version 1, from ganbench-my-loss 0.1.0, written for API 1" in shown
+    assert f"my-loss (losses), version 1, from ganbench-my-loss 0.1.0, written for API {API_VERSION}" in shown
     checked = do("check", "-m", "ganbench", "check", "ganbench-my-loss", cwd=package)
     assert re.search(r"loss 'my-loss' of ganbench-my-loss 0\.1\.0: \d+ rules passed", checked)
     assert "1 checked, 0 with broken rules" in checked
