@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from ganbench.cli.comparison import compare
+from ganbench.cli.creation import new
 from ganbench.cli.folders import export, merge, migrate
 from ganbench.cli.imports import import_
 from ganbench.cli.limits import find_limit
@@ -44,6 +45,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(new, name="new")
 
 
 def print_version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 FLOORS = {
     "errors": 1,
+    "deprecation": 1,
     "escaping": 1,
     "moved": 1,
     "api": 2,
@@ -21,6 +22,7 @@ FLOORS = {
     "report": 8,
     "progress": 8,
     "page": 9,
+    "creation": 9,
     "cli": 10,
     "__main__": 11,
 }
