@@ -5,6 +5,8 @@ The source folder is the root of the repository, so that a link is right in the 
 
 from __future__ import annotations
 
+import os
+
 import ganbench
 from sphinx.application import Sphinx
 
@@ -36,6 +38,16 @@ html_static_path = ["static"]
 html_css_files = ["wide.css"]
 html_extra_path = ["site"]  # the redirection from the first page
 html_show_sphinx = False
+html_context = {
+    "released": "GANBENCH_RELEASE" in os.environ
+}  # .ci/release sets it: the site has other versions beside it
+templates_path = ["templates"]
+html_sidebars = {
+    "**": [
+        *("sidebar/scroll-start.html", "sidebar/brand.html", "sidebar/search.html"),
+        *("sidebar/navigation.html", "versions.html", "sidebar/scroll-end.html"),
+    ]
+}
 
 
 def add_title(app: Sphinx, name: str, source: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Write the first page of the published site: a list of its versions, the newest of which opens.
+"""Write the first page of the published site, which opens the newest version, and the list of all its versions.
 
 python docs/versions.py SITE     # a folder with one folder for each version
 """
@@ -10,17 +10,25 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-PAGE = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url={newest}/docs/index.html">
 <title>ganbench</title>
-<h1>The documents of ganbench</h1>
+"""
+FIRST = (
+    HEAD
+    + """<meta http-equiv="refresh" content="0; url={newest}/docs/index.html">
+<a href="{newest}/docs/index.html">The documents of ganbench {newest}</a>
+"""
+)
+LIST = (
+    HEAD
+    + """<h1>The documents of ganbench, by version</h1>
 <ul>
 {items}
 </ul>
-</html>
 """
+)
 
 
 def list_versions(site: Path) -> list[str]:
@@ -34,14 +42,15 @@ def list_versions(site: Path) -> list[str]:
     return [found[version] for version in sorted(found, reverse=True)]
 
 
-def write_first_page(site: Path) -> None:
-    """Write `index.html`; raise SystemExit if there is no version."""
+def write_pages(site: Path) -> None:
+    """Write `index.html` and `versions.html`; raise SystemExit if there is no version."""
     versions = list_versions(site)
     if not versions:
         raise SystemExit(f"{site}: no folder with the name of a version, such as 0.1.0")
     items = "\n".join(f'<li><a href="{name}/docs/index.html">{name}</a></li>' for name in versions)
-    (site / "index.html").write_text(PAGE.format(newest=versions[0], items=items))
+    (site / "index.html").write_text(FIRST.format(newest=versions[0]))
+    (site / "versions.html").write_text(LIST.format(items=items))
 
 
 if __name__ == "__main__":
-    write_first_page(Path(sys.argv[1]))
+    write_pages(Path(sys.argv[1]))

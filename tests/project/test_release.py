@@ -32,15 +32,14 @@ def test_the_changelog_begins_with_what_is_unreleased_or_with_this_version() -> 
 def test_the_first_page_of_the_site_opens_the_newest_version_and_lists_all(tmp_path: Path) -> None:
     for name in ("0.9.0", "0.10.0", "0.10.0rc1", "images"):
         (tmp_path / name).mkdir()
-    VERSIONS["write_first_page"](tmp_path)
-    page = (tmp_path / "index.html").read_text()
-    assert 'url=0.10.0/docs/index.html"' in page
-    assert re.findall(r">([\d.rc]+)</a>", page) == ["0.10.0", "0.10.0rc1", "0.9.0"]
+    VERSIONS["write_pages"](tmp_path)
+    assert 'url=0.10.0/docs/index.html"' in (tmp_path / "index.html").read_text()
+    assert re.findall(r">([\d.rc]+)</a>", (tmp_path / "versions.html").read_text()) == ["0.10.0", "0.10.0rc1", "0.9.0"]
 
 
 def test_a_site_without_a_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no folder with the name of a version"):
-        VERSIONS["write_first_page"](tmp_path)
+        VERSIONS["write_pages"](tmp_path)
 
 
 @pytest.mark.parametrize(
