@@ -44,7 +44,7 @@ html_context = {
 templates_path = ["templates"]
 html_sidebars = {
     "**": [
-        *("sidebar/scroll-start.html", "sidebar/brand.html", "sidebar/search.html"),
+        *("sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html"),
         *("sidebar/navigation.html", "versions.html", "sidebar/scroll-end.html"),
     ]
 }
