@@ -5,6 +5,7 @@ help:   ; @sed -n 's/^\([a-z-]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
 test:   ; $(PYTHON) -m pytest  # run every test
 lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # check style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
+records: ; .ci/records  # train the reference suites, and put their results into the package (20 minutes)
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
 bench:  ; $(PYTHON) -m tests.benchmarks.bench_speed --json build/speed.json  # compare training with loops by hand (25 minutes)
 bench-parts: ; $(PYTHON) -m pytest -n 0 tests/benchmarks/bench_*.py  # measure plans, tables, pages and sweeps
@@ -14,4 +15,4 @@ chaos:  ; $(PYTHON) tests/chaos.py --kills 100 && $(PYTHON) tests/chaos.py --kil
 oldest: ; .ci/oldest  # run every test with the oldest versions of the dependencies
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
-.PHONY: help test lint types docs bench bench-parts bench-scale bench-jax chaos oldest ci
+.PHONY: help test lint types records docs bench bench-parts bench-scale bench-jax chaos oldest ci
