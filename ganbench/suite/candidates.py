@@ -151,11 +151,11 @@ def make_suite(
     """
     table = reference.suite.model_dump(mode="json", by_alias=True, exclude_unset=True)
     table = {key: value for key, value in table.items() if key not in ("methods", "method", "keep", "claim", "figure")}
-    changes: dict[str, Any] = {"question": question, "seeds": list(reference.suite.seed_list)}
+    changes: dict[str, Any] = {"question": question}
     changes["success"] = [{key: value for key, value in rule.items() if key != "compare"} for rule in table["success"]]
     sample = reference.suite.architectures.sample
     if checks and sample > 1:
         changes["architectures"] = {**table["architectures"], "sample": min(sample, CHECKED_ARCHITECTURES)}
     elif checks:
-        changes["seeds"] = changes["seeds"][:CHECKED_SEEDS]
+        changes["seeds"] = list(reference.suite.seed_list)[:CHECKED_SEEDS]
     return parse(write_toml({**table, **changes, "method": [dict(method)]}), str(where))

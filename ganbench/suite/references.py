@@ -38,16 +38,16 @@ class Reference:
         return self.suite.declared_methods
 
 
-def list_references(folders: Sequence[Path] = FOLDERS, records: Path = RECORDS) -> list[Reference]:
+def list_references() -> list[Reference]:
     """Return the references, in the order of their names; raise GanbenchError where there is none."""
     files: dict[str, Path] = {}
-    for folder in folders:
+    for folder in FOLDERS:
         for path in sorted(folder.glob(f"{PREFIX}*.toml")):
             files.setdefault(path.stem.removeprefix(PREFIX), path)
     if not files:
         raise GanbenchError("this installation of ganbench has no reference suites. Install it again.")
     found = [(stem.replace("_", "-"), load(files[stem])) for stem in sorted(files)]
-    return [Reference(name=name, suite=suite, records=records / name) for name, suite in found]
+    return [Reference(name=name, suite=suite, records=RECORDS / name) for name, suite in found]
 
 
 def choose_references(names: str, against: str, references: Sequence[Reference]) -> list[Reference]:
