@@ -1,4 +1,4 @@
-"""The tables of docs/literature.md: the claims of a suite, and the verdicts of all suites."""
+"""The tables of docs/background/literature.md: the claims of a suite, and the verdicts of all suites."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def claim_cells(row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def verdict_table() -> str:
-    """Return a row for each section of docs/literature.md: its suite, the suite's question, and a count of verdicts."""
+    """Return a row for each section of literature.md: its suite, its question, and a count of verdicts."""
     rows = []
-    for name in re.findall(r"<!-- generated: claims-(\w+) -->", (ROOT / "docs/literature.md").read_text()):
+    for name in re.findall(r"<!-- generated: claims-(\w+) -->", (ROOT / "docs/background/literature.md").read_text()):
         counts = Counter(row["verdict"] for row in read_claims(name))
         rows.append(
             (f"[{name}](#{name})", load(ROOT / f"suites/{name}.toml").question, *(str(counts[v]) for v in VERDICTS))

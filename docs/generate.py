@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md and docs/*.md: what the code itself knows about hooks, offers and commands.
+"""Write the generated parts of README.md and the pages in docs/: what the code itself knows.
 
     python docs/generate.py            # write them again
     python docs/generate.py --check    # fail if one is stale
@@ -139,7 +139,7 @@ def depth_tables() -> str:
 
 def reference_tables() -> str:
     """Return what the literature says and which tests hold ganbench to it, a table for each section."""
-    with (ROOT / "docs/references_checked.toml").open("rb") as file:
+    with (ROOT / "docs/reference/references_checked.toml").open("rb") as file:
         references = tomllib.load(file)["reference"]
     held, trained, missing = (sum(key in each for each in references) for key in ("tests", "suites", "open"))
     counts = f"{held} with tests, {trained} held by a suite's claims, {missing} with something open"
@@ -154,8 +154,8 @@ def evidence(reference: Mapping[str, Any]) -> str:
     """Return a claim's tests, each as its own words and a link to its file, and what is open."""
     said = []
     for path, _, name in (test.partition("::") for test in reference.get("tests", ())):
-        said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
-    said += [f"[suite {name}](literature.md#{name})" for name in reference.get("suites", ())]
+        said.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../../{path})")
+    said += [f"[suite {name}](../background/literature.md#{name})" for name in reference.get("suites", ())]
     if "open" in reference:
         said.append(f"**open**: {cell(reference['open'])}")
     return "; ".join(said)
@@ -253,14 +253,14 @@ def renew(text: str) -> str:
 
 def find_stale() -> dict[Path, str]:
     """Return the documents whose generated parts are not what the code says, with what they should be."""
-    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     fresh = {path: renew(path.read_text()) for path in documents}
     return {path: text for path, text in fresh.items() if text != path.read_text()}
 
 
 def main() -> int:
     """Write what is stale; with --check, only report it."""
-    arguments = argparse.ArgumentParser(description="Write the generated parts of README.md and docs/*.md.")
+    arguments = argparse.ArgumentParser(description="Write the generated parts of README.md and the pages in docs/.")
     arguments.add_argument("--check", action="store_true", help="write nothing, fail if a part is stale")
     check = arguments.parse_args().check
     for path, text in (documents := find_stale()).items():

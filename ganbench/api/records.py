@@ -87,7 +87,7 @@ class Record:
     `diverged_at` is the optimizer step, counted over both players, at which a loss or a weight was first
     found non-finite; -1 if never.
     `signals` maps a name to (generator steps, values): losses, mean scores, terms, norms, and the 0-d
-    states of plugins (docs/outcomes.md lists them).
+    states of plugins (docs/reference/outcomes.md lists them).
     `profiles` are what metrics measured along an axis, or on a surface.
     `seconds` maps a phase to the wall time of the batch in seconds, divided by the number of its members.
     `updates` has the number of updates of each player, and as `flops` the floating-point operations of all of them.

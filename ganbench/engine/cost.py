@@ -28,7 +28,7 @@ PLAYERS = ("critic", "generator")
 HELD = 3
 """How many bytes a process holds for one that an update uses: for workspaces of kernels, and freed ones that it keeps.
 
-Measured on some convolutional networks on a CPU: docs/images.md says on which.
+Measured on some convolutional networks on a CPU: docs/background/images.md says on which.
 """
 
 FORWARD_PASSES, COPIES = 24, 24

@@ -31,7 +31,7 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
         values: dict[str, Direction] = {**directions, SPREAD: "neutral"}
         for name in names:
             if name not in values:
-                raise unknown_name("metric value", name, values, f"{place}, condition")
+                raise unmeasured(name, values, f"{place}, condition")
         check_contradiction(rule, directions, place)
         if rule.at == "best":
             chooser = rule.metric or next((name for name in names if values[name] != "neutral"), None)
@@ -42,7 +42,7 @@ def check_rule(rule: SuccessTable, metrics: Mapping[str, Metric], snapshots: int
 def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, Direction], place: str) -> None:
     """Raise GanbenchError if the dataset has no such metric value, or if the thresholds are against its direction."""
     if metric not in directions:
-        raise unknown_name("metric value", metric, directions, place)
+        raise unmeasured(metric, directions, place)
     direction = directions[metric]
     if direction == "neutral":
         raise GanbenchError(
@@ -55,6 +55,14 @@ def check_thresholds(rule: SuccessTable, metric: str, directions: Mapping[str, D
             f"{place}: thresholds {shorten(list(rule.thresholds))} must rise in difficulty; for {metric!r} {direction} "
             f"is better, so write {shorten(ordered)}."
         )
+
+
+def unmeasured(name: str, measured: Mapping[str, Direction], place: str) -> GanbenchError:
+    """Return the error for a value that is not measured on the dataset, with the way to have it measured."""
+    error = unknown_name("metric value", name, measured, place)
+    return GanbenchError(
+        f"{error} A metric that is not among them is measured if metrics = [...] of its [[dataset]] names it."
+    )
 
 
 def check_contradiction(rule: SuccessTable, directions: Mapping[str, Direction], place: str) -> None:

@@ -28,6 +28,6 @@ def numbers_section(comparison: Comparison) -> Section:
     return Section(
         name="numbers",
         title="Side against side, in numbers",
-        how="How often one side is better than the other, by how much, and what it costs; defined in docs/compare.md.",
+        how="How often one side is better, by how much, and what it costs; defined in docs/how_to/compare.md.",
         blocks=[fold_table(table) for table in comparison.tables[CELLS + 1 :]],
     )

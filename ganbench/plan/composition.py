@@ -22,7 +22,7 @@ longer.
 STACKED_SIDE, STACKED_CHANNELS = 32, ((16, inf), (32, 256))
 """A stack of convolutional networks is faster than a loop up to so many channels, with so many rows of all members.
 
-Larger images were not measured. Measured by tests/benchmarks/bench_images.py; docs/images.md has the table.
+Larger images were not measured. Measured by tests/benchmarks/bench_images.py; docs/background/images.md has the table.
 """
 
 

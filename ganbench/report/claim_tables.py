@@ -23,7 +23,7 @@ MEANINGS = (
     "measured: the median over units, with its exact 95% interval, of the value, of its difference from the other one "
     "(with a factor the decades between them), or of the rank correlation. reproduced, contradicted: the share is "
     "above, or below, the claim's rate, by two exact binomial tests, at 5% for all claims together by Holm's method "
-    "(docs/claims.md).",
+    "(docs/reference/claims.md).",
 )
 ALONE = "Claims without a p-value speak of these trials alone: reproduced if they hold for every one of them."
 

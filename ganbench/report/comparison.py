@@ -66,7 +66,7 @@ def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Compa
     A cell is a dataset, an architecture, a seed and, where folders are compared, a method. With as many `methods` as
     folders, each stands for one folder. Code, options, versions, machines and, if neither code nor options differ,
     budgets may differ: they are the question. Raise GanbenchError if there is nothing to compare, and with the list of
-    differences if the sides were measured by unlike protocols (docs/compare.md).
+    differences if the sides were measured by unlike protocols (docs/how_to/compare.md).
     """
     return compare_sides(open_sides(results, methods))
 

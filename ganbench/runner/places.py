@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WORKERS_PER_GPU = 2
 """Workers that share a GPU unless --jobs says otherwise: while one evaluates on the CPU, the other one trains.
 
-Four train hardly more than two, and take twice the memory (docs/gpu.md).
+Four train hardly more than two, and take twice the memory (docs/background/gpu.md).
 """
 
 SHARED_MEMORY = 0.95

@@ -1,6 +1,6 @@
 """Statistics of results: functions of frames, or of plain numbers, that return tables, intervals and p-values.
 
-docs/statistics.md explains which method is used when, and names its source.
+docs/reference/statistics.md explains which method is used when, and names its source.
 """
 
 import lazy_loader

@@ -150,7 +150,7 @@ def compare_scores(frames: Frames, pairs: Pairs = NO_PAIRS) -> list[Comparison]:
 def list_score_rules(frames: Frames, pairs: Pairs = NO_PAIRS) -> Iterator[tuple[ScoreRule, str]]:
     """Yield each value with a better direction and each of its measurements, dataset by dataset, by name.
 
-    So the first of a dataset is the value that its outcomes are computed from (docs/outcomes.md).
+    So the first of a dataset is the value that its outcomes are computed from (docs/reference/outcomes.md).
     `pairs` are the pairs of methods that the rules of each dataset compare.
     """
     for dataset in frames.trials["dataset"].drop_duplicates():

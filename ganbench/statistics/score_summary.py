@@ -32,7 +32,7 @@ def summary_table(frames: Frames, interval: MedianInterval = median_interval) ->
     A neutral value has no best. The other columns count architectures, seeds and trials.
 
     The interval is Woodruff's (`median_interval`). With few units it covers better than the BCa bootstrap over
-    architectures (docs/statistics.md), which `interval=bootstrap_median` selects.
+    architectures (docs/reference/statistics.md), which `interval=bootstrap_median` selects.
     """
     return pd.DataFrame([names | summarise(group, interval) for names, group in iterate_groups(frames)])
 

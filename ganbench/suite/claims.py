@@ -18,7 +18,7 @@ from ganbench.suite.validation import Complaint, Complaints
 Test = Literal[
     "converges", "diverges", "cycles", "less", "greater", "within", "monotone", "correlates", "always", "absent"
 ]
-"""The tests of claims; docs/claims.md defines each."""
+"""The tests of claims; docs/reference/claims.md defines each."""
 
 SERIES_TESTS = ("converges", "diverges", "cycles")
 RATE_TESTS = ("always", "absent")
@@ -83,7 +83,7 @@ class SideTable(Table):
 
 
 class ClaimTable(Table):
-    """A claim: its text, its source, and the test of it. docs/claims.md defines every test."""
+    """A claim: its text, its source, and the test of it. docs/reference/claims.md defines every test."""
 
     text: str = Field(strict=True, min_length=1, max_length=1000, description="The claim in words.")
     source: str = Field(

@@ -1,4 +1,4 @@
-"""The promise of docs/hooks.md to plugin authors: records can grow without breaking the plugins that build them."""
+"""The promise of docs/reference/hooks.md to plugin authors: records grow without breaking plugins that build them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_record_is_frozen_and_keyword_only_after_its_first_fields(name: str) -
 
 
 def test_the_promise_to_authors_comes_before_the_hooks() -> None:
-    page = (Path(ganbench.__file__).parents[1] / "docs/hooks.md").read_text()
+    page = (Path(ganbench.__file__).parents[1] / "docs/reference/hooks.md").read_text()
     promise, pages = page.partition("<!-- generated: hook-pages -->")[::2]
     assert "## The promise to authors" in promise
     for phrase in ("only grow", "keyword", "`since`", "minor release", "frozen"):

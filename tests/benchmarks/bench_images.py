@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_images
 
-It prints the tables of docs/images.md: ratios of medians of CPU time, one thread, measured in turns.
+It prints the tables of docs/background/images.md: ratios of medians of CPU time, one thread, measured in turns.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_layers
 
-It prints figures of docs/images.md: medians of milliseconds on one thread.
+It prints figures of docs/background/images.md: medians of milliseconds on one thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The simulated run of docs/scale.md, small: a thousand batches through the real driver and store."""
+"""The simulated run of docs/background/scale.md, small: a thousand batches through the real driver and store."""
 
 from __future__ import annotations
 

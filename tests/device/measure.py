@@ -1,4 +1,4 @@
-"""Measure the engine on one GPU, and beside one thread of the CPU: tables of docs/gpu.md, in some ten minutes.
+"""Measure the engine on one GPU and on one thread of the CPU: tables of docs/background/gpu.md, in ten minutes.
 
     python -m tests.device.measure [TITLE ...]
 

@@ -65,7 +65,7 @@ def test_a_small_vocabulary_has_one_character_for_all_rare_ones(tmp_path: Path) 
 
 
 def test_the_default_text_is_pythons_help_and_its_halves_have_a_floor() -> None:
-    """The fixed halves have the values of docs/sequences.md; another split has .0005, .0092, .0386 and .0958 bits."""
+    """The fixed halves have the values of sequences.md; another split has .0005, .0092, .0386 and .0958 bits."""
     source = char_lines()
     assert source.shape[1] == 32
     assert source.size + len(source.reference(5000)) == 6371

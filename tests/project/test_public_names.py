@@ -16,7 +16,7 @@ PACKAGES = [
     "ganbench",
     *(f"ganbench.{path.parent.name}" for path in sorted((ROOT / "ganbench").glob("*/__init__.pyi"))),
 ]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"```(?:python|py)\n(.*?)```", re.DOTALL)
 DOTTED = re.compile(r"\bganbench(?:\.[A-Za-z_]\w*)+")
 PROMISED = {
@@ -96,7 +96,7 @@ def test_what_a_document_names_can_be_imported(path: Path) -> None:
 def test_the_example_of_the_api_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = CODE.findall((ROOT / "docs/api.md").read_text())
+    (code,) = CODE.findall((ROOT / "docs/reference/api.md").read_text())
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert "difference" in capsys.readouterr().out

@@ -13,7 +13,8 @@ from typing import Any
 from ganbench.suite.loading import load
 
 ROOT = Path(__file__).parents[2]
-REFERENCES: list[dict[str, Any]] = tomllib.loads((ROOT / "docs/references_checked.toml").read_text())["reference"]
+FILE = ROOT / "docs/reference/references_checked.toml"
+REFERENCES: list[dict[str, Any]] = tomllib.loads(FILE.read_text())["reference"]
 KEYS = {"section", "claim", "source", "tests", "suites", "open"}
 
 
@@ -42,7 +43,7 @@ def test_every_claim_is_held_by_a_test_or_says_what_is_open() -> None:
 
 def test_every_suite_that_holds_a_claim_has_claims_and_verdicts() -> None:
     named = {name for reference in REFERENCES for name in reference.get("suites", [])}
-    page = (ROOT / "docs/literature.md").read_text()
+    page = (ROOT / "docs/background/literature.md").read_text()
     assert named
     for name in named:
         assert load(ROOT / f"suites/{name}.toml").claim

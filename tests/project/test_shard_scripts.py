@@ -1,4 +1,4 @@
-"""The scripts of docs/running.md that train shards work as they are written, with 2 for 10: by bash, without Slurm."""
+"""The scripts of docs/how_to/running.md that train shards work as written, with 2 for 10: by bash, without Slurm."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from ganbench.results.store import read
 
 from tests.support import tiny_suite
+from tests.support.documents import ROOT, find_file
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "running.md").read_text()
+PAGE = ROOT / "docs/how_to/running.md"
 
 SUITE = (
     tiny_suite.TOML
@@ -50,11 +50,10 @@ pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the script
 
 
 def script(name: str) -> str:
-    """Return the script under `<!-- example: name -->`, with 2 shards for 10."""
-    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```bash\n(.*?)```", PAGE, re.DOTALL)
-    assert found, name
-    changed = re.sub(r"\b10\b", "2", found[1])
-    assert changed != found[1] or name == "submit.sh"
+    """Return the script that the page shows as a file of this name, with 2 shards for 10."""
+    text = find_file(PAGE, name)
+    changed = re.sub(r"\b10\b", "2", text)
+    assert changed != text or name == "submit.sh"
     return changed
 
 

@@ -1,4 +1,4 @@
-"""Results of earlier schemas open as they are, and a copy of them can be written to."""
+"""Results of earlier schemas open as they are, and a copy of them can be written to: docs/how_to/running.md."""
 
 from __future__ import annotations
 

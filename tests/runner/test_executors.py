@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from ganbench.results.store import Store
 from ganbench.runner.executors import apply_user_config, build_executor, choose_executor, read_options
 from ganbench.runner.settings import Settings
 
+from tests.support.documents import ROOT, find_file
 from tests.support.terminal import ganbench as command
 from tests.support.tiny_suite import suite as small
 
@@ -147,7 +147,7 @@ def test_options_of_the_command_line_are_toml_or_text() -> None:
 
 def test_a_run_uses_the_chosen_executor_and_stores_its_name(tmp_path: Path) -> None:
     plugin = tmp_path / "pool.py"
-    [code] = re.findall(r"```python\n(.*?)```", Path("docs/executors.md").read_text(), re.DOTALL)
+    code = find_file(ROOT / "docs/how_to/executors.md", "pool.py")
     assert len(code.splitlines()) <= 40
     plugin.write_text(code)
     process = command("check", str(plugin), cwd=tmp_path)

@@ -155,7 +155,7 @@ def test_the_band_covers_the_expected_least_of_few_and_is_too_narrow_for_half() 
 
 @pytest.mark.simulation
 def test_the_coverage_of_the_band(capsys: pytest.CaptureFixture[str]) -> None:
-    """Print the table of docs/statistics.md."""
+    """Print the table of docs/reference/statistics.md."""
     lines, ones = ["| configurations | scores | k = 1 | k = n / 4 | k = n / 2 |", "|---|---|---|---|---|"], []
     for n, (name, law) in product((8, 16, 32, 100), {"exponential": expon, "normal": norm}.items()):
         coverage = band_coverage(n, law, 1000)

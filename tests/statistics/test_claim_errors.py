@@ -1,6 +1,6 @@
 """How often a verdict on a claim is wrong: exactly for the test of a share, by simulation for each kind of claim.
 
-`pytest -n 0 -s -m simulation tests/statistics/test_claim_errors.py` prints the table of docs/claims.md.
+`pytest -n 0 -s -m simulation tests/statistics/test_claim_errors.py` prints the table of docs/reference/claims.md.
 """
 
 from __future__ import annotations

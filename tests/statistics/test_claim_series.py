@@ -1,4 +1,4 @@
-"""What is said of one series: the definitions of docs/claims.md on series whose course is known."""
+"""What is said of one series: the definitions of docs/reference/claims.md on series whose course is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the intervals contain the true value as often as they claim? A marked test prints docs/statistics.md's table."""
+"""Do the intervals contain the true value as often as they claim? A marked test prints the table of statistics.md."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_identical_methods_are_called_different_in_at_most_5_percent_of_suites()
 
 
 def cases() -> list[tuple[str, str, Floats]]:
-    """Return the rows of the table in docs/statistics.md: the interval, the sizes, and the coverage of each case."""
+    """Return the rows of the table of statistics.md: the interval, the sizes, and the coverage of each case."""
     rows = [("Wilson, of a rate, exactly", f"{n} x 1", simulation.wilson_coverage(n)) for n in (20, 48, 200)]
     sizes = [(n, seeds) for n in (20, 48) for seeds in (1, 3)]
     for n, seeds in sizes:

@@ -50,7 +50,7 @@ def test_48_equal_pairs_are_equal_within_a_fifth_and_six_are_not() -> None:
 
 
 def test_methods_that_differ_by_delta_are_called_equal_in_about_5_percent() -> None:
-    """Exact, for 20 pairs: two one-sided tests at 5%, so 5% is nominal; docs/statistics.md has the table."""
+    """Exact, for 20 pairs: two one-sided tests at 5%, so 5% is nominal; docs/reference/statistics.md has the table."""
     rates = simulation.exact_equivalence_rates(20, delta=0.3, difference=0.3)
     assert 0.03 < rates.mean() < 0.07
     assert rates.max() < 0.105
@@ -64,7 +64,7 @@ def test_equal_methods_are_called_equal_more_often_with_more_pairs() -> None:
 
 @pytest.mark.simulation
 def test_the_size_and_the_power_of_the_equivalence_test(capsys: pytest.CaptureFixture[str]) -> None:
-    """Print the table of docs/statistics.md: how often methods are called equal that differ by delta, or not at all."""
+    """Print the table of statistics.md: how often methods are called equal that differ by delta, or not at all."""
     lines = ["| architectures x seeds | delta | differ by delta, mean | most | equal, mean | least |"]
     lines.append("|---|---|---|---|---|---|")
     worst = 0.0

@@ -17,9 +17,17 @@ def process(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
-def ganbench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+class Screen(StringIO):
+    """What a person sees, who gets summaries in place of Markdown."""
+
+    def isatty(self) -> bool:
+        """Return True, as a terminal does."""
+        return True
+
+
+def ganbench(*words: str, cwd: Path, terminal: bool = False) -> subprocess.CompletedProcess[str]:
     """Run ganbench in this process by calling `main()`; return its exit code and what it printed."""
-    out, err, code = StringIO(), StringIO(), 0
+    out, err, code = Screen() if terminal else StringIO(), StringIO(), 0
     with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
         try:
             cli.main(list(words))

@@ -49,10 +49,10 @@ def test_every_kind_of_offer_has_contracts() -> None:
 
 
 def extract_examples() -> list[str]:
-    """Return the example code in each hook's documentation, and in the hand-written parts of docs/hooks.md."""
+    """Return the example code in each hook's documentation, and in the hand-written parts of hooks.md."""
     docs = [inspect.getdoc(hook) or "" for name, hook in vars(hooks).items() if name.startswith("ganbench_")]
     examples = ["\n".join(re.findall(r"^(?:>>> |\.\.\. )(.*)$", doc, re.MULTILINE)) for doc in docs if ">>>" in doc]
-    page = (Path(__file__).parents[2] / "docs/hooks.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/hooks.md").read_text()
     written_by_hand = re.sub(r"<!-- generated: .*?<!-- end -->", "", page, flags=re.DOTALL)
     return examples + re.findall(r"```python\n(.*?)```", written_by_hand, re.DOTALL)
 

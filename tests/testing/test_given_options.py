@@ -1,4 +1,7 @@
-"""Options for `ganbench check`: an offer whose option has no default is not checked, rather than broken."""
+"""Options for `ganbench check`: an offer whose option has no default is not checked, rather than broken.
+
+The command of docs/reference/contracts.md is among them.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What convolutional architectures share: the images that they take, their layers, and the plain chains of DCGAN.
 
-The layers were chosen by their speed under a stack of seeds and a second derivative (docs/images.md).
+The layers were chosen by their speed under a stack of seeds and a second derivative (docs/background/images.md).
 """
 
 from __future__ import annotations

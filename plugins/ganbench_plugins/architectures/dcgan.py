@@ -65,7 +65,7 @@ def build_dcgan(
 
     `filters` are the channels at half the side of the images; they double at each halving. ReLU and batch norm in the
     generator, LeakyReLU and the method's norm in the critic, except in its first layer. Images are in [-1, 1].
-    Parts: docs/methods.md.
+    Parts: docs/reference/methods.md.
     """
     parts = read_both(generator_parts, critic_parts)
     refuse_less_than_one(filters=filters, latent=latent)
@@ -94,7 +94,7 @@ def build_random_dcgan(
 
     With the defaults it has the paper's 9,216 points; all are equally likely. `depths` count convolutions. `filters`
     are the channels at half the side of the images; they double at each halving. Images are in [-1, 1].
-    All have the same parts (docs/methods.md).
+    All have the same parts (docs/reference/methods.md).
     """
     parts = read_both(generator_parts, critic_parts, without=("maxout",))  # the activation is a factor
     if not (activations and depths and filters and normalised):

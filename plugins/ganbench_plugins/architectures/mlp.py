@@ -249,7 +249,7 @@ def build_mlp(
     """Build a space of one architecture: `depth` hidden layers of `width` units in each network.
 
     `generator_normalised` means batch norm; the method chooses the norm of a normalised critic. `output="tanh"` is for
-    data in [-1, 1]. Parts: docs/methods.md; "maxout" takes the place of the activation.
+    data in [-1, 1]. Parts: docs/reference/methods.md; "maxout" takes the place of the activation.
     """
     parts = read_both(generator_parts, critic_parts)
     if "virtual-batch-norm" in parts["generator"] and not generator_normalised:
@@ -284,7 +284,7 @@ def build_random_mlp(
     """Build the space in which each network's activation, depth, width and normalisation are drawn independently.
 
     With the defaults it has 9,216 points, as many as the paper's space; all are equally likely. All have the same
-    parts (docs/methods.md).
+    parts (docs/reference/methods.md).
     """
     parts = read_both(generator_parts, critic_parts, without=("maxout",))  # the activation is a factor
     if not (activations and depths and widths and normalised):

@@ -176,7 +176,7 @@ def build_wgan_gp(
     """Build a space of one architecture: batch norm in the generator, no norm in the critic, means over its last maps.
 
     `critic_normalised` means the norm that the method asks for, in all blocks but the first. Images are in [-1, 1].
-    Parts: docs/methods.md.
+    Parts: docs/reference/methods.md.
     """
     parts = read_both(generator_parts, critic_parts, WITHOUT)
     return make_space("resnet-wgan-gp", generator_channels, critic_channels, critic_normalised, latent, False, parts)
@@ -193,7 +193,7 @@ def build_sngan(
     """Build a space of one architecture: a wider generator than `resnet-wgan-gp` has, and sums over the last maps.
 
     The paper's critic has no norm in its layers: a method constrains its weights, such as `hinge-sn`. Images are in
-    [-1, 1]. Parts: docs/methods.md.
+    [-1, 1]. Parts: docs/reference/methods.md.
     """
     parts = read_both(generator_parts, critic_parts, WITHOUT)
     return make_space("resnet-sngan", generator_channels, critic_channels, critic_normalised, latent, True, parts)
