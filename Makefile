@@ -5,7 +5,7 @@ help:   ; @sed -n 's/^\([a-z-]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
 test:   ; $(PYTHON) -m pytest  # run every test
 lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # check style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
-records: ; .ci/records  # train the reference suites, and put their results into the package (20 minutes)
+records: ; .ci/records  # train what is stale of the reference suites, and ship their results (20 minutes if all of it is)
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
 site:   ; $(PYTHON) -m sphinx -q -W --keep-going -b html -c docs . build/site  # build the site of the documents into build/site
 bench:  ; $(PYTHON) -m tests.benchmarks.bench_speed --json build/speed.json  # compare training with loops by hand (25 minutes)

@@ -7,6 +7,7 @@ import pytest
 from ganbench.suite import references
 
 from tests.support import terminal
+from tests.support.documents import ROOT, find_file, read_blocks
 from tests.support.references import make_references
 
 WORDS = ("--jobs", "0", "--device", "cpu")
@@ -130,3 +131,17 @@ def test_mistakes_are_answered_before_anything_trains(place, words, told):
     assert ended.returncode == 2
     assert told in ended.stderr
     assert not (place / "wrong").exists()
+
+
+def test_the_commands_of_the_page_run(place):
+    """Those of docs/how_to/try_a_method.md, on the loss of docs/tutorials/my_own_loss.md."""
+    folder = place / "page"
+    folder.mkdir()
+    (folder / "mine.py").write_text(find_file(ROOT / "docs" / "tutorials" / "my_own_loss.md", "mine.py"))
+    blocks = [each for each in read_blocks(ROOT / "docs" / "how_to" / "try_a_method.md") if each.marker == "tested"]
+    assert len(blocks) == 2
+    for block in blocks:
+        _, *words = block.text.split()
+        ended = terminal.ganbench(*words, *WORDS, cwd=folder)
+        assert ended.returncode == 0, ended.stderr
+        assert "squared-hinge against wgan-gp on ring" in ended.stdout
