@@ -4,6 +4,7 @@ A comment of one line above a block is a marker:
 
 - `<!-- file: NAME -->`: the block is a file of this name in the reader's folder;
 - `<!-- edit: NAME -->`: each line of the block replaces the one in that file that sets the same key;
+- `<!-- add: NAME -->`: the block is added to the end of that file;
 - `<!-- output -->`: the command above prints these lines, perhaps with other numbers and spaces, and others between;
 - `<!-- tested: PATH -->`: this test executes the block, and the block alone needs it;
 - `<!-- not run: REASON -->`: nothing executes it.
@@ -19,7 +20,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
-MARKER = re.compile(r"<!-- (file|edit|output|tested|not run)(?:: (.+))? -->")
+MARKER = re.compile(r"<!-- (file|edit|add|output|tested|not run)(?:: (.+))? -->")
 
 
 @dataclass(frozen=True, kw_only=True)

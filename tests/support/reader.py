@@ -126,6 +126,9 @@ class Reader:
         """Do what a block asks for; raise whatever it raises, and AssertionError for what is not as the page says."""
         if block.marker == "file":
             self.save(block)
+        elif block.marker == "add":
+            file = self.folder / block.value
+            file.write_text(file.read_text() + block.text)
         elif block.marker == "edit":
             self.edit(block)
         elif block.marker == "output":
