@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ganbench.errors import GanbenchError
-from ganbench.statistics.final_scores import compared_values, rule_scores, successes
+from ganbench.statistics.final_scores import compared_values, measurements, rule_scores, successes
 from ganbench.statistics.paired_tests import holm, sign_flip_exact
 from ganbench.suite.success import SuccessRule
 
@@ -63,6 +63,12 @@ def check_reproduction(trained: Frames, recorded: Frames, rule: SuccessRule, met
     compared by a rank-sum test; with several, each score with that of the same architecture and seed. Raise
     GanbenchError where no trial was trained again, or where the sides were not measured alike.
     """
+    ways = [measurements(frames.take(select_keys(frames, method)), rule) for frames in (trained, recorded)]
+    if None not in (*ways[0], *ways[1]) and not {*ways[0]} & {*ways[1]}:  # None: no trial has a score
+        raise GanbenchError(
+            f"{method} on {rule.dataset}: scores here are measured in another way than the records are, as by "
+            "another version of a library. --retrain trains all of it here and compares with that."
+        )
     here, there = (read_scores(frames, rule, method) for frames in (trained, recorded))
     both = here.merge(there, on=["architecture", "seed"], suffixes=("", "_recorded"))
     if both.empty:
@@ -90,10 +96,15 @@ def read_scores(frames: Frames, rule: SuccessRule, method: str) -> pd.DataFrame:
 
     A trial without a score has the worst possible one.
     """
-    own = frames.take(frames.trials.loc[frames.trials["method"] == method, "key"])
+    own = frames.take(select_keys(frames, method))
     scores = rule_scores(own, rule)
     found = scores[["architecture", "seed"]].assign(score=compared_values(scores, rule.at))
     return found.assign(success=successes(scores, rule.at, rule.primary))
+
+
+def select_keys(frames: Frames, method: str) -> pd.Series[str]:
+    """Return the keys of a method's trials."""
+    return frames.trials.loc[frames.trials["method"] == method, "key"]
 
 
 def adjust_checks(checks: Sequence[Reproduction]) -> list[Reproduction]:

@@ -87,3 +87,10 @@ def test_only_cells_that_have_a_record_are_compared_and_without_any_the_way_out_
     other = make_folder(tmp_path / "T", {"a": [1.0]}, seeds=(0,))
     with pytest.raises(GanbenchError, match="--retrain"):
         check_reproduction(*map(ganbench.read, (folder, other)), restore(SUITE + RULE).success[0], "a")
+
+
+def test_scores_that_were_measured_in_another_way_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "H", {"a": [1.0]}, measurement="n" * 64)
+    other = make_folder(tmp_path / "T", {"a": [1.0]})
+    with pytest.raises(GanbenchError, match=r"measured in another way.*--retrain"):
+        check_reproduction(*map(ganbench.read, (folder, other)), restore(SUITE + RULE).success[0], "a")
