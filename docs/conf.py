@@ -32,6 +32,8 @@ nb_merge_streams = True
 html_theme = "furo"
 html_title = f"ganbench {version}"
 html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_extra_path = ["site"]  # the redirection from the first page
 html_show_sphinx = False
 

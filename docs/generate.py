@@ -15,6 +15,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "ganbench",
     *(f"ganbench.{name}" for name in ("suite", "registry", "plan", "results", "statistics", "evaluation", "report")),
-    *(f"ganbench.{name}" for name in ("engine", "runner", "progress")),
+    *(f"ganbench.{name}" for name in ("engine", "runner", "progress", "imports")),
 )
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -65,13 +66,6 @@ def example(lines: list[str]) -> str:
     """Return code as a Markdown block, with the blank lines that a doctest cannot have; nothing for none."""
     code = re.sub(r"(?m)(?<!^@hookimpl\n)^(?=def |@)", "\n\n", "\n".join(lines))
     return f"\n```python\n{code}\n```\n" if lines else ""
-
-
-def offer_names() -> str:
-    """Return the names on offer, a line for each kind."""
-    known = registry.load()
-    rows = [(kind, ", ".join(f"`{name}`" for name in known.names(kind))) for kind in offer_records.KINDS]
-    return table(("kind", "offers"), [row for row in rows if row[1]])
 
 
 def offer_tables() -> str:
@@ -170,9 +164,9 @@ def contract_lists() -> str:
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Yield the commands of the CLI by name."""
+    """Yield the commands of the CLI by name; a group of commands is one."""
     command: Any = typer.main.get_command(cli.app)
-    yield from command.commands.items()
+    yield from sorted(command.commands.items(), key=lambda item: hasattr(item[1], "commands"))
 
 
 def first_sentence(command: Any) -> str:
@@ -189,12 +183,22 @@ def command_pages() -> str:
     """Return each command's help and its arguments and options."""
     pages = []
     for name, command in commands():
-        shown = [item for item in command.params if not getattr(item, "hidden", False)]
-        rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in shown]
-        rows = [row for row in rows if "--help" not in row[0]]
-        about = inspect.cleandoc(command.help or "")
-        pages.append(f"## ganbench {name}\n\n{about}\n" + (f"\n{table(('argument', 'meaning'), rows)}" if rows else ""))
+        about, inner = inspect.cleandoc(command.help or ""), getattr(command, "commands", {})
+        arguments = "" if inner else argument_table(command)
+        pages.append(f"## ganbench {name}\n\n{about}\n" + (f"\n{arguments}" if arguments else ""))
+        for arguments, group in groupby(inner.items(), lambda item: argument_table(item[1])):
+            names, members = zip(*group, strict=True)
+            about = "" if len(names) > 1 else f"{inspect.cleandoc(members[0].help or '')}\n\n"
+            pages.append(f"### ganbench {name} {', '.join(names)}\n\n{about}{arguments}")
     return "\n".join(pages)
+
+
+def argument_table(command: Any) -> str:
+    """Return the arguments and options of a command, "" if it has none."""
+    shown = [item for item in command.params if not getattr(item, "hidden", False)]
+    rows = [(f"`{spelling(item)}`", cell(getattr(item, "help", "") or "")) for item in shown]
+    rows = [row for row in rows if "--help" not in row[0]]
+    return table(("argument", "meaning"), rows) if rows else ""
 
 
 def spelling(parameter: Any) -> str:
@@ -228,9 +232,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "api-tables": api_tables,
     "hook-table": hook_table,
     "hook-pages": hook_pages,
-    "offer-names": offer_names,
     "offer-tables": offer_tables,
-    "recipe-table": recipe_table,
     "depth-tables": depth_tables,
     "reference-tables": reference_tables,
     "contract-lists": contract_lists,

@@ -8,10 +8,12 @@ import sys
 
 import lazy_loader
 
+from ganbench.deprecation import warn_on_access
 from ganbench.moved import MovedModules
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = warn_on_access(_load_name, __name__)
 
 sys.meta_path.append(MovedModules)

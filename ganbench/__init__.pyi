@@ -9,6 +9,7 @@ from .api.offers import Example, Method, Offer, Report, Table, Use
 from .api.records import Record, Score, Status
 from .api.training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .api.trials import Batch, Trial
+from .api.version import API_VERSION
 from .api.work import Work
 from .errors import GanbenchError, NotInstalled, RunFailed
 from .page.assembly import write_page
@@ -19,6 +20,7 @@ from .runner.driver import run
 __version__: str
 
 __all__ = [
+    "API_VERSION",
     "Ask",
     "Batch",
     "Comparison",

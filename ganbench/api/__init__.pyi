@@ -7,10 +7,13 @@ from .offers import KINDS, Example, Method, Offer, Report, Table, Use
 from .records import Calibration, Record, Score, Status
 from .training import Constraint, Draw, Dynamics, Input, Losses, Objective, Parameters, Play, Scalar, State, Term
 from .trials import Batch, Budget, Measurement, Part, Recipe, Trial
+from .version import API_VERSION, OLDEST_API
 from .work import Work
 
 __all__ = [
+    "API_VERSION",
     "KINDS",
+    "OLDEST_API",
     "Ask",
     "Batch",
     "Budget",

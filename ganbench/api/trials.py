@@ -17,6 +17,8 @@ KEY_FORMAT = 1
 """Part of every key. Raise it when the way a key is computed changes."""
 STACK_FROM = 3
 """The number of seeds from which on a stacked batch is faster than a loop."""
+IMPORTED = "imported"
+"""The mode of a trial that was trained elsewhere; in its content, the key that says so."""
 Mode = Literal["stack", "loop"]
 Precision = Literal["float32", "tf32", "bf16"]
 
@@ -174,8 +176,58 @@ class Trial:
         return digest([self.content["dataset"], self.content["architecture"]])
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImportedTrial(Trial):
+    """A run that was trained elsewhere: its names, its seed, the factors of its architecture and its last step.
+
+    Nothing else is known of it, so nothing else is in its content, and no native trial has its key.
+    """
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What is known of the run, as plain data: all that the key depends on."""
+        return {
+            "format": KEY_FORMAT,
+            IMPORTED: True,
+            "dataset": self.dataset.plain,
+            "architecture": self.architecture.plain | {"spec": dict(self.spec)},
+            "recipe": {"method": self.recipe.loss.name},
+            "seed": self.seed,
+            "budget": {"generator_steps": self.budget.generator_steps},
+        }
+
+
+def make_imported_trial(
+    *, dataset: str, architecture: str, method: str, seed: int, steps: int, factors: Mapping[str, Any]
+) -> ImportedTrial:
+    """Return the trial of a run that was trained elsewhere for so many generator steps.
+
+    `factors` are those of the architecture. Its batch size is 0, because it is not known.
+    """
+    unknown = Part(IMPORTED)
+    recipe = Recipe(loss=Part(method), dynamics=unknown, critic_optimizer=unknown, generator_optimizer=unknown)
+    return ImportedTrial(
+        dataset=Part(dataset),
+        architecture=Part(architecture),
+        spec=factors,
+        recipe=recipe,
+        seed=seed,
+        budget=Budget(generator_steps=steps, batch_size=0, snapshots=()),
+        labels={"dataset": dataset, "architecture": architecture, "method": method},
+    )
+
+
 def restore_trial(content: Mapping[str, Any], labels: Mapping[str, str]) -> Trial:
     """Return the trial with this content (`Trial.content`, as the store has it); its key is the same."""
+    if content.get(IMPORTED):
+        return make_imported_trial(
+            dataset=content["dataset"]["name"],
+            architecture=content["architecture"]["name"],
+            method=content["recipe"]["method"],
+            seed=content["seed"],
+            steps=content["budget"]["generator_steps"],
+            factors=content["architecture"]["spec"],
+        )
 
     def part(fields: Mapping[str, Any]) -> Part:
         return Part(**{name: value for name, value in fields.items() if name != "spec"})

@@ -14,7 +14,9 @@ from typing import Annotated
 import typer
 
 from ganbench.cli.comparison import compare
+from ganbench.cli.creation import new
 from ganbench.cli.folders import export, merge, migrate
+from ganbench.cli.imports import import_
 from ganbench.cli.limits import find_limit
 from ganbench.cli.models import evaluate, rerun
 from ganbench.cli.pages import report
@@ -38,12 +40,13 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(run, try_, plan, watch, table, report, compare, trials, history, figures, curves, samples),
-    *(rerun, evaluate, export, merge, migrate),
+    *(rerun, evaluate, export, import_, merge, migrate),
     *(list_, show, check, schema, doctor),
 )
 
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(new, name="new")
 
 
 def print_version(wanted: bool) -> None:

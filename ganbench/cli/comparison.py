@@ -64,11 +64,14 @@ def print_comparison(comparison: Comparison, *, full: bool) -> None:
     """Print the verdicts on a comparison, what differs between its sides, and the summary tables."""
     from rich.console import Console
 
-    from ganbench.report.terminal import print_summaries, show_differences, show_verdicts
+    from ganbench.report.sides import list_import_notes
+    from ganbench.report.terminal import print_summaries, show_differences, show_verdicts, write_text
     from ganbench.report.words import plural
 
     console = Console()
     title = f"{' against '.join(comparison.sides)}: {plural(comparison.matched, 'matched cell')}"
+    for note in list_import_notes(comparison.opened):
+        console.print(write_text(note, "yellow"), "", sep="\n")
     show_verdicts(console, comparison.verdicts, title, full=full)
     show_differences(console, comparison.tables[0])
     if not full:

@@ -84,7 +84,9 @@ def describe(offered: Offered, plugins: Registry) -> str:
     from ganbench.suite.methods import list_settings
 
     offer = offered.offer
-    lines = [f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}", f"  {offer.summary}"]
+    api = "" if offered.api is None else f", written for API {offered.api}"
+    head = f"{offer.name} ({offered.kind}), version {offer.version}, from {offered.provider}{api}"
+    lines = [head, f"  {offer.summary}"]
     if offer.formula:
         lines.append(f"  formula: {offer.formula}")
     if offer.reference:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ganbench.api.records import UNTRAINED
+from ganbench.api.trials import IMPORTED
 
 if TYPE_CHECKING:
     from ganbench.results.frames import Frames
@@ -55,6 +56,8 @@ def list_next_steps(frames: Frames, results: Path, *, full: bool, rules: bool) -
     failed = ",".join(name for name in UNTRAINED if (status == name).any())
     missing, shard = bool((status == "missing").any()), read_shard(frames.runs)
     own = f" --shard {shard}" if shard else ""
+    if (frames.all_trials["mode"] == IMPORTED).any():  # of a merged folder, too, the suite is not run
+        missing, failed = False, ""
     steps = {
         "join all shards": f"merge {folder} OTHERS... --out MERGED" if missing and shard else "",
         "train what is missing": f"run SUITE --results {folder}" if missing and not shard else "",

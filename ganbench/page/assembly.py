@@ -41,6 +41,7 @@ from ganbench.page.trials import list_trials
 from ganbench.page.tuning_section import tuning_section
 from ganbench.report.comparison import Comparison
 from ganbench.report.trial_tables import samples_command
+from ganbench.statistics.imported_trials import are_imported
 
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
@@ -172,10 +173,11 @@ def pack_chart(chart: Chart) -> dict[str, Any]:
 
 
 def pack_commands(source: Source) -> dict[str, str]:
-    """Return the command that draws the samples of the trial KEY, by results folder."""
+    """Return the command that draws the samples of the trial KEY, by results folder; none for imported trials."""
     return {
         show_text(folder): escape_unprintable(samples_command(frames, folder, "KEY"))
         for folder, frames in source.homes.items()
+        if not are_imported(frames.trials).all()
     }
 
 

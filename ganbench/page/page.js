@@ -152,8 +152,9 @@
       const line = document.createElement("p"), command = document.createElement("code"), how = document.createElement("p");
       line.textContent = `Trial ${trial.short}: ${trial.method} on ${trial.dataset}, ${trial.words}, seed ${trial.seed}; `
         + `${trial.outcome}.`;
-      command.textContent = this.data.samples[trial.folder].replace("--of KEY", () => `--of ${trial.short}`);
-      how.append("Its course is below. Its samples: ", command);
+      const samples = this.data.samples[trial.folder]; // none where the trials were imported
+      command.textContent = samples ? samples.replace("--of KEY", () => `--of ${trial.short}`) : "";
+      how.append(samples ? "Its course is below. Its samples: " : "Its course is below.", command);
       return [line, how, ...this.picture(trial)];
     }
 

@@ -13,6 +13,7 @@ from ganbench.errors import GanbenchError
 from ganbench.escaping import escape_unprintable
 from ganbench.page.packing import show_text
 from ganbench.report.shown import limit_values
+from ganbench.results.files import list_networks
 from ganbench.results.history import refuse_unplanned
 from ganbench.suite.loading import restore
 
@@ -122,6 +123,8 @@ def read_source(results: Path, plugins: Registry | None = None) -> Source:
         raise GanbenchError(f"{results}: {error}") from error
     name = results.resolve().name
     source = Source(frames, suite, show_text(name), show_folder(results))
+    if suite.imported and not list_networks(results):
+        return replace(source, no_pictures="Trained elsewhere and imported: there are no models to draw samples of.")
     if plugins is None:
         return replace(source, no_pictures="This page was written without samples: `ganbench samples` draws them.")
     return draw_samples(source, results, plugins)
@@ -132,7 +135,6 @@ def draw_samples(source: Source, results: Path, plugins: Registry) -> Source:
     from ganbench.report.sample_source import SampleSource, refuse_kept_none
     from ganbench.report.samples import draw_cells, list_cells
     from ganbench.report.thumbnails import choose_pictured, draw_thumbnails
-    from ganbench.results.files import list_networks
 
     try:
         refuse_kept_none(results, source.frames)

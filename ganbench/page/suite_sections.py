@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ganbench.api.records import TRAINED
+from ganbench.api.trials import IMPORTED
 from ganbench.errors import GanbenchError, find_reason
 from ganbench.escaping import escape_unprintable
 from ganbench.page.blocks import Block, PageTable, Section, TrialList, Words, fold_table
@@ -15,12 +16,16 @@ from ganbench.page.source import Source, show_folder
 from ganbench.page.trials import describe_architectures, describe_outcomes, number_trials
 from ganbench.page.tuning_section import tuning_words
 from ganbench.report.extractors import describe_all_features
+from ganbench.report.notes import import_notes
 from ganbench.report.paired_tables import seed_share_tables, success_cost_tables
 from ganbench.report.sensitivity_tables import make_sensitivity_tables
+from ganbench.report.sides import list_import_notes
 from ganbench.report.tables import costs_table, history_table, outcome_counts_table
 from ganbench.report.trial_tables import retrain_command
 from ganbench.report.verdict import make_verdicts
 from ganbench.report.words import plural
+from ganbench.results.history import describe_import
+from ganbench.statistics.imported_trials import are_imported
 from ganbench.statistics.outcome_table import trial_outcomes
 
 if TYPE_CHECKING:
@@ -57,8 +62,18 @@ def question_section(source: Source) -> Section:
         name="verdict",
         title="The question and the verdict",
         how="The verdict is made from the statistics below and nothing else.",
-        blocks=[Words(paragraphs=[escape_unprintable(source.suite.question), size]), *shown],
+        blocks=[
+            Words(paragraphs=[escape_unprintable(source.suite.question), size]),
+            *[Words(title="Trained elsewhere", paragraphs=notes) for notes in [explain_imports(source)] if notes],
+            *shown,
+        ],
     )
+
+
+def explain_imports(source: Source) -> list[str]:
+    """Return the notes on trials that were trained elsewhere; of a comparison, those of each side that has any."""
+    sides = source.comparison.opened if source.comparison else ()
+    return list(map(escape_unprintable, list_import_notes(sides) if sides else import_notes(source.frames)))
 
 
 def failures_section(source: Source) -> Section:
@@ -82,7 +97,9 @@ def failures_section(source: Source) -> Section:
                 str(row["seed"]),
                 ends[place],
                 show_text(find_reason(row["error"])) if row["error"] else "",
-                escape_unprintable(retrain_command(source.homes[located[place][0]], *located[place], row["status"])),
+                escape_unprintable(retrain_command(source.homes[located[place][0]], *located[place], row["status"]))
+                if row["mode"] != IMPORTED
+                else "trained elsewhere",
             ),
         )
         for place, row in enumerate(shown.to_dict("records"))
@@ -161,7 +178,9 @@ def protocol_section(source: Source) -> Section:
     return Section(
         name="protocol",
         title="The suite, the machine, and how to cite",
-        how="Whoever has the suite below and these versions can make these results again with `ganbench run`.",
+        how="Whoever has the files that were imported can make this page again with `ganbench import`."
+        if are_imported(source.frames.trials).all()
+        else "Whoever has the suite below and these versions can make these results again with `ganbench run`.",
         blocks=[*blocks, Words(title="How to cite", paragraphs=cited)],
     )
 
@@ -174,7 +193,8 @@ def describe_runs(frames: Frames, folder: str) -> Iterator[Block]:
     python, system = (run.facts.get(name, "unknown") for name in ("python", "system"))
     cores, devices = run.facts.get("cores", "?"), sorted({str(d) for d in frames.trials["device"].unique() if d})
     facts = [
-        f"Started {run.started[:19].replace('T', ' ')} UTC. Python {python}, {system}, {cores} cores, "
+        describe_import(run)
+        or f"Started {run.started[:19].replace('T', ' ')} UTC. Python {python}, {system}, {cores} cores, "
         f"devices: {', '.join(devices) or 'none yet'}.",
         f"Versions: {', '.join(named) or 'not recorded'}.",
         *describe_all_features(frames),

@@ -13,6 +13,7 @@ from ganbench.api.training import Term
 from ganbench.api.trials import Recipe
 from ganbench.errors import GanbenchError, WrongOption, shorten, unknown_name
 from ganbench.suite import locations
+from ganbench.suite.loading import explain_import
 from ganbench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ MOST_LINKS = 20
 
 
 def check_suite(suite: Suite) -> None:
-    """Raise GanbenchError for a question of blanks, and for what is there too often.
+    """Raise GanbenchError for the suite of an import, for a question of blanks, and for what is there too often.
 
     That is a long chain of `from`, a metric that a dataset has twice, and methods that a rule compares twice.
     """
+    if suite.imported:
+        raise GanbenchError(f"{suite.where}: {explain_import(suite)}, so there is nothing that ganbench could train.")
     if not suite.question.strip():
         place = locations.locate(suite, "question")
         raise GanbenchError(f"{place} = {shorten(suite.question)}: it is blank. Write what the suite asks.")

@@ -1,6 +1,7 @@
 from .code_hash import hash_code
 from .options import Options
-from .registry import Offered, Problem, Registry, load
+from .problems import Problem
+from .registry import Offered, Registry, load
 
 __all__ = [
     "Offered",

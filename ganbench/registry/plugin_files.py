@@ -14,6 +14,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from ganbench.api.version import refuse_api_of_text
 from ganbench.errors import GanbenchError, describe
 from ganbench.registry.local_modules import collect_files, find_module_file
 
@@ -108,6 +109,7 @@ def import_plugin_file(file: PluginFile) -> ModuleType:
         raise
     except BaseException as error:
         del sys.modules[name]
+        refuse_api_of_text(file.content.decode("utf-8", "replace"), Path(file.path).name)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file.path]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
         reason = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else describe(error)

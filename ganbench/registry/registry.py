@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tokenize
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,12 +17,15 @@ import pluggy
 from ganbench.api import hooks
 from ganbench.api.offers import KINDS, NONE, Offer
 from ganbench.api.schedules import parse_scalar, to_plain
+from ganbench.api.version import WrongApi, read_api
+from ganbench.deprecation import warn_of_fields
 from ganbench.errors import GanbenchError, UnknownOffer, unknown_name
 from ganbench.registry import code_hash
 from ganbench.registry.exits import blaming
 from ganbench.registry.local_modules import read_imported
 from ganbench.registry.options import Options
 from ganbench.registry.plugin_files import PluginFile, import_plugin_file, read_plugin_file
+from ganbench.registry.problems import Problem, make_problem
 from ganbench.registry.source_text import find_source_file
 from ganbench.registry.validation import is_name, refuse_other_type, refuse_wrong_fields
 
@@ -33,23 +35,11 @@ HOOKS = tuple(sorted(name for name in vars(hooks) if name.startswith(PREFIX)))
 
 
 @dataclass(frozen=True)
-class Problem:
-    """An installed plugin that failed to import; the other plugins are still loaded."""
-
-    entry_point: str
-    distribution: str
-    traceback: str
-
-    def __str__(self) -> str:
-        reason = self.traceback.strip().rpartition("\n")[2]
-        return f"plugin {self.entry_point!r} of {self.distribution} failed to import: {reason}"
-
-
-@dataclass(frozen=True)
 class Offered:
     """An offer, its provider ("ganbench 0.1.0", "mine.py"), and the file that defines it ("" for a notebook).
 
     `in_memory` is whether its plugin was given as a Python object: then the values that it holds are part of its code.
+    `api` is the plugin API that its plugin declares, None if it declares none.
     """
 
     kind: str
@@ -58,6 +48,7 @@ class Offered:
     origin: str
     hook: Callable[..., Any] = field(repr=False)
     in_memory: bool = False
+    api: int | None = None
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind]} {self.offer.name!r}"
@@ -155,6 +146,7 @@ class Registry:
         with blaming(_format_place(offered, where), f"build of {offered.provider}"):
             built = offered.offer.build(**values)
             refuse_other_type(kind, built)
+        warn_of_fields(built, f"{offered} of {offered.provider}")
         return built
 
     def keep_texts(self) -> None:
@@ -188,19 +180,18 @@ def load(
 
     A plugin object is a module, an instance or class with hooks, or a function marked with `hookimpl`. Raise
     GanbenchError for a misspelt hook, a value that is not an offer, two offers with the same name, and a file that
-    fails to import. An installed plugin that fails to import becomes a `Problem` of the registry.
+    fails to import, or that was written for another API (`api.version`). An installed plugin of which one of these two
+    is true becomes a `Problem` of the registry.
     """
     collection = _Collection()
     for entry_point in entry_points(group=GROUP) if installed else ():
         distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
         try:
             collection.add(entry_point.load(), distribution)
-        except GanbenchError:
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            collection.problems.append(Problem(entry_point.name, distribution, traceback.format_exc()))
+        except BaseException as error:
+            if isinstance(error, GanbenchError | KeyboardInterrupt) and not isinstance(error, WrongApi):
+                raise
+            collection.problems.append(make_problem(entry_point, distribution, error))
     read = [file if isinstance(file, PluginFile) else read_plugin_file(Path(file).resolve()) for file in files]
     plugin_files = tuple({file.path: file for file in read}.values())
     for file in plugin_files:
@@ -229,6 +220,7 @@ class _Collection:
         """Register a plugin and add its offers."""
         if self.manager.is_registered(plugin):
             return
+        api = read_api(plugin, provider)
         implemented = dict(self._find_hooks(plugin, provider))
         try:
             self.manager.register(plugin)
@@ -239,7 +231,7 @@ class _Collection:
             function = implemented[PREFIX + kind]
             for offer in _collect_offers(function, provider):
                 origin = str(find_source_file(function) or "")
-                self._add_offer(Offered(kind, offer, provider, origin, function, in_memory))
+                self._add_offer(Offered(kind, offer, provider, origin, function, in_memory, api))
 
     def _find_hooks(self, plugin: Any, provider: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """Yield a plugin's hooks; raise GanbenchError for a hook that would never be called."""
@@ -284,6 +276,7 @@ def _collect_offers(function: Callable[..., Any], provider: str) -> Iterator[Off
             raise GanbenchError(f"{provider}: {hook}: {offer.name!r} is not a name: use 1 to 100 printable characters.")
         with blaming(f"{provider}: {hook}: {offer.name!r}", "its check"):
             refuse_wrong_fields(offer)
+        warn_of_fields(offer, f"{provider}: {hook}: {offer.name!r}")
         yield offer
 
 

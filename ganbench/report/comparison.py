@@ -21,13 +21,14 @@ from ganbench.report.paired_tables import paired_score_tables, tested_score_tabl
 from ganbench.report.readings import list_readings
 from ganbench.report.shown import limit_values
 from ganbench.report.side_differences import Difference, list_differences, name_rule, refuse_unlike
-from ganbench.report.sides import Matched, Side, match_cells, open_sides
+from ganbench.report.sides import Matched, Side, list_import_notes, match_cells, open_sides
 from ganbench.report.success_tables import success_tables
 from ganbench.report.tables import costs_table, failure_tables, outcome_counts_table
 from ganbench.report.verdict import Verdict, make_verdicts
 from ganbench.report.words import plural
 from ganbench.results.history import describe_extensions
 from ganbench.statistics.comparisons import Pairs, compare_successes
+from ganbench.statistics.imported_trials import are_imported
 from ganbench.suite.success import SuccessTable
 from ganbench.table import Table
 
@@ -143,7 +144,11 @@ def differences_table(sides: Sequence[Side], differences: Sequence[Difference]) 
     if "reading" in kinds:
         notes.append(f"reading: the same scores are read as {sides[0].name} reads them, on all sides.")
     if not kinds & {"code", "options", "budget"}:
-        notes.append("Neither code, options nor budget differ: the same trainings, repeated.")
+        notes.append(
+            "Trained elsewhere: code and options are not known, so nobody can tell whether they differ."
+            if any(are_imported(side.frames.trials).any() for side in sides)
+            else "Neither code, options nor budget differ: the same trainings, repeated."
+        )
     return Table(
         title="What differs between the sides",
         frame=pd.DataFrame(rows, columns=["kind", "what", *names], dtype=object),
@@ -170,6 +175,7 @@ def cells_table(matched: Matched) -> Table:
             *matched.list_left_out(),
             "no record: planned, but not trained yet. not planned, no record elsewhere: another side lacks the cell.",
             *describe_identical(matched),
+            *list_import_notes(matched.sides),
             *(f"{side.name}: {note}" for side in matched.sides for note in describe_extensions(side.frames.runs)),
         ),
     )
@@ -178,6 +184,8 @@ def cells_table(matched: Matched) -> Table:
 def describe_identical(matched: Matched) -> Iterator[str]:
     """Yield on how many matched cells all sides have exactly the same scores, if on any."""
     frames, count = matched.frames, len(matched.cells)
+    if frames.scores.empty:
+        return
     cells = frames.numbers(frames.scores["key"]) % count  # the trials of each side are in the order of the cells
     groups = frames.scores.groupby([cells, "name", "measurement", "step", "fresh"])["value"]
     values = groups.agg(["size", "count", "min", "max"])

@@ -24,6 +24,7 @@ from ganbench.report.summary_tables import TRIVIAL, UPPER, Column
 from ganbench.report.words import SMALLEST_P, plural, show_ends, show_number, show_percent, show_points
 from ganbench.statistics.comparisons import Comparison, ScoreRule, compare_successes
 from ganbench.statistics.final_scores import headline, rule_scores
+from ganbench.statistics.imported_trials import are_imported, knows_best
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.score_bounds import reference_scores
@@ -134,6 +135,7 @@ def difference_tables(frames: Frames, reading: Reading, comparisons: Sequence[Co
     test = "the exact sign-flip test over architectures" if is_clustered(comparisons) else "McNemar's exact test"
     family = comparisons[0].family
     notes += [f"In percentage points{pairs}. p: {test}, two-sided, adjusted for {plural(family, 'comparison')} (Holm)."]
+    notes += ["Trained elsewhere and imported."] * bool(are_imported(frames.trials).any())
     yield Table(
         title=f"Differences of success rates on {rule.dataset}: {describe_reading(frames, rule, measurement)}",
         frame=pd.DataFrame(rows),
@@ -155,7 +157,8 @@ def score_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> 
         return
     references = reference_scores(frames, rule.dataset, name, measurement)
     columns = []
-    for at in (rule.at, "best" if rule.at == "final" else "final"):
+    others = ["final"] if rule.at == "best" else ["best"] * knows_best(frames)
+    for at in (rule.at, *others):
         cells = {
             str(method): use_minus(
                 show_number(quantile(group[at], 0.5), DIGITS)
@@ -181,7 +184,9 @@ def score_tables(frames: Frames, rule: SuccessRule, measurement: str | None) -> 
         columns,
         (
             "Medians over all trials, in brackets the 95% interval (Woodruff); trials that diverged, failed, timed out "
-            "or have no finite score count as worst. best: chosen on one set of samples and scored on a fresh one.",
+            "or have no finite score count as worst."
+            + " best: chosen on one set of samples and scored on a fresh one."
+            * (len(columns) > 1),
             *(explained[row] for row in rows),
             *features_notes(frames, rule.dataset, [measurement]),
             size_note(scores),

@@ -16,6 +16,7 @@ from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
 from ganbench.statistics.outcome_table import stored_suite
+from ganbench.suite.loading import explain_import
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +49,13 @@ class TrialSamples:
 
 
 def refuse_kept_none(folder: Path, frames: Frames) -> None:
-    """Raise GanbenchError where the suite keeps no generators and the folder has none, so that no sheet shows any."""
+    """Raise GanbenchError where the folder has no generators because its suite keeps none, or its trials are imported.
+
+    No sheet would show any.
+    """
     suite = stored_suite(frames)
+    if suite is not None and suite.imported and not list_networks(folder):
+        raise GanbenchError(f"{folder}: {explain_import(suite)}, so there are no models that could draw samples.")
     if suite is not None and suite.keep.generators == "none" and not list_networks(folder):
         raise GanbenchError(f"{folder}: {KEPT_NONE}.")
 

@@ -16,6 +16,7 @@ from ganbench.report.sides import Matched, Side
 from ganbench.results.history import list_plugins
 from ganbench.results.origins import Origin
 from ganbench.statistics.final_scores import split_by_measurement
+from ganbench.statistics.imported_trials import are_imported
 from ganbench.suite import conditions
 from ganbench.suite.success import SuccessRule
 from ganbench.table import format_value, is_missing
@@ -58,6 +59,7 @@ def list_differences(matched: Matched, rules: Sequence[SuccessRule]) -> list[Dif
         *compare_code(matched, origins),
         *compare_options(matched),
         *compare_budgets(matched.sides),
+        *compare_places(matched),
         *compare_data(matched, origins),
         *compare_measurements(matched, rules),
         *compare_readings(matched.sides),
@@ -168,6 +170,15 @@ def compare_budgets(sides: Sequence[Side]) -> Iterator[Difference]:
     yield from compare_values("budget", "training", amounts)
     for name in ("batch_size", "snapshots"):
         yield from compare_values("budget", name, [[getattr(budget, name)] for budget in budgets])
+
+
+def compare_places(matched: Matched) -> Iterator[Difference]:
+    """Yield a difference if the trials of one side were trained elsewhere: neither data nor measurement are known."""
+    words = [
+        ["elsewhere, and imported" if imported else "by ganbench" for imported in are_imported(matched.trials(side))]
+        for side in matched.sides
+    ]
+    yield from compare_values("protocol", "trained", words)
 
 
 def compare_data(matched: Matched, origins: Sequence[Sequence[Origin]]) -> Iterator[Difference]:

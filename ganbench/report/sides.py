@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ganbench.errors import GanbenchError, unknown_name
+from ganbench.report.notes import import_notes
 from ganbench.results.frames import Frames
 from ganbench.results.history import list_values, refuse_unplanned
 from ganbench.results.joined import join_frames
@@ -234,6 +235,8 @@ class Matched:
 def select_shared(joined: Frames) -> pd.DataFrame:
     """Return the scores by the measurements that every side has, of those sides that measured the value at all."""
     scores = joined.scores
+    if scores.empty:
+        return scores
     dataset = scores["key"].map(joined.trials.set_index("key")["dataset"])
     rows = scores[["name", "measurement"]].assign(dataset=dataset, side=scores["key"].str.partition(":")[0])
     sides = rows.groupby(["dataset", "name"])["side"].transform("nunique")
@@ -262,6 +265,13 @@ def match_cells(sides: Sequence[Side]) -> Matched:
     if not len(first):
         raise GanbenchError(explain_no_match(sides))
     return Matched(sides=tuple(sides), cells=first)
+
+
+def list_import_notes(sides: Sequence[Side]) -> Iterator[str]:
+    """Yield the notes on trials that were trained elsewhere, each with the name of its side; of one folder once."""
+    one_folder = len({side.folder for side in sides}) == 1
+    for side in sides[:1] if one_folder else sides:
+        yield from (note if one_folder else f"{side.name}: {note}" for note in import_notes(side.frames))
 
 
 def explain_no_match(sides: Sequence[Side]) -> str:

@@ -21,6 +21,7 @@ from ganbench.statistics.final_scores import (
     split_by_measurement,
     trial_scores,
 )
+from ganbench.statistics.imported_trials import knows_best
 from ganbench.statistics.intervals import Interval, median_interval, quantile
 from ganbench.statistics.outcome_counts import count_outcomes
 from ganbench.statistics.score_bounds import reference_scores
@@ -91,8 +92,9 @@ def make_summary(
         if counts[outcome].any():
             cells = {row["method"]: str(int(row[outcome])) for row in counts.to_dict("records")}
             columns.append(Column(heading=heading, cells=cells))
-    heading = f"{other} {title}"
-    columns.append(median_column(frames, rule.dataset, (name, measurement), scores, other, heading, optional=True))
+    if other == "final" or knows_best(frames):
+        heading = f"{other} {title}"
+        columns.append(median_column(frames, rule.dataset, (name, measurement), scores, other, heading, optional=True))
     for value, way in other_values(frames, rule.dataset, name) if first else ():
         values = trial_scores(frames, rule.dataset, value, way)
         columns.append(

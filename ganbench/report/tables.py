@@ -10,7 +10,7 @@ import pandas as pd
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.outcomes import OUTCOMES, RARE, Thresholds
 from ganbench.report.claim_tables import claim_tables
-from ganbench.report.notes import shard_note, size_note
+from ganbench.report.notes import import_notes, shard_note, size_note
 from ganbench.report.paired_tables import (
     COST_HEADINGS,
     paired_score_tables,
@@ -22,7 +22,14 @@ from ganbench.report.score_tables import score_tables
 from ganbench.report.shown import limit_values
 from ganbench.report.success_tables import success_tables
 from ganbench.report.tuning_tables import tuning_tables
-from ganbench.results.history import EXECUTOR, describe_extensions, describe_merge, list_plugins, read_shard
+from ganbench.results.history import (
+    EXECUTOR,
+    describe_extensions,
+    describe_import,
+    describe_merge,
+    list_plugins,
+    read_shard,
+)
 from ganbench.statistics.comparisons import NO_PAIRS
 from ganbench.statistics.costs import cost_table
 from ganbench.statistics.outcome_counts import count_failures, count_outcomes
@@ -71,7 +78,7 @@ def outcome_counts_table(frames: Frames, hidden: int = 0) -> Table:
     frame = count_outcomes(frames)
     unknown = [name for name in RARE if frame[name].isna().all()]
     frame = frame.drop(columns=[f"{name}{part}" for name in unknown for part in ("", "_of", "_step")])
-    notes = [*filter(None, [shard_note(frames)]), size_note(frames.trials)]
+    notes = [*filter(None, [shard_note(frames)]), *import_notes(frames), size_note(frames.trials)]
     if missing := int(frame["missing"].sum()):
         notes.append(f"{missing} of the planned trials have no record yet; only this table counts them.")
     if stale := int(frame["stale"].sum()):
@@ -133,6 +140,7 @@ def history_table(runs: Sequence[Run]) -> Table:
         "started: UTC. planned: the trials of the plan; new: those that no earlier run planned; stored: those that had "
         "a record when the run began; trained: records of this run that no later run replaced. executor: what ran its "
         "batches. suite: its text, compared with that of the run before.",
+        *filter(None, map(describe_import, runs)),
         *filter(None, map(describe_merge, runs)),
         *describe_extensions(runs),
         *describe_plugins(runs),

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ganbench.escaping import escape_unprintable
 from ganbench.report.claim_tables import count_verdicts, describe_claim, read_claims, show_verdict
-from ganbench.report.notes import shard_note
+from ganbench.report.notes import import_notes, shard_note
 from ganbench.report.summary_tables import Column, Summary, make_summaries
 from ganbench.report.tuning_words import summarize_tuning
 from ganbench.report.verdict import Verdict, make_verdicts
@@ -51,9 +51,9 @@ def print_verdicts(
 ) -> None:
     """Print the question and the verdicts; with `full`, on every comparison of a rule with many of them.
 
-    Before results of a shard stands that they are not those of the suite.
+    Before results of a shard stands that they are not those of the suite; before imported ones, where they come from.
     """
-    if note := shard_note(frames):
+    for note in (*filter(None, [shard_note(frames)]), *import_notes(frames)):
         console.print(write_text(note, "yellow"), "", sep="\n")
     show_verdicts(console, make_verdicts(frames, rules), question, full=full)
     for note in describe_extensions(frames.runs):

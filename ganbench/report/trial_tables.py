@@ -13,6 +13,7 @@ from ganbench.api.metrics import metric_title
 from ganbench.api.records import TRAINED, UNTRAINED
 from ganbench.results.files import plugin_path, suite_path
 from ganbench.results.history import list_plugins
+from ganbench.statistics.imported_trials import are_imported
 from ganbench.statistics.single_trials import select_trials, trial_table
 from ganbench.table import Table
 
@@ -50,12 +51,14 @@ def make_trials_table(
     ).reset_index(drop=True)
     shown = frame["key"].iloc[0] if len(frame) == 1 else "KEY"
     notes = [f"{len(frame)} of {len(frames.trials)} trials. A key is enough for every command that takes one."]
-    if rows["status"].isin(["completed", "diverged"]).any():
+    if imported := bool(len(rows)) and bool(are_imported(frames.trials[frames.trials["key"].isin(rows["key"])]).all()):
+        notes.append("Trained elsewhere and imported: none can be trained again or drawn.")
+    elif rows["status"].isin(["completed", "diverged"]).any():
         notes.append(
             f"Train one again and compare: {retrain_command(frames, results, shown)}. Its samples: "
             f"{samples_command(frames, results, shown)}."
         )
-    if rows["error"].any():
+    if rows["error"].any() and not imported:
         whole = "" if len(frame) == 1 else f" The whole error: ganbench trials {shlex.quote(results)} --only key=KEY."
         notes.append(f"Train what failed again: {retrain_command(frames, results, shown, UNTRAINED[0])}.{whole}")
     if len(frame) == 1:

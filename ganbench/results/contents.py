@@ -161,6 +161,8 @@ def spread_architecture(part: Mapping[str, Any]) -> Row:
 def spread_recipe(recipe: Mapping[str, Any]) -> Row:
     """Return the options of a recipe: a name for each offer, and its options; constraints and inputs as two tuples."""
     row: Row = {}
+    if recipe.keys() == {"method"}:  # trained elsewhere: nothing else is known
+        return {"constraints": (), "inputs": ()}
     for kind in ("loss", "constraints", "inputs", "dynamics", "critic_optimizer", "generator_optimizer"):
         parts = recipe[kind]
         if isinstance(parts, dict):

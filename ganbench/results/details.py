@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganbench.api.shared_program import restore_company
-from ganbench.api.trials import Budget, Part, Precision, Recipe, canonical_json, digest, restore_trial
+from ganbench.api.trials import IMPORTED, Budget, Part, Precision, Recipe, canonical_json, digest, restore_trial
 from ganbench.errors import shorten
 from ganbench.results.integrity import BOUNDS
 
@@ -56,12 +56,25 @@ class StoredContent:
     precision: Precision = "float32"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredImport:
+    """The content of a trial that was trained elsewhere (`ImportedTrial.content`) as it must be."""
+
+    format: int
+    imported: Literal[True]
+    dataset: Part
+    architecture: StoredArchitecture
+    recipe: Mapping[Literal["method"], str]
+    seed: int
+    budget: Mapping[Literal["generator_steps"], int]
+
+
 @cache
-def content_adapter() -> TypeAdapter[StoredContent]:
-    """Return what checks the types of a trial's content."""
+def content_adapter(kind: type) -> TypeAdapter[Any]:
+    """Return what checks the types of a trial's content, which is a `StoredContent` or a `StoredImport`."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(StoredContent)
+    return TypeAdapter(kind)
 
 
 def read_detail(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +91,8 @@ def read_detail(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def explain_absence(detail: Mapping[str, Any]) -> str:
     """Return why a recorded trial has no generator, without the full stop."""
+    if detail["content"].get(IMPORTED):
+        return "it was trained elsewhere and imported, so there is no generator of it"
     keep = detail["facts"].get("keep")
     if isinstance(keep, Mapping) and keep.get("generators") == "none":
         return KEPT_NONE
@@ -92,7 +107,8 @@ def check_content(detail: Mapping[str, Any]) -> None:
     if digest(content) != detail["key"]:
         raise ValueError("its content was altered: it is not that of its key")
     try:
-        content_adapter().validate_json(canonical_json(content), strict=True)
+        kind = StoredImport if content.get(IMPORTED) else StoredContent
+        content_adapter(kind).validate_json(canonical_json(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"content.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -89,7 +89,7 @@ class Frames:
     missing where nothing is recorded yet. `diverged_at` is the update (of either player) at which a loss or a weight
     became non-finite, else -1. `stale`: the record was made by other code than the plan's. `samples`: real samples
     shown to the critic. `flops`: as torch counts them (`engine.flops`). `seconds_*`: the batch's wall times over its
-    members.
+    members. The `mode` of a trial that was trained elsewhere is "imported", and its `batch_size` 0: not known.
     `scores`: key, step, name, value, direction, measurement, samples, fresh, not_scored; in the order of steps. Rows
     with `fresh` are not part of a trial's series: they score its best snapshots on samples that did not choose them
     (`series` is without them). `not_scored`: the value is NaN because memory ran out, whatever the model is.

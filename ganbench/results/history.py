@@ -31,6 +31,9 @@ EXECUTOR = "executor"
 SHARD = "shard"
 """The fact of a run that trained a shard of the plan only: which one, as in "3/10"."""
 
+IMPORT = "imported"
+"""The fact of a run that imported runs trained elsewhere: the file, its SHA-256, how many rows, and the version."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -156,6 +159,18 @@ def describe_merge(run: Run) -> str:
         if isinstance(part, Mapping)
     ]
     return f"Run {run.number} is a merge: {', '.join(parts)}." if parts else ""
+
+
+def describe_import(run: Run) -> str:
+    """Return in words what a run imported, "" for a run that was no import."""
+    imported = run.facts.get(IMPORT)
+    if not isinstance(imported, Mapping):
+        return ""
+    file, digest, rows, version = (imported.get(name) for name in ("file", "sha256", "rows", "version"))
+    return (
+        f"Run {run.number} trained nothing: it imported {file} (sha256 {str(digest)[:12]}..., {rows} rows) by ganbench "
+        f"{version}."
+    )
 
 
 def read_shard(runs: Sequence[Run]) -> str:

@@ -29,13 +29,15 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
         "seed": (0, 2**63 - 1),
         "generator_steps": (1, 10**12),
-        "batch_size": (1, 10**7),
+        "batch_size": (0, 10**7),
         "diverged_at": (-1, 2**62),
         "step": (0, 10**12),
         "samples": (0, 10**7),
     }
 )
-"""The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`)."""
+"""The least and the largest value of a number: those that a suite can ask for (`suite.suite`, `plan.budget`).
+
+A batch size of 0 is not known: the trial was trained elsewhere."""
 
 MOST: Mapping[str, int] = MappingProxyType({"trial": 1_000_000, "dataset": 1000, "method": 1000})
 """The largest numbers of planned trials, datasets and methods: those of a suite (`suite.suite`, `suite.bounds`)."""
@@ -74,7 +76,8 @@ def refuse_odd_rows(frame: pd.DataFrame, name: str, file: Path) -> None:
 
     for column in frame.columns if len(frame) else ():
         kind = infer_dtype(frame[column], skipna=False)
-        if (column in WORDS and kind != "string") or (column not in WORDS and frame[column].dtype.kind not in "biuf"):
+        is_text = kind == "string" and not frame[column].isna().any()  # pandas reads bytes among texts as missing
+        if not is_text if column in WORDS else frame[column].dtype.kind not in "biuf":
             raise GanbenchError(f"{file}: {column} in {name} has cells of the wrong type ({kind}). {NOT_OURS}")
     for column, (least, most) in BOUNDS.items():
         if column not in frame.columns or frame.empty or (name, column) == ("trials", "samples"):  # those are a cost

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, func, insert, literal, select
 from ganbench.api.trials import canonical_json, digest
 from ganbench.results.database import execute
 from ganbench.results.frames import LABELS
-from ganbench.results.history import EXECUTOR, SHARD
+from ganbench.results.history import EXECUTOR, IMPORT, SHARD
 from ganbench.results.merge_sources import Source
 from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
@@ -187,7 +187,7 @@ def write_run(target: Connection, sources: Sequence[Source], choice: Choice, pre
     stored = target.scalar(recorded.where(PLAN.c.run == newest)) or 0
     taken = [sum(chosen == place for chosen in choice.chosen.values()) for place in range(len(sources))]
     facts = {
-        **{name: fact for name, fact in json.loads(text).items() if name not in (EXECUTOR, SHARD)},
+        **{name: fact for name, fact in json.loads(text).items() if name not in (EXECUTOR, SHARD, IMPORT)},
         "stored": stored,
         "merged": [
             {"folder": source.folder.resolve().name, "records": records}

@@ -49,6 +49,7 @@ from ganbench.results.frames import Frames
 from ganbench.results.history import SHOWN, Run, add_fact, add_rescored, read_runs
 from ganbench.results.numbers import find_numbers, number_trials, read_measured
 from ganbench.results.origins import Origin, read_origins
+from ganbench.results.planned import read_suite, read_trials
 from ganbench.results.reading import build_frames, open_folder, read_calibration, split_tuning
 from ganbench.results.rows import iterate_rows
 from ganbench.results.schema import (
@@ -244,6 +245,16 @@ class Store:
         """Return the runs of this folder, the oldest first."""
         with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
             return read_runs(connection)
+
+    def suite(self) -> str:
+        """Return the text of the newest run's suite, "" where there is no run."""
+        with transaction(self._engine, self.file) as connection:
+            return read_suite(connection)
+
+    def planned(self) -> list[Trial]:
+        """Return the trials of the newest plan, in its order."""
+        with transaction(self._engine, self.file) as connection, integrity.explaining_bad_cells(self.file):
+            return read_trials(connection)
 
     def origins(self) -> tuple[Origin, ...]:
         """Return how every recorded trial of the newest plan was made."""

@@ -166,6 +166,7 @@ def run_events(
         plugins, plan = make_plan(suite, settings, on_planning)
         watchers, executor = build_watchers(settings.watchers, plugins), build_executor(settings, plugins)
     with Store(folder, fresh=settings.fresh, sound=settings.yes) as store:
+        loading.refuse_imported(store.suite(), folder, "so no suite is run here. Name another folder by --results")
         choices = choose_configurations(plan.suite or suite, plan, store, settings)
         while True:
             if choices:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganbench.api.shared_program import restore_company
-from ganbench.api.trials import Batch, Measurement, Trial, restore_trial
+from ganbench.api.trials import Batch, ImportedTrial, Measurement, Trial, restore_trial
 from ganbench.errors import GanbenchError, find_reason, shorten
 from ganbench.plan.fingerprint import DATA, NUMERICS, changes_since, list_sources
 from ganbench.results.details import explain_absence
@@ -50,6 +50,8 @@ def restore_members(detail: dict[str, Any]) -> tuple[Trial, ...]:
     """
     labels = {name: detail[name] for name in ("dataset", "architecture", "method")}
     trial = restore_trial(detail["content"], labels)
+    if isinstance(trial, ImportedTrial):
+        raise GanbenchError(f"trial {detail['key'][:12]}: {explain_absence(detail)}, and ganbench cannot train it.")
     if "members" not in detail["composition"]:
         reason = find_reason(detail["error"])
         raise GanbenchError(

@@ -12,10 +12,11 @@ from ganbench.api.records import Score
 from ganbench.api.trials import Part, digest
 from ganbench.errors import GanbenchError, UnknownOffer
 from ganbench.registry.exits import describe_fault
-from ganbench.results.files import find_database
+from ganbench.results.files import find_database, list_networks
 from ganbench.results.store import Store
 from ganbench.runner.rebuild import RebuiltBatch, find_table, is_rounded, rebuild_batch
 from ganbench.runner.used_plugins import naming_plugins
+from ganbench.suite.loading import refuse_imported
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +89,8 @@ def rescore_trials(
     find_database(folder)
     result = RescoreResult()
     with Store(folder) as store:
+        if not list_networks(folder):
+            refuse_imported(store.suite(), folder, "so there are no models that could be scored")
         frames = store.frames(everything=True, signals=False, apart=False)
         counts = frames.scores.groupby("key")["samples"].max()
         trials: pd.DataFrame = frames.trials[frames.trials["status"] != "missing"].drop_duplicates("key")

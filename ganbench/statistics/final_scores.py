@@ -14,6 +14,7 @@ from ganbench.api.records import TRAINED
 from ganbench.errors import GanbenchError
 from ganbench.evaluation.success import beyond
 from ganbench.statistics.early_stages import find_early_measurements
+from ganbench.statistics.imported_trials import are_imported
 from ganbench.statistics.outcome_table import trial_outcomes
 from ganbench.statistics.units import find_units
 from ganbench.suite import conditions
@@ -42,17 +43,16 @@ def trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | N
     fresh: whether `best` is the value of fresh samples.
     direction: "lower", "higher" or "neutral".
     diverged: non-finite or exploded (`trial_outcomes`).
-    scored: the trial completed with a finite final value.
-    undefined: the trial completed without one.
+    scored, undefined: the trial completed with a finite final value, or without one.
     held: the final value; `rule_scores` replaces it by the worst of the last values where success must be sustained.
     holds: True; `rule_scores` replaces it by the truth of a condition.
     unit: the architecture; if the dataset's trials have only one, the seed.
 
     The best snapshot is chosen on the series. `best` is the value of fresh samples there, and the worst if none were
-    drawn; for a metric that was measured at one snapshot it is the final value. Missing trials are left out, completed
-    trials that this metric never measured, and those whose final value, or that of fresh samples, is unknown because
-    memory ran out. `measurement` is the hash of a way of measuring; it may be left out if there is only one. Raise
-    GanbenchError if there are several, because their scores are never mixed.
+    drawn (NaN if the trial was imported); for a metric that was measured at one snapshot it is the final value. Missing
+    trials are left out, completed trials that this metric never measured, and those whose final value, or that of fresh
+    samples, is unknown because memory ran out. `measurement` is the hash of a way of measuring; it may be left out if
+    there is only one. Raise GanbenchError if there are several, because their scores are never mixed.
     """
     return _trial_scores(frames, dataset, metric, measurement).copy()
 
@@ -69,12 +69,13 @@ def _trial_scores(frames: Frames, dataset: str, metric: str, measurement: str | 
     short = find_not_scored(rows, numbers, values)
     trained = known["trained"].to_numpy()
     scored = trained & ~diverged & np.isfinite(final)
+    unknown = are_imported(trials) & values["fresh"] & np.isnan(best)
     table = trials.assign(
         final=np.where(scored, final, WORST[direction]),
         final_step=values["final_step"],
         fresh=values["fresh"],
         best_step=values["best_step"],
-        best=np.where(scored & np.isfinite(best), best, WORST[direction]),
+        best=np.where(scored & np.isfinite(best), best, np.where(unknown, np.nan, WORST[direction])),
         direction=direction,
         holds=True,
         not_scored=short,

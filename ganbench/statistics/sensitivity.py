@@ -24,6 +24,7 @@ from ganbench.statistics.final_scores import (
     rule_scores,
     successes,
 )
+from ganbench.statistics.imported_trials import knows_best
 from ganbench.statistics.success_rates import contingency, pair_trials
 from ganbench.suite.success import At, SuccessRule
 
@@ -103,7 +104,7 @@ def sensitivity_table(
     budgets = {DECLARED: pair_frames, **equal_budgets(pair_frames)}
     readings = list(list_readings(pair_frames, rule, pair, measurement, rules))
     rows: list[dict[str, Any]] = []
-    primary_snapshots, *others = list_snapshots(rule, readings[0].points)
+    primary_snapshots, *others = list_snapshots(rule, readings[0].points, best=knows_best(frames))
     for (budget, budget_frames), reading, snapshots in product(budgets.items(), readings, (primary_snapshots, *others)):
         (at, lasting), differs = snapshots, snapshots != primary_snapshots
         varied = [name for name, varies in (("budget", budget != DECLARED), ("at", differs)) if varies]
@@ -122,13 +123,15 @@ def sensitivity_table(
     return table.drop(columns="same").assign(counted=counted, holds=table["verdict"] == table["verdict"].iloc[0])
 
 
-def list_snapshots(rule: SuccessRule, points: int) -> list[tuple[At, int]]:
+def list_snapshots(rule: SuccessRule, points: int, *, best: bool = True) -> list[tuple[At, int]]:
     """Return at which snapshots success may be read, and how many of the last it must hold at: those of the rule first.
 
-    The others are the last, the best, and the last `SUSTAINED` if the rule's metric has so many `points`.
+    The others are the last, the `best` if it is known, and the last `SUSTAINED` if the rule's metric has so many
+    `points`.
     """
     lasting: list[tuple[At, int]] = [("final", SUSTAINED)] if rule.sustained == 1 and points >= SUSTAINED else []
-    return list(dict.fromkeys([(rule.at, rule.sustained), ("final", 1), ("best", 1), *lasting]))
+    chosen: list[tuple[At, int]] = [("best", 1)] if best else []
+    return list(dict.fromkeys([(rule.at, rule.sustained), ("final", 1), *chosen, *lasting]))
 
 
 def name_snapshots(at: At, sustained: int) -> str:

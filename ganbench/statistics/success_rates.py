@@ -21,6 +21,7 @@ from ganbench.statistics.final_scores import (
     select_measurement,
     successes,
 )
+from ganbench.statistics.imported_trials import knows_best
 from ganbench.statistics.intervals import (
     curve_half_width,
     effective_size,
@@ -181,7 +182,7 @@ def sustained_rates(
     rows = select_measurement(frames, counted["key"], rule.dataset, headline(frames, rule), measurement)
     most = rows[~rows["fresh"]].groupby("number").size().max() if len(rows) else 1
     table: list[dict[str, Any]] = []
-    for count in (0, *(m for m in last if m <= most)):
+    for count in (*([0] if knows_best(frames) else []), *(m for m in last if m <= most)):
         at: At = "final" if count else "best"
         scores = rule_scores(frames, rule, measurement, at=at, sustained=max(1, count))
         for method, group in scores.groupby("method", sort=False):
@@ -242,16 +243,16 @@ def median_differences(
 ) -> pd.DataFrame:
     """Compare two methods' scores by a rule's metric, on pairs of equal architecture and seed.
 
-    There is a row for the final and one for the best score. `difference` is the median of the paired differences, A's
-    minus B's, with the interval of a median (`median_interval`). `median_a` and `median_b` are the medians of the
-    paired trials. Trials without a finite score count as worst: if only one of a pair has a score, their difference is
-    infinite, and if neither has one it is 0. So differences can always be ordered, which is all that a median needs. A
-    neutral metric has no worst: its best is NaN, and so is its final difference if any trial has no score. Other
-    columns: at, n, units. Raise GanbenchError for an unknown method.
+    There is a row for the final and one for the best score, if it is known. `difference` is the median of the paired
+    differences, A's minus B's, with the interval of a median (`median_interval`). `median_a` and `median_b` are the
+    medians of the paired trials. Trials without a finite score count as worst: if only one of a pair has a score, their
+    difference is infinite, and if neither has one it is 0. So differences can always be ordered, which is all that a
+    median needs. A neutral metric has no worst: its best is NaN, and so is its final difference if any trial has no
+    score. Other columns: at, n, units. Raise GanbenchError for an unknown method.
     """
     a, b = pair_trials(rule_scores(frames, rule, measurement), frames, pair)
     rows: list[dict[str, Any]] = []
-    for at in ("final", "best"):
+    for at in ("final", "best") if knows_best(frames) else ("final",):
         values_a, values_b = a[at].to_numpy(float), b[at].to_numpy(float)
         with np.errstate(invalid="ignore"):
             differences = np.where(values_a == values_b, 0.0, values_a - values_b)

@@ -138,3 +138,22 @@ def restore(text: str) -> Suite:
         return parse(json.loads(text) if text.startswith("{") else text, where)
     except (ValueError, RecursionError) as error:  # a ValueError also for an integer with thousands of digits
         raise GanbenchError(f"{where}: not JSON: {error}. Run the suite again.") from None
+
+
+def explain_import(suite: Suite) -> str:
+    """Return in words where the trials of an imported suite come from, without a full stop; "" for another suite."""
+    files = ", ".join(dict.fromkeys(table.file for table in suite.imported))
+    return f"these trials were trained elsewhere, and imported from {files}" if files else ""
+
+
+def refuse_imported(text: str, folder: Path, reason: str) -> None:
+    """Raise GanbenchError if the stored suite of a results folder is that of an import.
+
+    The message says so, and then that for this `reason` it cannot be done, as in "so there are no models to score".
+    """
+    try:
+        words = explain_import(restore(text)) if text else ""
+    except GanbenchError:  # a suite of an earlier version: none of those was imported
+        return
+    if words:
+        raise GanbenchError(f"{folder}: {words}, {reason}.")

@@ -23,6 +23,7 @@ from ganbench.suite.tables import (
     BudgetTable,
     DatasetTable,
     EngineTable,
+    ImportedTable,
     KeepTable,
     MeasurementTable,
 )
@@ -58,6 +59,7 @@ class Suite(Table):
     outcomes: OutcomesTable = OutcomesTable()
     keep: KeepTable = KeepTable()
     engine: EngineTable = EngineTable()
+    imported: Annotated[tuple[ImportedTable, ...], NotEmpty] = ()
     scale: dict[Name, dict[str, Any]] = Field(
         default={},
         description="Other sizes of the suite, as tables [scale.NAME] of what changes; --scale NAME.",
@@ -174,6 +176,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "outcomes": OutcomesTable,
     "keep": KeepTable,
     "engine": EngineTable,
+    "imported": ImportedTable,
 }
 """The models of a suite's tables, by key; "" is the suite itself."""
 
@@ -241,7 +244,7 @@ def _find_misplaced(suite: Suite) -> Iterator[Complaint]:
         yield Complaint(("methods",), None, 'missing. Name a recipe, as in methods = ["ns-gan"], or add a [[method]].')
     labels = len(suite.configurations) if suite.tunes else len(suite.method_names)
     grid = len(suite.dataset), suite.architectures.sample, labels, len(suite.seed_list)
-    if prod(grid) > MOST_TRIALS:
+    if prod(grid) > MOST_TRIALS and not suite.imported:  # whose grid may have gaps
         product = f"datasets x architectures x methods x seeds = {' x '.join(map(str, grid))} = {prod(grid)} trials"
         reason = f"{product}, but at most {MOST_TRIALS} are allowed. Ask for fewer, or split the suite."
         yield Complaint(("seeds",), None, reason)

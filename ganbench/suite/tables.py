@@ -174,3 +174,16 @@ class EngineTable(Table):
     def memory_bytes(self) -> int:
         """The memory in bytes."""
         return parse_size(self.memory)
+
+
+class ImportedTable(Table):
+    """A file of runs that were trained elsewhere and that `ganbench import` has put into the results folder."""
+
+    file: Name = Field(description="The name of the file, as it was imported.")
+    sha256: Annotated[str, Field(strict=True, pattern="^[0-9a-f]{64}$")] = Field(
+        description="The SHA-256 of its content, 64 hexadecimal digits."
+    )
+    date: Annotated[str, Field(strict=True, pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = Field(
+        description="The day on which it was imported (UTC)."
+    )
+    version: Name = Field(description="The version of ganbench that imported it.")

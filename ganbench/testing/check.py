@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ganbench.deprecation import GanbenchDeprecationWarning
 from ganbench.errors import GanbenchError
-from ganbench.registry.registry import Offered, Problem
+from ganbench.registry.problems import Problem
+from ganbench.registry.registry import Offered
 
 ISOLATED_ARGUMENTS = [
     "-p", "ganbench.testing.pytest_plugin", "--pyargs", "ganbench.testing.test_offers",
@@ -54,7 +57,8 @@ def check(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[Verdi
 
     `options` are texts `NAME.key=value` or `key=value`, as `given_options` reads them. Return a verdict on each offer,
     and the problems: the plugins that did not import. Raise GanbenchError for a word that is neither a file nor a known
-    name, for an option of none of the offers, and where pytest is not installed.
+    name, for an option of none of the offers, and where pytest is not installed. What a plugin uses although it will be
+    removed is a warning on stderr.
     """
     try:
         import pytest
@@ -67,15 +71,17 @@ def check(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[Verdi
     from ganbench.testing.pytest_plugin import Listener, load_plugins, select_offers
     from ganbench.testing.rule import Subject
 
-    plugins = load_plugins(words)
-    offers = select_offers(plugins, words)
-    given, verdicts = give_options(plugins, offers, options), dict[tuple[str, str], Verdict]()
-    for offered in offers:
-        key = (offered.kind, offered.offer.name)
-        own_options = dict(given.get(key, {}))
-        missing = find_missing(offered, own_options)
-        lack = "" if missing else find_lack(Subject(offered, plugins, own_options))
-        verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=missing, lack=lack)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", GanbenchDeprecationWarning)
+        plugins = load_plugins(words)
+        offers = select_offers(plugins, words)
+        given, verdicts = give_options(plugins, offers, options), dict[tuple[str, str], Verdict]()
+        for offered in offers:
+            key = (offered.kind, offered.offer.name)
+            own_options = dict(given.get(key, {}))
+            missing = find_missing(offered, own_options)
+            lack = "" if missing else find_lack(Subject(offered, plugins, own_options))
+            verdicts[key] = Verdict(offered, notes=author_notes(offered), missing=missing, lack=lack)
     listener = Listener()
     with isolated_pytest():
         arguments = [f"--contracts-of={word}" for word in words] + [f"--contract-option={text}" for text in options]

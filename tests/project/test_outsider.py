@@ -1,43 +1,25 @@
-"""A third-party package works like our own plugins.
+"""Third-party packages that were written for earlier releases work like our own plugins.
 
-While it is installed, its offers are listed, shown, run and checked; after it is removed, no trace of them is left.
+tests/outsider has one for each release; 0.0 was there before the first. A package is frozen with its release, and never
+edited. While it is installed, its offers are listed, shown, checked and run; after it is removed, no trace is left.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import re
 import shutil
-import subprocess
-import sys
+import tomllib
 from pathlib import Path
 
+import ganbench
 import pytest
+from ganbench.api.offers import KINDS
 
-PACKAGE = Path(__file__).parents[1] / "outsider"
-OFFERS = {"losses": "boosting", "constraints": "leash", "architectures": "quadratic"}
-SUITE = """
-question = "Does a third-party plugin run?"
+from tests.support.installed_package import install, run
 
-[budget]
-generator_steps = 4
-batch_size = 8
-snapshots = 1
-
-[architectures]
-space = "quadratic"
-options = { latent = 2 }
-
-[measurement]
-samples = 20
-
-[[method]]
-name = "theirs"
-loss = "boosting"
-constraints = [{ name = "leash", weight = 0.1, target = 0.5 }]
-
-[[dataset]]
-name = "ring"
-"""
+FOLDER = Path(__file__).parents[1] / "outsider"
+PROVIDER = "[ganbench-outsider 1.2.3]"
 SEVERAL = """
 import sys
 from ganbench.cli import app
@@ -47,47 +29,79 @@ for words in sys.argv[1:]:
 """Run several commands in one process, because importing torch is the slowest part of each."""
 
 
-def ganbench(*commands: str, installed: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run ganbench commands in `cwd`, in an environment with the packages of the folder `installed`."""
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
-    arguments = [sys.executable, "-c", SEVERAL, *commands]
-    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+def release_of(folder: Path) -> tuple[int, ...]:
+    """Return the release that a package was written for."""
+    return tuple(map(int, folder.name.split(".")))
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip installed the package, from its own pyproject and without network access."""
-    folder = tmp_path_factory.mktemp("installed")
-    source = shutil.copytree(PACKAGE, tmp_path_factory.mktemp("source") / "outsider")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
-    subprocess.run([*pip, "--no-build-isolation", "--target", str(folder), str(source)], check=True, timeout=120)
-    return folder
+PACKAGES = sorted((path for path in FOLDER.iterdir() if path.is_dir()), key=release_of)
+NEWEST = PACKAGES[-1]
 
 
-def test_a_third_party_package_provides_offers_until_it_is_removed(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "theirs.toml").write_text(SUITE)
-    shown = [f"show {name}" for name in OFFERS.values()]
-    commands = ["list", *shown, "run theirs.toml --jobs 1 --device cpu", "check ganbench-outsider"]
-    process = ganbench(*commands, installed=installed, cwd=tmp_path)
+def read_offers(package: Path) -> dict[str, str]:
+    """Return the name of the offer of each kind."""
+    return tomllib.loads((package / "offers.toml").read_text())
+
+
+def list_commands(offers: dict[str, str]) -> list[str]:
+    """Return the commands that use every offer of a package."""
+    words = [f"--executor {offers['executors']}"] if "executors" in offers else ["--jobs 1"]
+    words += [f"--watch {offers['watch']}"] if "watch" in offers else []
+    table = [f"table results/theirs --format {offers['reports']}"] if "reports" in offers else []
+    shown = [f"show {name}" for name in offers.values()]
+    return ["list", *shown, f"run theirs.toml --device cpu {' '.join(words)}", *table, "check ganbench-outsider"]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_a_third_party_package_provides_offers_until_it_is_removed(package: Path, tmp_path: Path) -> None:
+    offers, installed = read_offers(package), tmp_path / "installed"
+    install(shutil.copytree(package, tmp_path / "source"), installed)
+    shutil.copy(package / "suite.toml", tmp_path / "theirs.toml")
+    process = run("-c", SEVERAL, *list_commands(offers), installed=installed, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
-    for kind, name in OFFERS.items():
+    assert "DeprecationWarning" not in process.stderr
+    for kind, name in offers.items():
         section = process.stdout.partition(f"{kind}:\n")[2].partition(":\n")[0]
-        assert any(name in line and "[ganbench-outsider 1.2.3]" in line for line in section.splitlines()), section
-    assert "options: target: float = 0.0" in process.stdout
+        assert any(name in line and PROVIDER in line for line in section.splitlines()), section
+        assert f"{name!r} of ganbench-outsider 1.2.3:" in process.stdout  # checked
+    assert re.search(r"options: target: \w+ = 0.0", process.stdout)
     assert "asserted: real = [0.0], fake = [0.0] gives critic 2, generator 1" in process.stdout
-    assert "| ring | theirs | 1 | 1 |" in process.stdout  # planned, completed
-    assert all(f"{name!r} of ganbench-outsider 1.2.3:" in process.stdout for name in OFFERS.values())  # each checked
+    assert "not checked" not in process.stdout
     assert "0 with broken rules" in process.stdout
+    trials = ganbench.read(tmp_path / "results" / "theirs").trials
+    assert set(trials["status"]) == {"completed"}
+    if "watch" in offers:
+        (diary,) = (tmp_path / "results" / "theirs").rglob("diary.txt")
+        assert len(diary.read_text().splitlines()) == len(trials)
+    if "reports" in offers:
+        assert "'theirs-scheduled'; '4'; '4'" in process.stdout  # planned, completed
 
     shutil.rmtree(installed)
-    after = ganbench("list", installed=installed, cwd=tmp_path)
+    after = run("-c", SEVERAL, "list", installed=installed, cwd=tmp_path)
     assert after.returncode == 0, after.stderr
     assert "wasserstein" in after.stdout
     assert "not loaded" not in after.stderr
     listed = {line.split()[0] for line in after.stdout.splitlines() if line.startswith("  ")}
-    assert not listed & set(OFFERS.values())
+    assert not listed & set(offers.values())
     assert "outsider" not in after.stdout
 
 
-def test_the_whole_package_has_at_most_sixty_lines() -> None:
-    assert len((PACKAGE / "ganbench_outsider.py").read_text().splitlines()) <= 60
+def test_the_newest_package_offers_one_of_every_kind() -> None:
+    """A new kind needs the package of the coming release: a copy of the newest one, with the new hook."""
+    assert read_offers(NEWEST).keys() == KINDS.keys()
+    assert release_of(NEWEST) >= tuple(map(int, ganbench.__version__.split(".")[:2]))
+
+
+def test_a_package_of_a_release_is_as_it_was_frozen() -> None:
+    """Frozen files are never edited: what breaks one of them breaks the promise to authors."""
+    lines = (FOLDER / "frozen.sha256").read_text().splitlines()
+    frozen = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    for name, digest in frozen.items():
+        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == digest, f"{name} was edited: restore it"
+    released = [each for each in PACKAGES if release_of(each) <= tuple(map(int, ganbench.__version__.split(".")[:2]))]
+    files = [file for package in released for file in package.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    assert {file.relative_to(FOLDER).as_posix() for file in files} == set(frozen), "CONTRIBUTING.md: how to freeze one"
+
+
+def test_the_first_package_has_at_most_sixty_lines() -> None:
+    assert len((PACKAGES[0] / "ganbench_outsider.py").read_text().splitlines()) <= 60

@@ -38,11 +38,17 @@ def test_the_plugin_in_readme_fits_in_twenty_lines() -> None:
     assert len(find_file(ROOT / "README.md", "mine.py").splitlines()) <= 20
 
 
-def test_every_command_that_a_document_names_is_there() -> None:
-    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        named = set(re.findall(r"(?:^|`|&& )ganbench ([a-z]+)", path.read_text(), re.MULTILINE))
-        assert named <= known, f"{path.name}: {named - known}"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
+def test_every_command_and_option_that_a_document_names_is_there(path: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, words in re.findall(r"(?:^|`|&& )ganbench ([a-z]+)([^`\n|&#]*)", path.read_text(), re.MULTILINE):
+        assert name in commands
+        group = getattr(commands[name], "commands", {}).values()
+        known = {spelling for each in (commands[name], *group) for option in each.params for spelling in option.opts}
+        assert set(re.findall(r"(?<= )--[a-z-]+", words)) <= known
 
 
 def test_generated_parts_are_what_the_code_says() -> None:
@@ -50,11 +56,12 @@ def test_generated_parts_are_what_the_code_says() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_the_recipes_in_readme_are_what_a_suite_would_write() -> None:
+def test_the_recipes_of_the_page_are_what_a_suite_would_write() -> None:
     """Each row's settings, as a [[method]] of a suite, make the recipe that the method's name makes."""
     shelf = registry.load()
-    rows = [line.split(" | ") for line in README.partition("<!-- generated: recipe-table -->")[2].splitlines()]
-    rows = [row for row in rows if row[0].startswith("| `")]
+    page = (ROOT / "docs/reference/components.md").read_text()
+    table = page.partition("\n## methods\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
     assert [row[0].strip("| `") for row in rows] == list(shelf.names("methods"))
     budget = {"generator_steps": 4, "batch_size": 12, "snapshots": 2}  # whole packs of two, three and four samples
     for name, settings, *_ in rows:
@@ -71,7 +78,7 @@ def test_every_hook_has_its_heading() -> None:
     assert all(f"## {hook}" in headings for hook in names)
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), f"{path.name}: {target}"

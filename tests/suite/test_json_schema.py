@@ -90,7 +90,7 @@ def test_the_schema_has_the_offers_of_third_parties_with_their_options() -> None
 
 def test_the_schema_of_the_model_has_every_key_and_allows_any_option() -> None:
     schema = Suite.model_json_schema(by_alias=True)
-    assert schema["properties"].keys() == tomllib.loads(WHOLE).keys() | {"tuning"}
+    assert schema["properties"].keys() == tomllib.loads(WHOLE).keys() | {"tuning", "imported"}
     assert {"from", "add_constraints"} <= schema["$defs"]["MethodTable"]["properties"].keys()
     assert schema["$defs"]["MethodTable"]["additionalProperties"] is False
     name, table = schema["$defs"]["TermTable"]["anyOf"]

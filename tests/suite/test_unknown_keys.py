@@ -40,7 +40,8 @@ def add_key(table: str, key: str) -> dict[str, Any]:
     claim = {"text": "so", "test": "always", "outcome": "collapsed", "method": "mine"}
     tables = {"method": [{"name": "mine", "from": "ns-gan"}], "outcomes": {}, "keep": {}, "engine": {}, "tuning": {}}
     figure = {"name": "modes", "values": ["modes"]}
-    suite = copy.deepcopy(small(**tables, claim=[claim], figure=[figure]))
+    imported = {"imported": [{}]} if table == "imported" else {}
+    suite = copy.deepcopy(small(**tables, claim=[claim], figure=[figure], **imported))
     target = suite[table] if table else suite
     (target[0] if isinstance(target, list) else target)[key] = 1
     return suite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 FLOORS = {
     "errors": 1,
+    "deprecation": 1,
     "escaping": 1,
     "moved": 1,
     "api": 2,
@@ -16,10 +17,12 @@ FLOORS = {
     "testing": 6,
     "plan": 6,
     "statistics": 6,
+    "imports": 6,
     "runner": 7,
     "report": 8,
     "progress": 8,
     "page": 9,
+    "creation": 9,
     "cli": 10,
     "__main__": 11,
 }

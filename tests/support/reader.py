@@ -21,6 +21,7 @@ from ganbench.suite import Suite
 from ganbench.suite.loading import parse
 
 from tests.support.documents import Block
+from tests.support.imported_runs import list_rows, write_csv
 from tests.support.terminal import ganbench as ganbench_command
 from tests.support.tiny_suite import suite as tiny_suite
 
@@ -91,6 +92,7 @@ def prepare_folder(folder: Path) -> None:
     ganbench.run(folder / "suites/random_arch.toml", results=folder / "results" / first, jobs=0)
     for name in others:
         shutil.copytree(folder / "results" / first, folder / "results" / name)
+    write_csv(folder / "runs.csv", list_rows())
     draw_pictures(folder / "my-pictures")
     (folder / "suites/own_pictures.toml").write_text(PICTURES)
     with chdir(folder):

@@ -1,0 +1,5 @@
+"""New plugin packages and new suites, written from templates: `ganbench new`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
