@@ -5,6 +5,7 @@ help:   ; @sed -n 's/^\([a-z-]*\): *;.* \# /\1\t/p' $(MAKEFILE_LIST)
 test:   ; $(PYTHON) -m pytest  # run every test
 lint:   ; $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .  # check style and layout
 types:  ; $(PYTHON) -m mypy  # check every annotation, strictly
+records: ; .ci/records  # train what is stale of the reference suites, and ship their results (20 minutes if all of it is)
 docs:   ; $(PYTHON) docs/generate.py  # write the generated parts of README and docs again
 site:   ; $(PYTHON) -m sphinx -q -W --keep-going -b html -c docs . build/site  # build the site of the documents into build/site
 bench:  ; $(PYTHON) -m tests.benchmarks.bench_speed --json build/speed.json  # compare training with loops by hand (25 minutes)
@@ -15,4 +16,4 @@ chaos:  ; $(PYTHON) tests/chaos.py --kills 100 && $(PYTHON) tests/chaos.py --kil
 oldest: ; .ci/oldest  # run every test with the oldest versions of the dependencies
 ci:     ; .ci/run  # do all of it in a fresh environment, and run a suite from the wheel
 
-.PHONY: help test lint types docs site bench bench-parts bench-scale bench-jax chaos oldest ci
+.PHONY: help test lint types records docs site bench bench-parts bench-scale bench-jax chaos oldest ci

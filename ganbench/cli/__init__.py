@@ -25,6 +25,7 @@ from ganbench.cli.planning import plan
 from ganbench.cli.plugins import check, doctor, list_, schema, show
 from ganbench.cli.results import history, table, trials
 from ganbench.cli.training import run, watch
+from ganbench.cli.trying import try_
 from ganbench.errors import GanbenchError, describe, find_reason
 from ganbench.escaping import replace_unprintable
 
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, plan, watch, table, report, compare, trials, history, figures, curves, samples),
+    *(run, try_, plan, watch, table, report, compare, trials, history, figures, curves, samples),
     *(rerun, evaluate, export, import_, merge, migrate),
     *(list_, show, check, schema, doctor),
 )

@@ -20,6 +20,7 @@ from ganbench.suite.loading import restore
 if TYPE_CHECKING:
     from ganbench.registry.registry import Registry
     from ganbench.report.comparison import Comparison
+    from ganbench.report.sides import Side
     from ganbench.results.frames import Frames
     from ganbench.suite.success import SuccessRule
     from ganbench.suite.suite import Suite
@@ -71,21 +72,26 @@ class Source:
     @cached_property
     def homes(self) -> Mapping[str, Frames]:
         """The results folders that the trials come from, as commands take them: the frames of each."""
-        sides = self.comparison.opened if self.comparison else ()
-        return {show_folder(side.folder): side.frames for side in sides} or {self.folder: self.frames}
+        return {show_folder(side.folder): side.frames for side in self.sides} or {self.folder: self.frames}
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The results folders that a comparison opened, each as a side; none where it is no comparison."""
+        return tuple(home for side in (self.comparison.opened if self.comparison else ()) for home in side.homes)
 
     def locate(self, key: str) -> tuple[str, str]:
         """Return the results folder of a trial, and the start of its key there, as commands take them."""
         if self.comparison is None:
             return self.folder, key[:SHORT_KEY]
         side, _, own = key.partition(":")
-        return show_folder(self.comparison.opened[int(side)].folder), own[:SHORT_KEY]
+        folder, found = self.comparison.opened[int(side)].locate(own)
+        return show_folder(folder), found[:SHORT_KEY]
 
 
 def compared_source(comparison: Comparison) -> Source:
     """Return a comparison as what a page is made from."""
     title = " against ".join(show_text(side) for side in comparison.sides)
-    folders = dict.fromkeys(show_folder(side.folder) for side in comparison.opened)
+    folders = dict.fromkeys(show_folder(home.folder) for side in comparison.opened for home in side.homes)
     drawn = " and ".join(f"`ganbench samples {shlex.quote(folder)}`" for folder in folders)
     return Source(
         comparison.frames,

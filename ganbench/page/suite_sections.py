@@ -171,8 +171,7 @@ def protocol_section(source: Source) -> Section:
 
     Of a comparison, those of each results folder.
     """
-    sides = source.comparison.opened if source.comparison else ()
-    folders = {show_text(show_folder(side.folder)): side.frames for side in sides} or {"": source.frames}
+    folders = {show_text(show_folder(side.folder)): side.frames for side in source.sides} or {"": source.frames}
     blocks = [block for name, frames in folders.items() for block in describe_runs(frames, name)]
     versions = list(dict.fromkeys(show_text(read_version(frames)) for frames in folders.values()))
     cited = [CITATION.format(version=version) for version in versions]

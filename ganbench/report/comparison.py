@@ -69,7 +69,12 @@ def compare(*results: str | Path, methods: Sequence[str] | None = None) -> Compa
     budgets may differ: they are the question. Raise GanbenchError if there is nothing to compare, and with the list of
     differences if the sides were measured by unlike protocols (docs/how_to/compare.md).
     """
-    matched = match_cells(open_sides(results, methods))
+    return compare_sides(open_sides(results, methods))
+
+
+def compare_sides(sides: Sequence[Side]) -> Comparison:
+    """Return the comparison of sides that are open already; raise GanbenchError as `compare`."""
+    matched = match_cells(sides)
     rules = shared_rules(matched)
     differences = list_differences(matched, rules)
     refuse_unlike(matched, differences)

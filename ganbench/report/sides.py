@@ -22,6 +22,9 @@ from ganbench.results.store import Store
 from ganbench.suite.loading import restore
 from ganbench.suite.suite import Suite
 
+JOINED = ("success", "dataset")
+"""The tables of a suite that joined sides have from each of their parts."""
+
 CELL = ["dataset", "architecture", "method", "seed"]
 """What two trials must share to be compared; `method` is empty where methods are compared."""
 
@@ -31,7 +34,7 @@ class Side:
     """One side of a comparison: a results folder, or one method of it.
 
     `name` is what tables call it. `method` is the method that stands for the side, "" where all methods of the folder
-    are compared with those of the same name.
+    are compared with those of the same name. `parts` are the folders of a side that several make up (`join_sides`).
     """
 
     name: str
@@ -40,6 +43,19 @@ class Side:
     suite: Suite
     origins: Mapping[str, Origin]
     method: str = ""
+    parts: tuple[Side, ...] = ()
+
+    @property
+    def homes(self) -> tuple[Side, ...]:
+        """The results folders of this side, each as a side: its parts, or itself."""
+        return self.parts or (self,)
+
+    def locate(self, key: str) -> tuple[Path, str]:
+        """Return the results folder of a trial of this side, and the trial's key there."""
+        if not self.parts:
+            return self.folder, key
+        number, _, own = key.partition(":")
+        return self.parts[int(number)].folder, own
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -111,8 +127,8 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def open_side(folder: Path) -> Side:
-    """Return the side that a results folder is as a whole; raise GanbenchError if nothing is planned there."""
+def open_side(folder: Path, *, name: str = "", method: str = "") -> Side:
+    """Return the side that a results folder is, or a method of it; raise GanbenchError if nothing is planned there."""
     with Store(folder, readonly=True) as store:
         frames, origins = store.frames(), store.origins()
     refuse_unplanned(frames.runs if len(frames.trials) else (), folder)
@@ -120,7 +136,31 @@ def open_side(folder: Path) -> Side:
         suite = restore(frames.suite)
     except GanbenchError as error:
         raise GanbenchError(f"{folder}: {error}") from error
-    return Side(name="", folder=folder, frames=frames, suite=suite, origins={origin.key: origin for origin in origins})
+    own = {origin.key: origin for origin in origins}
+    return Side(name=name, folder=folder, frames=frames, suite=suite, origins=own, method=method)
+
+
+def join_sides(parts: Sequence[Side]) -> Side:
+    """Return one side that several results folders with different datasets make up; name and method are the first's.
+
+    Its suite asks for the datasets of all, by the success rules of all. A key begins with the number of its folder.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    success, datasets = (tuple(each for part in parts for each in getattr(part.suite, name)) for name in JOINED)
+    suite = first.suite.model_copy(update={"success": success, "dataset": datasets})
+    suite._text = ""
+    frames = join_frames([(part.frames, part.frames.trials) for part in parts])
+    return Side(
+        name=first.name,
+        folder=first.folder,
+        frames=frames.change(suite=suite.text, runs=first.frames.runs),
+        suite=suite,
+        origins={f"{number}:{key}": each for number, part in enumerate(parts) for key, each in part.origins.items()},
+        method=first.method,
+        parts=tuple(parts),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -42,7 +42,7 @@ def join_frames(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Frames:
 
 
 def join_contents(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Contents:
-    """Return what the joined trials consist of; an architecture that several sides have is that of the first."""
+    """Return what the joined trials consist of; an architecture or a method that several sides have is the first's."""
     import pandas as pd
 
     architectures, methods = [], []
@@ -54,5 +54,5 @@ def join_contents(sides: Sequence[tuple[Frames, pd.DataFrame]]) -> Contents:
         methods.append(named.assign(method=named["label"]).drop(columns="label"))
     return Contents(
         pd.concat(architectures).drop_duplicates(["dataset", "architecture"], ignore_index=True),
-        pd.concat(methods, ignore_index=True),
+        pd.concat(methods).drop_duplicates("method", ignore_index=True),
     )

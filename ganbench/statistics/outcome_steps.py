@@ -69,7 +69,9 @@ class OutcomeSteps:
                 self.reconstructions.setdefault(place, {})[name] = own_steps, own_values
 
     def find_oscillations(self, steps: Steps, values: Values) -> Values:
-        """Return when each of these series began to oscillate."""
+        """Return when each of these series began to oscillate; NaN where they are too short to show it."""
+        if values.shape[1] < outcome_blocks.LEAST_POINTS:
+            return np.full(len(values), np.nan)
         return outcome_blocks.find_oscillations(steps, values, self.limits.oscillating, self.limits.periods)
 
     def add_spread(self, numbers: NDArray[np.intp], steps: Steps, values: Values) -> None:

@@ -56,6 +56,21 @@ def test_diverged_is_non_finite_or_exploded_in_every_table(tmp_path: Path) -> No
     assert (row["exploded"], row["exploded_of"], row["exploded_step"]) == (2, 4, 50)
 
 
+def test_series_too_short_to_show_an_oscillation_say_nothing_of_it(tmp_path: Path) -> None:
+    """Of 40 values on it is known; the critic's loss of the second trial rises and falls every 10 steps."""
+    steps = list(range(40))
+    wave = [math.sin(2 * math.pi * step / 10) for step in steps]
+    records = [
+        record(trial(seed=0), [1, 1], signals={"loss.critic": (steps[:39], wave[:39])}),
+        record(trial(seed=1), [1, 1], signals={"loss.critic": (steps, wave)}),
+        record(trial(seed=2), [1, 1], signals={"loss.critic": (steps, [1.0] * 40)}),
+    ]
+    short, waving, flat = trial_outcomes(results(tmp_path, records))["oscillating"]
+    assert math.isnan(short)
+    assert math.isfinite(waving)
+    assert flat == INF
+
+
 def test_outcomes_are_counted_where_they_are_known_with_their_median_step(tmp_path: Path) -> None:
     records = [
         record(trial(seed=0), **fields([1, 1], *spreads(0.0, 0.0))),
