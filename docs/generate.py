@@ -29,6 +29,7 @@ from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
 from markdown_tables import cell, formula, table
+from suite_format import suite_tables
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -228,6 +229,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "command-table": command_table,
     "verdict-table": verdict_table,
     "command-pages": command_pages,
+    "suite-tables": suite_tables,
 }
 
 

@@ -20,3 +20,16 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def formula(text: str) -> str:
     """Return a formula for a table's cell, as code: Markdown would take its stars and underscores away."""
     return "`{}`".format(" ".join(text.split()).replace("|", r"\|")) if text else ""
+
+
+def code(text: str) -> str:
+    """Return a text as code in a table's cell."""
+    return "`{}`".format(text.replace("|", r"\|"))
+
+
+def prose(text: str) -> str:
+    """Return a text for a table's cell in which what stands in backticks is code."""
+    parts = re.split("(`[^`]+`)", " ".join(text.split()))
+    return "".join(
+        code(part[1:-1]) if i % 2 else re.sub(r"([|<>*_\[\]])", r"\\\1", part) for i, part in enumerate(parts)
+    )
