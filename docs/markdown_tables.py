@@ -30,6 +30,5 @@ def code(text: str) -> str:
 def prose(text: str) -> str:
     """Return a text for a table's cell in which what stands in backticks is code."""
     parts = re.split("(`[^`]+`)", " ".join(text.split()))
-    return "".join(
-        code(part[1:-1]) if i % 2 else re.sub(r"([|<>*_\[\]])", r"\\\1", part) for i, part in enumerate(parts)
-    )
+    words = (re.sub(r"([|<>*_\[\]])", r"\\\1", part) for part in parts[::2])
+    return "".join(word + code(part[1:-1]) * bool(part) for word, part in zip(words, [*parts[1::2], ""], strict=True))
