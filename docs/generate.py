@@ -235,10 +235,9 @@ def spell(name: str, thing: Any) -> str:
 def spell_parameter(parameter: inspect.Parameter) -> str:
     """Return a parameter with its default: that of a function is its name, since its address would tell nothing."""
     default = parameter.default
-    if default is parameter.empty or not callable(default):
-        shown = parameter.replace(annotation=parameter.empty)
-        return str(shown)
-    return f"{parameter.name}={getattr(default, '__name__', type(default).__name__)}"
+    if default is not parameter.empty and callable(default):
+        return f"{parameter.name}={getattr(default, '__name__', type(default).__name__)}".replace("<lambda>", "...")
+    return str(parameter.replace(annotation=parameter.empty)).replace("mappingproxy({})", "{}")
 
 
 def about(thing: Any) -> str:

@@ -154,10 +154,11 @@ def place_side(key: str, table: dict[str, Any]) -> dict[str, Any]:
     """Return a suite with a claim about two sides that differ."""
     digits = {"name": "digits", "metrics": ["fid", "sliced-w1"]}
     others: dict[str, Any] = {"dataset": "ring" if key == "position" else "other" if key == "dataset" else "digits"}
-    others |= {"where": {"critic_width": 8}, "method": "wgan-gp"} if key == "where" else {}
+    others |= {"where": {"critic_width": 16}} if key == "where" else {}
     others |= {"value": "critic-gradient-by-layer", "position": 1} if key == "position" else {}
     suite = place("ClaimTable", "than", table)
     suite["claim"][0] |= others
+    suite["architectures"] = {"space": "random-mlp", "sample": 8, "options": {"widths": [8, 16], "depths": [1, 2]}}
     return suite | (PROFILED if key == "position" else {"dataset": [digits, digits | {"label": "other"}]})
 
 
