@@ -158,7 +158,8 @@ def place_side(key: str, table: dict[str, Any]) -> dict[str, Any]:
     others |= {"value": "critic-gradient-by-layer", "position": 1} if key == "position" else {}
     suite = place("ClaimTable", "than", table)
     suite["claim"][0] |= others
-    suite["architectures"] = {"space": "random-mlp", "sample": 8, "options": {"widths": [8, 16], "depths": [1, 2]}}
+    if key == "where":
+        suite["architectures"] = {"space": "random-mlp", "sample": 8, "options": {"widths": [8, 16], "depths": [2, 3]}}
     return suite | (PROFILED if key == "position" else {"dataset": [digits, digits | {"label": "other"}]})
 
 
