@@ -159,7 +159,7 @@ def place_side(key: str, table: dict[str, Any]) -> dict[str, Any]:
     suite = place("ClaimTable", "than", table)
     suite["claim"][0] |= others
     if key == "where":
-        suite["architectures"] = {"space": "random-mlp", "sample": 8, "options": {"widths": [8, 16], "depths": [2, 3]}}
+        suite["architectures"] = {"space": "random-mlp", "sample": 24, "options": {"widths": [8, 16], "depths": [2, 3]}}
     return suite | (PROFILED if key == "position" else {"dataset": [digits, digits | {"label": "other"}]})
 
 
