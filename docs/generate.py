@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -29,7 +30,9 @@ from ganbench.plan.network_layers import list_layers
 from ganbench.suite.methods import list_settings
 from ganbench.testing import contracts
 from ganbench.testing import offers as offer_rules
-from markdown_tables import cell, formula, table
+from markdown_tables import cell, code, formula, table
+from record_tables import record_tables
+from suite_format import suite_tables
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -210,14 +213,42 @@ def spelling(parameter: Any) -> str:
 
 
 def api_tables() -> str:
-    """Return the public names of each package with the first sentence of their documentation."""
+    """Return the public names of each package with their parameters and the first sentence of their documentation."""
     pages = []
     for package in PACKAGES:
         module = importlib.import_module(package)
-        rows = [(f"`{name}`", about(getattr(module, name)).replace("|", r"\|")) for name in module.__all__]
+        rows = [(code(spell(name, thing)), about(thing).replace("|", r"\|")) for name, thing in list_public(module)]
         summary = inspect.getdoc(module) or ""
         pages.append(f"## {package}\n\n{summary}\n\n{table(('name', 'what it is'), rows)}")
     return "\n".join(pages)
+
+
+def list_public(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the public names of a package with what they stand for."""
+    for name in module.__all__:
+        yield name, getattr(module, name)
+
+
+def spell(name: str, thing: Any) -> str:
+    """Return how a function is called: its parameters with their defaults; the bare name of anything else."""
+    if not inspect.isfunction(inspect.unwrap(thing) if callable(thing) else thing):
+        return name
+    parameters = inspect.signature(thing).parameters.values()
+    words, star = [], any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    for each in parameters:
+        if each.kind is each.KEYWORD_ONLY and not star:
+            words.append("*")
+            star = True
+        words.append(spell_parameter(each))
+    return f"{name}({', '.join(words)})"
+
+
+def spell_parameter(parameter: inspect.Parameter) -> str:
+    """Return a parameter with its default: that of a function is its name, since its address would tell nothing."""
+    default = parameter.default
+    if default is not parameter.empty and callable(default):
+        return f"{parameter.name}={getattr(default, '__name__', type(default).__name__)}".replace("<lambda>", "...")
+    return str(parameter.replace(annotation=parameter.empty)).replace("mappingproxy({})", "{}")
 
 
 def about(thing: Any) -> str:
@@ -239,6 +270,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "command-table": command_table,
     "verdict-table": verdict_table,
     "command-pages": command_pages,
+    "record-tables": record_tables,
+    "suite-tables": suite_tables,
 }
 
 

@@ -29,14 +29,22 @@ class Calibrating:
 
 @dataclass(frozen=True)
 class Started:
-    """A worker has started to train a batch."""
+    """A worker has started to train a batch.
+
+    `batch` is the batch that trains.
+    """
 
     batch: Batch
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A batch has finished generator step `step`, counted from 1, of `steps`."""
+    """A batch has finished a generator step.
+
+    `batch` is the batch that trains.
+    `step` is the generator step, counted from 1.
+    `steps` is the number of all generator steps.
+    """
 
     batch: Batch
     step: int
@@ -45,7 +53,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A batch has ended with one record per trial; `attempts` is the number of workers that it needed."""
+    """A batch has ended with one record per trial.
+
+    `batch` is the batch that has ended.
+    `records` are the records of its trials, one for each.
+    `attempts` is the number of workers that it needed.
+    """
 
     batch: Batch
     records: tuple[Record, ...]
@@ -57,6 +70,7 @@ class Finished:
 class Lost:
     """A batch has ended without records: its worker died, raised outside the training, or exceeded the time limit.
 
+    `batch` is the batch that has ended.
     `status` is "failed" or "timed-out". `error` is the reason, for a reader. `attempts` is the number of workers that
     the batch needed.
     """

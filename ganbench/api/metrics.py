@@ -83,7 +83,7 @@ class Evidence(Protocol):
 
     @property
     def source(self) -> Source:
-        """The dataset."""
+        """The dataset that the model was trained on."""
 
     @property
     def networks(self) -> Networks:

@@ -120,7 +120,10 @@ class Use:
 class Method:
     """A named recipe, as plain data: what a suite means by `methods = ["wgan-gp"]`.
 
-    `optimizer` is used for both players, except for a player that has its own.
+    `loss` is the use of a loss. `constraints` are those of the constraints and `inputs` those of the inputs, in order.
+    `dynamics` is the rule by which the players update; None is the default rule, one player after the other.
+    `optimizer` is used for both players, except for a player that has its own; None is the default optimizer.
+    `critic_optimizer` is the critic's own. `generator_optimizer` is the generator's own.
     `critic_steps` is the number of critic steps per generator step: an integer, or a schedule such as
     `{"steps": [[25, 100], ["inf", 5]]}`.
     `order` says which player updates first in each generator step.

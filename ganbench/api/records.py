@@ -32,6 +32,7 @@ class Score:
     """One value of one metric at one snapshot.
 
     `step` is the generator step of the snapshot. `name` is the name of the value, as in `Metric.values`.
+    `value` is the number itself; NaN if it is undefined. `direction` says what is better, as in `Metric.values`.
     `measurement` is the hash of how it was measured; `samples` is the number of generated samples.
     A score with `fresh=True` was measured after the training, on samples that did not choose the snapshot. The scores
     of the best snapshot are reported from these.
@@ -83,6 +84,9 @@ class Calibration:
 class Record:
     """The stored result of one trial.
 
+    `trial` is the trial that was trained.
+    `status` is how it ended: "completed", "diverged", "failed" or "timed-out".
+    `scores` are the values of the metrics at each snapshot.
     `error` is the message of the error that ended the trial, "" if there was none.
     `diverged_at` is the optimizer step, counted over both players, at which a loss or a weight was first
     found non-finite; -1 if never.

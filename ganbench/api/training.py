@@ -110,8 +110,8 @@ class Term:
 class Constraint(Term):
     """A constraint on the critic (or the generator): a term, a change of its parameters, or of its function.
 
-    `reparametrise(parameters)` returns the parameters with which the critic is called (spectral normalisation). With
-    `init`, it receives the state as its last argument, and returns (parameters, state).
+    `reparametrise(parameters)` returns the parameters with which the critic is called (spectral normalisation).
+    `reparametrise` receives the state as its last argument where there is `init`, and returns (parameters, state).
     `wrap(critic)` returns another critic, a function from x [n, *data] to [n] (gradient normalisation).
     `project(parameters, progress)` returns the critic's parameters after its optimizer step (weight clipping). It may
     leave out parameters that do not change. `progress` is the progress of the run, a 0-d tensor in [0, 1].

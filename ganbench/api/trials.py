@@ -109,7 +109,11 @@ class Budget(Plain):
 class Trial:
     """One training run.
 
-    `spec` is one architecture drawn from the space `architecture`.
+    `dataset` is the use of a dataset.
+    `architecture` is the use of a space of architectures.
+    `spec` is one architecture drawn from that space.
+    `recipe` is the method with every default resolved. `seed` decides all that is random.
+    `budget` is how long the trial trains, and when it is evaluated.
     `key` is the hash of what is trained, `code` the fingerprint: the hash of the code and data that it is trained with.
     `labels` are the names in tables: `method`, `dataset` and `architecture`; `declared` is the method that a
     configuration belongs to, `stage` that of the plan. They are part of neither hash.
@@ -275,6 +279,7 @@ class Measurement:
 class Batch:
     """Trials that train as one program: they differ in their seed, and in numbers that `shared_program` leaves free.
 
+    `trials` are its members. `measurement` is how their models are scored.
     With `mode="stack"` the seeds are stacked along one axis; with `mode="loop"` every step loops over the seeds.
     """
 

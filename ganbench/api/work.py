@@ -26,6 +26,7 @@ def list_bare_places(jobs: int | None) -> Sequence[Mapping[str, Any]]:
 class Work:
     """What an executor does with each batch: `work(batch, report)` trains it and returns its records.
 
+    `function(batch, report, **place)` does the work: a call of the work calls it.
     `report` is called with the generator step that is done and the number of all steps; it may be left out. The work
     can be pickled and called in another process, of this machine or of another one; ganbench must be installed there.
     `work(batch, report, device="cuda:1", memory_share=0.5)` trains on that device, with at most that share of its

@@ -11,6 +11,7 @@ from ganbench.registry.registry import Offered, Registry
 from ganbench.suite import locations
 from ganbench.suite.bounds import LONGEST_TEXT, MOST_ITEMS, MOST_SEEDS
 from ganbench.suite.budget_units import BUDGET_UNITS
+from ganbench.suite.examples import EXAMPLES, list_values
 from ganbench.suite.suite import Suite
 from ganbench.suite.tables import DEFAULTS, OWN
 
@@ -77,6 +78,7 @@ def make_json_schema(registry: Registry) -> Schema:
     """Return the JSON Schema (draft 2020-12) of the suites that this registry's offers allow."""
     base = drop_null(Suite.model_json_schema(by_alias=True))
     tables, keys = base["$defs"], base["properties"]
+    add_examples(tables | {"Suite": base})
     method, measurement = tables["MethodTable"]["properties"], tables["MeasurementTable"]["properties"]
     in_use = {*locations.KINDS.values(), "metrics", "extractors"}
     offers = {kind: offer_schema(registry, kind) for kind in registry.kinds if kind in in_use}
@@ -90,8 +92,8 @@ def make_json_schema(registry: Registry) -> Schema:
     refer_to_offers(dataset["extractor"], "extractors")
     offers["extractors"]["anyOf"][0]["enum"].append(OWN)
     named: Schema = {"enum": list(registry.names("datasets"))}
-    about = dataset["fallback"]["description"]
-    dataset["fallback"] = {"description": about, "anyOf": [named, {"$ref": "#/$defs/datasets"}]}
+    kept = {key: dataset["fallback"][key] for key in ("description", "examples")}
+    dataset["fallback"] = {**kept, "anyOf": [named, {"$ref": "#/$defs/datasets"}]}
     offers["datasets"] = {"anyOf": [*offer_tables(registry, "datasets", **dataset)]}
     recipes = {"anyOf": [{"enum": list(registry.names("methods"))}, method["name"]]}
     method["from"] |= recipes
@@ -108,6 +110,15 @@ def make_json_schema(registry: Registry) -> Schema:
     for replaced in ("PartTable", "OfferTable", "TermTable", "DatasetTable", "ExtractorTable"):
         tables.pop(replaced, None)
     return {"$schema": DRAFT, **add_bounds(base), "title": "A ganbench suite", "description": ABOUT}
+
+
+def add_examples(tables: Schema) -> None:
+    """Change the schemas of the tables in place: add to each key its example, which editors show."""
+    for name in EXAMPLES.keys() & tables.keys():
+        table = tables[name]["anyOf"][1] if "anyOf" in tables[name] else tables[name]
+        for key, value in list_values(name).items():
+            if key in table["properties"]:
+                table["properties"][key]["examples"] = [value]
 
 
 def offer_schema(registry: Registry, kind: str) -> Schema:

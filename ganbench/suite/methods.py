@@ -45,7 +45,7 @@ class PartTable(Table):
 
     model_config = ConfigDict(json_schema_extra=_allow_name_and_options)
 
-    name: Name | None = None
+    name: Name | None = Field(default=None, description="The name of the offer. Default: the inherited one.")
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -86,7 +86,7 @@ class PartTable(Table):
 class OfferTable(PartTable):
     """An offer: its name, or a table with its name; keys that the table does not know are options of the offer."""
 
-    name: Name
+    name: Name = Field(description="The name of the offer.")
 
 
 class TermTable(OfferTable):
@@ -96,7 +96,9 @@ class TermTable(OfferTable):
     the offer, and the term is for all architectures.
     """
 
-    weight: Annotated[Any, AfterValidator(normalise_scalar)] = None
+    weight: Annotated[Any, AfterValidator(normalise_scalar)] = Field(
+        default=None, description="The factor of the term: a number, or a schedule over the training. Default: 1."
+    )
     every: Count | None = Field(default=None, description="Apply it at every n-th update only.")
     where: dict[str, Any] | None = Field(
         default=None, description="Apply it to architectures with these properties only, as in { critic_depth = 3 }."
@@ -111,7 +113,7 @@ class TermTable(OfferTable):
 class MethodTable(Table):
     """A method that the suite defines: it starts `from` a recipe or an earlier table, and changes some keys."""
 
-    name: Name
+    name: Name = Field(description="The name of the method in tables, rules and claims.")
     from_: Name | None = Field(
         default=None,
         alias="from",
@@ -122,19 +124,27 @@ class MethodTable(Table):
         description="What its configurations differ in: lists form a grid, and laws are drawn from (uniform, "
         'log-uniform, integers, choice). As in { "optimizer.lr" = [1e-4, 1e-3], "loss.a" = { uniform = [0, 1] } }.',
     )
-    loss: PartTable | None = None
+    loss: PartTable | None = Field(default=None, description="The loss of both players.")
     constraints: tuple[TermTable, ...] | None = Field(
         default=None,
         description="All constraints, in order; each keeps what the inherited constraint of its name has and it does "
         "not change.",
     )
     add_constraints: tuple[TermTable, ...] = Field(default=(), description="Are added after the inherited constraints.")
-    inputs: tuple[TermTable, ...] | None = None
-    dynamics: PartTable | None = None
+    inputs: tuple[TermTable, ...] | None = Field(
+        default=None, description="All changes to what the networks receive, in order, such as noise, labels or codes."
+    )
+    dynamics: PartTable | None = Field(default=None, description="The rule by which the players update.")
     optimizer: PartTable | None = Field(default=None, description="The optimizer of both players.")
-    critic_optimizer: PartTable | None = None
-    generator_optimizer: PartTable | None = None
-    critic_steps: Annotated[Any, AfterValidator(normalise_critic_steps)] = 1
+    critic_optimizer: PartTable | None = Field(
+        default=None, description="The critic's optimizer, or what it changes in that of both players."
+    )
+    generator_optimizer: PartTable | None = Field(
+        default=None, description="The generator's optimizer, or what it changes in that of both players."
+    )
+    critic_steps: Annotated[Any, AfterValidator(normalise_critic_steps)] = Field(
+        default=1, description="The critic steps per generator step: a whole number, or a schedule over the steps."
+    )
     order: Literal["critic-first", "generator-first"] = Field(
         default="critic-first", description="Which player updates first in each generator step."
     )
