@@ -89,9 +89,10 @@ def try_(
         Path | None, typer.Option("--report", metavar="FILE", help="Write the comparison as one HTML page.")
     ] = None,
 ) -> None:
-    """Train a new method here, and compare it with shipped records of a known one.
+    """Train a new method, and compare it with records of a known one.
 
-    A few trials of the known method are trained again, to check that this machine reproduces its records.
+    The records are shipped. A few trials of the known method are trained again, to check that this machine
+    reproduces its records.
     """
     from ganbench.runner.executors import apply_user_config
     from ganbench.suite.candidates import split_spec
