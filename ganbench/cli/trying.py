@@ -165,7 +165,7 @@ def train_baseline(tried: Tried, *, whole: bool) -> None:
     from ganbench.suite.candidates import make_suite, read_method
 
     for reference, folder in zip(tried.references, tried.baselines, strict=True):
-        method = {**read_method(reference, tried.against), "name": tried.against}
+        method = read_method(reference, tried.against)
         question = f"Does this machine reproduce {tried.against} on {reference.name}?"
         suite = make_suite(reference, method, question, folder / "suite.toml", checks=not whole)
         announce(f"{tried.against} on {reference.name}, {'whole' if whole else 'to check this machine'}")
@@ -198,9 +198,9 @@ def print_tried(
 
     if not wants_summary(format):
         typer.echo(choose_writer(format or "md").page(comparison.tables), nl=False)
-        lines = list(describe_checks(checks, against)) if any(not each.holds for each in checks) else []
-        for line in lines:
-            typer.echo(replace_unprintable(line), err=True)
+        if not all(each.holds for each in checks):
+            for line in describe_checks(checks, against):
+                typer.echo(replace_unprintable(line), err=True)
         return
     for line in describe_checks(checks, against) if checks else ():
         typer.echo(replace_unprintable(line))

@@ -115,12 +115,17 @@ def render_package(kind: str, name: str, author: str = "") -> dict[str, str]:
     return {file.format(**values): render(template.format(**values), **values) for file, template in FILES.items()}
 
 
+def refuse_path(path: Path, place: str) -> None:
+    """Raise GanbenchError for a path that exists already, and for one in a folder that does not."""
+    if path.exists() or path.is_symlink():
+        raise GanbenchError(f"{place}: {path} exists already. Choose another name, or another folder by --into DIR.")
+    if not path.parent.is_dir():
+        raise GanbenchError(f"{place}: {path.parent} is no folder. Make it first, or choose another one by --into.")
+
+
 def write_folder(folder: Path, files: Mapping[str, str], place: str) -> None:
     """Write files into a new folder, all of them or none; raise GanbenchError, which begins with `place`."""
-    if folder.exists() or folder.is_symlink():
-        raise GanbenchError(f"{place}: {folder} exists already. Choose another name, or another folder by --into DIR.")
-    if not folder.parent.is_dir():
-        raise GanbenchError(f"{place}: {folder.parent} is no folder. Make it first, or choose another one by --into.")
+    refuse_path(folder, place)
     try:
         with tempfile.TemporaryDirectory(prefix=".ganbench-new-", dir=folder.parent) as scratch:
             for file, text in files.items():

@@ -10,9 +10,10 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench.creation.packages import refuse_name
+from ganbench.creation.packages import refuse_name, refuse_path
 from ganbench.creation.rendering import find_templates, render
 from ganbench.errors import GanbenchError, NotInstalled, shorten, unknown_name
+from ganbench.registry.metric_values import read_directions
 from ganbench.results.files import write_file
 from ganbench.suite.loading import parse
 
@@ -98,7 +99,7 @@ def read_success(text: str, dataset: str, plugins: Registry) -> tuple[str, list[
     thresholds = [read_threshold(number, text) for number in numbers.split(",")]
     own = list(plugins.get("datasets", dataset, PLACE).offer.metrics)
     metrics = [*plugins.names("metrics"), *own]  # a value of several metrics is that of the dataset's own
-    owners = {name: (metric, way) for metric in metrics for name, way in list_values(metric, plugins)}
+    owners = {name: (metric, way) for metric in metrics for name, way in read_directions(plugins, metric).items()}
     if value not in owners:
         raise unknown_name("value of a metric", value, owners, f"{PLACE}: --success")
     metric, direction = owners[value]
@@ -116,14 +117,6 @@ def read_threshold(text: str, rule: str) -> float:
     if not isfinite(number):
         raise GanbenchError(f"{PLACE}: --success {rule}: {shorten(text)} is no number. Write it as in fid=30,20.")
     return number
-
-
-def list_values(metric: str, plugins: Registry) -> list[tuple[str, str]]:
-    """Return the values of a metric with their directions; none if it cannot be built with its defaults."""
-    try:
-        return list(plugins.build("metrics", metric).values.items())
-    except GanbenchError:
-        return []
 
 
 def render_suite(name: str, answers: SuiteAnswers, plugins: Registry, workers: int = 0) -> str:
@@ -172,10 +165,7 @@ def create_suite(
     """
     refuse_name(name, PLACE)
     file = into / f"{name}.toml"
-    if file.exists() or file.is_symlink():
-        raise GanbenchError(f"{PLACE}: {file} exists already. Choose another name, or another folder by --into DIR.")
-    if not into.is_dir():
-        raise GanbenchError(f"{PLACE}: {into} is no folder. Make it first, or choose another one by --into.")
+    refuse_path(file, PLACE)
     if answers.minutes:
         answers = fit_steps(answers, plugins, workers)
     text = render_suite(name, answers, plugins, workers if answers.minutes else 0)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from ganbench.api.metrics import Direction
 from ganbench.errors import GanbenchError, unknown_name
-
-if TYPE_CHECKING:
-    from ganbench.registry.registry import Registry
 
 
 def find_directions(
@@ -60,16 +56,13 @@ def find_directions(
 def list_installed() -> Mapping[str, Direction]:
     """Return the direction of every value of the installed metrics; of those that cannot be built, none."""
     from ganbench import registry
+    from ganbench.registry.metric_values import read_directions
 
     plugins = registry.load()
-    return MappingProxyType(dict(iterate_values(plugins, plugins.names("metrics"))))
-
-
-def iterate_values(plugins: Registry, names: Iterable[str]) -> Iterable[tuple[str, Direction]]:
-    """Yield the values of these metrics, each with its direction."""
-    for name in names:
-        try:
-            values = plugins.build("metrics", name, {}).values
-        except GanbenchError:  # a library of it is not installed, or an option has no default
-            continue
-        yield from values.items()
+    return MappingProxyType(
+        {
+            value: direction
+            for name in plugins.names("metrics")
+            for value, direction in read_directions(plugins, name).items()
+        }
+    )

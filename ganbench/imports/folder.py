@@ -87,11 +87,12 @@ def import_runs(file: str | Path, out: str | Path | None = None, reading: Readin
     rows = read_rows(path)
     runs = collect_runs(rows)
     folder = Path(out) if out is not None else Path("results") / path.stem
+    first = None
     if not database_path(folder).exists():
-        prepare(rows, runs, Stored(), reading, folder)  # a mistake makes no folder
+        first = prepare(rows, runs, Stored(), reading, folder)  # a mistake makes no folder
     with Store(folder) as store:
         stored = read_stored(store)
-        change = prepare(rows, runs, stored, reading, folder)
+        change = first if first and stored.suite is None else prepare(rows, runs, stored, reading, folder)
         changed = bool(change.new or change.further) or change.suite != stored.suite
         if changed:
             write(store, rows, runs, change)

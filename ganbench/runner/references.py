@@ -26,9 +26,7 @@ def refuse_stale_records(reference: Reference, method: str, registry: Registry) 
     where = f"the shipped records of {method} on {reference.name}"
     if not database_path(reference.records).exists():
         raise GanbenchError(f"{where}: not in this installation. {REMAKE}")
-    suite = make_suite(
-        reference, {**read_method(reference, method), "name": method}, where, Path(reference.suite.where)
-    )
+    suite = make_suite(reference, read_method(reference, method), where, Path(reference.suite.where))
     with restored(registry):
         planned = plan.make(suite, registry).trials
     with Store(reference.records, readonly=True) as store:

@@ -75,9 +75,9 @@ class Candidate:
 
 
 def read_method(reference: Reference, name: str) -> dict[str, Any]:
-    """Return the [[method]] table of a reference's method as plain data; an empty one for an unchanged recipe."""
+    """Return the [[method]] table of a reference's method as plain data; of an unchanged recipe, its name alone."""
     table = reference.suite.method_table(name)
-    return {} if table is None else table.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return {"name": name} if table is None else table.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def split_spec(spec: str) -> tuple[Path | None, str]:

@@ -13,8 +13,8 @@ def write_toml(table: Mapping[str, Any]) -> str:
     values = {key: value for key, value in table.items() if not isinstance(value, dict) and not is_tables(value)}
     lines = write_lines(values)
     for key, value in table.items():
-        for header, part in [(f"[{key}]", value)] if isinstance(value, dict) else []:
-            lines += ["", header, *write_lines(part)]
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]", *write_lines(value)]
     for key, value in table.items():
         for part in value if is_tables(value) else ():
             lines += ["", f"[[{key}]]", *write_lines(part)]
